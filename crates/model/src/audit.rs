@@ -1,0 +1,245 @@
+//! What can stand in the ledger. Codes are stable: a meaning never changes its code.
+
+use crate::{ConnectionId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use serde::{Deserialize, Serialize};
+
+/// One event of the ledger: who, from where, on what, and what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// When it happened, by the clock of the service that saw it.
+    pub time: Time,
+    /// Who did it, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// From which address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// On which node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
+    /// On which account of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+    /// Over which connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// In which session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Audited,
+}
+
+macro_rules! audited {
+    ($( $(#[$doc:meta])* $name:ident $code:literal $word:literal { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => {
+        /// What happened. `event` is its word, [`Audited::code`] its stable code.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "event")]
+        pub enum Audited {
+            $( $(#[$doc])* #[serde(rename = $word)] $name { $( $(#[$fdoc])* $field: $type ),* } ),*
+        }
+
+        impl Audited {
+            /// Every code with its word, for the schema.
+            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $word)),*];
+
+            /// The stable code: `S`, four digits, and `I`nformation or `W`arning.
+            #[must_use]
+            pub fn code(&self) -> &'static str {
+                match self { $( Self::$name { .. } => $code ),* }
+            }
+
+            /// The event's word, such as `session.start`.
+            #[must_use]
+            pub fn word(&self) -> &'static str {
+                match self { $( Self::$name { .. } => $word ),* }
+            }
+        }
+    };
+}
+
+audited! {
+    /// An auth service began to serve.
+    Started "S0001I" "auth.start" {
+        /// Version of scry.
+        version: String,
+    }
+    /// A person signed in.
+    SignIn "S1000I" "user.sign_in" {
+        /// How, such as `password`.
+        method: String,
+    }
+    /// A sign-in was refused.
+    SignInFailed "S1000W" "user.sign_in_failed" {
+        /// Why.
+        why: String,
+    }
+    /// An invitation was made.
+    Invited "S1001I" "user.invite" {
+        /// For whom.
+        invited: UserName,
+        /// With which roles.
+        roles: Vec<RoleName>,
+    }
+    /// An invitation was taken up and a password set.
+    SignedUp "S1002I" "user.sign_up" {}
+    /// A user was removed.
+    UserRemoved "S1003I" "user.remove" {
+        /// Who.
+        removed: UserName,
+    }
+    /// A role was made or changed.
+    RoleSet "S1010I" "role.set" {
+        /// Which.
+        role: RoleName,
+    }
+    /// A role was removed.
+    RoleRemoved "S1011I" "role.remove" {
+        /// Which.
+        role: RoleName,
+    }
+    /// A certificate was signed.
+    CertificateIssued "S2000I" "certificate.issue" {
+        /// `user`, `host`, `tls` or `signer`.
+        kind: String,
+        /// Serial number of an SSH certificate.
+        serial: u64,
+        /// Its principals.
+        principals: Vec<String>,
+        /// Last moment of its life.
+        expires: Time,
+    }
+    /// A node joined the cluster.
+    NodeJoined "S2001I" "node.join" {}
+    /// A connection to a node was let in.
+    Connected "S3000I" "connection.open" {
+        /// Serial number of the certificate.
+        serial: u64,
+        /// The client's version line.
+        version: String,
+    }
+    /// A connection ended.
+    Disconnected "S3001I" "connection.close" {
+        /// How long it was open.
+        ms: u64,
+    }
+    /// A session began.
+    SessionStarted "S3010I" "session.start" {
+        /// `shell`, `exec` or the subsystem's name.
+        kind: String,
+        /// Columns and rows, with a terminal.
+        #[serde(default, skip_serializing_if = "Option::is_none")] size: Option<String>,
+        /// `strict`, `spool` or `off`.
+        recording: String,
+    }
+    /// A command was run.
+    Exec "S3011I" "session.exec" {
+        /// As the client sent it.
+        command: String,
+    }
+    /// A session ended.
+    SessionEnded "S3012I" "session.end" {
+        /// Exit status, if it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")] status: Option<u32>,
+        /// Signal, disconnection or other reason, if not.
+        #[serde(default, skip_serializing_if = "Option::is_none")] why: Option<String>,
+        /// How long it lasted.
+        ms: u64,
+        /// Bytes of output.
+        output: u64,
+        /// Bytes of input.
+        input: u64,
+    }
+    /// Something was lost from a recording.
+    GapRecorded "S3013W" "session.gap" {
+        /// Why.
+        cause: String,
+        /// Bytes, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")] bytes: Option<u64>,
+    }
+    /// A recording could not be made as its policy asks.
+    RecordingFailed "S3014W" "session.recording_failed" {
+        /// Why.
+        why: String,
+    }
+    /// A forward was opened.
+    ForwardOpened "S3020I" "forward.open" {
+        /// `local` or `remote`.
+        direction: String,
+        /// Where to.
+        target: String,
+    }
+    /// A forward was closed.
+    ForwardClosed "S3021I" "forward.close" {
+        /// `local` or `remote`.
+        direction: String,
+        /// Where to.
+        target: String,
+        /// Bytes from the client.
+        sent: u64,
+        /// Bytes to the client.
+        received: u64,
+    }
+    /// A request was denied.
+    Denied "S4000W" "access.denied" {
+        /// What was asked for.
+        action: String,
+        /// Which rule is missing or forbids it, in full.
+        why: String,
+    }
+    /// A recording is whole and in the final store.
+    RecordingStored "S5000I" "recording.stored" {
+        /// Bytes.
+        bytes: u64,
+        /// Result of verification, as `scry verify` words it.
+        verification: String,
+    }
+    /// Somebody looked at a recording.
+    RecordingViewed "S5001I" "recording.view" {
+        /// `play`, `export` or `follow`.
+        how: String,
+    }
+    /// A recording was removed; this is its tombstone.
+    RecordingRemoved "S5002I" "recording.remove" {
+        /// Whose it was.
+        owner: UserName,
+        /// BLAKE3 of the file, in hexadecimal.
+        hash: String,
+    }
+    /// Someone tried to alter what is recorded.
+    Tampering "S5003W" "recording.tampering" {
+        /// What was wrong.
+        why: String,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_code_and_no_word_means_two_things() {
+        let codes: BTreeSet<_> = Audited::CODES.iter().map(|(code, _)| code).collect();
+        let words: BTreeSet<_> = Audited::CODES.iter().map(|(_, word)| word).collect();
+        assert_eq!((codes.len(), words.len()), (Audited::CODES.len(), Audited::CODES.len()));
+    }
+
+    #[test]
+    fn an_event_is_one_flat_json_object_and_is_read_back() {
+        let event = AuditEvent {
+            time: Time(1),
+            user: "alice".parse().ok(),
+            address: None,
+            node: None,
+            login: None,
+            connection: None,
+            session: None,
+            what: Audited::Exec { command: "ls".into() },
+        };
+        let text = serde_json::to_string(&event).unwrap_or_default();
+        assert_eq!(text, r#"{"time":1,"user":"alice","event":"session.exec","command":"ls"}"#);
+        assert_eq!(serde_json::from_str::<AuditEvent>(&text).ok(), Some(event));
+    }
+}

@@ -1,0 +1,175 @@
+//! What can stand on a session's time line. One sum type for live view, recording, replay and export.
+
+use crate::{Login, Seq, Size, UserName};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// An entry with its place and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Place on the time line.
+    pub seq: Seq,
+    /// Milliseconds since the recording began. Kernel entries carry their own time and may be earlier than their predecessor.
+    pub at: u64,
+    /// What happened.
+    pub entry: Entry,
+}
+
+/// Which stream of a session bytes belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// The terminal, both output streams of the program in one.
+    Pty,
+    /// Standard output of a program without a terminal.
+    Stdout,
+    /// Standard error of a program without a terminal.
+    Stderr,
+    /// Standard input of a program without a terminal.
+    Stdin,
+}
+
+/// Number of a person within one recording; 0 is the owner. [`People::Joined`] says who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Party(pub u16);
+
+impl Party {
+    /// Whose session it is.
+    pub const OWNER: Self = Self(0);
+}
+
+/// One thing that happened in a session. Variants are appended, never reordered: postcard counts them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// Bytes of a program, exactly as it wrote them (for [`Stream::Stdin`]: as it was given them).
+    Output {
+        /// Where they were written.
+        stream: Stream,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Somebody typed. Who and when always; what only where the role asks for it, and never at a password prompt.
+    Typed {
+        /// Who.
+        party: Party,
+        /// How many bytes.
+        count: u32,
+        /// Which, if recorded.
+        bytes: Option<Bytes>,
+    },
+    /// The terminal has a new size.
+    Resize(Size),
+    /// Somebody came or went.
+    People(People),
+    /// Something is missing here.
+    Gap(Gap),
+    /// A labelled moment.
+    Mark {
+        /// The label.
+        label: String,
+    },
+    /// Bytes of a stream beyond the role's limit: counted and hashed, not kept.
+    Elided {
+        /// Of which stream.
+        stream: Stream,
+        /// How many bytes.
+        bytes: u64,
+        /// BLAKE3 of those bytes.
+        hash: [u8; 32],
+    },
+    /// A client's signal request that was delivered (RFC 4254 §6.9), by name without `SIG`.
+    Signal {
+        /// Such as `INT`.
+        name: String,
+    },
+    /// The session asked for the agent, a forward or another service of its connection.
+    Service {
+        /// What was asked for, in the words of RFC 4254, such as `auth-agent-req@openssh.com`.
+        name: String,
+        /// Whether it was granted.
+        granted: bool,
+    },
+    /// The program ended. The last entry of a recording that ended well.
+    Ended(Ending),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// With an exit status.
+    Exit {
+        /// 0 to 255.
+        status: u32,
+    },
+    /// By a signal.
+    Signal {
+        /// Name without `SIG`.
+        name: String,
+        /// Whether a core was dumped.
+        core: bool,
+    },
+    /// The client's connection was lost or closed before the program ended.
+    Disconnected,
+    /// Ended by rule: length, idle time, a lock, the recorder.
+    Stopped {
+        /// Why, for a person.
+        why: String,
+    },
+    /// The program could not be started.
+    NotStarted {
+        /// Why, for a person.
+        why: String,
+    },
+    /// The recorder's process died; the end was written when it came back.
+    Crashed,
+}
+
+/// Who takes part in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum People {
+    /// From here on `party` is this person.
+    Joined {
+        /// Number within this recording.
+        party: Party,
+        /// Who.
+        user: UserName,
+        /// On which account, for the owner.
+        login: Login,
+        /// From which address.
+        from: String,
+    },
+    /// `party` has gone.
+    Left {
+        /// Number within this recording.
+        party: Party,
+    },
+}
+
+/// Something that was lost. Always counted as exactly as can be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Why it was lost.
+    pub cause: GapCause,
+    /// Bytes of output lost, if known.
+    pub bytes: Option<u64>,
+    /// Entries lost, if known.
+    pub entries: Option<u64>,
+    /// Milliseconds that it spans at most, up to this entry's time.
+    pub ms: u64,
+}
+
+/// Why something was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// The recorder's process was killed with a segment open.
+    Crash,
+    /// The disk was full and the role said to go on.
+    DiskFull,
+    /// A record was damaged on disk before it was shipped.
+    Damaged,
+}

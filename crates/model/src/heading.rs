@@ -1,0 +1,66 @@
+//! What a recording says about itself before anything happens in it.
+
+use crate::seal::SignerCertificate;
+use crate::{ConnectionId, Login, NodeName, RoleName, SessionId, Size, Time, UserName};
+use serde::{Deserialize, Serialize};
+
+/// First record of a recording; covered by its signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heading {
+    /// The recording, which is the session.
+    pub id: SessionId,
+    /// The connection that carried the session.
+    pub connection: ConnectionId,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// The machine.
+    pub node: NodeName,
+    /// Whose certificate it was.
+    pub user: UserName,
+    /// The account on the machine.
+    pub login: Login,
+    /// Roles in the certificate.
+    pub roles: Vec<RoleName>,
+    /// Address of the client as the node saw it.
+    pub client: String,
+    /// What was asked for.
+    pub kind: Kind,
+    /// The terminal's size, if there is one.
+    pub size: Option<Size>,
+    /// Value of TERM, if there is a terminal.
+    pub term: Option<String>,
+    /// When it began; every entry's time counts from here.
+    pub started: Time,
+    /// The key that signs the checkpoints, certified by the cluster.
+    pub signer: SignerCertificate,
+}
+
+/// What a session channel was asked to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Kind {
+    /// A login shell.
+    Shell,
+    /// One command. Bytes that are no UTF-8 are shown escaped.
+    Exec {
+        /// As the client sent it.
+        command: String,
+    },
+    /// A named service such as `sftp`.
+    Subsystem {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Kind {
+    /// One word for lists: `shell`, `exec`, or the subsystem's name.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Shell => "shell",
+            Self::Exec { .. } => "exec",
+            Self::Subsystem { name } => name,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The nouns of scry: what every room may say. Floor 0: no clock, file, socket or thread.
+
+pub mod audit;
+pub mod entry;
+pub mod heading;
+pub mod id;
+pub mod limit;
+pub mod role;
+pub mod seal;
+pub mod size;
+pub mod time;
+
+pub use audit::AuditEvent;
+pub use entry::{Entry, Gap, Stamped, Stream};
+pub use heading::{Heading, Kind};
+pub use id::{ConnectionId, Login, NameError, NodeName, RoleName, Seq, SessionId, UserName};
+pub use size::Size;
+pub use time::{Tick, Time};

@@ -1,0 +1,114 @@
+//! Every bound of the system, and what happens when it is reached: **wait**, **snapshot**, **refuse**, **cut** or **gap**.
+
+/// Columns of a terminal, least and most. Cut: clamped before the pty.
+pub const COLUMNS: (u16, u16) = (2, 1024);
+/// Rows of a terminal, least and most. Cut: clamped before the pty.
+pub const ROWS: (u16, u16) = (1, 512);
+
+// Recording (docs/recording.md)
+
+/// Uncompressed bytes after which a segment is sealed.
+pub const SEGMENT_BYTES: usize = 64 * 1024;
+/// Age in milliseconds at which a segment with anything in it is sealed.
+pub const SEGMENT_MS: u64 = 1_000;
+/// Uncompressed bytes after which the next segment begins a new group (one zstd stream).
+pub const GROUP_BYTES: usize = 256 * 1024;
+/// Age in milliseconds after which the next segment begins a new group.
+pub const GROUP_MS: u64 = 30_000;
+/// Milliseconds between signed checkpoints, while anything was recorded.
+pub const CHECKPOINT_MS: u64 = 10_000;
+/// Payload of one record in a recording file, in bytes. Refuse: a file with a longer one is hostile or torn.
+pub const RECORD_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that one record may decompress to. Refuse: as [`RECORD_BYTES`].
+pub const RECORD_UNPACKED_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of one output entry; longer reads are split.
+pub const ENTRY_BYTES: usize = 32 * 1024;
+/// Bytes of one exec stream that are recorded whole, unless a role says otherwise. Beyond: counts and a hash per [`ELIDED_BYTES`].
+pub const EXEC_STREAM_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of an exec stream that one `elided` entry stands for, at most.
+pub const ELIDED_BYTES: u64 = 1024 * 1024;
+/// Milliseconds by which the screen model may trail the recorder before the lag is shown. Snapshot: keyframes come later.
+pub const MODEL_LAG_MS: u64 = 2_000;
+
+// Sessions and connections on a node
+
+/// Milliseconds a client has to authenticate. Refuse: closed.
+pub const LOGIN_GRACE_MS: u64 = 30_000;
+/// Connections that may be authenticating at once. Refuse: closed before a key exchange.
+pub const STARTUPS: usize = 100;
+/// Connections that one address may have authenticating at once. Refuse: as [`STARTUPS`].
+pub const STARTUPS_PER_ADDRESS: usize = 20;
+/// Sessions of one connection at once. Refuse: the channel open fails.
+pub const SESSIONS_PER_CONNECTION: usize = 64;
+/// Channels of any kind of one connection at once. Refuse: the channel open fails.
+pub const CHANNELS_PER_CONNECTION: usize = 256;
+/// Listening sockets (`-R`) of one connection. Refuse: the request fails.
+pub const LISTENERS_PER_CONNECTION: usize = 32;
+/// Environment variables a client may set on one session. Refuse: the request fails.
+pub const ENVIRONMENT_VARIABLES: usize = 64;
+/// Bytes of one environment variable, name and value. Refuse: the request fails.
+pub const ENVIRONMENT_BYTES: usize = 4096;
+/// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
+pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// Bytes of live output that a session keeps in memory for its seats. Snapshot: a seat behind it gets the screen; the owner makes the pty wait.
+pub const RING_BYTES: usize = 256 * 1024;
+/// Output that the owner has not taken, in bytes, at which the pty is no longer read. Wait.
+pub const OWNER_LAG_BYTES: usize = 128 * 1024;
+/// Milliseconds to go on reading a pty after its process ended, because background jobs may hold it open. Cut.
+pub const DRAIN_MS: u64 = 500;
+
+// Input that a process does not take (the cure of the SSH library's flow control)
+
+/// Bytes of untaken input held in memory per channel. Wait: further bytes go to an encrypted, unlinked file.
+pub const ELASTIC_MEMORY_BYTES: usize = 512 * 1024;
+/// Bytes of untaken input per channel, memory and file together. Wait: TCP back-pressure, see [`ELASTIC_STALL_MS`].
+pub const ELASTIC_CHANNEL_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of untaken input per user on a node. Wait: as [`ELASTIC_CHANNEL_BYTES`].
+pub const ELASTIC_USER_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// Milliseconds without any progress at the bound after which the channel (not the connection) is closed with a line saying why. Refuse.
+pub const ELASTIC_STALL_MS: u64 = 30_000;
+
+// Shipping and storing
+
+/// Records shipped in one request, in bytes. Cut: the rest goes in the next.
+pub const SHIP_BYTES: usize = 1024 * 1024;
+/// Bytes of spool on a node before new recordings are refused or, by policy, go on with gaps.
+pub const SPOOL_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// Bytes of a reserve file on the spool's disk, freed so that the last records of a full disk can be written.
+pub const SPOOL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+
+// Requests
+
+/// Body of one JSON request to auth, in bytes. Refuse: 413.
+pub const REQUEST_BYTES: usize = 1024 * 1024;
+/// Rows of one page of a list. Cut: the next page begins after the last row.
+pub const PAGE_ROWS: u32 = 1000;
+/// Passwords hashed at once (19 MiB each). Wait.
+pub const PASSWORD_HASHES: usize = 4;
+/// Password, in bytes, least and most. Refuse.
+pub const PASSWORD_BYTES: (usize, usize) = (10, 1024);
+/// Failed sign-ins of one user within [`SIGN_IN_WINDOW_MS`]. Refuse: 429 until the window has passed.
+pub const SIGN_IN_FAILURES: u32 = 10;
+/// Window in which failed sign-ins are counted, in milliseconds.
+pub const SIGN_IN_WINDOW_MS: i64 = 5 * 60 * 1000;
+/// Streams of one HTTP/2 connection. Wait.
+pub const STREAMS_PER_TUNNEL: u32 = 1000;
+/// Receive window of one HTTP/2 stream, in bytes. Wait.
+pub const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// Milliseconds to wait for a client's first bytes before the port speaks SSH first.
+pub const SILENT_CLIENT_MS: u64 = 300;
+/// Milliseconds a service has to stop before its tasks are aborted and named.
+pub const SHUTDOWN_MS: u64 = 5_000;
+
+// Lifetimes
+
+/// Life of a user certificate, in milliseconds, unless a role says less.
+pub const USER_CERTIFICATE_MS: i64 = 12 * 3600 * 1000;
+/// Life of an invitation, in milliseconds.
+pub const INVITATION_MS: i64 = 24 * 3600 * 1000;
+/// Life of a node's certificates, in milliseconds; renewed at half of it.
+pub const NODE_CERTIFICATE_MS: i64 = 30 * 24 * 3600 * 1000;
+/// Clock difference that is forgiven when certificates are issued, in milliseconds.
+pub const CLOCK_SKEW_MS: i64 = 60 * 1000;
+/// How long a node accepts new sessions on the policy it has while auth is away, in milliseconds.
+pub const AUTH_AWAY_MS: u64 = 10 * 60 * 1000;

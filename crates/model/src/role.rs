@@ -1,0 +1,156 @@
+//! Roles as people write them and as they travel to nodes. What they mean is decided in `policy`, nowhere else.
+
+use crate::{NodeName, RoleName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Labels of a node, such as `env = prod`.
+pub type Labels = BTreeMap<String, String>;
+
+/// A role: what it allows, what it forbids whatever others allow, and on which terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Its name, as it stands in certificates.
+    pub name: RoleName,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// What it allows.
+    #[serde(default)]
+    pub allow: Allow,
+    /// What it forbids; beats every role's `allow`.
+    #[serde(default)]
+    pub deny: Deny,
+    /// On which terms. With several roles the strictest counts.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// What a role allows. Everything not named is denied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Allow {
+    /// Logins; `{user}` stands for the user's own name, `{logins}` for the logins of the user's account.
+    pub logins: Vec<String>,
+    /// Labels a node must carry, each with its accepted values; `*` accepts any value, and `"*" = ["*"]` any node.
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// What may be forwarded.
+    pub forward: Vec<Forwarding>,
+    /// Whose recordings may be listed, played, exported, removed.
+    pub recordings: BTreeMap<RecordingAction, Reading>,
+    /// Parts of the cluster that may be administered.
+    pub admin: Vec<AdminRight>,
+}
+
+/// What a role forbids.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deny {
+    /// Logins, as in [`Allow::logins`].
+    pub logins: Vec<String>,
+    /// Nodes by label, as in [`Allow::nodes`].
+    pub nodes: BTreeMap<String, Vec<String>>,
+}
+
+/// Terms of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// How sessions are recorded.
+    pub record: Option<RecordingPolicy>,
+    /// Bytes of an exec stream kept whole; [`crate::limit::EXEC_STREAM_BYTES`] if not said.
+    pub exec_stream_bytes: Option<u64>,
+    /// Whether what is typed is recorded, besides that it was.
+    pub record_typed: Option<bool>,
+    /// Life of certificates, in minutes.
+    pub certificate_minutes: Option<u32>,
+    /// Longest session, in minutes.
+    pub session_minutes: Option<u32>,
+    /// Longest time without input, in minutes.
+    pub idle_minutes: Option<u32>,
+}
+
+/// Services of a connection beside its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// The client's agent (`-A`).
+    Agent,
+    /// From the client to where the node can reach (`-L`, `-D`).
+    Local,
+    /// From a port on the node to the client (`-R`).
+    Remote,
+}
+
+/// What may be done with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingAction {
+    /// See that it exists.
+    List,
+    /// Look at it, live or afterwards.
+    Play,
+    /// Take it away.
+    Export,
+    /// Remove it, leaving its tombstone.
+    Remove,
+}
+
+/// Whose recordings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// Nobody's.
+    None,
+    /// One's own.
+    Own,
+    /// Those made on nodes with these labels, as in [`Allow::nodes`].
+    Nodes(BTreeMap<String, Vec<String>>),
+    /// Everybody's.
+    All,
+}
+
+/// A part of the cluster that may be administered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminRight {
+    /// Users and invitations.
+    Users,
+    /// Roles, and questions about what they allow.
+    Roles,
+    /// Nodes and join tokens.
+    Nodes,
+    /// Read the ledger.
+    Audit,
+}
+
+/// What happens when recording cannot keep up or fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingPolicy {
+    /// Not recorded; the ledger still says that it was.
+    Off,
+    /// Goes on, spools locally, catches up.
+    Spool,
+    /// Waits for auth, and ends if it cannot be recorded.
+    Strict,
+}
+
+/// What a node needs to know of itself to be decided about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: NodeName,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// Everything a decision needs that is the same for everybody; a higher `rev` replaces a lower one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RoleSet {
+    /// Counts changes.
+    pub rev: u64,
+    /// The roles, by name.
+    pub roles: BTreeMap<RoleName, Role>,
+}

@@ -1,0 +1,56 @@
+//! Questions about what the roles allow.
+
+use crate::call;
+use model::{Login, NodeName, UserName};
+use serde::{Deserialize, Serialize};
+
+/// Would this user get in there, and why? Needs the right over roles, or is about oneself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explain {
+    /// Who.
+    pub user: UserName,
+    /// As whom.
+    pub login: Login,
+    /// Where.
+    pub node: NodeName,
+}
+
+/// A decision with its whole reasoning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Whether it would be allowed.
+    pub allowed: bool,
+    /// One sentence: the rule that allows, or the rule that is missing or forbids.
+    pub because: String,
+    /// Each rule that was looked at, in order.
+    pub steps: Vec<Step>,
+    /// The terms it would be allowed on, name and value.
+    pub terms: Vec<(String, String)>,
+}
+
+/// One rule that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The rule, such as `role access: allow.logins`.
+    pub rule: String,
+    /// Whether it spoke for, against, or not at all.
+    pub says: Says,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What a rule says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Says {
+    /// Allows it.
+    Allow,
+    /// Forbids it.
+    Deny,
+    /// Does not apply.
+    Nothing,
+}
+
+call! {
+    Explain, "access/explain", Explanation;
+}

@@ -1,0 +1,89 @@
+//! Every message that crosses a connection of scry. Floor 1: plain data; `link` carries it, services answer it.
+//!
+//! A call is one `POST /v1/<path>` with a JSON body over HTTP/2, typed at both ends by [`Call`].
+//! Byte streams are bodies: see [`stream`].
+
+pub mod access;
+pub mod audit;
+pub mod name;
+pub mod node;
+pub mod people;
+pub mod recording;
+pub mod stream;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Version of the messages. Both ends say theirs in the header `scry-version`; another major version is refused.
+pub const VERSION: &str = "1";
+
+/// A typed request and its answer.
+pub trait Call: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Last part of the path, after `/v1/`.
+    const PATH: &'static str;
+    /// What a success answers.
+    type Answer: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// Body of every answer that is no success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// One sentence for the person who asked; holds no secrets and no rule texts.
+    pub message: String,
+}
+
+/// Whose fault a failure is; each has its HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// 400: the request makes no sense.
+    Malformed,
+    /// 401: sign in first, or the password is wrong.
+    Unauthenticated,
+    /// 403: no rule allows it.
+    Denied,
+    /// 404: there is no such thing, or nobody may say that there is.
+    NotFound,
+    /// 409: it is there already, or was changed meanwhile.
+    Conflict,
+    /// 429: too many tries.
+    TooMany,
+    /// 500: ours.
+    Internal,
+    /// 503: not now.
+    Unavailable,
+}
+
+impl Fault {
+    /// The HTTP status that carries it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Unauthenticated => 401,
+            Self::Denied => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooMany => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
+}
+
+/// An answer with nothing in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Done {}
+
+/// Declares requests: `call!(Struct, "path", Answer);`
+macro_rules! call {
+    ($($request:ty, $path:literal, $answer:ty;)*) => {
+        $(impl $crate::Call for $request {
+            const PATH: &'static str = $path;
+            type Answer = $answer;
+        })*
+    };
+}
+pub(crate) use call;

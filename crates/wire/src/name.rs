@@ -1,0 +1,24 @@
+//! Names that both ends of a connection must agree on: ALPN protocols, TLS server names, certificate extensions.
+
+/// ALPN: the proxy passes the connection, still encrypted, to auth.
+pub const ALPN_AUTH: &[u8] = b"scry-auth";
+/// ALPN: a node's tunnel; after the handshake the node is the HTTP/2 server.
+pub const ALPN_TUNNEL: &[u8] = b"scry-node";
+/// ALPN: HTTP/2 to the proxy itself; a client's `CONNECT NODE` is carried to that node.
+pub const ALPN_HTTP2: &[u8] = b"h2";
+
+/// TLS name of every auth service.
+pub const AUTH_SERVER: &str = "auth.scry.internal";
+/// TLS name of every proxy.
+pub const PROXY_SERVER: &str = "proxy.scry.internal";
+
+/// Authority of a `CONNECT` stream that reaches a node's SSH server.
+pub const NODE_SSH: &str = "ssh.scry.internal:22";
+
+/// Header of a `CONNECT` through a tunnel: the client's address as the proxy saw it.
+pub const CLIENT_ADDRESS_HEADER: &str = "scry-client-address";
+/// Header in which both ends say [`crate::VERSION`].
+pub const VERSION_HEADER: &str = "scry-version";
+
+/// SSH certificate extension with the roles, separated by commas. Domain-suffixed as OpenSSH's PROTOCOL.certkeys asks of foreign names.
+pub const ROLES_EXTENSION: &str = "roles@scry";

@@ -1,0 +1,127 @@
+//! Nodes and proxies: joining, presence, and what auth tells them.
+
+use crate::people::ClusterFacts;
+use crate::{Done, call};
+use model::role::{Labels, RoleSet};
+use model::seal::{PublicKey, SignerCertificate};
+use model::{AuditEvent, NodeName, Time};
+use serde::{Deserialize, Serialize};
+
+/// Which part of scry joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// A machine with an SSH server.
+    Node,
+    /// A front door.
+    Proxy,
+}
+
+/// Joins the cluster. Needs no identity; the token is the proof. A joined part renews with [`Renew`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Join {
+    /// Secret of the join token.
+    pub token: String,
+    /// What is certified.
+    #[serde(flatten)]
+    pub keys: PartKeys,
+}
+
+/// New certificates for the caller, who keeps its name. Needs the identity of a node or proxy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Renew {
+    /// What is certified.
+    #[serde(flatten)]
+    pub keys: PartKeys,
+}
+
+/// The public keys of a joining part; private ones never leave it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartKeys {
+    /// Which part.
+    pub part: Part,
+    /// Its name.
+    pub name: NodeName,
+    /// SSH host public key, OpenSSH format.
+    pub host_key: String,
+    /// PKCS#10 request for the TLS certificate, PEM; its subject is ignored.
+    pub tls_request: String,
+    /// Key that will sign recordings; a proxy has none.
+    pub signing_key: Option<PublicKey>,
+    /// Further names people may type for it; principals of the host certificate.
+    #[serde(default)]
+    pub also_known_as: Vec<String>,
+}
+
+/// What a joined part holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartCredentials {
+    /// SSH host certificate, OpenSSH format, one line.
+    pub host_certificate: String,
+    /// TLS certificate chain, PEM; for both ends of a connection.
+    pub tls_certificate: String,
+    /// The word on its signing key.
+    pub signer: Option<SignerCertificate>,
+    /// Last moment of all three.
+    pub expires: Time,
+    /// The cluster as it stands.
+    pub cluster: ClusterFacts,
+}
+
+/// Says that a node is there. Sent every 10 s. Needs the identity of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Its labels.
+    pub labels: Labels,
+    /// Version of scry on it.
+    pub version: String,
+    /// Sessions open on it.
+    pub sessions: u32,
+}
+
+/// Events for the ledger. Needs the identity of a node or proxy; a node may only speak of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// The reporter's batch number, counted from 1 within `run`; a batch that was taken before is answered and not taken again.
+    pub batch: u64,
+    /// The reporter's run: 16 random bytes in hexadecimal, new at each start.
+    pub run: String,
+    /// What happened, in order.
+    pub events: Vec<AuditEvent>,
+}
+
+/// Lists the nodes that the caller may reach with any login.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListNodes {}
+
+/// A node in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// Its labels.
+    pub labels: Labels,
+    /// When it last said that it is there.
+    pub last_seen: Option<Time>,
+    /// Version of scry on it.
+    pub version: String,
+    /// Logins the caller may use on it.
+    pub logins: Vec<String>,
+}
+
+/// One line of the stream `GET /v1/node/news`, as JSON: sent at once, at each change, and every 10 s to show that the line is alive.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct News {
+    /// The roles, if they changed since the last line.
+    pub roles: Option<RoleSet>,
+    /// User authority keys that count now, OpenSSH format.
+    pub user_authority: Vec<String>,
+}
+
+call! {
+    Join, "join", PartCredentials;
+    Renew, "renew", PartCredentials;
+    Heartbeat, "node/heartbeat", Done;
+    Report, "report", Done;
+    ListNodes, "nodes/list", Vec<Node>;
+}

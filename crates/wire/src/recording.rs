@@ -1,0 +1,133 @@
+//! Recordings: shipping them to auth, and reading them back.
+
+use crate::{Done, call};
+use model::seal::Receipt;
+use model::{Kind, Login, NodeName, SessionId, Time, UserName};
+use serde::{Deserialize, Serialize};
+
+/// Where auth stands with a recording that the calling node ships.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadProgress {
+    /// Which.
+    pub id: SessionId,
+}
+
+/// Answer to [`ReadProgress`] and to each shipment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Progress {
+    /// What was received; none before the first record.
+    pub receipt: Option<Receipt>,
+    /// The recording is whole and in the final store: its spool may be freed.
+    pub stored: bool,
+}
+
+/// Which recordings to list. All conditions must hold.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ListRecordings {
+    /// Made by this user.
+    pub user: Option<UserName>,
+    /// On this node.
+    pub node: Option<NodeName>,
+    /// On this account.
+    pub login: Option<Login>,
+    /// Begun at or after.
+    pub since: Option<Time>,
+    /// Begun before.
+    pub until: Option<Time>,
+    /// Whose id begins with these hexadecimal digits.
+    pub id_prefix: Option<String>,
+    /// Only those that go on.
+    #[serde(default)]
+    pub live: bool,
+    /// At most so many, newest first; 0 is the default, 100.
+    #[serde(default)]
+    pub limit: u32,
+}
+
+/// A recording in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecordingFacts {
+    /// The recording, which is the session.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserName,
+    /// On which account.
+    pub login: Login,
+    /// On which node.
+    pub node: NodeName,
+    /// What was run.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// From which address.
+    pub client: String,
+    /// When it began.
+    pub started: Time,
+    /// Milliseconds from its beginning to its last received entry.
+    pub length_ms: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// How far it is.
+    pub phase: Phase,
+    /// How it ended, in words, if it did: `exit 0`, `signal TERM`, `disconnected`.
+    pub ending: Option<String>,
+    /// Gaps in it.
+    pub gaps: u64,
+    /// Result of verification when it was stored, as `scry verify` words it.
+    pub verification: Option<String>,
+}
+
+/// How far a recording is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It goes on.
+    Live,
+    /// Its node has not been heard of; what was received can be read.
+    Interrupted,
+    /// Whole and in the final store.
+    Stored,
+}
+
+/// Asks to look at a recording; audited. The answer's ticket opens the stream of its bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ViewRecording {
+    /// Which.
+    pub id: SessionId,
+    /// `play`, `export` or `follow`.
+    pub how: ViewKind,
+}
+
+/// How a recording is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewKind {
+    /// Played, finished or not.
+    Play,
+    /// Taken away.
+    Export,
+    /// Watched while it goes on.
+    Follow,
+}
+
+/// Leave to read a recording's bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct View {
+    /// Opens the stream; bound to the caller and the recording.
+    pub ticket: String,
+    /// The recording.
+    pub facts: RecordingFacts,
+}
+
+/// Removes a recording for ever; leaves its tombstone in the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemoveRecording {
+    /// Which.
+    pub id: SessionId,
+}
+
+call! {
+    ReadProgress, "node/progress", Progress;
+    ListRecordings, "recordings/list", Vec<RecordingFacts>;
+    ViewRecording, "recordings/view", View;
+    RemoveRecording, "recordings/remove", Done;
+}
