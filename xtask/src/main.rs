@@ -1,1 +1,57 @@
-fn main() {}
+//! Chores of the project: `cargo xtask try`, `test`, `lint`, `tidy`.
+
+mod packages;
+mod run;
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  try [ARGS]     build the release and run the main job, `scry try ARGS`
+  test [--long]  run every test; --long with the full counts
+  lint           formatting, clippy and cargo deny
+  tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows up to date
+";
+
+fn main() -> ExitCode {
+    chore().unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn chore() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let root = root();
+    match args.split_first() {
+        Some((command, rest)) if command == "try" => return run::try_out(&root, rest),
+        Some((command, rest)) if command == "test" => match rest {
+            [] => run::test(&root, false)?,
+            [flag] if flag == "--long" => run::test(&root, true)?,
+            _ => bail!("`cargo xtask test` knows one flag, --long"),
+        },
+        Some((command, [])) if command == "lint" => run::lint(&root)?,
+        Some((command, rest)) if command == "tidy" => {
+            if rest.first().is_some_and(|flag| flag == "--write") {
+                tidy::write_arrows(&root)?;
+            }
+            let faults = tidy::check(&root)?;
+            if !faults.is_empty() {
+                bail!("{} house rules broken:\n  {}", faults.len(), faults.join("\n  "));
+            }
+            println!("the house is tidy");
+        }
+        _ => print!("{HELP}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The repository, which lies above this package.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

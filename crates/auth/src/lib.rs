@@ -1,1 +1,63 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! The auth service: certificate authority, users, roles, recordings, the ledger. Floor 3.
+//!
+//! [`prepare`] opens everything and binds the port; what the other parts need to find it stands in [`Prepared`].
+//! [`serve`] answers until it is told to stop.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `routes` | the table of all routes; each takes a proof |
+//! | `gate` | the proofs: who asks, and what they may |
+//! | `people`, `access`, `parts`, `recordings`, `receive`, `audit` | the handlers |
+//! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
+//! | `issue`, `keys` | certificates and the keys that sign them |
+//! | `ledger` | what is audited |
+//! | `password`, `throttle`, `secret` | sign-in |
+
+mod access;
+mod audit;
+mod auth;
+mod clock;
+mod error;
+mod gate;
+mod inflow;
+mod issue;
+mod keys;
+mod ledger;
+mod parts;
+mod password;
+mod people;
+mod query;
+mod receive;
+mod recordings;
+mod routes;
+mod sealing;
+mod secret;
+mod serve;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+pub use error::Error;
+pub use keys::KeysError;
+pub use password::HashError;
+pub use serve::{Prepared, prepare, serve};
+
+use model::{NodeName, UserName};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What auth needs to know. Parsed once, by the door.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Auth's own folder: keys, database, recordings. Made if it is not there.
+    pub data_dir: PathBuf,
+    /// Where to listen; port 0 takes a free one. Only proxies need to reach it.
+    pub listen: SocketAddr,
+    /// Name of the cluster; it cannot be changed later.
+    pub cluster: NodeName,
+    /// Who the first invitation is for, while nobody has signed up.
+    pub admin: Option<UserName>,
+    /// Version of scry, for the ledger.
+    pub version: String,
+}

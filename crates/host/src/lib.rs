@@ -1,1 +1,65 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! Everything done as, or on behalf of, a local user: accounts, session processes, terminals, signals, sockets.
+//!
+//! The daemon never forks. [`spawn`] and [`Net::start`] start this program anew (`__session`, `__net`),
+//! which is a `posix_spawn` and costs the same however large the daemon is; the new process is handed its
+//! task and its descriptors over a socket, becomes the user, and then runs the shell or serves requests.
+//! The door calls [`dispatch`] before anything else in `main`.
+//!
+//! **Invariant:** whoever starts a process or opens a socket here has shown a permit that only `policy` makes.
+//! **Invariant:** `unsafe` stands in `sys` alone.
+
+pub mod account;
+mod child;
+mod environment;
+mod fdpass;
+mod flow;
+mod modes;
+mod net;
+mod net_process;
+mod privilege;
+mod pty;
+mod session_process;
+pub mod signal;
+mod spawn;
+mod sys;
+
+pub use account::{Account, AccountError};
+pub use child::{Child, Exit, Io, Process, SignalError, Signals};
+pub use environment::allowed_variable;
+pub use flow::{Reader, Writer};
+pub use net::{Net, NetError};
+pub use net_process::net_main;
+pub use pty::Pty;
+pub use session_process::session_main;
+pub use spawn::{Addresses, Plan, PtyPlan, Settings, SpawnError, What, spawn};
+
+use std::process::ExitCode;
+
+/// First argument of a session process.
+pub const SESSION: &str = "__session";
+/// First argument of a connection's net helper.
+pub const NET: &str = "__net";
+
+/// Runs the process that [`spawn`] or [`Net::start`] asked for, if this is one; `None` for every other start.
+/// Call it first in `main`: no thread may run and no descriptor of value be open.
+#[must_use]
+pub fn dispatch() -> Option<ExitCode> {
+    let asked = std::env::args_os().nth(1)?;
+    if asked == SESSION {
+        Some(session_main())
+    } else if asked == NET {
+        Some(net_main())
+    } else {
+        None
+    }
+}
+
+/// Raises this process's limit of open descriptors to the most it may have, and says how many that is.
+/// Call it once at the start of a service; session processes lower it again for the user.
+pub fn raise_descriptor_limit() -> u64 {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let before = limit.current;
+    limit.current = limit.maximum;
+    let raised = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).is_ok();
+    (if raised { limit.maximum } else { before }).unwrap_or(u64::MAX)
+}

@@ -1,1 +1,25 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! Every connection of scry's own protocols: TLS, HTTP/2, tunnels, SSH. Floor 2.
+//!
+//! This room gives listeners and clients, not routes: routers and handlers live in the services, bodies are `wire` types.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`tls`] | identities, the cluster's TLS authority, trust by pin or by authority |
+//! | [`front`] | the one port: limits, recognising what a client speaks, the TLS handshake |
+//! | [`http`] | HTTP/2 server and client, typed calls, `CONNECT` streams |
+//! | [`tunnel`] | a node's connection to a proxy, on which the roles turn |
+//! | [`duplex`] | byte streams in both directions, and the pipe between two of them |
+//! | [`tcp`], [`tasks`] | what all connections share: sockets, and where their tasks live |
+//! | [`ssh`] | the only code that names russh |
+
+pub mod duplex;
+pub mod front;
+pub mod http;
+pub mod ssh;
+pub mod tasks;
+pub mod tcp;
+pub mod tls;
+pub mod tunnel;
+
+pub use duplex::{BoxDuplex, Duplex, pipe};
+pub use tls::{Peer, PeerIdentity};

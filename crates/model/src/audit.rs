@@ -207,6 +207,11 @@ audited! {
         /// BLAKE3 of the file, in hexadecimal.
         hash: String,
     }
+    /// Events could not be reported and were dropped.
+    EventsLost "S5004W" "audit.events_lost" {
+        /// How many.
+        count: u64,
+    }
     /// Someone tried to alter what is recorded.
     Tampering "S5003W" "recording.tampering" {
         /// What was wrong.

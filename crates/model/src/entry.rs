@@ -172,4 +172,6 @@ pub enum GapCause {
     DiskFull,
     /// A record was damaged on disk before it was shipped.
     Damaged,
+    /// Taken out of the recording afterwards; its digest is left, so that the rest still verifies.
+    Redacted,
 }

@@ -81,6 +81,10 @@ pub const SPOOL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Body of one JSON request to auth, in bytes. Refuse: 413.
 pub const REQUEST_BYTES: usize = 1024 * 1024;
+/// Body of one JSON request of a peer without a certificate, in bytes. Refuse: 413.
+pub const REQUEST_BYTES_OF_NOBODY: usize = 64 * 1024;
+/// Milliseconds in which the body of one JSON request must arrive. Refuse: 400.
+pub const REQUEST_MS: u64 = 30_000;
 /// Rows of one page of a list. Cut: the next page begins after the last row.
 pub const PAGE_ROWS: u32 = 1000;
 /// Passwords hashed at once (19 MiB each). Wait.
@@ -93,8 +97,38 @@ pub const SIGN_IN_FAILURES: u32 = 10;
 pub const SIGN_IN_WINDOW_MS: i64 = 5 * 60 * 1000;
 /// Streams of one HTTP/2 connection. Wait.
 pub const STREAMS_PER_TUNNEL: u32 = 1000;
+/// Streams of one HTTP/2 connection whose peer has shown no certificate. Wait.
+pub const STREAMS_OF_NOBODY: u32 = 16;
 /// Receive window of one HTTP/2 stream, in bytes. Wait.
 pub const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// Connections that one port holds at once. Refuse: closed before a byte is read.
+pub const CONNECTIONS: usize = 8192;
+/// Connections that one address holds on one port at once. Refuse: as [`CONNECTIONS`].
+pub const CONNECTIONS_PER_ADDRESS: usize = 1024;
+/// Connections of one port that are not past their TLS handshake. Wait: further ones stay in the kernel's queue.
+pub const HANDSHAKES: usize = 512;
+/// Connections of one address that are not past their TLS handshake. Refuse: closed before a byte is read.
+pub const HANDSHAKES_PER_ADDRESS: usize = 128;
+/// Milliseconds from accept to the end of the TLS handshake. Refuse: closed.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// Milliseconds from the handshake to the first request. Refuse: closed.
+pub const FIRST_REQUEST_MS: u64 = 30_000;
+/// Milliseconds to reach another part: name, TCP, TLS and HTTP/2 together. Refuse: reported as unreachable.
+pub const DIAL_MS: u64 = 10_000;
+/// Milliseconds until a call must be answered. Refuse: reported as unreachable.
+pub const CALL_MS: u64 = 60_000;
+/// Longest pause between two tries to reach another part, in milliseconds.
+pub const REDIAL_MS: u64 = 10_000;
+/// Body of one JSON answer, and one line of a stream of them, in bytes. Refuse: reported as not understood.
+pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Streams of a tunnel that were accepted and not yet taken by the node. Wait: further ones stay unanswered.
+pub const KNOCKS: usize = 64;
+/// Bytes copied at once in each direction of a pipe. Wait.
+pub const PIPE_BYTES: usize = 64 * 1024;
+/// Milliseconds a dropped stream is read to its end, so that what was written before reaches the peer. Cut.
+pub const LINGER_MS: u64 = 5_000;
+/// Bytes that are thrown away while a dropped stream is read to its end. Cut.
+pub const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// Milliseconds to wait for a client's first bytes before the port speaks SSH first.
 pub const SILENT_CLIENT_MS: u64 = 300;
 /// Milliseconds a service has to stop before its tasks are aborted and named.
@@ -108,6 +142,12 @@ pub const USER_CERTIFICATE_MS: i64 = 12 * 3600 * 1000;
 pub const INVITATION_MS: i64 = 24 * 3600 * 1000;
 /// Life of a node's certificates, in milliseconds; renewed at half of it.
 pub const NODE_CERTIFICATE_MS: i64 = 30 * 24 * 3600 * 1000;
+/// Principals of one SSH certificate; OpenSSH reads no more (`SSHKEY_CERT_MAX_PRINCIPALS`). Refuse.
+pub const CERTIFICATE_PRINCIPALS: usize = 256;
+/// Roles, or logins of the account, in one SSH certificate. Refuse.
+pub const CERTIFICATE_NAMES: usize = 128;
+/// Bytes of the roles, or of the logins, in one SSH certificate. Refuse.
+pub const CERTIFICATE_NAMES_BYTES: usize = 8192;
 /// Clock difference that is forgiven when certificates are issued, in milliseconds.
 pub const CLOCK_SKEW_MS: i64 = 60 * 1000;
 /// How long a node accepts new sessions on the policy it has while auth is away, in milliseconds.

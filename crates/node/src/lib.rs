@@ -1,1 +1,32 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! The machine's SSH server and recorder. Floor 3.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `serve` | puts everything together; order of shutdown |
+//! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
+//! | `connection` | one SSH connection: who may, sessions, forwards, its end |
+//! | `session` | one session: the program's streams, the recorder before everybody, the owner |
+//! | `recorder`, `keep`, `keyframes` | entries to spool; what of an exec stream is kept; screens, read behind |
+//! | `ship`, `recover` | recordings to auth; what a crash left |
+//! | `buffers` | where untaken input waits |
+//!
+//! **Invariant:** there is no session without a recorder unless the role says `off`, and that is in the ledger.
+
+pub mod buffers;
+mod clock;
+mod connection;
+mod error;
+mod forward;
+mod join;
+mod keep;
+mod keyframes;
+mod news;
+mod recorder;
+mod recover;
+mod report;
+mod serve;
+mod session;
+mod ship;
+
+pub use error::Error;
+pub use serve::{Config, serve};

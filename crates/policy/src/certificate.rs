@@ -1,179 +1,346 @@
-//! Reading a user certificate: everything that OpenSSH's PROTOCOL.certkeys asks for, and default deny for what it leaves open.
+//! Reading SSH certificates (OpenSSH PROTOCOL.certkeys): everything that must hold before one is believed.
 
-use crate::identity::Logins;
-use crate::{Denial, Identity};
-use model::{Login, RoleName, Time, UserName};
-use ssh_key::certificate::{CertType, Certificate};
-use ssh_key::public::KeyData;
-use std::net::IpAddr;
-use wire_names::ROLES_EXTENSION;
+use crate::address;
+use crate::denial::{Action, Denial, Why};
+use crate::identity::{Identity, Paper};
+use crate::plan::NO_LOGIN;
+use core::net::IpAddr;
+use core::str::FromStr;
+use model::limit::{CERTIFICATE_NAMES, CERTIFICATE_NAMES_BYTES, CERTIFICATE_PRINCIPALS};
+use model::{Login, Time, UserName};
+use ssh_key::certificate::{CertType, OptionsMap};
+use ssh_key::{Certificate, HashAlg, PublicKey};
+use std::collections::BTreeSet;
+use thiserror::Error;
 
-/// Names that a certificate carries.
-pub(crate) mod wire_names {
-    /// Extension with the roles, separated by commas; suffixed, as PROTOCOL.certkeys asks of names outside OpenSSH.
-    pub const ROLES_EXTENSION: &str = "roles@scry";
+/// Extension with the person's roles, separated by commas; the same name as in `wire::name`.
+pub const ROLES_EXTENSION: &str = "roles@scry";
+/// Extension with the logins of the person's account, which `{logins}` stands for, separated by commas.
+/// They are not the principals: those hold the logins of all roles, and a role must not lend its logins to another.
+pub const LOGINS_EXTENSION: &str = "logins@scry";
+
+/// Why a certificate does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CertificateFault {
+    /// The signing key is itself a certificate (CVE-2025-49825).
+    #[error("it is signed by a certificate instead of a plain authority key")]
+    SignedByCertificate,
+    /// Signed by a key that is none of the cluster's.
+    #[error("it is signed by {fingerprint}, which is no authority of this cluster")]
+    Authority {
+        /// SHA-256 fingerprint of the signing key.
+        fingerprint: String,
+    },
+    /// The signature does not fit the certificate.
+    #[error("its signature does not verify")]
+    Signature,
+    /// A host's where a user's is needed, or the other way round.
+    #[error("it is of the wrong type: a {wanted} certificate is needed")]
+    Type {
+        /// `user` or `host`.
+        wanted: &'static str,
+    },
+    /// Its life has not begun.
+    #[error("it is not valid before {from} (seconds since 1970)")]
+    NotYet {
+        /// First second of its life.
+        from: u64,
+    },
+    /// Its life is over.
+    #[error("it expired at {until} (seconds since 1970)")]
+    Expired {
+        /// First second after its life.
+        until: u64,
+    },
+    /// The key id is no user name.
+    #[error("its key id {found:?} is no user name")]
+    KeyId {
+        /// As it stands in the certificate.
+        found: String,
+    },
+    /// It names no principal, which elsewhere means anybody and here nobody.
+    #[error("it names no principals")]
+    NoPrincipals,
+    /// It was made for a person whose roles allow no login.
+    #[error("its holder's roles allowed no login when it was signed")]
+    NoLogin,
+    /// More principals than any certificate of this cluster has.
+    #[error("it names {count} principals, more than {CERTIFICATE_PRINCIPALS}")]
+    TooManyPrincipals {
+        /// How many.
+        count: usize,
+    },
+    /// A principal that is no login, such as one with a comma or a control character.
+    #[error("its principal {found:?} is no login")]
+    Principal {
+        /// As it stands in the certificate.
+        found: String,
+    },
+    /// The name that was asked for is not among the principals.
+    #[error("{asked:?} is not among its principals {named}")]
+    NotNamed {
+        /// As asked for.
+        asked: String,
+        /// The principals.
+        named: String,
+    },
+    /// A critical option that is not known here.
+    #[error("its critical option {name:?} is not supported")]
+    CriticalOption {
+        /// The option.
+        name: String,
+    },
+    /// The client is not where the certificate may be used.
+    #[error("its critical option source-address ({allowed:?}) does not hold {client}")]
+    SourceAddress {
+        /// As it stands in the certificate.
+        allowed: String,
+        /// The client's address, or that it is not known.
+        client: String,
+    },
+    /// An extension of scry's own that cannot be read.
+    #[error("its extension {name} cannot be read: {why}")]
+    Extension {
+        /// The extension.
+        name: &'static str,
+        /// Why not.
+        why: String,
+    },
 }
 
-/// Principals and roles of one certificate, at most.
-const NAMES: usize = 256;
+impl CertificateFault {
+    /// One sentence for the person: what to do, and nothing that helps a forger.
+    #[must_use]
+    pub fn public(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "your certificate has expired; run `scry login`",
+            Self::NotYet { .. } => {
+                "your certificate is not valid yet; compare the clocks of both machines"
+            }
+            Self::NoPrincipals | Self::NoLogin => {
+                "your certificate names no login; ask an admin for a role, then run `scry login`"
+            }
+            Self::NotNamed { .. } => {
+                "your certificate does not name this login; if your roles have changed, run `scry login`"
+            }
+            Self::SourceAddress { .. } => "your certificate may not be used from this address",
+            Self::CriticalOption { .. } => {
+                "your certificate has a critical option that is not supported; run `scry login`"
+            }
+            _ => "this certificate does not count here; run `scry login`",
+        }
+    }
+}
 
-/// Reads a certificate that a client offers for `login`.
+/// Reads a user certificate that a client logs in with.
 ///
-/// `authorities` are the user authority's plain keys. The caller has checked that the client holds the certified key.
-/// `client` is the client's address, for `source-address`.
+/// The transport proves that the client holds the certificate's key; everything else is checked here: a plain
+/// signing key in `authorities`, signature, type, times (`valid after ≤ now < valid before`), key id, principals
+/// (none means nobody) with `login` among them, every critical option (`source-address` is supported), and
+/// the extensions with roles and logins. Unknown extensions are ignored, as PROTOCOL.certkeys asks.
 ///
 /// # Errors
-/// The first reason for which the certificate does not count.
+/// A [`Denial`] with the first [`CertificateFault`].
 pub fn read_certificate(
     certificate: &Certificate,
     login: &str,
-    authorities: &[ssh_key::PublicKey],
+    authorities: &[PublicKey],
     client: Option<IpAddr>,
     now: Time,
 ) -> Result<Identity, Denial> {
-    let denied = |why: String| Denial::new(format!("sign in as {}", shown(login)), why);
-    trusted(certificate, CertType::User, authorities, now).map_err(denied)?;
-    critical_options(certificate, client).map_err(denied)?;
-    let user: UserName = certificate
-        .key_id()
-        .parse()
-        .map_err(|error| denied(format!("the key id is no user name: {error}")))?;
-    let principals = names::<Login>(certificate.valid_principals().iter().map(String::as_str))
-        .map_err(|why| denied(format!("the principals are not usable: {why}")))?;
-    if principals.is_empty() {
-        // OpenSSH's sshd refuses these too, though the specification lets them stand for anybody.
-        return Err(denied("the certificate names no principal".to_owned()));
-    }
-    if !principals.iter().any(|principal| principal.as_str() == login) {
-        return Err(denied("the login is not among the certificate's principals".to_owned()));
-    }
-    let roles = certificate.extensions().get(ROLES_EXTENSION).map_or("", String::as_str);
-    let roles = names::<RoleName>(roles.split(',').filter(|name| !name.is_empty()))
-        .map_err(|why| denied(format!("the roles are not usable: {why}")))?;
-    Ok(Identity {
-        user,
-        roles,
-        logins: Logins::Certified(principals),
-        serial: certificate.serial(),
-        expires: end(certificate),
+    let deny = |user: Option<&UserName>, fault| {
+        let action = Action::Certificate { login: login.to_owned() };
+        Denial::new(user, action, Why::Certificate(fault))
+    };
+    check_signed(certificate, authorities, CertType::User).map_err(|fault| deny(None, fault))?;
+    let user = read_key_id(certificate).map_err(|fault| deny(None, fault))?;
+    read_paper(certificate, user.clone(), login, client, now)
+        .map_err(|fault| deny(Some(&user), fault))
+}
+
+/// A host that was believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostIdentity {
+    /// Its certificate's key id, for people.
+    pub key_id: String,
+    /// First moment at which it no longer counts.
+    pub expires: Time,
+}
+
+/// Reads a host certificate that a server shows to a client who typed `name`.
+///
+/// # Errors
+/// A [`Denial`] with the first [`CertificateFault`].
+pub fn read_host_certificate(
+    certificate: &Certificate,
+    name: &str,
+    authorities: &[PublicKey],
+    now: Time,
+) -> Result<HostIdentity, Denial> {
+    check_host(certificate, name, authorities, now).map_err(|fault| {
+        Denial::new(
+            None,
+            Action::HostCertificate { name: name.to_owned() },
+            Why::Certificate(fault),
+        )
     })
 }
 
-/// What user and host certificates have in common: type, authority, signature, time.
-pub(crate) fn trusted(
+fn check_host(
     certificate: &Certificate,
-    kind: CertType,
-    authorities: &[ssh_key::PublicKey],
+    name: &str,
+    authorities: &[PublicKey],
     now: Time,
-) -> Result<(), String> {
-    if certificate.cert_type() != kind {
-        return Err(format!("the certificate is of type {:?}", certificate.cert_type()));
+) -> Result<HostIdentity, CertificateFault> {
+    check_signed(certificate, authorities, CertType::Host)?;
+    let expires = check_times(certificate, now)?;
+    let principals = certificate.valid_principals();
+    check_count(principals)?;
+    let asked = name.to_ascii_lowercase();
+    if !principals.contains(&asked) {
+        return Err(not_named(name, principals));
     }
-    // Ours are Ed25519. Comparing whole keys also keeps out a "key" that is itself a certificate (CVE-2025-49825).
-    if !matches!(certificate.signature_key(), KeyData::Ed25519(_)) {
-        return Err("the certificate is not signed by an Ed25519 key".to_owned());
+    match certificate.critical_options().keys().next() {
+        Some(option) => Err(CertificateFault::CriticalOption { name: option.clone() }),
+        None => Ok(HostIdentity { key_id: certificate.key_id().to_owned(), expires }),
     }
-    if !authorities.iter().any(|key| key.key_data() == certificate.signature_key()) {
-        return Err("the certificate is signed by another authority".to_owned());
+}
+
+/// Signing key, signature and type. What stands in a certificate may be believed, and quoted, only behind this.
+fn check_signed(
+    certificate: &Certificate,
+    authorities: &[PublicKey],
+    wanted: CertType,
+) -> Result<(), CertificateFault> {
+    let signer = certificate.signature_key();
+    if signer.is_certificate() || signer.algorithm().to_string().contains("-cert-v0") {
+        return Err(CertificateFault::SignedByCertificate);
     }
-    certificate.verify_signature().map_err(|_| "the certificate's signature does not hold".to_owned())?;
-    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
-    if seconds < certificate.valid_after() {
-        return Err("the certificate is not valid yet".to_owned());
+    let fingerprint = signer.fingerprint(HashAlg::Sha256);
+    if !authorities.iter().any(|authority| authority.key_data() == signer) {
+        return Err(CertificateFault::Authority { fingerprint: fingerprint.to_string() });
     }
-    if seconds >= certificate.valid_before() {
-        return Err("the certificate has expired".to_owned());
+    // `validate_at` is the public door to the signature; given the first second of the certificate's own life,
+    // its check of times passes unless that life is empty. The real check of times is `check_times`.
+    certificate
+        .validate_at(certificate.valid_after(), [&fingerprint])
+        .map_err(|_| CertificateFault::Signature)?;
+    if certificate.cert_type() != wanted {
+        let wanted = if wanted == CertType::User { "user" } else { "host" };
+        return Err(CertificateFault::Type { wanted });
     }
     Ok(())
 }
 
-/// First moment at which a certificate no longer counts.
-pub(crate) fn end(certificate: &Certificate) -> Time {
-    let seconds = i64::try_from(certificate.valid_before()).unwrap_or(i64::MAX);
-    Time(seconds.saturating_mul(1000))
+fn read_key_id(certificate: &Certificate) -> Result<UserName, CertificateFault> {
+    let found = certificate.key_id();
+    found.parse().map_err(|_| CertificateFault::KeyId { found: found.to_owned() })
 }
 
-/// Every critical option must be known; one that is not, refuses.
-fn critical_options(certificate: &Certificate, client: Option<IpAddr>) -> Result<(), String> {
-    for (name, value) in certificate.critical_options().iter() {
+fn read_paper(
+    certificate: &Certificate,
+    user: UserName,
+    login: &str,
+    client: Option<IpAddr>,
+    now: Time,
+) -> Result<Identity, CertificateFault> {
+    let expires = check_times(certificate, now)?;
+    let principals = read_principals(certificate)?;
+    let asked = login.parse::<Login>().ok().filter(|login| principals.contains(login));
+    let login = asked.ok_or_else(|| not_named(login, certificate.valid_principals()))?;
+    check_options(certificate.critical_options(), client)?;
+    let extensions = certificate.extensions();
+    let permits = |name: &str| extensions.contains_key(name);
+    let paper = Paper {
+        serial: certificate.serial(),
+        principals,
+        login,
+        permits_pty: permits("permit-pty"),
+        permits_ports: permits("permit-port-forwarding"),
+        permits_agent: permits("permit-agent-forwarding"),
+    };
+    Ok(Identity {
+        user,
+        roles: read_names(extensions, ROLES_EXTENSION)?,
+        logins: read_names(extensions, LOGINS_EXTENSION)?,
+        expires,
+        certificate: Some(paper),
+    })
+}
+
+/// `valid after ≤ now < valid before`; returns the end.
+fn check_times(certificate: &Certificate, now: Time) -> Result<Time, CertificateFault> {
+    let (from, until) = (certificate.valid_after(), certificate.valid_before());
+    if now < from_seconds(from) {
+        return Err(CertificateFault::NotYet { from });
+    }
+    let end = from_seconds(until);
+    if now >= end {
+        return Err(CertificateFault::Expired { until });
+    }
+    Ok(end)
+}
+
+fn from_seconds(seconds: u64) -> Time {
+    Time(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
+}
+
+fn check_count(principals: &[String]) -> Result<(), CertificateFault> {
+    match principals.len() {
+        0 => Err(CertificateFault::NoPrincipals),
+        count if count > CERTIFICATE_PRINCIPALS => {
+            Err(CertificateFault::TooManyPrincipals { count })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_principals(certificate: &Certificate) -> Result<BTreeSet<Login>, CertificateFault> {
+    let principals = certificate.valid_principals();
+    check_count(principals)?;
+    if principals == [NO_LOGIN] {
+        return Err(CertificateFault::NoLogin);
+    }
+    let read = |found: &String| {
+        found.parse().map_err(|_| CertificateFault::Principal { found: found.clone() })
+    };
+    principals.iter().map(read).collect()
+}
+
+fn not_named(asked: &str, principals: &[String]) -> CertificateFault {
+    CertificateFault::NotNamed { asked: asked.to_owned(), named: format!("{principals:?}") }
+}
+
+fn check_options(options: &OptionsMap, client: Option<IpAddr>) -> Result<(), CertificateFault> {
+    for (name, value) in options.iter() {
         match name.as_str() {
-            "source-address" => source_address(value, client)?,
-            other => return Err(format!("the critical option {:?} is not supported", shown(other))),
+            "source-address" => check_address(value, client)?,
+            _ => return Err(CertificateFault::CriticalOption { name: name.clone() }),
         }
     }
     Ok(())
 }
 
-/// A comma-separated list of addresses in CIDR form, as sshd_config's Match Address has it, without negation.
-fn source_address(list: &str, client: Option<IpAddr>) -> Result<(), String> {
-    let Some(client) = client else {
-        return Err("the certificate is bound to addresses, and the client's is not known".to_owned());
-    };
-    if list.split(',').any(|range| within(range.trim(), client)) {
+fn check_address(allowed: &str, client: Option<IpAddr>) -> Result<(), CertificateFault> {
+    if client.and_then(|client| address::list_holds(allowed, client)) == Some(true) {
         return Ok(());
     }
-    Err(format!("the certificate does not count from {client}"))
+    let client = client.map_or("an unknown address".to_owned(), |client| client.to_string());
+    Err(CertificateFault::SourceAddress { allowed: allowed.to_owned(), client })
 }
 
-/// Whether an address lies in a range; a range that cannot be read holds nothing.
-fn within(range: &str, client: IpAddr) -> bool {
-    let (base, bits) = range.split_once('/').map_or((range, None), |(base, bits)| (base, Some(bits)));
-    let Ok(base) = base.parse::<IpAddr>() else { return false };
-    let (base, client, width) = match (base, client.to_canonical()) {
-        (IpAddr::V4(base), IpAddr::V4(client)) => {
-            (u128::from(base.to_bits()), u128::from(client.to_bits()), 32)
-        }
-        (IpAddr::V6(base), IpAddr::V6(client)) => (base.to_bits(), client.to_bits(), 128),
-        _ => return false,
+fn read_names<N: FromStr<Err = model::NameError> + Ord>(
+    extensions: &OptionsMap,
+    name: &'static str,
+) -> Result<BTreeSet<N>, CertificateFault> {
+    let Some(text) = extensions.get(name).filter(|text| !text.is_empty()) else {
+        return Ok(BTreeSet::new());
     };
-    let bits = match bits.map(str::parse::<u32>) {
-        None => width,
-        Some(Ok(bits)) if bits <= width => bits,
-        Some(_) => return false,
-    };
-    let shift = width - bits;
-    base.checked_shr(shift).unwrap_or(0) == client.checked_shr(shift).unwrap_or(0)
-}
-
-fn names<'a, N: std::str::FromStr<Err = model::NameError>>(
-    texts: impl Iterator<Item = &'a str>,
-) -> Result<Vec<N>, String> {
-    let mut found = Vec::new();
-    for text in texts {
-        if found.len() == NAMES {
-            return Err(format!("there are more than {NAMES}"));
-        }
-        found.push(text.parse().map_err(|error: model::NameError| error.to_string())?);
+    let fault = |why: String| CertificateFault::Extension { name, why };
+    if text.len() > CERTIFICATE_NAMES_BYTES || text.split(',').count() > CERTIFICATE_NAMES {
+        return Err(fault("it is longer than this cluster ever writes it".to_owned()));
     }
-    Ok(found)
-}
-
-/// Text from a client, fit for a ledger and a terminal.
-fn shown(text: &str) -> String {
-    text.chars().take(64).map(|c| if c.is_control() { '·' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_lies_in_a_range_or_does_not() {
-        for (range, client, inside) in [
-            ("10.0.0.0/8", "10.1.2.3", true),
-            ("10.0.0.0/8", "11.1.2.3", false),
-            ("127.0.0.1", "127.0.0.1", true),
-            ("127.0.0.1", "::ffff:127.0.0.1", true),
-            ("0.0.0.0/0", "8.8.8.8", true),
-            ("::/0", "::1", true),
-            ("::/0", "127.0.0.1", false),
-            ("10.0.0.0/33", "10.0.0.1", false),
-            ("!10.0.0.0/8", "10.0.0.1", false),
-            ("", "10.0.0.1", false),
-            ("2001:db8::/32", "2001:db8:1::1", true),
-            ("2001:db8::/32", "2001:db9::1", false),
-        ] {
-            assert_eq!(within(range, client.parse().unwrap()), inside, "{client} in {range}");
-        }
-    }
+    text.split(',')
+        .map(|name| name.parse().map_err(|error: N::Err| fault(error.to_string())))
+        .collect()
 }

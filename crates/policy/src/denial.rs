@@ -1,48 +1,208 @@
-//! A refusal as a value: in full for the ledger, in part for the person refused.
+//! A denial is a value: what was asked for, which rule forbids it or is missing, and what the person may be told.
 
+use crate::certificate::CertificateFault;
 use core::fmt;
+use model::role::{AdminRight, Forwarding, RecordingAction};
+use model::{Login, NodeName, UserName};
 
-/// Why something is not allowed. Not an error: it is written to the ledger.
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    action: String,
-    why: String,
-    hint: Option<String>,
+pub enum Action {
+    /// To be let in with a certificate, under the login as the client sent it.
+    Certificate {
+        /// As sent; may be anything.
+        login: String,
+    },
+    /// To be believed as a host, under the name as it was typed.
+    HostCertificate {
+        /// As typed.
+        name: String,
+    },
+    /// To log in.
+    Login {
+        /// As whom.
+        login: Login,
+        /// Where.
+        node: NodeName,
+    },
+    /// To forward something.
+    Forward {
+        /// What.
+        what: Forwarding,
+        /// Where.
+        node: NodeName,
+    },
+    /// To do something with a recording.
+    Recording {
+        /// What.
+        action: RecordingAction,
+        /// Whose.
+        owner: UserName,
+    },
+    /// To administer a part of the cluster.
+    Admin {
+        /// Which part.
+        right: AdminRight,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate { login } => write!(f, "sign in as {login:?} with this certificate"),
+            Self::HostCertificate { name } => write!(f, "be believed to be {name:?}"),
+            Self::Login { login, node } => write!(f, "log in as {login} on {node}"),
+            Self::Forward { what, node } => match what {
+                Forwarding::Agent => write!(f, "forward the agent to {node}"),
+                Forwarding::Local => {
+                    write!(f, "forward connections from the client through {node}")
+                }
+                Forwarding::Remote => write!(f, "forward ports of {node} to the client"),
+            },
+            Self::Recording { action, owner } => {
+                write!(f, "{} recordings of {owner}", action_word(*action))
+            }
+            Self::Admin { right } => match right {
+                AdminRight::Audit => write!(f, "read the audit ledger"),
+                right => write!(f, "administer {}", right_word(*right)),
+            },
+        }
+    }
+}
+
+pub(crate) fn action_word(action: RecordingAction) -> &'static str {
+    match action {
+        RecordingAction::List => "list",
+        RecordingAction::Play => "play",
+        RecordingAction::Export => "export",
+        RecordingAction::Remove => "remove",
+    }
+}
+
+pub(crate) fn right_word(right: AdminRight) -> &'static str {
+    match right {
+        AdminRight::Users => "users",
+        AdminRight::Roles => "roles",
+        AdminRight::Nodes => "nodes",
+        AdminRight::Audit => "audit",
+    }
+}
+
+pub(crate) fn forwarding_word(what: Forwarding) -> &'static str {
+    match what {
+        Forwarding::Agent => "agent",
+        Forwarding::Local => "local",
+        Forwarding::Remote => "remote",
+    }
+}
+
+/// Why it was denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// No rule allows it.
+    Missing {
+        /// The rule that would, and how near the person's roles come to it.
+        rule: String,
+    },
+    /// A rule forbids it, whatever others allow.
+    Forbidden {
+        /// The rule.
+        rule: String,
+        /// How it applies.
+        why: String,
+    },
+    /// The certificate itself sets a bound that roles cannot lift.
+    Bounded {
+        /// The bound, in words.
+        bound: String,
+    },
+    /// The certificate does not count.
+    Certificate(CertificateFault),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { rule } => write!(f, "no rule allows it; missing is {rule}"),
+            Self::Forbidden { rule, why } => write!(f, "{rule} forbids it: {why}"),
+            Self::Bounded { bound } => f.write_str(bound),
+            Self::Certificate(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// A refused request. [`fmt::Display`] is the full text, for the ledger and for admins; [`Denial::public`] for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
+    user: Option<UserName>,
+    action: Action,
+    why: Why,
 }
 
 impl Denial {
-    pub(crate) fn new(action: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { action: action.into(), why: why.into(), hint: None }
+    pub(crate) fn new(user: Option<&UserName>, action: Action, why: Why) -> Self {
+        Self(Box::new(Parts { user: user.cloned(), action, why }))
     }
 
-    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    /// Who was denied; none if the certificate did not prove who it is.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserName> {
+        self.0.user.as_ref()
     }
 
-    /// What was asked for, such as `log in as root on web-01`.
+    /// What was asked for, in words, such as `log in as root on web-01`.
     #[must_use]
     pub fn action(&self) -> String {
-        self.action.clone()
+        self.0.action.to_string()
     }
 
-    /// Which rule is missing or forbids it, in full. For the ledger, not for the person refused.
+    /// What was asked for.
     #[must_use]
-    pub fn why(&self) -> &str {
-        &self.why
+    pub fn asked(&self) -> &Action {
+        &self.0.action
     }
 
-    /// For the person refused: what was asked for and what to do, no rules.
+    /// Which rule is missing or forbids it, in full; for the ledger, beside [`Denial::action`].
+    #[must_use]
+    pub fn why(&self) -> String {
+        self.0.why.to_string()
+    }
+
+    /// Which rule is missing or forbids it.
+    #[must_use]
+    pub fn reason(&self) -> &Why {
+        &self.0.why
+    }
+
+    /// One sentence for the person who asked: no rule texts, and what to do next.
     #[must_use]
     pub fn public(&self) -> String {
-        match &self.hint {
-            Some(hint) => format!("access denied: you may not {}; {hint}", self.action),
-            None => format!("access denied: you may not {}", self.action),
-        }
+        let advice = match (&self.0.why, &self.0.action, &self.0.user) {
+            (Why::Certificate(fault), ..) => return format!("access denied: {}", fault.public()),
+            (Why::Bounded { .. }, ..) => {
+                "your certificate does not cover it; if your roles have changed, run `scry login`"
+                    .to_owned()
+            }
+            (_, Action::Login { login, node }, Some(user)) => {
+                format!("ask an admin to run `scry access explain {user} {login}@{node}`")
+            }
+            _ => "ask an admin for a role that allows it".to_owned(),
+        };
+        format!("access denied: {} may not {}; {advice}", self.subject(), self.0.action)
+    }
+
+    fn subject(&self) -> &str {
+        self.0.user.as_ref().map_or("the certificate's holder", UserName::as_str)
     }
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.action, self.why)
+        write!(f, "{} may not {}: {}", self.subject(), self.0.action, self.0.why)
     }
 }
+
+impl core::error::Error for Denial {}

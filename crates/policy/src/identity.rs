@@ -1,37 +1,44 @@
-//! Who asks: a person whose certificate was read here, or whose account auth has just looked up.
+//! Who asks: a person as a verified certificate or auth's own tables know them.
 
 use model::{Login, RoleName, Time, UserName};
+use std::collections::BTreeSet;
 
-/// A person with roles and logins. Private fields: made by [`crate::read_certificate`] or [`Identity::of_account`] only.
+/// A person whose word was checked: by [`crate::read_certificate`], or by auth against its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub(crate) user: UserName,
-    pub(crate) roles: Vec<RoleName>,
-    pub(crate) logins: Logins,
-    pub(crate) serial: u64,
+    pub(crate) roles: BTreeSet<RoleName>,
+    /// What `{logins}` stands for.
+    pub(crate) logins: BTreeSet<Login>,
     pub(crate) expires: Time,
+    pub(crate) certificate: Option<Paper>,
 }
 
-/// Where the accounts that a person may use come from.
+/// What a certificate adds to a person: bounds that hold whatever the roles say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Logins {
-    /// Principals of a certificate: a login must be among them, whatever the roles say.
-    Certified(Vec<Login>),
-    /// Logins of an account: they stand for `{logins}` in roles.
-    Account(Vec<Login>),
+pub(crate) struct Paper {
+    pub(crate) serial: u64,
+    pub(crate) principals: BTreeSet<Login>,
+    /// The login that the connection was opened with.
+    pub(crate) login: Login,
+    pub(crate) permits_pty: bool,
+    pub(crate) permits_ports: bool,
+    pub(crate) permits_agent: bool,
 }
 
 impl Identity {
-    /// The identity of an account as it stands in auth's tables at this moment.
-    /// Only auth may call it, with what it has just read; `expires` is the end of the TLS certificate used.
+    /// A person as auth's tables know them, for auth's own calls and for [`crate::explain`].
+    /// The caller has checked who it is; `expires` is the last moment of the certificate that they showed
+    /// (or would be given).
     #[must_use]
     pub fn of_account(
         user: UserName,
-        roles: Vec<RoleName>,
-        logins: Vec<Login>,
+        roles: impl IntoIterator<Item = RoleName>,
+        logins: impl IntoIterator<Item = Login>,
         expires: Time,
     ) -> Self {
-        Self { user, roles, logins: Logins::Account(logins), serial: 0, expires }
+        let (roles, logins) = (roles.into_iter().collect(), logins.into_iter().collect());
+        Self { user, roles, logins, expires, certificate: None }
     }
 
     /// Who.
@@ -40,29 +47,39 @@ impl Identity {
         &self.user
     }
 
-    /// With which roles.
+    /// Roles, whether they exist or not.
     #[must_use]
-    pub fn roles(&self) -> &[RoleName] {
+    pub fn roles(&self) -> &BTreeSet<RoleName> {
         &self.roles
     }
 
-    /// Principals of the certificate, or logins of the account.
+    /// The logins of the account, which `{logins}` stands for.
     #[must_use]
-    pub fn logins(&self) -> &[Login] {
-        match &self.logins {
-            Logins::Certified(logins) | Logins::Account(logins) => logins,
-        }
+    pub fn logins(&self) -> &BTreeSet<Login> {
+        &self.logins
     }
 
-    /// Serial number of the SSH certificate; 0 for an account.
-    #[must_use]
-    pub fn serial(&self) -> u64 {
-        self.serial
-    }
-
-    /// Last moment of the certificate.
+    /// First moment at which it no longer counts.
     #[must_use]
     pub fn expires(&self) -> Time {
         self.expires
+    }
+
+    /// Serial number of the certificate; 0 without one.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.certificate.as_ref().map_or(0, |paper| paper.serial)
+    }
+
+    /// The login that the connection was opened with; none without a certificate.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.certificate.as_ref().map(|paper| &paper.login)
+    }
+
+    /// Whether the certificate permits a terminal (`permit-pty`, PROTOCOL.certkeys); yes without one.
+    #[must_use]
+    pub fn permits_pty(&self) -> bool {
+        self.certificate.as_ref().is_none_or(|paper| paper.permits_pty)
     }
 }

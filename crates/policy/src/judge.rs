@@ -1,18 +1,19 @@
-//! The core: what every role says to a login on a node, in order, and what follows from it.
+//! The one core that decides. Every door and every explanation is a view of its [`Judgement`].
 
-use crate::identity::Logins;
-use crate::roles::{expand, labels_match};
-use crate::{Denial, ForwardPermit, Identity, LoginPermit, Terms};
-use model::limit::EXEC_STREAM_BYTES;
-use model::role::{Forwarding, NodeFacts, Options, RecordingPolicy, Role, RoleSet};
-use model::{Login, Time};
+use crate::denial::{Action, Denial, Why, action_word, forwarding_word, right_word};
+use crate::identity::Identity;
+use crate::rule::{matches_labels, matching_login, show_condition, show_labels};
+use model::role::{
+    AdminRight, Forwarding, Labels, NodeFacts, Reading, RecordingAction, Role, RoleSet,
+};
+use model::{Login, RoleName, Time, UserName};
 
-/// What one rule says.
+/// What a rule says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// Allows it.
     Allow,
-    /// Forbids it, whatever others allow.
+    /// Forbids it.
     Deny,
     /// Does not apply.
     Nothing,
@@ -23,211 +24,301 @@ pub enum Says {
 pub struct Step {
     /// The rule, such as `role access: allow.logins`.
     pub rule: String,
-    /// What it says.
+    /// Whether it spoke for, against, or not at all.
     pub says: Says,
-    /// Why.
+    /// Why, in words.
     pub why: String,
 }
 
-/// A decision with its whole reasoning.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// Whether it is allowed.
-    pub allowed: bool,
-    /// The rule that allows, forbids, or is missing; one sentence.
-    pub because: String,
-    /// Every rule that was looked at.
-    pub steps: Vec<Step>,
-    /// The terms, if it is allowed.
-    pub terms: Option<Terms>,
+/// A question to the core.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'q> {
+    Login { node: &'q NodeFacts, login: &'q Login },
+    Forward { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
+    Recording { action: RecordingAction, owner: &'q UserName, labels: &'q Labels },
+    Admin { right: AdminRight },
 }
 
-/// May this person log in there? The permit is what `host` accepts.
-///
-/// # Errors
-/// No role allows it, one forbids it, or the certificate does not name the login or has expired.
-pub fn login(
-    roles: &RoleSet,
-    who: &Identity,
-    node: &NodeFacts,
-    login: &Login,
-    now: Time,
-) -> Result<LoginPermit, Denial> {
-    let trace = judge(roles, who, node, login, now);
-    match trace.terms {
-        Some(terms) if trace.allowed => Ok(LoginPermit {
-            user: who.user.clone(),
-            roles: who.roles.clone(),
-            login: login.clone(),
-            node: node.name.clone(),
-            labels: node.labels.clone(),
-            terms,
-            serial: who.serial,
-            expires: who.expires,
-        }),
-        _ => {
-            let question = format!("scry access explain {} {login}@{}", who.user, node.name);
-            Err(Denial::new(format!("log in as {login} on {}", node.name), trace.because)
-                .with_hint(format!("an admin can see why with `{question}`")))
+impl Question<'_> {
+    fn action(&self) -> Action {
+        match *self {
+            Self::Login { node, login } => {
+                Action::Login { login: login.clone(), node: node.name.clone() }
+            }
+            Self::Forward { node, what, .. } => Action::Forward { what, node: node.name.clone() },
+            Self::Recording { action, owner, .. } => {
+                Action::Recording { action, owner: owner.clone() }
+            }
+            Self::Admin { right } => Action::Admin { right },
         }
     }
 }
 
-/// The same decision, with its reasoning.
-#[must_use]
-pub fn explain(
+/// The core's answer: each rule that was looked at, and what follows from them.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    pub(crate) steps: Vec<Step>,
+    /// The rule that allows, or the denial.
+    pub(crate) outcome: Result<String, Denial>,
+}
+
+/// Decides. Without `now` the expiry of the identity is the caller's to check.
+pub(crate) fn judge(
     roles: &RoleSet,
     who: &Identity,
-    node: &NodeFacts,
-    login: &Login,
-    now: Time,
-) -> Trace {
-    judge(roles, who, node, login, now)
-}
-
-/// Logins that a person may use on a node, out of those that their roles or certificate name.
-#[must_use]
-pub fn logins_on(roles: &RoleSet, who: &Identity, node: &NodeFacts, now: Time) -> Vec<Login> {
-    let mut candidates = crate::plan::principals(roles, &who.user, &who.roles, who.logins());
-    candidates.extend(who.logins().iter().cloned());
-    candidates.sort();
-    candidates.dedup();
-    candidates.retain(|login| judge(roles, who, node, login, now).allowed);
-    candidates
-}
-
-/// May this connection use a service beside its sessions? It takes the permit of its login: no login, no forward.
-///
-/// # Errors
-/// No role that lets the person log in there allows it.
-pub fn forward(
-    roles: &RoleSet,
-    who: &Identity,
-    node: &NodeFacts,
-    as_login: &Login,
-    what: Forwarding,
-    now: Time,
-) -> Result<ForwardPermit, Denial> {
-    let permit = login(roles, who, node, as_login, now)?;
-    let granting = held(roles, who)
-        .filter(|role| grants(role, who, node, permit.login()))
-        .any(|role| role.allow.forward.contains(&what));
-    if granting {
-        return Ok(ForwardPermit { what, login: permit.login });
+    question: Question<'_>,
+    now: Option<Time>,
+) -> Judgement {
+    let mut bench = Bench { who, steps: Vec::new(), bound: None };
+    if now.is_some_and(|now| now >= who.expires) {
+        bench.bound("certificate: life", "the certificate has expired".to_owned());
     }
-    let (word, plain) = match what {
-        Forwarding::Agent => ("agent", "forward an agent"),
-        Forwarding::Local => ("local", "forward ports from the client (-L, -D)"),
-        Forwarding::Remote => ("remote", "forward ports from the node (-R)"),
-    };
-    let why = format!("no role that allows {as_login}@{} has {word:?} in allow.forward", node.name);
-    Err(Denial::new(format!("{plain} on {}", node.name), why))
+    let outcome = bench.hear(roles, question);
+    let outcome = outcome.map_err(|why| Denial::new(Some(&who.user), question.action(), why));
+    Judgement { steps: bench.steps, outcome }
 }
 
-fn judge(roles: &RoleSet, who: &Identity, node: &NodeFacts, login: &Login, now: Time) -> Trace {
-    let mut steps = Vec::new();
-    let mut note = |rule: String, says, why: String| steps.push(Step { rule, says, why });
-    let refused = |steps, because| Trace { allowed: false, because, steps, terms: None };
+struct Bench<'b> {
+    who: &'b Identity,
+    steps: Vec<Step>,
+    bound: Option<String>,
+}
 
-    if who.expires <= now {
-        let why = "the certificate has expired".to_owned();
-        note("certificate: valid before".to_owned(), Says::Deny, why.clone());
-        return refused(steps, why);
-    }
-    if let Logins::Certified(principals) = &who.logins {
-        if !principals.contains(login) {
-            let why = format!("{login} is not among the certificate's principals");
-            note("certificate: principals".to_owned(), Says::Deny, why.clone());
-            return refused(steps, why);
+impl Bench<'_> {
+    fn hear(&mut self, roles: &RoleSet, question: Question<'_>) -> Result<String, Why> {
+        match question {
+            Question::Login { node, login } => self.hear_login(roles, node, login),
+            Question::Forward { node, login, what } => {
+                self.hear_login(roles, node, login)?;
+                self.hear_forward(roles, node, what)
+            }
+            Question::Recording { action, owner, labels } => {
+                let word = action_word(action);
+                self.hear_roles(
+                    roles,
+                    |bench, name, role| bench.recording(name, role, action, owner, labels),
+                    || format!("allow.recordings.{word} that covers recordings of {owner}"),
+                )
+            }
+            Question::Admin { right } => self.hear_roles(
+                roles,
+                |bench, name, role| bench.admin(name, role, right),
+                || format!("allow.admin with `{}`", right_word(right)),
+            ),
         }
-        note("certificate: principals".to_owned(), Says::Allow, format!("{login} is among them"));
     }
-    let mut allowing: Option<&Role> = None;
-    let mut forbidden: Option<String> = None;
-    let mut missing = "the person has no role".to_owned();
-    for name in &who.roles {
-        let Some(role) = roles.roles.get(name) else {
-            missing = format!("role {name} does not exist");
-            note(format!("role {name}"), Says::Nothing, "there is no such role".to_owned());
-            continue;
+
+    fn hear_login(
+        &mut self,
+        roles: &RoleSet,
+        node: &NodeFacts,
+        login: &Login,
+    ) -> Result<String, Why> {
+        self.check_principal(login);
+        let missing = || {
+            let labels = show_labels(&node.labels);
+            format!(
+                "allow.logins with `{login}` in a role whose allow.nodes matches {} ({labels})",
+                node.name
+            )
         };
-        let here = !role.deny.nodes.is_empty() && labels_match(&role.deny.nodes, &node.labels);
-        let them = expand(&role.deny.logins, who).contains(login);
-        if denies(role, here, them) {
-            let rule = format!("role {name}: deny");
-            let why = format!("{login} on {} is forbidden", node.name);
-            note(rule.clone(), Says::Deny, why.clone());
-            forbidden.get_or_insert(format!("{rule}: {why}"));
+        self.hear_roles(
+            roles,
+            |bench, name, role| {
+                bench.forbidden_login(name, role, login);
+                bench.forbidden_node(name, role, node);
+                bench.login(name, role, node, login);
+            },
+            missing,
+        )
+    }
+
+    fn hear_forward(
+        &mut self,
+        roles: &RoleSet,
+        node: &NodeFacts,
+        what: Forwarding,
+    ) -> Result<String, Why> {
+        self.check_extension(what);
+        let login_steps = self.steps.len();
+        let missing = || {
+            let (word, labels) = (forwarding_word(what), show_labels(&node.labels));
+            format!(
+                "allow.forward with `{word}` in a role whose allow.nodes matches {} ({labels})",
+                node.name
+            )
+        };
+        self.hear_roles_from(
+            login_steps,
+            roles,
+            |bench, name, role| bench.forward(name, role, node, what),
+            missing,
+        )
+    }
+
+    fn hear_roles(
+        &mut self,
+        roles: &RoleSet,
+        ask: impl Fn(&mut Self, &RoleName, &Role),
+        missing: impl Fn() -> String,
+    ) -> Result<String, Why> {
+        self.hear_roles_from(0, roles, ask, missing)
+    }
+
+    /// Asks every role, then weighs the steps from `first` on: a bound beats deny, deny beats allow, nothing is deny.
+    fn hear_roles_from(
+        &mut self,
+        first: usize,
+        roles: &RoleSet,
+        ask: impl Fn(&mut Self, &RoleName, &Role),
+        missing: impl Fn() -> String,
+    ) -> Result<String, Why> {
+        let who = self.who;
+        for name in &who.roles {
+            match roles.roles.get(name) {
+                Some(role) => ask(self, name, role),
+                None => self.step(name, "", Says::Nothing, "there is no such role".to_owned()),
+            }
         }
-        if !labels_match(&role.allow.nodes, &node.labels) {
-            missing = format!("role {name}: allow.nodes does not match the labels of {}", node.name);
-            note(format!("role {name}: allow.nodes"), Says::Nothing, "the labels do not match".into());
-            continue;
+        if who.roles.is_empty() {
+            let why = format!("{} has no role", who.user);
+            self.steps.push(Step { rule: "roles".to_owned(), says: Says::Nothing, why });
         }
-        if !expand(&role.allow.logins, who).contains(login) {
-            missing = format!("role {name}: allow.logins does not hold {login}");
-            note(format!("role {name}: allow.logins"), Says::Nothing, format!("{login} is not in it"));
-            continue;
+        if let Some(bound) = &self.bound {
+            return Err(Why::Bounded { bound: bound.clone() });
         }
-        note(format!("role {name}"), Says::Allow, format!("allows {login} on {}", node.name));
-        allowing.get_or_insert(role);
+        let said = |says| self.steps.iter().skip(first).find(move |step| step.says == says);
+        if let Some(step) = said(Says::Deny) {
+            return Err(Why::Forbidden { rule: step.rule.clone(), why: step.why.clone() });
+        }
+        match said(Says::Allow) {
+            Some(step) => Ok(format!("{} allows it: {}", step.rule, step.why)),
+            None => Err(Why::Missing { rule: missing() }),
+        }
     }
-    match (forbidden, allowing) {
-        (Some(because), _) => refused(steps, because),
-        (None, None) => refused(steps, missing),
-        (None, Some(role)) => Trace {
-            allowed: true,
-            because: format!("role {} allows it", role.name),
-            steps,
-            terms: Some(terms(held(roles, who).map(|role| &role.options))),
-        },
+
+    // What the certificate sets
+
+    fn check_principal(&mut self, login: &Login) {
+        let Some(paper) = &self.who.certificate else { return };
+        let rule = "certificate: principals";
+        if paper.principals.contains(login) {
+            let why = format!("the certificate names {login}");
+            self.steps.push(Step { rule: rule.to_owned(), says: Says::Nothing, why });
+        } else {
+            let names: Vec<_> = paper.principals.iter().map(Login::as_str).collect();
+            self.bound(rule, format!("the certificate names only {}", names.join(", ")));
+        }
     }
-}
 
-/// A `deny` with both parts forbids those logins on those nodes; with one part, everywhere or everyone.
-fn denies(role: &Role, here: bool, them: bool) -> bool {
-    match (role.deny.nodes.is_empty(), role.deny.logins.is_empty()) {
-        (true, true) => false,
-        (true, false) => them,
-        (false, true) => here,
-        (false, false) => here && them,
+    fn check_extension(&mut self, what: Forwarding) {
+        let Some(paper) = &self.who.certificate else { return };
+        let (permitted, extension) = match what {
+            Forwarding::Agent => (paper.permits_agent, "permit-agent-forwarding"),
+            Forwarding::Local | Forwarding::Remote => {
+                (paper.permits_ports, "permit-port-forwarding")
+            }
+        };
+        if !permitted {
+            self.bound("certificate: extensions", format!("the certificate has no {extension}"));
+        }
     }
-}
 
-fn grants(role: &Role, who: &Identity, node: &NodeFacts, login: &Login) -> bool {
-    labels_match(&role.allow.nodes, &node.labels) && expand(&role.allow.logins, who).contains(login)
-}
-
-pub(crate) fn held<'a>(roles: &'a RoleSet, who: &'a Identity) -> impl Iterator<Item = &'a Role> {
-    who.roles.iter().filter_map(|name| roles.roles.get(name))
-}
-
-/// The strictest of each: all roles held count, not only those that allow, so that a restriction cannot be shed.
-fn terms<'a>(options: impl Iterator<Item = &'a Options>) -> Terms {
-    let mut record: Option<RecordingPolicy> = None;
-    let mut exec_stream_bytes: Option<u64> = None;
-    let mut typed = false;
-    let (mut session, mut idle): (Option<u32>, Option<u32>) = (None, None);
-    for option in options {
-        record = record.max(option.record);
-        exec_stream_bytes = exec_stream_bytes.max(option.exec_stream_bytes);
-        typed |= option.record_typed.unwrap_or(false);
-        session = shorter(session, option.session_minutes);
-        idle = shorter(idle, option.idle_minutes);
+    fn bound(&mut self, rule: &str, why: String) {
+        self.bound.get_or_insert_with(|| why.clone());
+        self.steps.push(Step { rule: rule.to_owned(), says: Says::Deny, why });
     }
-    let ms = |minutes: Option<u32>| minutes.map(|minutes| u64::from(minutes) * 60_000);
-    Terms {
-        record: record.unwrap_or(RecordingPolicy::Spool),
-        exec_stream_bytes: exec_stream_bytes.unwrap_or(EXEC_STREAM_BYTES),
-        record_typed: typed,
-        session_ms: ms(session),
-        idle_ms: ms(idle),
-    }
-}
 
-pub(crate) fn shorter(a: Option<u32>, b: Option<u32>) -> Option<u32> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, None) | (None, one) => one,
+    // What one role says
+
+    fn step(&mut self, name: &RoleName, rule: &str, says: Says, why: String) {
+        let rule = match rule {
+            "" => format!("role {name}"),
+            rule => format!("role {name}: {rule}"),
+        };
+        self.steps.push(Step { rule, says, why });
+    }
+
+    fn forbidden_login(&mut self, name: &RoleName, role: &Role, login: &Login) {
+        if let Some(pattern) = matching_login(&role.deny.logins, self.who, login) {
+            self.step(name, "deny.logins", Says::Deny, format!("it names `{pattern}`"));
+        }
+    }
+
+    fn forbidden_node(&mut self, name: &RoleName, role: &Role, node: &NodeFacts) {
+        if matches_labels(&role.deny.nodes, &node.labels) {
+            let why = format!("it matches {} ({})", node.name, show_condition(&role.deny.nodes));
+            self.step(name, "deny.nodes", Says::Deny, why);
+        }
+    }
+
+    fn login(&mut self, name: &RoleName, role: &Role, node: &NodeFacts, login: &Login) {
+        let Some(pattern) = matching_login(&role.allow.logins, self.who, login) else {
+            let why = match role.allow.logins.is_empty() {
+                true => "it allows no logins".to_owned(),
+                false => format!("{login} is not among {}", role.allow.logins.join(", ")),
+            };
+            return self.step(name, "allow.logins", Says::Nothing, why);
+        };
+        if self.reaches(name, role, node) {
+            let condition = show_condition(&role.allow.nodes);
+            let why = format!("`{pattern}` is {login}, and {} matches {condition}", node.name);
+            self.step(name, "allow.logins", Says::Allow, why);
+        }
+    }
+
+    fn forward(&mut self, name: &RoleName, role: &Role, node: &NodeFacts, what: Forwarding) {
+        let word = forwarding_word(what);
+        if !role.allow.forward.contains(&what) {
+            return self.step(name, "allow.forward", Says::Nothing, format!("{word} is not in it"));
+        }
+        if self.reaches(name, role, node) {
+            let why = format!("{word} is in it, and it matches {}", node.name);
+            self.step(name, "allow.forward", Says::Allow, why);
+        }
+    }
+
+    fn reaches(&mut self, name: &RoleName, role: &Role, node: &NodeFacts) -> bool {
+        let matches = matches_labels(&role.allow.nodes, &node.labels);
+        if !matches {
+            let (condition, labels) =
+                (show_condition(&role.allow.nodes), show_labels(&node.labels));
+            let why = format!("{condition} does not match {} ({labels})", node.name);
+            self.step(name, "allow.nodes", Says::Nothing, why);
+        }
+        matches
+    }
+
+    fn recording(
+        &mut self,
+        name: &RoleName,
+        role: &Role,
+        action: RecordingAction,
+        owner: &UserName,
+        labels: &Labels,
+    ) {
+        let (says, why) = match role.allow.recordings.get(&action) {
+            None => (Says::Nothing, "nothing is said".to_owned()),
+            Some(Reading::None) => (Says::Nothing, "nobody's".to_owned()),
+            Some(Reading::All) => (Says::Allow, "everybody's".to_owned()),
+            Some(Reading::Own) if *owner == self.who.user => (Says::Allow, "one's own".to_owned()),
+            Some(Reading::Own) => (Says::Nothing, format!("one's own, and this is {owner}'s")),
+            Some(Reading::Nodes(condition)) => {
+                let matches = matches_labels(condition, labels);
+                let says = if matches { Says::Allow } else { Says::Nothing };
+                let (condition, labels) = (show_condition(condition), show_labels(labels));
+                let verb = if matches { "matches" } else { "does not match" };
+                (says, format!("{condition} {verb} the node it was made on ({labels})"))
+            }
+        };
+        self.step(name, &format!("allow.recordings.{}", action_word(action)), says, why);
+    }
+
+    fn admin(&mut self, name: &RoleName, role: &Role, right: AdminRight) {
+        let (says, why) = match role.allow.admin.contains(&right) {
+            true => (Says::Allow, format!("{} is in it", right_word(right))),
+            false => (Says::Nothing, format!("{} is not in it", right_word(right))),
+        };
+        self.step(name, "allow.admin", says, why);
     }
 }

@@ -1,26 +1,45 @@
-//! Who may do what, until when. Floor 1: pure. Only here can a permit be made, and every refusal is a [`Denial`] value.
+//! Who may do what, until when. Floor 1: certificates are read and planned here, and only here can a permit be made.
 //!
-//! One core (`judge`) collects what every role says; decisions and explanations are two views of it, so they cannot differ.
+//! One core (`judge`) answers every question; the typed doors ([`login`], [`forward`], [`recording`], [`admin`])
+//! turn its answer into a permit or a [`Denial`], and [`explain`] shows the same answer with its trace.
+//!
+//! The rules of the core:
+//! - What no role allows is denied. What one role forbids, no other role can allow.
+//! - A role that is named in a certificate and does not exist allows nothing, forbids nothing, and stands in the trace.
+//! - A login must be a principal of the certificate *and* be allowed by a role that matches the node's labels.
+//! - `deny.logins` forbids a login everywhere and `deny.nodes` forbids a node to every login; neither waits for the other.
+//!   They speak of reaching machines: recordings made there are a matter of `allow.recordings` alone.
+//! - A forward needs everything that the login of its connection needs, decided again, and the forward besides.
+//! - Terms: the strictest of all roles of the person, except roles that name nodes and do not match this one.
 
+mod address;
 mod certificate;
 mod denial;
-mod host;
+mod door;
 mod identity;
 mod judge;
-mod permit;
 mod plan;
-mod rights;
-mod roles;
+mod rule;
+mod standard;
+mod terms;
 
-pub use certificate::read_certificate;
-pub use denial::Denial;
-pub use host::read_host_certificate;
+pub use certificate::{
+    CertificateFault, HostIdentity, LOGINS_EXTENSION, ROLES_EXTENSION, read_certificate,
+    read_host_certificate,
+};
+pub use denial::{Action, Denial, Why};
+pub use door::{
+    AdminPermit, ForwardPermit, LoginPermit, Readable, RecordingPermit, Trace, admin, explain,
+    forward, login, logins_on, readable, recording,
+};
 pub use identity::Identity;
-pub use judge::{Says, Step, Trace, explain, forward, login, logins_on};
-pub use permit::{AdminPermit, ForwardPermit, LoginPermit, RecordingPermit, Terms};
-pub use plan::{CertificatePlan, plan_host_certificate, plan_user_certificate};
-pub use rights::{Visible, admin, recording, visible};
-pub use roles::{RoleFault, default_roles, validate_role};
+pub use judge::{Says, Step};
+pub use plan::{
+    CertificatePlan, PlanFault, builder, certificate_ms, login_names, plan_host_certificate,
+    plan_user_certificate,
+};
+pub use standard::{RoleFault, default_roles, validate_role};
+pub use terms::Terms;
 
 #[cfg(test)]
 mod tests;

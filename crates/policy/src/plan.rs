@@ -1,131 +1,235 @@
-//! Planning certificates: what shall stand in them. Auth adds the nonce and signs.
+//! What auth signs: user and host certificates, planned from roles and names, as data until the builder gets the key.
 
-use crate::certificate::wire_names::ROLES_EXTENSION;
-use crate::judge::shorter;
-use crate::roles::expand_for;
-use crate::{Denial, Identity};
-use model::limit::{CLOCK_SKEW_MS, NODE_CERTIFICATE_MS, USER_CERTIFICATE_MS};
-use model::role::{Forwarding, RoleSet};
-use model::{Login, NodeName, RoleName, Time, UserName};
+use crate::certificate::{LOGINS_EXTENSION, ROLES_EXTENSION};
+use crate::identity::Identity;
+use crate::rule::{LOGINS, USER};
+use crate::terms::terms;
+use core::net::IpAddr;
+use model::limit::{
+    CERTIFICATE_NAMES, CERTIFICATE_NAMES_BYTES, CERTIFICATE_PRINCIPALS, CLOCK_SKEW_MS,
+    NODE_CERTIFICATE_MS,
+};
+use model::role::{Forwarding, Role, RoleSet};
+use model::{Login, NodeName, Time};
+use ssh_key::PublicKey;
 use ssh_key::certificate::{Builder, CertType};
-use ssh_key::public::KeyData;
+use std::collections::BTreeSet;
+use thiserror::Error;
 
-/// What a certificate shall say.
+/// Principal of a person whose roles allow no login: a list without principals would mean everybody to other servers,
+/// and this is no account's name anywhere (it begins with a dash).
+pub(crate) const NO_LOGIN: &str = "-scry-no-login";
+
+/// Shortest life of a certificate that a client can wish for, in milliseconds.
+const SHORTEST_MS: i64 = 60_000;
+
+/// A certificate before it is signed. Only this room makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificatePlan {
     kind: CertType,
-    /// Who it is for: the user, or the node.
-    pub key_id: String,
-    /// Logins, or names of the host.
-    pub principals: Vec<String>,
-    /// Extensions, name and value.
-    pub extensions: Vec<(String, String)>,
-    /// Number that no other certificate of the cluster has.
-    pub serial: u64,
-    /// First moment at which it counts.
-    pub valid_after: Time,
-    /// First moment at which it no longer counts.
-    pub valid_before: Time,
+    serial: u64,
+    key_id: String,
+    principals: Vec<String>,
+    valid_after: u64,
+    valid_before: u64,
+    extensions: Vec<(&'static str, String)>,
 }
 
 impl CertificatePlan {
-    /// The certificate over `key`, ready to be signed; `nonce` is 16 random bytes or more.
-    ///
-    /// # Errors
-    /// Something in the plan does not fit into a certificate.
-    pub fn builder(&self, key: &KeyData, nonce: &[u8]) -> ssh_key::Result<Builder> {
-        let seconds = |time: Time| u64::try_from(time.seconds()).unwrap_or(0);
-        let (after, before) = (seconds(self.valid_after), seconds(self.valid_before));
-        let mut builder = Builder::new(nonce, key.clone(), after, before)?;
-        builder.serial(self.serial)?.cert_type(self.kind)?.key_id(self.key_id.clone())?;
-        for principal in &self.principals {
-            builder.valid_principal(principal.clone())?;
-        }
-        for (name, value) in &self.extensions {
-            builder.extension(name.clone(), value.clone())?;
-        }
-        Ok(builder)
+    /// Serial number.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// User name, or node name.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Logins, or host names.
+    #[must_use]
+    pub fn principals(&self) -> &[String] {
+        &self.principals
+    }
+
+    /// First moment after its life.
+    #[must_use]
+    pub fn expires(&self) -> Time {
+        Time(i64::try_from(self.valid_before).unwrap_or(i64::MAX).saturating_mul(1000))
     }
 }
 
-/// Plans a person's certificate; `wanted_ms` is the life they ask for, which roles may shorten.
+/// Why a certificate cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanFault {
+    /// More logins than fit.
+    #[error("the roles allow {count} logins; a certificate holds at most {CERTIFICATE_PRINCIPALS}")]
+    TooManyPrincipals {
+        /// How many.
+        count: usize,
+    },
+    /// More roles, or more logins of the account, than fit.
+    #[error(
+        "too many {what} for one certificate (at most {CERTIFICATE_NAMES}, {CERTIFICATE_NAMES_BYTES} bytes)"
+    )]
+    TooManyNames {
+        /// `roles` or `logins`.
+        what: &'static str,
+    },
+    /// A further name of a host that is neither a host name nor an address.
+    #[error("{found:?} is neither a host name in small letters nor an address")]
+    HostName {
+        /// As it was given.
+        found: String,
+    },
+    /// The key to certify is itself a certificate.
+    #[error("the key to certify must be a plain key, not a certificate")]
+    Key,
+    /// The certificate could not be put together.
+    #[error("the certificate could not be put together")]
+    Builder,
+}
+
+/// Plans a person's certificate: principals are [`login_names`], its life is the shortest that a role or `wanted_ms` asks for.
+/// It begins [`CLOCK_SKEW_MS`] before `now`.
 ///
 /// # Errors
-/// No role gives the person any login.
+/// More names than fit into one certificate.
 pub fn plan_user_certificate(
     roles: &RoleSet,
     who: &Identity,
-    serial: u64,
     wanted_ms: Option<i64>,
-    now: Time,
-) -> Result<CertificatePlan, Denial> {
-    let principals = principals(roles, &who.user, &who.roles, who.logins());
-    if principals.is_empty() {
-        let why = format!("no role of {} allows any login", who.user);
-        return Err(Denial::new("get a certificate", why).with_hint("ask an admin for a role"));
-    }
-    let held = || who.roles.iter().filter_map(|name| roles.roles.get(name));
-    let minutes = held().fold(None, |least, role| shorter(least, role.options.certificate_minutes));
-    let most = minutes.map_or(USER_CERTIFICATE_MS, |minutes| i64::from(minutes) * 60_000);
-    let life = wanted_ms.unwrap_or(most).clamp(1_000, most.max(1_000));
-    let may = |what| held().any(|role| role.allow.forward.contains(&what));
-    let mut extensions = vec![("permit-pty".to_owned(), String::new())];
-    if may(Forwarding::Local) || may(Forwarding::Remote) {
-        extensions.push(("permit-port-forwarding".to_owned(), String::new()));
-    }
-    if may(Forwarding::Agent) {
-        extensions.push(("permit-agent-forwarding".to_owned(), String::new()));
-    }
-    let names: Vec<_> = who.roles.iter().map(RoleName::as_str).collect();
-    extensions.push((ROLES_EXTENSION.to_owned(), names.join(",")));
-    // PROTOCOL.certkeys: options are in lexical order.
-    extensions.sort();
-    Ok(CertificatePlan {
-        kind: CertType::User,
-        key_id: who.user.to_string(),
-        principals: principals.iter().map(ToString::to_string).collect(),
-        extensions,
-        serial,
-        valid_after: now.plus_ms(-CLOCK_SKEW_MS),
-        valid_before: now.plus_ms(life),
-    })
-}
-
-/// Plans a host's certificate. `also_known_as` are further names that people may type for it.
-#[must_use]
-pub fn plan_host_certificate(
-    node: &NodeName,
-    cluster: &NodeName,
-    also_known_as: &[NodeName],
     serial: u64,
     now: Time,
-) -> CertificatePlan {
-    let mut principals = vec![node.to_string(), format!("{node}.{cluster}")];
-    principals.extend(also_known_as.iter().map(ToString::to_string));
-    principals.sort();
-    principals.dedup();
-    CertificatePlan {
-        kind: CertType::Host,
-        key_id: node.to_string(),
-        principals,
-        extensions: Vec::new(),
-        serial,
-        valid_after: now.plus_ms(-CLOCK_SKEW_MS),
-        valid_before: now.plus_ms(NODE_CERTIFICATE_MS),
+) -> Result<CertificatePlan, PlanFault> {
+    let most = certificate_ms(roles, who);
+    let life = wanted_ms.unwrap_or(most).max(SHORTEST_MS).min(most);
+    let mut principals: Vec<_> = login_names(roles, who).into_iter().map(String::from).collect();
+    if principals.is_empty() {
+        principals.push(NO_LOGIN.to_owned());
     }
+    let mut extensions = vec![
+        (ROLES_EXTENSION, join("roles", who.roles.iter().map(|name| name.as_str()))?),
+        (LOGINS_EXTENSION, join("logins", who.logins.iter().map(Login::as_str))?),
+        ("permit-pty", String::new()),
+    ];
+    let may = |wanted: &[Forwarding]| {
+        held(roles, who).any(|role| role.allow.forward.iter().any(|what| wanted.contains(what)))
+    };
+    if may(&[Forwarding::Local, Forwarding::Remote]) {
+        extensions.push(("permit-port-forwarding", String::new()));
+    }
+    if may(&[Forwarding::Agent]) {
+        extensions.push(("permit-agent-forwarding", String::new()));
+    }
+    let key_id = who.user.as_str().to_owned();
+    plan(CertType::User, serial, key_id, principals, extensions, life, now)
 }
 
-/// Every login that any role of the person names.
-pub(crate) fn principals(
-    roles: &RoleSet,
-    user: &UserName,
-    held: &[RoleName],
-    logins: &[Login],
-) -> Vec<Login> {
-    let held = held.iter().filter_map(|name| roles.roles.get(name));
-    let mut found: Vec<Login> =
-        held.flat_map(|role| expand_for(&role.allow.logins, user.as_str(), logins)).collect();
-    found.sort();
-    found.dedup();
-    found
+/// Plans a node's host certificate: principals are its name, `name.cluster`, and the further names.
+/// The caller decides whether the further names are this node's to have.
+///
+/// # Errors
+/// A further name that is neither a host name nor an address, or too many of them.
+pub fn plan_host_certificate(
+    name: &NodeName,
+    cluster: &str,
+    also_known_as: &[String],
+    serial: u64,
+    now: Time,
+) -> Result<CertificatePlan, PlanFault> {
+    let mut principals = BTreeSet::from([name.as_str().to_owned(), format!("{name}.{cluster}")]);
+    for also in also_known_as {
+        let known = also.parse::<NodeName>().is_ok() || also.parse::<IpAddr>().is_ok();
+        if !known {
+            return Err(PlanFault::HostName { found: also.clone() });
+        }
+        principals.insert(also.clone());
+    }
+    let (key_id, principals) = (name.as_str().to_owned(), principals.into_iter().collect());
+    plan(CertType::Host, serial, key_id, principals, Vec::new(), NODE_CERTIFICATE_MS, now)
+}
+
+/// The plan in the form that the CA key signs (`Builder::sign`), for `key`, with 32 random bytes as nonce.
+///
+/// # Errors
+/// The key is a certificate itself, or the plan cannot be encoded.
+pub fn builder(
+    plan: &CertificatePlan,
+    key: &PublicKey,
+    nonce: [u8; 32],
+) -> Result<Builder, PlanFault> {
+    if key.key_data().is_certificate() || key.algorithm().to_string().contains("-cert-v0") {
+        return Err(PlanFault::Key);
+    }
+    build(plan, key, nonce).map_err(|_| PlanFault::Builder)
+}
+
+fn build(plan: &CertificatePlan, key: &PublicKey, nonce: [u8; 32]) -> ssh_key::Result<Builder> {
+    let (from, until) = (plan.valid_after, plan.valid_before);
+    let mut builder = Builder::new(nonce, key.key_data().clone(), from, until)?;
+    builder.serial(plan.serial)?.cert_type(plan.kind)?.key_id(plan.key_id.as_str())?;
+    for principal in &plan.principals {
+        builder.valid_principal(principal.as_str())?;
+    }
+    for (name, value) in &plan.extensions {
+        builder.extension(*name, value.as_str())?;
+    }
+    Ok(builder)
+}
+
+/// Every login that any role of the person allows somewhere: what a certificate of theirs names as principals.
+#[must_use]
+pub fn login_names(roles: &RoleSet, who: &Identity) -> Vec<Login> {
+    let patterns = held(roles, who).flat_map(|role| &role.allow.logins);
+    let mut names = BTreeSet::new();
+    for pattern in patterns {
+        match pattern.as_str() {
+            // A user name that is no login, such as one with an @, is nobody's account.
+            USER => names.extend(who.user.as_str().parse::<Login>().ok()),
+            LOGINS => names.extend(who.logins.iter().cloned()),
+            literal => names.extend(literal.parse::<Login>().ok()),
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// Longest life of the person's certificates, in milliseconds: the least that any of their roles says.
+#[must_use]
+pub fn certificate_ms(roles: &RoleSet, who: &Identity) -> i64 {
+    terms(roles, who, None).certificate_ms
+}
+
+fn held<'r>(roles: &'r RoleSet, who: &'r Identity) -> impl Iterator<Item = &'r Role> {
+    who.roles.iter().filter_map(|name| roles.roles.get(name))
+}
+
+fn join<'n>(what: &'static str, names: impl Iterator<Item = &'n str>) -> Result<String, PlanFault> {
+    let names: Vec<_> = names.collect();
+    let text = names.join(",");
+    if names.len() > CERTIFICATE_NAMES || text.len() > CERTIFICATE_NAMES_BYTES {
+        return Err(PlanFault::TooManyNames { what });
+    }
+    Ok(text)
+}
+
+fn plan(
+    kind: CertType,
+    serial: u64,
+    key_id: String,
+    principals: Vec<String>,
+    extensions: Vec<(&'static str, String)>,
+    life_ms: i64,
+    now: Time,
+) -> Result<CertificatePlan, PlanFault> {
+    let count = principals.len();
+    if count > CERTIFICATE_PRINCIPALS {
+        return Err(PlanFault::TooManyPrincipals { count });
+    }
+    let seconds = |time: Time| u64::try_from(time.seconds()).unwrap_or(0);
+    let valid_after = seconds(now.plus_ms(-CLOCK_SKEW_MS));
+    let valid_before = seconds(now.plus_ms(life_ms)).max(valid_after);
+    Ok(CertificatePlan { kind, serial, key_id, principals, valid_after, valid_before, extensions })
 }

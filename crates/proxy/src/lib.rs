@@ -1,1 +1,174 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! The proxy: the cluster's stateless front reception. Floor 3.
+//!
+//! It finds nodes and carries connections: calls for auth pass through still encrypted; a person's `CONNECT NODE` and
+//! `ssh -J` become streams through that node's tunnel. What goes over them is SSH from end to end, which it cannot read.
+//! [`join`] gets its certificates with a token; [`serve`] runs it until it is told to stop. It keeps no files: the door
+//! gives it [`Credentials`] and takes renewed ones through [`Keep`].
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `reception` | what becomes of each arrival |
+//! | `carry` | streams to nodes by name, and to auth |
+//! | `jump` | who may use the SSH jump host |
+//! | `upkeep` | the cluster's keys, refreshed; own certificates, renewed |
+//! | `report` | denials, on their way into the ledger |
+
+mod carry;
+mod credentials;
+mod error;
+mod jump;
+mod reception;
+mod report;
+mod upkeep;
+
+pub use credentials::{Credentials, Keep, Keys, join};
+pub use error::Error;
+
+use carry::Carry;
+use link::front::{Front, Menu};
+use link::http::{Channel, Dialer};
+use link::ssh::Startups;
+use link::tls::{Badge, PeerIdentity, Trust, client_tls, server_config};
+use link::tunnel::Tunnels;
+use model::limit::SHUTDOWN_MS;
+use reception::Reception;
+use report::Reporter;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+use upkeep::{Trusted, Upkeep};
+use wire::name::{ALPN_AUTH, AUTH_SERVER};
+
+/// What a proxy needs to know. Parsed once, by the reception.
+pub struct Config {
+    /// The port, bound already, so that the door can say why it could not.
+    pub listener: std::net::TcpListener,
+    /// Where auth listens, `HOST:PORT`.
+    pub auth: String,
+    /// Keys and certificates.
+    pub credentials: Credentials,
+    /// Takes renewed certificates.
+    pub keep: Arc<dyn Keep>,
+    /// Names and addresses that people type to reach this proxy; principals of its host certificate.
+    pub also_known_as: Vec<String>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listener", &self.listener)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves until `shutdown`. Then nothing further is accepted, connections have [`SHUTDOWN_MS`] to end, and the rest is cut.
+///
+/// # Errors
+/// When the credentials cannot be used or the listener fails at once. Trouble with auth or a node is none: it is logged
+/// and tried again.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    let Config { listener, auth, credentials, keep, also_known_as } = config;
+    let identity = credentials.tls();
+    let name = match identity.subject().map_err(Error::Tls)? {
+        PeerIdentity::Proxy(name) => name,
+        other => return Err(Error::NotAProxy { other: other.to_string() }),
+    };
+    let badge = Badge::new(&identity).map_err(Error::Tls)?;
+    let authority = credentials.part.cluster.tls_authority.clone();
+    let menu = Menu::proxy();
+    let tls = server_config(&badge, &authority, &menu.alpn()).map_err(Error::Tls)?;
+    let mut front = Front::new(listener, tls, menu).map_err(Error::Listener)?;
+    let to_auth = client_tls(&Trust::Authority(authority), Some(&badge), &[ALPN_AUTH]);
+    let channel = Channel::new(Dialer::new(&auth, AUTH_SERVER, to_auth.map_err(Error::Tls)?));
+
+    let (ssh, ssh_now) = watch::channel(credentials.ssh_server()?);
+    let (trusted, trusted_now) = watch::channel(Trusted::of(&credentials.part.cluster)?);
+    let mut upkeep = JoinSet::new();
+    let (reporter, reports) = Reporter::new();
+    let stop = CancellationToken::new();
+    let reporting = upkeep.spawn(reports.run(channel.clone(), stop.clone()));
+    upkeep.spawn(upkeep::refresh(channel.clone(), trusted));
+    let renewing = Upkeep { name, credentials, keep, also_known_as, badge, ssh, channel };
+    upkeep.spawn(renewing.renew());
+
+    let cut = CancellationToken::new();
+    let carry = Carry { tunnels: Tunnels::default(), auth, trusted: trusted_now };
+    let reception = Arc::new(Reception {
+        carry,
+        reporter,
+        ssh: ssh_now,
+        startups: Startups::default(),
+        stop: stop.clone(),
+        cut: cut.clone(),
+    });
+    let mut visits = Visits::default();
+    loop {
+        tokio::select! {
+            arrival = front.next() => visits.receive(&reception, arrival),
+            () = visits.ended(), if !visits.is_empty() => {}
+            () = shutdown.cancelled() => break,
+        }
+    }
+    drop(front);
+    stop.cancel();
+    visits.finish(&cut).await;
+    let flushed = async { while !reporting.is_finished() && upkeep.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), flushed).await;
+    upkeep.shutdown().await;
+    Ok(())
+}
+
+/// The connections under way, each with what it is for.
+#[derive(Default)]
+struct Visits {
+    tasks: JoinSet<()>,
+    kinds: BTreeMap<Id, String>,
+}
+
+impl Visits {
+    fn receive(&mut self, reception: &Arc<Reception>, arrival: link::front::Arrival) {
+        let kind = reception::kind(&arrival);
+        let reception = Arc::clone(reception);
+        let task = self.tasks.spawn(async move { reception.receive(arrival).await });
+        self.kinds.insert(task.id(), kind);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Until one has ended.
+    async fn ended(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            None => return,
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "a connection failed unexpectedly");
+                }
+                error.id()
+            }
+        };
+        self.kinds.remove(&id);
+    }
+
+    /// Gives them their time, then cuts and names those that are late.
+    async fn finish(mut self, cut: &CancellationToken) {
+        let ending = async {
+            while !self.is_empty() {
+                self.ended().await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(SHUTDOWN_MS), ending).await.is_err() {
+            for kind in self.kinds.values() {
+                tracing::warn!(kind, "cut: it did not end in time");
+            }
+        }
+        cut.cancel();
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,1 +1,32 @@
-//! Room of the house; see ARCHITECTURE.md.
+//! Recording file ⇄ entries: writer, chain, reader, verifier, exports. `docs/recording.md` is the byte table.
+//!
+//! Refined against the first plan: the file's magic travels in front of the first record
+//! ([`split`] gives both as one piece); a record holds a run of Seqs without holes;
+//! the heading is JSON, because postcard cannot read `Kind`'s tag and a heading should be readable for ever.
+
+mod bite;
+mod chain;
+mod codec;
+pub mod export;
+mod fault;
+mod frame;
+mod index;
+mod pack;
+mod reader;
+mod redact;
+mod report;
+mod source;
+mod track;
+mod verify;
+mod writer;
+
+pub use chain::{Accepted, Chain};
+pub use fault::{Corrupt, Fault};
+pub use frame::{Cut, MAGIC, split};
+pub use index::{GapAt, GroupAt, Index, KeyframeAt, finish, receipt_record};
+pub use reader::{Entries, From, Recording, Recovered, scan};
+pub use redact::digest_record;
+pub use report::{FoundFault, Report, SeenReceipt, Verdict, Zone};
+pub use source::{Source, SourceError};
+pub use verify::verify;
+pub use writer::{Keyframe, Sealed, Writer};

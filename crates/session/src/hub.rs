@@ -2,20 +2,21 @@
 
 use crate::ring::Ring;
 use bytes::Bytes;
+use model::entry::Party;
 use model::limit::{OWNER_LAG_BYTES, RING_BYTES};
 use model::{Seq, Stream, Tick};
 use std::collections::BTreeMap;
 
 /// Number of a seat within its session; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SeatId(u32);
+pub struct SeatId(u64);
 
 /// What a seat may do to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeatKind {
-    /// Whose session it is: gets every byte from the first on, and makes the program wait when it is slow.
+    /// Whose session it is: gets every byte from where they sat down, and makes the program wait when they are slow.
     Owner,
-    /// Looks on from now; never makes anybody wait.
+    /// Looks on; never makes anybody wait.
     Watcher,
 }
 
@@ -26,7 +27,7 @@ pub struct Terms {
     pub session_ms: Option<u64>,
     /// Longest time without input.
     pub idle_ms: Option<u64>,
-    /// Last moment of the certificate it was opened with.
+    /// First moment after the certificate it was opened with.
     pub expires: Option<Tick>,
 }
 
@@ -62,19 +63,33 @@ pub enum Read {
         seq: Seq,
         /// Which stream.
         stream: Stream,
-        /// The bytes.
+        /// The bytes, at least one.
         bytes: Bytes,
     },
     /// Everything was read.
     UpToDate,
-    /// What came next is no longer held. The seat needs a snapshot of the screen at this Seq; the cursor stands behind it now.
+    /// What came before this cursor is no longer held, or the seat was taken when the session already ran.
+    /// The seat needs a snapshot of the screen at this Seq; the cursor stands behind it now.
     Behind(Seq),
 }
+
+/// What one person typed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Typing {
+    /// Bytes.
+    pub bytes: u64,
+    /// Runs of typing: a run ends when somebody else types, or after [`BURST_MS`] without a byte.
+    pub bursts: u64,
+}
+
+/// Pause in milliseconds after which the same person's typing counts as another burst.
+pub const BURST_MS: u64 = 1_000;
 
 #[derive(Debug)]
 struct Seat {
     kind: SeatKind,
-    cursor: u64,
+    /// Position in the output; none until the seat was told from which snapshot it begins.
+    cursor: Option<u64>,
 }
 
 /// One live session.
@@ -82,13 +97,14 @@ struct Seat {
 pub struct Hub {
     ring: Ring,
     seats: BTreeMap<SeatId, Seat>,
-    next_seat: u32,
+    next_seat: u64,
     terms: Terms,
     began: Tick,
     last_input: Tick,
+    last_typist: Option<Party>,
+    typing: BTreeMap<Party, Typing>,
     end: Option<End>,
     end_told: bool,
-    input_bytes: u64,
 }
 
 impl Hub {
@@ -102,20 +118,19 @@ impl Hub {
             terms,
             began: now,
             last_input: now,
+            last_typist: None,
+            typing: BTreeMap::new(),
             end: None,
             end_told: false,
-            input_bytes: 0,
         }
     }
 
-    /// Takes a seat. An owner reads from the oldest byte held, which is the first if they sit before any output.
+    /// Takes a seat. Before any output it reads from the first byte on; later its first read is [`Read::Behind`],
+    /// because what it must see first is the screen, not the last bytes.
     pub fn sit(&mut self, kind: SeatKind) -> SeatId {
         let id = SeatId(self.next_seat);
-        self.next_seat += 1;
-        let cursor = match kind {
-            SeatKind::Owner => self.ring.start(),
-            SeatKind::Watcher => self.ring.end(),
-        };
+        self.next_seat = self.next_seat.saturating_add(1);
+        let cursor = (self.ring.end() == 0).then_some(0);
         self.seats.insert(id, Seat { kind, cursor });
         id
     }
@@ -134,23 +149,29 @@ impl Hub {
         }
     }
 
-    /// Notes that `count` bytes were typed.
-    pub fn typed(&mut self, count: usize, now: Tick) {
-        self.input_bytes += count as u64;
-        self.last_input = now;
+    /// Notes that `party` typed `count` bytes. Input that comes after the session's end was due does not revive it.
+    pub fn typed(&mut self, party: Party, count: usize, now: Tick) {
+        self.handle_timeout(now);
+        let goes_on = self.last_typist == Some(party) && now.since(self.last_input) < BURST_MS;
+        let typing = self.typing.entry(party).or_default();
+        typing.bytes = typing.bytes.saturating_add(count as u64);
+        typing.bursts = typing.bursts.saturating_add(u64::from(!goes_on));
+        self.last_typist = Some(party);
+        self.last_input = self.last_input.max(now);
     }
 
-    /// What is at a seat's cursor: at most `most` bytes of one stream. A seat that has left is up to date for ever.
+    /// What is at a seat's cursor: at most `most` bytes (but at least one) of one entry.
+    /// A seat that has left is up to date for ever.
     pub fn read(&mut self, id: SeatId, most: usize) -> Read {
         let Some(seat) = self.seats.get_mut(&id) else { return Read::UpToDate };
-        if seat.cursor < self.ring.start() {
-            seat.cursor = self.ring.end();
+        let Some(cursor) = seat.cursor.filter(|cursor| *cursor >= self.ring.start()) else {
+            seat.cursor = Some(self.ring.end());
             return Read::Behind(self.ring.last_seq());
-        }
-        match self.ring.read(seat.cursor, most) {
+        };
+        match self.ring.read(cursor, most.max(1)) {
             None => Read::UpToDate,
             Some((seq, stream, bytes)) => {
-                seat.cursor += bytes.len() as u64;
+                seat.cursor = Some(cursor + bytes.len() as u64);
                 self.trim();
                 Read::Chunk { seq, stream, bytes }
             }
@@ -172,7 +193,14 @@ impl Hub {
     /// Bytes of output and of input so far.
     #[must_use]
     pub fn traffic(&self) -> (u64, u64) {
-        (self.ring.end(), self.input_bytes)
+        let input = self.typing.values().map(|typing| typing.bytes);
+        (self.ring.end(), input.fold(0, u64::saturating_add))
+    }
+
+    /// Who typed how much.
+    #[must_use]
+    pub fn typing(&self) -> &BTreeMap<Party, Typing> {
+        &self.typing
     }
 
     /// Why the session must end: told once.
@@ -191,12 +219,18 @@ impl Hub {
         self.deadlines().into_iter().flatten().map(|(at, _)| at).min()
     }
 
-    /// Decides what `now` brings.
+    /// Decides what `now` brings: the rule whose moment came first ends the session.
     pub fn handle_timeout(&mut self, now: Tick) {
         if self.end.is_none() {
             let due = self.deadlines().into_iter().flatten().filter(|(at, _)| *at <= now);
             self.end = due.min_by_key(|(at, _)| *at).map(|(_, end)| end);
         }
+    }
+
+    /// Bytes of output held for the seats.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> u64 {
+        self.ring.held()
     }
 
     fn deadlines(&self) -> [Option<(Tick, End)>; 3] {
@@ -207,10 +241,10 @@ impl Hub {
         ]
     }
 
-    /// Position of the first byte that an owner has not read.
+    /// Position of the first byte that an owner has not read. An owner who still waits for a snapshot needs none.
     fn needed(&self) -> u64 {
         let owners = self.seats.values().filter(|seat| seat.kind == SeatKind::Owner);
-        owners.map(|seat| seat.cursor).min().unwrap_or(self.ring.end())
+        owners.filter_map(|seat| seat.cursor).min().unwrap_or(self.ring.end())
     }
 
     fn trim(&mut self) {
@@ -222,20 +256,13 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn hub() -> Hub {
         Hub::new(Terms::default(), Tick(0))
     }
 
-    fn chunk(seq: u64, size: usize) -> (Seq, Stream, Bytes) {
-        let byte = u8::try_from(seq % 251).unwrap();
-        (Seq(seq), Stream::Pty, Bytes::from(vec![byte; size]))
-    }
-
     fn offer(hub: &mut Hub, seq: u64, size: usize) {
-        let (seq, stream, bytes) = chunk(seq, size);
-        hub.offer(seq, stream, bytes);
+        hub.offer(Seq(seq), Stream::Pty, Bytes::from(vec![b'x'; size]));
     }
 
     #[test]
@@ -243,10 +270,13 @@ mod tests {
         let mut hub = hub();
         let owner = hub.sit(SeatKind::Owner);
         let watcher = hub.sit(SeatKind::Watcher);
-        offer(&mut hub, 1, OWNER_LAG_BYTES);
-        assert!(!hub.may_read());
-        while hub.read(owner, 4096) != Read::UpToDate {}
+        offer(&mut hub, 1, OWNER_LAG_BYTES - 1);
         assert!(hub.may_read());
+        offer(&mut hub, 2, 1);
+        assert!(!hub.may_read());
+        hub.read(owner, 1);
+        assert!(hub.may_read());
+        while hub.read(owner, 4096) != Read::UpToDate {}
         assert!(matches!(hub.read(watcher, 1), Read::Chunk { .. }));
     }
 
@@ -264,7 +294,24 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_an_owner_who_has_left() {
+    fn whoever_comes_late_begins_with_the_screen_as_it_is_then() {
+        for kind in [SeatKind::Owner, SeatKind::Watcher] {
+            let mut hub = hub();
+            let first = hub.sit(SeatKind::Owner);
+            offer(&mut hub, 1, 10);
+            let late = hub.sit(kind);
+            offer(&mut hub, 2, 10);
+            assert_eq!(hub.read(late, 10), Read::Behind(Seq(2)), "{kind:?}");
+            offer(&mut hub, 3, 10);
+            let third =
+                Read::Chunk { seq: Seq(3), stream: Stream::Pty, bytes: "xxxxxxxxxx".into() };
+            assert_eq!(hub.read(late, 10), third);
+            assert!(matches!(hub.read(first, 10), Read::Chunk { seq: Seq(1), .. }));
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_an_owner_who_has_left_or_has_not_begun() {
         let mut hub = hub();
         let owner = hub.sit(SeatKind::Owner);
         offer(&mut hub, 1, OWNER_LAG_BYTES * 4);
@@ -272,6 +319,31 @@ mod tests {
         hub.leave(owner);
         assert!(hub.may_read());
         assert_eq!(hub.read(owner, 10), Read::UpToDate);
+        hub.sit(SeatKind::Owner);
+        offer(&mut hub, 2, OWNER_LAG_BYTES * 4);
+        assert!(hub.may_read());
+    }
+
+    #[test]
+    fn a_chunk_larger_than_the_ring_leaves_its_number_behind() {
+        let mut hub = hub();
+        let owner = hub.sit(SeatKind::Owner);
+        let watcher = hub.sit(SeatKind::Watcher);
+        offer(&mut hub, 7, RING_BYTES + 1);
+        while hub.read(owner, usize::MAX) != Read::UpToDate {}
+        assert_eq!(hub.held(), 0);
+        assert_eq!(hub.read(watcher, 1), Read::Behind(Seq(7)));
+    }
+
+    #[test]
+    fn a_read_of_nothing_gets_one_byte_and_never_spins() {
+        let mut hub = hub();
+        let owner = hub.sit(SeatKind::Owner);
+        offer(&mut hub, 1, 2);
+        offer(&mut hub, 2, 0);
+        let bytes = |read| matches!(read, Read::Chunk { bytes, .. } if bytes.len() == 1);
+        assert!(bytes(hub.read(owner, 0)) && bytes(hub.read(owner, 0)));
+        assert_eq!(hub.read(owner, 0), Read::UpToDate);
     }
 
     #[test]
@@ -281,75 +353,39 @@ mod tests {
             (all, None, 299, None),
             (all, None, 300, Some(End::Idle)),
             (all, Some(250), 549, None),
-            (all, Some(650), 700, Some(End::Expired)),
-            (Terms { expires: None, ..all }, Some(900), 1000, Some(End::TooLong)),
+            (all, Some(299), 700, Some(End::Idle)),
+            (all, Some(300), 301, Some(End::Idle)),
+            (Terms { idle_ms: Some(500), ..all }, Some(450), 700, Some(End::Expired)),
+            (Terms { idle_ms: None, ..all }, Some(650), 700, Some(End::Expired)),
+            (Terms { session_ms: Some(700), ..all }, Some(450), 5000, Some(End::Idle)),
+            (Terms { expires: None, idle_ms: None, ..all }, None, 1000, Some(End::TooLong)),
             (Terms::default(), None, u64::MAX, None),
         ] {
             let mut hub = Hub::new(terms, Tick(0));
             if let Some(at) = typed_at {
-                hub.typed(1, Tick(at));
+                hub.typed(Party::OWNER, 1, Tick(at));
             }
+            assert_eq!(
+                hub.poll_timeout().is_some(),
+                terms != Terms::default() && hub.end.is_none()
+            );
             hub.handle_timeout(Tick(now));
             assert_eq!(hub.poll(), end, "{terms:?} typed at {typed_at:?}, now {now}");
             assert_eq!(hub.poll(), None);
         }
     }
 
-    #[derive(Debug, Clone)]
-    enum Step {
-        Offer(usize),
-        Owner(usize),
-        Watcher(usize),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (1usize..40_000).prop_map(Step::Offer),
-            (1usize..60_000).prop_map(Step::Owner),
-            (1usize..60_000).prop_map(Step::Watcher),
-        ]
-    }
-
-    proptest! {
-        /// Beside a model that keeps everything: the owner gets every byte once and in order,
-        /// a watcher gets runs of the same bytes with told jumps, and memory stays bounded.
-        #[test]
-        fn seats_read_what_was_offered(steps in proptest::collection::vec(step(), 1..200)) {
-            let mut hub = hub();
-            let (owner, watcher) = (hub.sit(SeatKind::Owner), hub.sit(SeatKind::Watcher));
-            let (mut all, mut owned): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
-            let (mut seq, mut watched_to) = (0, 0);
-            for step in steps {
-                match step {
-                    Step::Offer(size) => {
-                        // As the node does: the pty is read only while the hub says so.
-                        if hub.may_read() {
-                            seq += 1;
-                            let (number, stream, bytes) = chunk(seq, size);
-                            all.extend_from_slice(&bytes);
-                            hub.offer(number, stream, bytes);
-                        }
-                    }
-                    Step::Owner(most) => match hub.read(owner, most) {
-                        Read::Chunk { bytes, .. } => owned.extend_from_slice(&bytes),
-                        Read::UpToDate => prop_assert_eq!(owned.len(), all.len()),
-                        Read::Behind(_) => prop_assert!(false, "an owner is never behind"),
-                    },
-                    Step::Watcher(most) => match hub.read(watcher, most) {
-                        Read::Chunk { bytes, .. } => {
-                            prop_assert_eq!(&all[watched_to..watched_to + bytes.len()], &bytes[..]);
-                            watched_to += bytes.len();
-                        }
-                        Read::UpToDate => prop_assert_eq!(watched_to, all.len()),
-                        Read::Behind(at) => {
-                            prop_assert_eq!(at, Seq(seq));
-                            watched_to = all.len();
-                        }
-                    },
-                }
-                prop_assert_eq!(&all[..owned.len()], &owned[..]);
-                prop_assert!(hub.ring.held() <= (RING_BYTES + OWNER_LAG_BYTES + 80_000) as u64);
-            }
+    #[test]
+    fn typing_is_counted_by_person_and_by_burst() {
+        let (owner, peer) = (Party::OWNER, Party(1));
+        let mut hub = hub();
+        for (party, count, at) in
+            [(owner, 1, 0), (owner, 2, 999), (owner, 3, 1999), (peer, 4, 2000), (owner, 5, 2001)]
+        {
+            hub.typed(party, count, Tick(at));
         }
+        assert_eq!(hub.typing().get(&owner), Some(&Typing { bytes: 11, bursts: 3 }));
+        assert_eq!(hub.typing().get(&peer), Some(&Typing { bytes: 4, bursts: 1 }));
+        assert_eq!(hub.traffic(), (0, 15));
     }
 }

@@ -18,6 +18,7 @@ struct Chunk {
 pub struct Ring {
     chunks: VecDeque<Chunk>,
     end: u64,
+    last_seq: Seq,
 }
 
 impl Ring {
@@ -40,6 +41,7 @@ impl Ring {
     pub fn push(&mut self, seq: Seq, stream: Stream, bytes: Bytes) {
         let at = self.end;
         self.end += bytes.len() as u64;
+        self.last_seq = seq;
         self.chunks.push_back(Chunk { seq, stream, at, bytes });
     }
 
@@ -64,8 +66,8 @@ impl Ring {
         Some((chunk.seq, chunk.stream, chunk.bytes.slice(from..to)))
     }
 
-    /// Seq of the newest output.
+    /// Seq of the newest output, whether it is still held or not; 0 before any.
     pub fn last_seq(&self) -> Seq {
-        self.chunks.back().map_or(Seq(0), |chunk| chunk.seq)
+        self.last_seq
     }
 }

@@ -1,0 +1,174 @@
+//! What all of auth's handlers share, and how it is put together at the start.
+
+use crate::clock;
+use crate::error::Error;
+use crate::inflow::Inflow;
+use crate::keys::Keys;
+use crate::ledger::Ledger;
+use crate::password::Passwords;
+use crate::sealing::{Sealer, SealerWork};
+use crate::throttle::Throttle;
+use crate::{Config, secret};
+use model::limit::INVITATION_MS;
+use model::{RoleName, Time};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::intake::Intake;
+use store::tables::Tables;
+use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::people::ClusterFacts;
+
+/// How long parts of the same process may join with its own token after the start.
+const OWN_TOKEN_MS: i64 = 10 * 60 * 1000;
+
+/// Auth, as its handlers see it.
+pub struct Auth {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Pin of the TLS authority.
+    pub pin: String,
+    pub keys: Arc<Keys>,
+    pub tables: Tables,
+    pub intake: Intake,
+    pub ledger: Arc<Ledger>,
+    pub inflow: Arc<Inflow>,
+    pub sealer: Sealer,
+    pub passwords: Passwords,
+    /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
+    throttle: Mutex<Throttle>,
+    /// Changes of users and roles, one after the other, because each asks whether an admin is left.
+    pub people_turn: tokio::sync::Mutex<()>,
+    /// For parts of this process.
+    pub own_token: OwnToken,
+    /// Requests under way; they outlive their connections. Their number is bounded by the streams of connections.
+    pub work: TaskTracker,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+}
+
+/// The join token of parts in the same process: never written down, good for minutes.
+pub struct OwnToken {
+    text: String,
+    expires: Time,
+}
+
+impl OwnToken {
+    fn fresh() -> Self {
+        Self { text: secret::fresh(), expires: clock::now().plus_ms(OWN_TOKEN_MS) }
+    }
+
+    /// The token.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether this is it, and it still counts.
+    pub fn fits(&self, token: &str) -> bool {
+        bool::from(self.text.as_bytes().ct_eq(token.as_bytes())) && clock::now() <= self.expires
+    }
+}
+
+impl Auth {
+    /// Opens keys, database and recordings; makes what is missing at the first start.
+    /// Answers also the sealer's work, and the first admin's invitation while nobody has signed up.
+    pub async fn open(config: &Config) -> Result<(Self, SealerWork, Option<String>), Error> {
+        store::keys::ensure_dir(&config.data_dir).map_err(Error::Directory)?;
+        let database = config.data_dir.join("scry.db");
+        let cluster = config.cluster.to_string();
+        let keys = Keys::open(&config.data_dir.join("keys"), &cluster, !database.exists())?;
+        let keys = Arc::new(keys);
+        let tables = Tables::open(&database).await?;
+        found(&tables, &cluster).await?;
+        let invitation = invite_first_admin(&tables, config).await?;
+        let intake = Intake::open(&config.data_dir).await?;
+        let ledger = Arc::new(Ledger::new(tables.clone(), keys.ledger.clone(), &config.data_dir));
+        let inflow =
+            Inflow::new(cluster.clone(), tables.clone(), intake.clone(), Arc::clone(&keys));
+        let (sealer, work) = Sealer::new();
+        let auth = Self {
+            cluster,
+            pin: keys.tls.pin()?,
+            keys,
+            tables,
+            intake,
+            ledger,
+            inflow: Arc::new(inflow),
+            sealer,
+            passwords: Passwords::new().await?,
+            throttle: Mutex::default(),
+            people_turn: tokio::sync::Mutex::default(),
+            own_token: OwnToken::fresh(),
+            work: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        Ok((auth, work, invitation))
+    }
+
+    /// Whether somebody at this address has tried too often.
+    pub fn waits(&self, address: IpAddr) -> bool {
+        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.refuses(address, clock::tick())
+    }
+
+    /// Somebody at this address showed a wrong secret. This machine's own users share one address:
+    /// for them the bound by user has to do.
+    pub fn note_failed(&self, address: IpAddr) {
+        if address.is_loopback() {
+            return;
+        }
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.failed(address, clock::tick());
+    }
+
+    /// What everybody in the cluster may know.
+    pub fn facts(&self) -> ClusterFacts {
+        let line = |key: &ssh_key::PrivateKey| key.public_key().to_openssh().into_iter().collect();
+        ClusterFacts {
+            name: self.cluster.clone(),
+            tls_authority: self.keys.tls.certificate().to_owned(),
+            user_authority: line(&self.keys.user_ca),
+            host_authority: line(&self.keys.host_ca),
+            seal_keys: vec![self.keys.seal_public()],
+            ledger_keys: vec![self.keys.ledger_public()],
+        }
+    }
+}
+
+/// Makes the cluster and its roles at the first start; a directory of another cluster is refused.
+async fn found(tables: &Tables, cluster: &str) -> Result<(), Error> {
+    if tables.create_cluster(cluster, clock::now()).await? {
+        tracing::info!(cluster, "a new cluster");
+    }
+    let found = tables.cluster().await?.map(|found| found.name).unwrap_or_default();
+    if found != cluster {
+        return Err(Error::OtherCluster { found, wanted: cluster.to_owned() });
+    }
+    let there = tables.roles().await?.roles;
+    for (name, role) in policy::default_roles().roles {
+        // `admin` comes back if it is missing; `access` only to a cluster without any role.
+        if !there.contains_key(&name) && (there.is_empty() || name.as_str() == "admin") {
+            tables.put_role(&role).await?;
+        }
+    }
+    Ok(())
+}
+
+/// While nobody has signed up, each start makes a new invitation, and earlier ones stop to count.
+async fn invite_first_admin(tables: &Tables, config: &Config) -> Result<Option<String>, Error> {
+    let users = tables.users().await?;
+    let Some(admin) = &config.admin else { return Ok(None) };
+    if users.iter().any(|user| user.password_hash.is_some()) {
+        return Ok(None);
+    }
+    let role: Vec<RoleName> = "admin".parse().into_iter().collect();
+    let (now, code) = (clock::now(), secret::fresh());
+    // Users that were invited before under another name of the admin's could still sign up; they may not.
+    for user in users.iter().filter(|user| user.name != *admin) {
+        tables.remove_user(&user.name, |_| true).await?;
+    }
+    tables.put_user(admin, &role, &[], now).await?;
+    tables.invite(&code, admin, now.plus_ms(INVITATION_MS)).await?;
+    Ok(Some(code))
+}

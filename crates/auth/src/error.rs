@@ -1,0 +1,159 @@
+//! Why auth cannot start or go on, and why it refuses a request.
+
+use crate::keys::KeysError;
+use crate::password::HashError;
+use axum::response::{IntoResponse, Response};
+use model::SessionId;
+use policy::{Denial, PlanFault};
+use std::net::SocketAddr;
+use store::intake::IntakeError;
+use store::tables::TableError;
+use thiserror::Error;
+use wire::{Failure, Fault};
+
+/// Why auth cannot start or go on. Each text says what to do, or its source does.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A key cannot be used.
+    #[error("auth has no usable keys")]
+    Keys(#[from] KeysError),
+    /// A directory cannot be used.
+    #[error("auth's directory cannot be used")]
+    Directory(#[source] store::keys::KeyError),
+    /// The database does not work.
+    #[error("auth's database does not work")]
+    Tables(#[from] TableError),
+    /// Recordings cannot be read or written.
+    #[error("auth's recordings cannot be read or written")]
+    Intake(#[from] IntakeError),
+    /// The data directory is that of another cluster.
+    #[error(
+        "this data directory is that of the cluster {found:?}, not {wanted:?}: name it so, or take another directory"
+    )]
+    OtherCluster {
+        /// Whose it is.
+        found: String,
+        /// What was wanted.
+        wanted: String,
+    },
+    /// What stands on the disk is not what was written.
+    #[error("recording {id} was damaged on auth's disk: {what}")]
+    Damaged {
+        /// Which.
+        id: SessionId,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A test stops the work here.
+    #[cfg(test)]
+    #[error("stopped behind {behind:?}")]
+    Stopped {
+        /// The last step that was done.
+        behind: &'static str,
+    },
+    /// The address cannot be listened on.
+    #[error("auth cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A TLS key or certificate cannot be made.
+    #[error("auth's TLS certificate cannot be made")]
+    Tls(#[from] link::tls::TlsError),
+    /// An SSH certificate cannot be signed.
+    #[error("an SSH certificate cannot be signed")]
+    Certificate(#[source] ssh_key::Error),
+    /// Passwords cannot be hashed.
+    #[error("passwords cannot be hashed")]
+    Password(#[from] HashError),
+}
+
+/// An error with all its causes in one line, for the log.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Why a request is refused: what the caller hears, and what only the ledger does.
+#[derive(Debug)]
+pub struct Refusal {
+    fault: Fault,
+    message: String,
+    /// Stands in the ledger: what was asked for, and which rule is missing, in full.
+    denied: Option<(String, String)>,
+}
+
+impl Refusal {
+    /// With words for the caller.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into(), denied: None }
+    }
+
+    /// The request makes no sense.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(Fault::Malformed, message)
+    }
+
+    /// There is no such thing, or the caller may not know that there is.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Fault::NotFound, format!("there is no such {what}"))
+    }
+
+    /// Forbidden, with the full reason for the ledger.
+    pub fn denied(action: &str, why: &str, message: &str) -> Self {
+        let denied = Some((action.to_owned(), why.to_owned()));
+        Self { fault: Fault::Denied, message: message.to_owned(), denied }
+    }
+
+    /// Says to the caller that there is no such thing, and to the ledger why it was denied.
+    pub fn hidden(self, what: &str) -> Self {
+        Self { denied: self.denied, ..Self::not_found(what) }
+    }
+
+    /// What stands in the ledger: action and reason.
+    pub fn to_audit(&self) -> Option<(&str, &str)> {
+        self.denied.as_ref().map(|(action, why)| (action.as_str(), why.as_str()))
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::denied(&denial.action(), &denial.to_string(), &denial.public())
+    }
+}
+
+impl From<PlanFault> for Refusal {
+    fn from(fault: PlanFault) -> Self {
+        Self::malformed(fault.to_string())
+    }
+}
+
+impl<E: Into<Error>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        tracing::error!(error = chain(&error), "a request failed");
+        if let Error::Intake(IntakeError::DiskFull { .. }) = error {
+            return Self::new(Fault::Unavailable, "auth's disk is full: try again later");
+        }
+        Self::new(Fault::Internal, "auth could not do this; its log says why")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        link::http::refusal(&Failure { fault: self.fault, message: self.message })
+    }
+}

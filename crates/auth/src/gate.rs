@@ -1,0 +1,281 @@
+//! Who asks: each route names a proof, and only this file can make one. A handler without a proof cannot be written.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::Refusal;
+use crate::ledger;
+use link::{Peer, PeerIdentity};
+use model::audit::Audited;
+use model::role::{AdminRight, RoleSet};
+use model::{AuditEvent, NodeName, UserName};
+use policy::{AdminPermit, Identity};
+use std::future::Future;
+use std::net::IpAddr;
+use store::tables::{Part, PartKind};
+use wire::Fault;
+
+/// Kinds of identity that a connection can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// No certificate.
+    Nobody,
+    /// A person's.
+    Person,
+    /// A node's.
+    Node,
+    /// A proxy's.
+    Proxy,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Nobody, Self::Person, Self::Node, Self::Proxy];
+
+    /// The kind of a connection's identity.
+    pub fn of(identity: &PeerIdentity) -> Self {
+        match identity {
+            PeerIdentity::Nobody => Self::Nobody,
+            PeerIdentity::User(_) => Self::Person,
+            PeerIdentity::Node(_) => Self::Node,
+            PeerIdentity::Proxy(_) => Self::Proxy,
+        }
+    }
+}
+
+/// One request: who sent it, from where, and what for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    peer: Peer,
+    /// The route, for the ledger.
+    route: &'static str,
+}
+
+impl Asked {
+    /// A request on a route.
+    pub fn new(peer: Peer, route: &'static str) -> Self {
+        Self { peer, route }
+    }
+
+    /// Where it came from.
+    pub fn address(&self) -> IpAddr {
+        self.peer.address.ip().to_canonical()
+    }
+
+    /// An event that this request brought about.
+    pub fn event(&self, what: Audited) -> AuditEvent {
+        let mut event = ledger::event(what);
+        event.address = Some(self.address().to_string());
+        match &self.peer.identity {
+            PeerIdentity::User(user) => event.user = Some(user.clone()),
+            PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node.clone()),
+            PeerIdentity::Nobody => {}
+        }
+        event
+    }
+
+    /// Puts a denial into the ledger.
+    pub async fn audit(&self, auth: &Auth, refusal: &Refusal) {
+        let Some((action, why)) = refusal.to_audit() else { return };
+        metrics::counter!("scry_auth_denials").increment(1);
+        tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
+        let what = Audited::Denied { action: action.to_owned(), why: why.to_owned() };
+        if let Err(error) = auth.ledger.write(&[self.event(what)]).await {
+            tracing::error!(error = crate::error::chain(&error), "a denial could not be audited");
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::of(&self.peer.identity)
+    }
+
+    /// Refuses kinds of identity that the route is not for, and certificates that have run out on an open connection.
+    fn admit(&self, accepts: &[Kind]) -> Result<(), Refusal> {
+        if self.peer.expires.is_some_and(|expires| expires < clock::now()) {
+            return Err(Refusal::new(
+                Fault::Unauthenticated,
+                "the certificate has expired: sign in again",
+            ));
+        }
+        if accepts.contains(&self.kind()) {
+            return Ok(());
+        }
+        if self.kind() == Kind::Nobody {
+            return Err(Refusal::new(Fault::Unauthenticated, "sign in first"));
+        }
+        let why = format!("{} is not for a {:?}'s identity", self.route, self.kind());
+        Err(Refusal::denied(
+            self.route,
+            &why.to_lowercase(),
+            "this is not for your kind of identity",
+        ))
+    }
+}
+
+/// What a handler must be given to be called.
+pub trait Proof: Sized + Send + 'static {
+    /// Kinds of identity that can have it.
+    const ACCEPTS: &'static [Kind];
+
+    /// Makes it, from the identity of the connection and what the database says of it at this moment.
+    fn prove(auth: &Auth, asked: Asked) -> impl Future<Output = Result<Self, Refusal>> + Send;
+}
+
+/// Anybody, with or without an identity. For signing up, signing in and joining: the secret is the proof.
+#[derive(Debug, Clone)]
+pub struct Anybody {
+    /// The request.
+    pub asked: Asked,
+}
+
+impl Proof for Anybody {
+    const ACCEPTS: &'static [Kind] = Kind::ALL;
+
+    async fn prove(_auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        Ok(Self { asked })
+    }
+}
+
+/// A person whose account exists, with the roles that it has at this moment.
+#[derive(Debug)]
+pub struct Member {
+    /// The request.
+    pub asked: Asked,
+    /// Who.
+    pub name: UserName,
+    /// For `policy`.
+    pub identity: Identity,
+    /// What decides.
+    pub roles: RoleSet,
+}
+
+impl Proof for Member {
+    const ACCEPTS: &'static [Kind] = &[Kind::Person];
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        let PeerIdentity::User(name) = &asked.peer.identity else {
+            return Err(Refusal::new(Fault::Unauthenticated, "sign in first"));
+        };
+        let gone = || Refusal::new(Fault::Unauthenticated, "there is no such account any more");
+        let user = auth.tables.user(name).await?.ok_or_else(gone)?;
+        let expires = asked.peer.expires.unwrap_or_else(clock::now);
+        let identity = Identity::of_account(user.name.clone(), user.roles, user.logins, expires);
+        let roles = auth.tables.roles().await?;
+        Ok(Self { name: user.name, identity, roles, asked })
+    }
+}
+
+impl Member {
+    /// Proof of a right over a part of the cluster.
+    pub fn admin(&self, right: AdminRight) -> Result<AdminPermit, Refusal> {
+        Ok(policy::admin(&self.roles, &self.identity, right)?)
+    }
+}
+
+macro_rules! administrator {
+    ($($(#[$doc:meta])* $name:ident $right:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            /// Who.
+            pub member: Member,
+            _permit: AdminPermit,
+        }
+
+        impl Proof for $name {
+            const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+
+            async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+                let member = Member::prove(auth, asked).await?;
+                let _permit = member.admin(AdminRight::$right)?;
+                Ok(Self { member, _permit })
+            }
+        }
+    )*};
+}
+
+administrator! {
+    /// A person who may administer users.
+    UserAdmin Users;
+    /// A person who may administer roles.
+    RoleAdmin Roles;
+    /// A person who may read the ledger.
+    Auditor Audit;
+}
+
+/// A node that has joined and was not removed.
+#[derive(Debug)]
+pub struct NodePart {
+    /// What is known of it.
+    pub part: Part,
+}
+
+impl NodePart {
+    /// Its name.
+    pub fn name(&self) -> &NodeName {
+        &self.part.name
+    }
+}
+
+impl Proof for NodePart {
+    const ACCEPTS: &'static [Kind] = &[Kind::Node];
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        Ok(Self { part: joined(auth, &asked).await? })
+    }
+}
+
+/// A node or proxy that has joined and was not removed.
+#[derive(Debug)]
+pub struct AnyPart {
+    /// The request.
+    pub asked: Asked,
+    /// What is known of it.
+    pub part: Part,
+}
+
+impl Proof for AnyPart {
+    const ACCEPTS: &'static [Kind] = &[Kind::Node, Kind::Proxy];
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        let part = joined(auth, &asked).await?;
+        Ok(Self { asked, part })
+    }
+}
+
+/// An identity of any kind that still counts.
+#[derive(Debug)]
+pub struct Known;
+
+impl Proof for Known {
+    const ACCEPTS: &'static [Kind] = &[Kind::Person, Kind::Node, Kind::Proxy];
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        match asked.kind() {
+            Kind::Person => drop(Member::prove(auth, asked).await?),
+            _ => drop(AnyPart::prove(auth, asked).await?),
+        }
+        Ok(Self)
+    }
+}
+
+async fn joined(auth: &Auth, asked: &Asked) -> Result<Part, Refusal> {
+    let (kind, name) = match &asked.peer.identity {
+        PeerIdentity::Node(name) => (PartKind::Node, name),
+        PeerIdentity::Proxy(name) => (PartKind::Proxy, name),
+        _ => return Err(Refusal::new(Fault::Unauthenticated, "join the cluster first")),
+    };
+    let found = auth.tables.part(kind, name).await?;
+    found.ok_or_else(|| {
+        let why =
+            format!("{} has a certificate, but is no part of the cluster", asked.peer.identity);
+        Refusal::denied(
+            asked.route,
+            &why,
+            "this machine is no part of the cluster: let it join again",
+        )
+    })
+}

@@ -1,0 +1,131 @@
+//! Shipping with a crash behind every step: what was answered as received is never missing.
+
+use super::*;
+use crate::auth::Auth;
+use crate::tests::house::{Tape, config, heading, signing_key, tape};
+use model::Time;
+use model::seal::SignerCertificate;
+use record::Verdict;
+use store::tables::PartKind;
+use tempfile::TempDir;
+
+fn node() -> Part {
+    Part {
+        kind: PartKind::Node,
+        name: "web-01".parse().unwrap(),
+        labels: [("env".to_owned(), "prod".to_owned())].into(),
+        version: String::new(),
+        sessions: 0,
+        joined: Time(0),
+        last_seen: None,
+        serial: 1,
+    }
+}
+
+fn recording(keys: &Keys) -> Tape {
+    let (key, name) = (signing_key(), node().name);
+    let public = *key.verifying_key().as_bytes();
+    let (not_before, not_after) = (Time(0), Time(i64::MAX));
+    let statement = SignerCertificate::statement(&public, &name, not_before, not_after);
+    let signer = SignerCertificate {
+        key: public,
+        node: name.clone(),
+        not_before,
+        not_after,
+        issuer: keys.seal_key(),
+        signature: keys.sign_seal(&statement),
+    };
+    tape(heading(1, "alice", &name, "lab", signer), &key)
+}
+
+/// Ships from where auth stands, five records at a time, and seals. Remembers the last answer.
+async fn run(auth: &Auth, tape: &Tape, answered: &mut u64) -> Result<bool, String> {
+    let node = node();
+    let said = |refusal: Refusal| format!("{refusal:?}");
+    let progress = auth.inflow.progress(&node.name, tape.id).await.map_err(said)?;
+    let mut after = progress.receipt.map_or(0, |receipt| receipt.head.records);
+    assert!(after >= *answered, "{answered} records were receipted, {after} are there");
+    while !progress.stored && after < tape.records.len() as u64 {
+        let from = usize::try_from(after).unwrap();
+        let to = (from + 5).min(tape.records.len());
+        let body = tape.slice(from, to).into();
+        let taken = auth.inflow.take(&node, tape.id, after, body).await.map_err(said)?;
+        let receipt = taken.answer.map_err(said)?.receipt.unwrap();
+        assert_eq!(receipt.head.records, tape.records[to - 1].1);
+        after = receipt.head.records;
+        *answered = after;
+    }
+    auth.inflow.seal(&auth.ledger, tape.id).await.map_err(|error| error.to_string())
+}
+
+async fn open(dir: &TempDir) -> Auth {
+    Auth::open(&config(dir)).await.unwrap().0
+}
+
+#[tokio::test]
+async fn whatever_step_a_crash_comes_behind_nothing_received_is_missing() {
+    let mut crashes = 0;
+    for steps in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let auth = open(&dir).await;
+        let tape = recording(&auth.keys);
+        auth.inflow.steps.stop_after(steps);
+        let mut answered = 0;
+        let outcome = run(&auth, &tape, &mut answered).await;
+        auth.tables.close().await;
+        drop(auth);
+        // The crash may also have torn what was being written behind the last record.
+        let file = dir.path().join("auth/intake").join(format!("{}.rec", tape.id));
+        if outcome.is_err() && file.exists() && steps % 2 == 0 {
+            use std::io::Write;
+            let mut file = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+            file.write_all(&[200, 0, 0, 0, 2, 8, 1, 0, 9]).unwrap();
+        }
+        let auth = open(&dir).await;
+        for row in auth.tables.unfiled_recordings().await.unwrap() {
+            auth.inflow.recover(row).await.unwrap();
+        }
+        auth.inflow.clear().await.unwrap();
+        assert_eq!(run(&auth, &tape, &mut answered).await, Ok(true), "after {steps} steps");
+        let row = auth.tables.recording(&tape.id).await.unwrap().unwrap();
+        assert_eq!(row.verification.as_deref(), Some("complete"), "after {steps} steps");
+        assert_eq!((row.gaps, row.records), (1, tape.records.len() as u64));
+        let stored = Some(store::intake::Stored {
+            object_key: row.object_key.as_deref().unwrap(),
+            bytes: row.bytes,
+        });
+        let reader = auth.intake.reader(tape.id, stored).await.unwrap();
+        let bytes = reader.read_at(0, 1 << 24).await.unwrap().to_vec();
+        let report = record::verify(&bytes, &[auth.keys.seal_key()], &mut |_| ());
+        assert_eq!(report.verdict, Verdict::Complete, "after {steps} steps: {report:?}");
+        auth.tables.close().await;
+        if outcome.is_ok() {
+            break;
+        }
+        crashes += 1;
+    }
+    assert!(crashes > 20, "only {crashes} places were tried");
+}
+
+#[tokio::test]
+async fn bytes_that_rot_on_auths_disk_are_found_when_the_file_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = open(&dir).await;
+    let tape = recording(&auth.keys);
+    let taken = auth.inflow.take(&node(), tape.id, 0, tape.slice(0, 20).into()).await.unwrap();
+    assert!(taken.answer.is_ok());
+    auth.tables.close().await;
+    let file = dir.path().join("auth/intake").join(format!("{}.rec", tape.id));
+    let good = std::fs::read(&file).unwrap();
+    let mut altered = good.clone();
+    altered[good.len() / 2] ^= 1;
+    for (what, spoil) in [("altered", altered), ("cut", good[..good.len() / 2].to_vec())] {
+        std::fs::write(&file, &spoil).unwrap();
+        let auth = open(&dir).await;
+        let rows = auth.tables.unfiled_recordings().await.unwrap();
+        let recovered = auth.inflow.recover(rows[0].clone()).await;
+        assert!(matches!(recovered, Err(Error::Damaged { .. })), "{what}: {recovered:?}");
+        assert!(auth.inflow.take(&node(), tape.id, 20, tape.slice(20, 21).into()).await.is_err());
+        auth.tables.close().await;
+    }
+}

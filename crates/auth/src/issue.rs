@@ -1,0 +1,188 @@
+//! Certificates: `policy` plans them, this signs them. The only place that uses the authorities' private keys.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::{Error, Refusal};
+use crate::gate::Asked;
+use crate::people::of_user;
+use ed25519_dalek::VerifyingKey;
+use link::PeerIdentity;
+use model::audit::Audited;
+use model::limit::CLOCK_SKEW_MS;
+use model::seal::SignerCertificate;
+use model::{NodeName, Time};
+use policy::{CertificatePlan, Identity};
+use ssh_key::{Algorithm, PrivateKey, PublicKey};
+use store::tables::{PartKind, User};
+use wire::name::PROXY_SERVER;
+use wire::node::{PartCredentials, PartKeys};
+use wire::people::Credentials;
+
+/// Public keys that a person sends, looked at before anything is spent on them.
+pub struct PersonKeys {
+    ssh: PublicKey,
+    tls_request: String,
+}
+
+impl PersonKeys {
+    /// Reads what the client sent.
+    pub fn read(ssh_key: &str, tls_request: String) -> Result<Self, Refusal> {
+        Ok(Self { ssh: read_key(ssh_key)?, tls_request })
+    }
+}
+
+/// A person's two certificates, of the same life.
+pub async fn person(
+    auth: &Auth,
+    asked: &Asked,
+    user: &User,
+    keys: &PersonKeys,
+    wanted_ms: Option<i64>,
+) -> Result<Credentials, Refusal> {
+    let now = clock::now();
+    let identity =
+        Identity::of_account(user.name.clone(), user.roles.clone(), user.logins.clone(), now);
+    let (roles, serial) = (auth.tables.roles().await?, auth.tables.next_serial().await?);
+    let plan = policy::plan_user_certificate(&roles, &identity, wanted_ms, serial, now)?;
+    let ssh_certificate = sign(&plan, &keys.ssh, &auth.keys.user_ca)?;
+    let subject = PeerIdentity::User(user.name.clone());
+    let life = (now.plus_ms(-CLOCK_SKEW_MS), plan.expires());
+    let tls_certificate = tls(auth, &keys.tls_request, &subject, &[], life)?;
+    let event = of_user(asked, &user.name, issued("user", &plan));
+    auth.ledger.write(&[event]).await?;
+    Ok(Credentials {
+        user: user.name.clone(),
+        ssh_certificate,
+        tls_certificate,
+        expires: plan.expires(),
+        cluster: auth.facts(),
+    })
+}
+
+/// What a node or proxy needs: host certificate, TLS certificate, the word on its signing key.
+pub async fn part(
+    auth: &Auth,
+    asked: &Asked,
+    keys: &PartKeys,
+    kind: PartKind,
+) -> Result<PartCredentials, Refusal> {
+    check_aliases(auth, keys).await?;
+    let host_key = read_key(&keys.host_key)?;
+    let (now, serial) = (clock::now(), auth.tables.next_serial().await?);
+    let plan =
+        policy::plan_host_certificate(&keys.name, &auth.cluster, &keys.also_known_as, serial, now)?;
+    let life = (now.plus_ms(-CLOCK_SKEW_MS), plan.expires());
+    let (subject, names): (_, &[&str]) = match kind {
+        PartKind::Node => (PeerIdentity::Node(keys.name.clone()), &[]),
+        PartKind::Proxy => (PeerIdentity::Proxy(keys.name.clone()), &[PROXY_SERVER]),
+    };
+    let signer = match (kind, keys.signing_key) {
+        (PartKind::Node, Some(key)) => Some(signer(auth, key, &keys.name, life)?),
+        (PartKind::Node, None) => return Err(Refusal::malformed("a node needs a signing key")),
+        (PartKind::Proxy, _) => None,
+    };
+    let host_certificate = sign(&plan, &host_key, &auth.keys.host_ca)?;
+    let tls_certificate = tls(auth, &keys.tls_request, &subject, names, life)?;
+    auth.tables.put_part(kind, &keys.name, serial, now).await?;
+    let mut event = asked.event(issued("host", &plan));
+    event.node = Some(keys.name.clone());
+    auth.ledger.write(&[event]).await?;
+    Ok(PartCredentials {
+        host_certificate,
+        tls_certificate,
+        signer,
+        expires: plan.expires(),
+        cluster: auth.facts(),
+    })
+}
+
+/// No further name may be another part's; what a name looks like is checked by `policy`.
+async fn check_aliases(auth: &Auth, keys: &PartKeys) -> Result<(), Refusal> {
+    /// Further names of one part, at most.
+    const ALIASES: usize = 16;
+    if keys.also_known_as.len() > ALIASES {
+        return Err(Refusal::malformed(format!("a part has at most {ALIASES} further names")));
+    }
+    let domain = format!(".{}", auth.cluster);
+    for alias in &keys.also_known_as {
+        let short = alias.strip_suffix(&domain).unwrap_or(alias);
+        for name in [alias.as_str(), short].into_iter().filter_map(|text| text.parse().ok()) {
+            if name != keys.name && part_named(auth, &name).await? {
+                let why =
+                    format!("{} wants to be known as {name}, which is another part", keys.name);
+                let words = format!("{name} is the name of another part of the cluster");
+                return Err(Refusal::denied("certificate.host", &why, &words));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether any part of the cluster has this name.
+pub async fn part_named(auth: &Auth, name: &NodeName) -> Result<bool, Refusal> {
+    let node = auth.tables.part(PartKind::Node, name).await?;
+    Ok(node.is_some() || auth.tables.part(PartKind::Proxy, name).await?.is_some())
+}
+
+fn sign(
+    plan: &CertificatePlan,
+    key: &PublicKey,
+    authority: &PrivateKey,
+) -> Result<String, Refusal> {
+    let mut nonce = [0_u8; 32];
+    rand::fill(&mut nonce);
+    let builder = policy::builder(plan, key, nonce)?;
+    let certificate = builder.sign(authority).map_err(Error::Certificate)?;
+    Ok(certificate.to_openssh().map_err(Error::Certificate)?)
+}
+
+fn tls(
+    auth: &Auth,
+    request: &str,
+    subject: &PeerIdentity,
+    names: &[&str],
+    (from, to): (Time, Time),
+) -> Result<String, Refusal> {
+    let mut serial = [0_u8; 16];
+    rand::fill(&mut serial);
+    auth.keys.tls.sign(request, subject, names, serial, from, to).map_err(|error| match error {
+        link::tls::TlsError::Request { .. } | link::tls::TlsError::Pem { .. } => {
+            Refusal::malformed(error.to_string())
+        }
+        error => Refusal::from(error),
+    })
+}
+
+fn signer(
+    auth: &Auth,
+    key: model::seal::PublicKey,
+    node: &NodeName,
+    (not_before, not_after): (Time, Time),
+) -> Result<SignerCertificate, Refusal> {
+    let whole = VerifyingKey::from_bytes(&key).is_ok_and(|key| !key.is_weak());
+    if !whole {
+        return Err(Refusal::malformed("the signing key is no ed25519 key"));
+    }
+    let statement = SignerCertificate::statement(&key, node, not_before, not_after);
+    let (issuer, signature) = (auth.keys.seal_key(), auth.keys.sign_seal(&statement));
+    Ok(SignerCertificate { key, node: node.clone(), not_before, not_after, issuer, signature })
+}
+
+fn read_key(text: &str) -> Result<PublicKey, Refusal> {
+    let key = PublicKey::from_openssh(text).map_err(|error| {
+        Refusal::malformed(format!("the SSH public key cannot be read: {error}"))
+    })?;
+    match key.algorithm() {
+        Algorithm::Ed25519 => Ok(key),
+        other => Err(Refusal::malformed(format!("the SSH key must be ed25519, not {other}"))),
+    }
+}
+
+fn issued(kind: &str, plan: &CertificatePlan) -> Audited {
+    Audited::CertificateIssued {
+        kind: kind.to_owned(),
+        serial: plan.serial(),
+        principals: plan.principals().to_vec(),
+        expires: plan.expires(),
+    }
+}

@@ -1,0 +1,248 @@
+//! Invitations, signing up and in, users, roles.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::Refusal;
+use crate::gate::{Anybody, Asked, Known, RoleAdmin, UserAdmin};
+use crate::{issue, password, secret};
+use model::audit::Audited;
+use model::limit::{INVITATION_MS, SIGN_IN_FAILURES, SIGN_IN_WINDOW_MS};
+use model::role::{AdminRight, Role, RoleSet};
+use model::{AuditEvent, RoleName, UserName};
+use policy::Identity;
+use std::sync::Arc;
+use store::tables::{Removal, User};
+use wire::people::{
+    AddUser, AddedUser, ClusterFacts, Credentials, Invitation, ListRoles, ListUsers, ReadCluster,
+    ReadInvitation, RemoveRole, RemoveUser, SetRole, SignIn, SignUp,
+};
+use wire::{Done, Fault};
+use zeroize::Zeroizing;
+
+/// One text for every sign-in that fails, so that it does not say who exists.
+const WRONG: &str = "the user name or the password is wrong";
+
+pub async fn read_invitation(
+    auth: Arc<Auth>,
+    _by: Anybody,
+    call: ReadInvitation,
+) -> Result<Invitation, Refusal> {
+    let found = auth.tables.invitation(call.code.trim(), clock::now()).await?;
+    let found = found.ok_or_else(unknown_invitation)?;
+    Ok(Invitation { cluster: auth.cluster.clone(), user: found.user, expires: found.expires })
+}
+
+pub async fn sign_up(auth: Arc<Auth>, by: Anybody, call: SignUp) -> Result<Done, Refusal> {
+    let password = Zeroizing::new(call.password);
+    let code = call.code.trim();
+    // Looked at first, so that only who holds a code can make auth hash.
+    let found = auth.tables.invitation(code, clock::now()).await?;
+    let found = found.ok_or_else(unknown_invitation)?;
+    password::accept(&found.user, &password)
+        .map_err(|refused| Refusal::malformed(refused.to_string()))?;
+    let hash = auth.passwords.hash(password).await?;
+    let user = auth.tables.sign_up(code, &hash, clock::now()).await?;
+    let user = user.ok_or_else(unknown_invitation)?;
+    tracing::info!(%user, "signed up");
+    auth.ledger.write(&[of_user(&by.asked, &user, Audited::SignedUp {})]).await?;
+    Ok(Done {})
+}
+
+pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Credentials, Refusal> {
+    let password = Zeroizing::new(call.password);
+    if password.len() > model::limit::PASSWORD_BYTES.1 {
+        return Err(Refusal::new(Fault::Unauthenticated, WRONG));
+    }
+    let keys = issue::PersonKeys::read(&call.ssh_key, call.tls_request)?;
+    count_try(&auth, &by.asked, &call.user).await?;
+    let user = auth.tables.user(&call.user).await?;
+    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+    let fits = auth.passwords.check(hash, password).await?;
+    let Some(user) = user.filter(|_| fits) else {
+        failed(&auth, &by.asked, &call.user, "wrong password or no such user").await?;
+        return Err(Refusal::new(Fault::Unauthenticated, WRONG));
+    };
+    let credentials = issue::person(&auth, &by.asked, &user, &keys, call.wanted_ms).await?;
+    auth.tables.signed_in(&user.name, clock::now()).await?;
+    let method = "password".to_owned();
+    let event = of_user(&by.asked, &user.name, Audited::SignIn { method });
+    auth.ledger.write(&[event]).await?;
+    metrics::counter!("scry_auth_sign_ins", "result" => "ok").increment(1);
+    tracing::info!(user = %user.name, address = %by.asked.address(), "signed in");
+    Ok(credentials)
+}
+
+/// Counts a try before the password is looked at, so that many at once cannot pass the bound together.
+async fn count_try(auth: &Auth, asked: &Asked, user: &UserName) -> Result<(), Refusal> {
+    let (now, address) = (clock::now(), asked.address());
+    let since = now.plus_ms(-SIGN_IN_WINDOW_MS);
+    let waits = auth.waits(address);
+    // While it is refused nothing is counted, else an attacker could keep the owner out for ever.
+    let refused = waits || auth.tables.failures(user, since).await? >= u64::from(SIGN_IN_FAILURES);
+    if refused || auth.tables.note_failure(user, now, since).await? > u64::from(SIGN_IN_FAILURES) {
+        metrics::counter!("scry_auth_sign_ins", "result" => "throttled").increment(1);
+        tracing::info!(%user, %address, "too many failed sign-ins");
+        let minutes = SIGN_IN_WINDOW_MS / 60_000;
+        let words = format!("too many failed sign-ins: wait {minutes} minutes");
+        return Err(Refusal::new(Fault::TooMany, words));
+    }
+    Ok(())
+}
+
+async fn failed(auth: &Auth, asked: &Asked, user: &UserName, why: &str) -> Result<(), Refusal> {
+    let address = asked.address();
+    auth.note_failed(address);
+    metrics::counter!("scry_auth_sign_ins", "result" => "failed").increment(1);
+    tracing::info!(%user, %address, "sign-in failed");
+    let what = Audited::SignInFailed { why: why.to_owned() };
+    Ok(auth.ledger.write(&[of_user(asked, user, what)]).await?)
+}
+
+pub async fn read_cluster(
+    auth: Arc<Auth>,
+    _by: Known,
+    _call: ReadCluster,
+) -> Result<ClusterFacts, Refusal> {
+    Ok(auth.facts())
+}
+
+pub async fn add_user(auth: Arc<Auth>, by: UserAdmin, call: AddUser) -> Result<AddedUser, Refusal> {
+    let roles = auth.tables.roles().await?;
+    for role in &call.roles {
+        if !roles.roles.contains_key(role) {
+            let all: Vec<_> = roles.roles.keys().map(RoleName::as_str).collect();
+            let words = format!("there is no role {role:?}; there are: {}", all.join(", "));
+            return Err(Refusal::malformed(words));
+        }
+    }
+    let _turn = auth.people_turn.lock().await;
+    let mut after = auth.tables.users().await?;
+    for user in after.iter_mut().filter(|user| user.name == call.user) {
+        (user.roles, user.logins) = (call.roles.clone(), call.logins.clone());
+    }
+    keep_an_admin(&roles, &after)?;
+    let now = clock::now();
+    auth.tables.put_user(&call.user, &call.roles, &call.logins, now).await?;
+    let (code, expires) = (secret::fresh(), now.plus_ms(INVITATION_MS));
+    auth.tables.invite(&code, &call.user, expires).await?;
+    let what = Audited::Invited { invited: call.user, roles: call.roles };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(AddedUser { code, pin: auth.pin.clone(), expires })
+}
+
+pub async fn list_users(
+    auth: Arc<Auth>,
+    _by: UserAdmin,
+    _call: ListUsers,
+) -> Result<Vec<wire::people::User>, Refusal> {
+    let users = auth.tables.users().await?.into_iter();
+    Ok(users
+        .map(|user| wire::people::User {
+            signed_up: user.password_hash.is_some(),
+            user: user.name,
+            roles: user.roles,
+            logins: user.logins,
+            last_sign_in: user.last_sign_in,
+        })
+        .collect())
+}
+
+pub async fn remove_user(
+    auth: Arc<Auth>,
+    by: UserAdmin,
+    call: RemoveUser,
+) -> Result<Done, Refusal> {
+    let _turn = auth.people_turn.lock().await;
+    let roles = auth.tables.roles().await?;
+    let guard = |rest: &[User]| keep_an_admin(&roles, rest).is_ok();
+    match auth.tables.remove_user(&call.user, guard).await? {
+        Removal::Done => {}
+        Removal::Missing => return Err(Refusal::not_found("user")),
+        Removal::Refused => return Err(last_admin()),
+    }
+    let what = Audited::UserRemoved { removed: call.user };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(Done {})
+}
+
+pub async fn list_roles(
+    auth: Arc<Auth>,
+    _by: RoleAdmin,
+    _call: ListRoles,
+) -> Result<Vec<Role>, Refusal> {
+    Ok(auth.tables.roles().await?.roles.into_values().collect())
+}
+
+pub async fn set_role(auth: Arc<Auth>, by: RoleAdmin, call: SetRole) -> Result<Done, Refusal> {
+    policy::validate_role(&call.role).map_err(|fault| Refusal::malformed(fault.to_string()))?;
+    let role = call.role;
+    let _turn = auth.people_turn.lock().await;
+    try_roles(&auth, |set| {
+        set.roles.insert(role.name.clone(), role.clone());
+    })
+    .await?;
+    auth.tables.put_role(&role).await?;
+    auth.ledger.write(&[by.member.asked.event(Audited::RoleSet { role: role.name })]).await?;
+    Ok(Done {})
+}
+
+pub async fn remove_role(
+    auth: Arc<Auth>,
+    by: RoleAdmin,
+    call: RemoveRole,
+) -> Result<Done, Refusal> {
+    if call.role.as_str() == "admin" {
+        return Err(Refusal::new(Fault::Conflict, "the role admin cannot be removed"));
+    }
+    let _turn = auth.people_turn.lock().await;
+    try_roles(&auth, |set| {
+        set.roles.remove(&call.role);
+    })
+    .await?;
+    let removed = auth.tables.remove_role(&call.role).await?;
+    removed.ok_or_else(|| Refusal::not_found("role"))?;
+    auth.ledger.write(&[by.member.asked.event(Audited::RoleRemoved { role: call.role })]).await?;
+    Ok(Done {})
+}
+
+/// Tries a change of the roles on paper: somebody must be able to administer the cluster afterwards.
+async fn try_roles(auth: &Auth, change: impl FnOnce(&mut RoleSet)) -> Result<(), Refusal> {
+    let mut roles = auth.tables.roles().await?;
+    change(&mut roles);
+    keep_an_admin(&roles, &auth.tables.users().await?)
+}
+
+/// At least one person who has signed up may administer users and roles.
+fn keep_an_admin(roles: &RoleSet, users: &[User]) -> Result<(), Refusal> {
+    let can = |user: &User| {
+        let (name, held) = (user.name.clone(), user.roles.clone());
+        let identity = Identity::of_account(name, held, user.logins.clone(), clock::now());
+        [AdminRight::Users, AdminRight::Roles]
+            .into_iter()
+            .all(|right| policy::admin(roles, &identity, right).is_ok())
+    };
+    if users.iter().any(|user| user.password_hash.is_some() && can(user)) {
+        return Ok(());
+    }
+    Err(last_admin())
+}
+
+fn last_admin() -> Refusal {
+    let words =
+        "nobody could administer users and roles after this: make somebody else an admin first";
+    Refusal::new(Fault::Conflict, words)
+}
+
+fn unknown_invitation() -> Refusal {
+    let words =
+        "this invitation is not known, was taken up already, or has expired: ask for a new one";
+    Refusal::new(Fault::NotFound, words)
+}
+
+/// An event of somebody who is named by the request, not by a certificate.
+pub fn of_user(asked: &Asked, user: &UserName, what: Audited) -> AuditEvent {
+    let mut event = asked.event(what);
+    event.user = Some(user.clone());
+    event.node = None;
+    event
+}

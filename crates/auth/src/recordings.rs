@@ -1,0 +1,326 @@
+//! Recordings for people: lists, leave to look, the bytes, removing.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::{Error, Refusal};
+use crate::gate::Member;
+use crate::query::Query;
+use crate::secret;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderValue;
+use model::audit::Audited;
+use model::role::RecordingAction;
+use model::{AuditEvent, NodeName, SessionId, Time};
+use policy::{Readable, RecordingPermit};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::intake::{IntakeError, RecordingReader, Stored};
+use store::tables::{PartKind, Phase, Recording, RecordingFilter, Visible};
+use wire::recording::{
+    ListRecordings, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
+};
+use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
+use wire::{Done, Fault};
+
+/// A live recording is called interrupted when its node was silent for so long.
+const SILENT_MS: i64 = 60_000;
+/// Life of a ticket.
+const TICKET_MS: i64 = 12 * 3600 * 1000;
+/// Bytes of one answer, at most. Cut: the client asks for the rest.
+const PIECE_BYTES: u64 = 4 * 1024 * 1024;
+/// How long an answer at the end of a live recording waits for more.
+const TAIL_WAIT: Duration = Duration::from_secs(1);
+
+pub async fn list(
+    auth: Arc<Auth>,
+    by: Member,
+    call: ListRecordings,
+) -> Result<Vec<RecordingFacts>, Refusal> {
+    let visible = policy::readable(&by.roles, &by.identity, RecordingAction::List);
+    let presence = Presence::read(&auth).await?;
+    let filter = RecordingFilter {
+        user: call.user,
+        node: call.node,
+        login: call.login,
+        since: call.since,
+        until: call.until,
+        id_prefix: call.id_prefix,
+        live: call.live,
+        after: None,
+        limit: call.limit,
+    };
+    let seen = |row: &Recording| {
+        visible.covers(&by.name, &row.user, &row.labels)
+            && !(call.live && presence.phase(row) != Phase::Live)
+    };
+    let seen = match &visible {
+        Readable::None => return Ok(Vec::new()),
+        Readable::All if !call.live => Visible::All,
+        Readable::Own if !call.live => Visible::Own(&by.name),
+        _ => Visible::Where(&seen),
+    };
+    let rows = auth.tables.list_recordings(&filter, seen).await?;
+    Ok(rows.into_iter().map(|row| presence.facts(row)).collect())
+}
+
+pub async fn view(auth: Arc<Auth>, by: Member, call: ViewRecording) -> Result<View, Refusal> {
+    let action = match call.how {
+        ViewKind::Play | ViewKind::Follow => RecordingAction::Play,
+        ViewKind::Export => RecordingAction::Export,
+    };
+    let (row, _permit) = permitted(&auth, &by, call.id, action).await?;
+    let ticket = secret::fresh();
+    let expires = clock::now().plus_ms(TICKET_MS);
+    auth.tables.put_ticket(&ticket, &by.name, &row.id, expires).await?;
+    let how = match call.how {
+        ViewKind::Play => "play",
+        ViewKind::Export => "export",
+        ViewKind::Follow => "follow",
+    };
+    let what = Audited::RecordingViewed { how: how.to_owned() };
+    auth.ledger.write(&[about(&by, &row, what)]).await?;
+    Ok(View { ticket, facts: Presence::read(&auth).await?.facts(row) })
+}
+
+pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Result<Done, Refusal> {
+    let (row, _permit) = permitted(&auth, &by, call.id, RecordingAction::Remove).await?;
+    if Presence::read(&auth).await?.phase(&row) == Phase::Live {
+        let words = "this session goes on: a recording can be removed when it has ended";
+        return Err(Refusal::new(Fault::Conflict, words));
+    }
+    let hash = match row.file_hash {
+        Some(hash) => hash,
+        None => hash(&reader(&auth, &row).await?).await?,
+    };
+    // The tombstone first: bytes without one must not be missing.
+    let what = Audited::RecordingRemoved { owner: row.user.clone(), hash: secret::hex(&hash) };
+    auth.ledger.write(&[about(&by, &row, what)]).await?;
+    auth.inflow.discard(row.id).await?;
+    tracing::info!(id = %row.id, by = %by.name, "a recording was removed");
+    Ok(Done {})
+}
+
+/// A piece of the file as it stands, to whoever holds the ticket and still has the right.
+pub async fn bytes(auth: Arc<Auth>, by: Member, request: Request) -> Result<Response, Refusal> {
+    let query = Query::of(&request);
+    let id = query.id()?;
+    let from = query.number("from")?.unwrap_or(0);
+    let most = query.number("most")?.unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+    let ticket = query.text("ticket").unwrap_or_default();
+    let held = auth.tables.ticket(ticket, clock::now()).await?;
+    if held != Some((by.name.clone(), id)) {
+        let why = format!(
+            "the ticket for recording {id} is not {}'s, not for it, or has expired",
+            by.name
+        );
+        let words = "this ticket does not count any more: open the recording again";
+        return Err(Refusal::denied("recording.read", &why, words));
+    }
+    let row = still_permitted(&auth, &by, id).await?;
+    let presence = Presence::read(&auth).await?;
+    let mut piece = Piece::read(&auth, row, from, most).await?;
+    if piece.bytes.is_empty() && from >= piece.total && presence.phase(&piece.row) == Phase::Live {
+        let mut grown = auth.inflow.growth(id);
+        let more = grown.wait_for(|len| *len > from);
+        let _ = tokio::time::timeout(TAIL_WAIT, more).await;
+        let row = still_permitted(&auth, &by, id).await?;
+        piece = Piece::read(&auth, row, from, most).await?;
+    }
+    let live = presence.phase(&piece.row) == Phase::Live;
+    let mut response = Response::new(Body::from(piece.bytes));
+    let headers = response.headers_mut();
+    headers.insert(TOTAL_HEADER, HeaderValue::from(piece.total));
+    headers.insert(LIVE_HEADER, HeaderValue::from_static(if live { "1" } else { "0" }));
+    Ok(response)
+}
+
+/// Part of a file, and how long the file is.
+struct Piece {
+    row: Recording,
+    bytes: Bytes,
+    total: u64,
+}
+
+impl Piece {
+    async fn read(auth: &Auth, row: Recording, from: u64, most: u64) -> Result<Self, Refusal> {
+        let reader = reader(auth, &row).await?;
+        // Of a file that arrives, only what is on the disk: the rest could still be taken back.
+        let durable = *auth.inflow.growth(row.id).borrow();
+        let total = match row.phase {
+            Phase::Stored => reader.len(),
+            _ if durable > 0 => durable.min(reader.len()),
+            _ => row.bytes.min(reader.len()),
+        };
+        let most = usize::try_from(total.saturating_sub(from).min(most)).unwrap_or(0);
+        let bytes = reader.read_at(from, most).await?;
+        Ok(Self { row, bytes, total })
+    }
+}
+
+async fn reader(auth: &Auth, row: &Recording) -> Result<RecordingReader, Error> {
+    let opened = auth.intake.reader(row.id, stored(row)).await;
+    let Err(IntakeError::Missing { .. }) = opened else { return Ok(opened?) };
+    // It may have been stored between the look at its row and this.
+    let row = auth.tables.recording(&row.id).await?;
+    let again = row.as_ref().and_then(stored);
+    Ok(match (row.as_ref(), again) {
+        (Some(row), Some(stored)) => auth.intake.reader(row.id, Some(stored)).await?,
+        _ => opened?,
+    })
+}
+
+fn stored(row: &Recording) -> Option<Stored<'_>> {
+    let object_key = row.object_key.as_deref()?;
+    (row.phase == Phase::Stored).then_some(Stored { object_key, bytes: row.bytes })
+}
+
+async fn hash(reader: &RecordingReader) -> Result<[u8; 32], Error> {
+    let (mut hasher, mut offset) = (blake3::Hasher::new(), 0_u64);
+    loop {
+        let bytes = reader.read_at(offset, 1 << 20).await?;
+        if bytes.is_empty() {
+            return Ok(*hasher.finalize().as_bytes());
+        }
+        hasher.update(&bytes);
+        offset = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    }
+}
+
+/// The recording and the proof. Who may not even list it does not learn that it is there.
+async fn permitted(
+    auth: &Auth,
+    by: &Member,
+    id: SessionId,
+    action: RecordingAction,
+) -> Result<(Recording, RecordingPermit), Refusal> {
+    let row = existing(auth, id).await?;
+    let decide = |action| {
+        policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels)
+            .map_err(Refusal::from)
+    };
+    let permit = match decide(action) {
+        Ok(permit) => permit,
+        Err(refusal) if decide(RecordingAction::List).is_ok() => return Err(refusal),
+        Err(refusal) => return Err(refusal.hidden("recording")),
+    };
+    Ok((row, permit))
+}
+
+/// A ticket says that somebody looked and was audited; the right itself is asked for each time.
+async fn still_permitted(auth: &Auth, by: &Member, id: SessionId) -> Result<Recording, Refusal> {
+    match permitted(auth, by, id, RecordingAction::Play).await {
+        Ok((row, _permit)) => Ok(row),
+        Err(_) => Ok(permitted(auth, by, id, RecordingAction::Export).await?.0),
+    }
+}
+
+async fn existing(auth: &Auth, id: SessionId) -> Result<Recording, Refusal> {
+    let row = auth.tables.recording(&id).await?.filter(|row| row.removed.is_none());
+    row.ok_or_else(|| Refusal::not_found("recording"))
+}
+
+fn about(by: &Member, row: &Recording, what: Audited) -> AuditEvent {
+    let mut event = by.asked.event(what);
+    event.session = Some(row.id);
+    event.node = Some(row.node.clone());
+    event.login = Some(row.login.clone());
+    event
+}
+
+/// When each node was last heard of.
+struct Presence {
+    seen: BTreeMap<NodeName, Time>,
+    now: Time,
+}
+
+impl Presence {
+    async fn read(auth: &Auth) -> Result<Self, Error> {
+        let nodes = auth.tables.parts(PartKind::Node).await?.into_iter();
+        let seen = nodes.filter_map(|node| Some((node.name, node.last_seen?))).collect();
+        Ok(Self { seen, now: clock::now() })
+    }
+
+    /// A recording goes on while its node is there, or while it was shipped lately.
+    fn phase(&self, row: &Recording) -> Phase {
+        if row.phase == Phase::Stored {
+            return Phase::Stored;
+        }
+        let heard = self.seen.get(&row.node).copied().unwrap_or_default().max(row.received);
+        if heard >= self.now.plus_ms(-SILENT_MS) { Phase::Live } else { Phase::Interrupted }
+    }
+
+    fn facts(&self, row: Recording) -> RecordingFacts {
+        let phase = match self.phase(&row) {
+            Phase::Live => wire::recording::Phase::Live,
+            Phase::Interrupted => wire::recording::Phase::Interrupted,
+            Phase::Stored => wire::recording::Phase::Stored,
+        };
+        RecordingFacts {
+            id: row.id,
+            user: row.user,
+            login: row.login,
+            node: row.node,
+            kind: row.kind,
+            client: row.client,
+            started: row.started,
+            length_ms: row.length_ms,
+            bytes: row.bytes,
+            phase,
+            ending: row.ending,
+            gaps: row.gaps,
+            verification: row.verification,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Kind;
+
+    #[test]
+    fn a_recording_is_interrupted_when_nothing_was_heard_of_its_node_for_a_minute() {
+        let now = Time(10 * SILENT_MS);
+        let row = |phase, received_ago: i64| Recording {
+            id: SessionId::from_random([1; 16]),
+            user: "alice".parse().unwrap(),
+            login: "root".parse().unwrap(),
+            node: "web-01".parse().unwrap(),
+            connection: model::ConnectionId::from_random([1; 16]),
+            kind: Kind::Shell,
+            client: String::new(),
+            labels: BTreeMap::new(),
+            started: Time(0),
+            received: now.plus_ms(-received_ago),
+            length_ms: 0,
+            bytes: 0,
+            records: 0,
+            gaps: 0,
+            phase,
+            ending: None,
+            verification: None,
+            head_hash: None,
+            receipt: None,
+            object_key: None,
+            file_hash: None,
+            removed: None,
+        };
+        let minute = SILENT_MS + 1;
+        for (phase, received_ago, seen_ago, expected) in [
+            (Phase::Live, 0, None, Phase::Live),
+            (Phase::Live, minute, None, Phase::Interrupted),
+            (Phase::Live, minute, Some(minute), Phase::Interrupted),
+            (Phase::Live, minute, Some(5_000), Phase::Live),
+            (Phase::Live, 5_000, Some(minute), Phase::Live),
+            (Phase::Stored, minute, None, Phase::Stored),
+        ] {
+            let seen = seen_ago.map(|ago: i64| ("web-01".parse().unwrap(), now.plus_ms(-ago)));
+            let presence = Presence { seen: seen.into_iter().collect(), now };
+            assert_eq!(presence.phase(&row(phase, received_ago)), expected);
+        }
+    }
+}

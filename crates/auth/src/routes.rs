@@ -1,0 +1,196 @@
+//! Every route of auth, each with the proof that its handler takes. Nothing else is served.
+
+use crate::auth::Auth;
+use crate::error::Refusal;
+use crate::gate::{Asked, Kind, Proof};
+use crate::{access, audit, parts, people, receive, recordings};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use http::Method;
+use link::Peer;
+use model::limit::REQUEST_BYTES;
+use std::future::Future;
+use std::sync::Arc;
+use wire::{Call, Fault};
+
+/// A route, and the kinds of identity that are let in. What a person may do there is decided behind it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// How it is asked.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: String,
+    /// Who is let in.
+    pub accepts: &'static [Kind],
+}
+
+/// All routes of this service.
+pub struct Routes {
+    auth: Arc<Auth>,
+    router: Router,
+    table: Vec<Route>,
+}
+
+impl Routes {
+    /// All of them. This list is the whole door to auth.
+    pub fn new(auth: Arc<Auth>) -> Self {
+        Self { auth, router: Router::new(), table: Vec::new() }
+            .call(people::read_invitation)
+            .call(people::sign_up)
+            .call(people::sign_in)
+            .call(people::read_cluster)
+            .call(people::add_user)
+            .call(people::list_users)
+            .call(people::remove_user)
+            .call(people::list_roles)
+            .call(people::set_role)
+            .call(people::remove_role)
+            .call(parts::join)
+            .call(parts::renew)
+            .call(parts::heartbeat)
+            .call(parts::report)
+            .call(access::list_nodes)
+            .call(access::explain)
+            .call(receive::read_progress)
+            .call(recordings::list)
+            .call(recordings::view)
+            .call(recordings::remove)
+            .call(audit::list)
+            .call(audit::head)
+            .stream(Method::GET, "/v1/node/news", parts::news)
+            .stream(Method::POST, "/v1/node/ship/{id}", receive::ship)
+            .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
+            .stream(Method::GET, "/v1/audit/follow", audit::follow)
+    }
+
+    /// The table, for the test that walks it, and the router.
+    pub fn into_parts(self) -> (Vec<Route>, Router) {
+        (self.table, self.router.fallback(nothing_here))
+    }
+
+    fn call<C, P, F, Fut>(self, handler: F) -> Self
+    where
+        C: Call,
+        P: Proof,
+        F: Fn(Arc<Auth>, P, C) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<C::Answer, Refusal>> + Send + 'static,
+    {
+        let path = format!("/v1/{}", C::PATH);
+        self.add(Method::POST, path, C::PATH, move |auth, proof: P, request: Request| {
+            let handler = handler.clone();
+            async move {
+                let asked: C = read_json(request).await?;
+                Ok(axum::Json(handler(auth, proof, asked).await?).into_response())
+            }
+        })
+    }
+
+    fn stream<P, F, Fut>(self, method: Method, path: &'static str, handler: F) -> Self
+    where
+        P: Proof,
+        F: Fn(Arc<Auth>, P, Request) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    {
+        self.add(method, path.to_owned(), path, handler)
+    }
+
+    fn add<P, F, Fut>(
+        mut self,
+        method: Method,
+        path: String,
+        name: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        P: Proof,
+        F: Fn(Arc<Auth>, P, Request) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    {
+        let auth = Arc::clone(&self.auth);
+        let service = move |request: Request| {
+            let (auth, handler) = (Arc::clone(&auth), handler.clone());
+            async move { answer(auth, name, request, handler).await }
+        };
+        let service: MethodRouter = match method {
+            Method::GET => get(service),
+            _ => post(service),
+        };
+        self.table.push(Route { method, path: path.clone(), accepts: P::ACCEPTS });
+        self.router = self.router.route(&path, service);
+        self
+    }
+}
+
+/// Runs a request to its end even if its connection breaks: a caller who hangs up must not be able to stop it between
+/// what it changes and what it audits, nor between a file and its row.
+async fn answer<P, F, Fut>(
+    auth: Arc<Auth>,
+    route: &'static str,
+    request: Request,
+    handler: F,
+) -> Response
+where
+    P: Proof,
+    F: FnOnce(Arc<Auth>, P, Request) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
+{
+    let work = auth.work.clone();
+    match work.spawn(decide(auth, route, request, handler)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(route, %error, "a request failed unexpectedly");
+            Refusal::new(Fault::Internal, "auth could not do this; its log says why")
+                .into_response()
+        }
+    }
+}
+
+/// Proof first, then the body, then the handler; a refusal is audited if a rule was missing.
+async fn decide<P, F, Fut>(
+    auth: Arc<Auth>,
+    route: &'static str,
+    request: Request,
+    handler: F,
+) -> Response
+where
+    P: Proof,
+    F: FnOnce(Arc<Auth>, P, Request) -> Fut,
+    Fut: Future<Output = Result<Response, Refusal>>,
+{
+    let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+        return Refusal::new(Fault::Unauthenticated, "sign in first").into_response();
+    };
+    let asked = Asked::new(peer, route);
+    let answered = match P::prove(&auth, asked.clone()).await {
+        Ok(proof) => handler(Arc::clone(&auth), proof, request).await,
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
+        Ok(response) => response,
+        Err(refusal) => {
+            asked.audit(&auth, &refusal).await;
+            tracing::debug!(route, fault = ?refusal.fault(), "refused");
+            refusal.into_response()
+        }
+    }
+}
+
+async fn read_json<C: Call>(request: Request) -> Result<C, Refusal> {
+    let body = read_body(request.into_body(), REQUEST_BYTES).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Refusal::malformed(format!("the request cannot be read: {error}")))
+}
+
+/// The whole body, if it is not over `most` bytes.
+pub async fn read_body(body: Body, most: usize) -> Result<bytes::Bytes, Refusal> {
+    axum::body::to_bytes(body, most)
+        .await
+        .map_err(|_| Refusal::malformed(format!("the request broke off or has over {most} bytes")))
+}
+
+async fn nothing_here() -> Response {
+    Refusal::not_found("request: this scry does not know it; is the client newer?").into_response()
+}

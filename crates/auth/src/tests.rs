@@ -1,0 +1,7 @@
+//! Auth as a whole, on loopback, as its clients see it.
+
+pub(crate) mod house;
+mod ledger;
+mod people;
+mod recordings;
+mod routes;

@@ -1,0 +1,288 @@
+//! A running auth with people, nodes and proxies around it.
+
+use crate::{Config, prepare, serve};
+use ed25519_dalek::SigningKey;
+use link::http::{CallError, Client, Dialer};
+use link::tls::{Badge, KeyRequest, TlsIdentity, Trust, client_tls};
+use model::entry::{Ending, Entry, Gap, GapCause, Stream};
+use model::seal::SignerCertificate;
+use model::{Heading, Kind, NodeName, SessionId, Tick, Time, UserName};
+use record::Writer;
+use ssh_key::PrivateKey;
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wire::name::{ALPN_AUTH, AUTH_SERVER};
+use wire::node::{Heartbeat, Join, Part, PartCredentials, PartKeys};
+use wire::people::{AddUser, ClusterFacts, Credentials, SignIn, SignUp};
+use wire::{Call, Fault};
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A running auth.
+pub struct House {
+    pub dir: TempDir,
+    pub address: SocketAddr,
+    pub pin: String,
+    pub invitation: Option<String>,
+    pub token: String,
+    stop: CancellationToken,
+    serving: JoinSet<Result<(), crate::Error>>,
+}
+
+/// Somebody who has signed in.
+pub struct Person {
+    pub client: Client,
+    pub credentials: Credentials,
+}
+
+/// A node that has joined.
+pub struct Node {
+    pub name: NodeName,
+    pub client: Client,
+    pub key: SigningKey,
+    pub signer: SignerCertificate,
+    pub credentials: PartCredentials,
+}
+
+impl House {
+    pub async fn start() -> Self {
+        Self::in_dir(tempfile::tempdir().unwrap()).await
+    }
+
+    pub async fn restart(self) -> Self {
+        let dir = self.stop().await;
+        Self::in_dir(dir).await
+    }
+
+    pub async fn stop(mut self) -> TempDir {
+        self.stop.cancel();
+        while let Some(ended) = self.serving.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        self.dir
+    }
+
+    pub async fn in_dir(dir: TempDir) -> Self {
+        let prepared = prepare(config(&dir)).await.unwrap();
+        let (address, pin) = (prepared.address(), prepared.pin().to_owned());
+        let invitation = prepared.invitation().map(str::to_owned);
+        let token = prepared.join_token().to_owned();
+        let stop = CancellationToken::new();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(prepared, stop.clone()));
+        Self { dir, address, pin, invitation, token, stop, serving }
+    }
+
+    pub async fn client(&self, badge: Option<&Badge>) -> Client {
+        let tls = client_tls(&Trust::Pin(self.pin.clone()), badge, &[ALPN_AUTH]).unwrap();
+        Dialer::new(self.address.to_string(), AUTH_SERVER, tls).dial().await.unwrap()
+    }
+
+    /// Signs the first admin up and in.
+    pub async fn admin(&self) -> Person {
+        let code = self.invitation.clone().unwrap();
+        self.sign_up(&code).await;
+        self.sign_in("root-admin", PASSWORD).await.unwrap()
+    }
+
+    /// Invites somebody, signs them up and in.
+    pub async fn person(&self, admin: &Person, name: &str, roles: &[&str]) -> Person {
+        let added = admin.client.call(&add(name, roles)).await.unwrap();
+        self.sign_up(&added.code).await;
+        self.sign_in(name, PASSWORD).await.unwrap()
+    }
+
+    pub async fn sign_up(&self, code: &str) {
+        let call = SignUp { code: code.to_owned(), password: PASSWORD.to_owned() };
+        self.client(None).await.call(&call).await.unwrap();
+    }
+
+    pub async fn sign_in(&self, name: &str, password: &str) -> Result<Person, CallError> {
+        let keys = KeyRequest::make().unwrap();
+        let call = SignIn {
+            user: name.parse().unwrap(),
+            password: password.to_owned(),
+            ssh_key: ssh_key(7).public_key().to_openssh().unwrap(),
+            tls_request: keys.request.clone(),
+            wanted_ms: None,
+        };
+        let credentials = self.client(None).await.call(&call).await?;
+        let chain = credentials.tls_certificate.clone();
+        let badge = Badge::new(&TlsIdentity { chain, key: keys.key }).unwrap();
+        Ok(Person { client: self.client(Some(&badge)).await, credentials })
+    }
+
+    pub async fn join(&self, part: Part, name: &str) -> Node {
+        let (keys, request) = part_keys(part, name);
+        let call = Join { token: self.token.clone(), keys };
+        let credentials = self.client(None).await.call(&call).await.unwrap();
+        let chain = credentials.tls_certificate.clone();
+        let badge = Badge::new(&TlsIdentity { chain, key: request.key }).unwrap();
+        let client = self.client(Some(&badge)).await;
+        let unsigned = SignerCertificate {
+            key: [0; 32],
+            node: name.parse().unwrap(),
+            not_before: Time(0),
+            not_after: Time(0),
+            issuer: [0; 32],
+            signature: [0; 64].into(),
+        };
+        Node {
+            name: name.parse().unwrap(),
+            client,
+            key: signing_key(),
+            signer: credentials.signer.clone().unwrap_or(unsigned),
+            credentials,
+        }
+    }
+
+    pub async fn node(&self, name: &str) -> Node {
+        let node = self.join(Part::Node, name).await;
+        node.beat(&[("env", "prod")]).await;
+        node
+    }
+}
+
+impl Person {
+    pub fn facts(&self) -> &ClusterFacts {
+        &self.credentials.cluster
+    }
+}
+
+impl Node {
+    pub async fn beat(&self, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let beat = Heartbeat { labels, version: "0".into(), sessions: 1 };
+        self.client.call(&beat).await.unwrap();
+    }
+
+    pub fn tape(&self, id: u8, owner: &str) -> Tape {
+        tape(heading(id, owner, &self.name, "lab", self.signer.clone()), &self.key)
+    }
+}
+
+pub fn config(dir: &TempDir) -> Config {
+    Config {
+        data_dir: dir.path().join("auth"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        cluster: "lab".parse().unwrap(),
+        admin: "root-admin".parse().ok(),
+        version: "test".into(),
+    }
+}
+
+pub fn add(name: &str, roles: &[&str]) -> AddUser {
+    let roles = roles.iter().map(|role| role.parse().unwrap()).collect();
+    AddUser { user: user(name), roles, logins: Vec::new() }
+}
+
+pub fn user(name: &str) -> UserName {
+    name.parse().unwrap()
+}
+
+pub fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
+
+pub fn ssh_key(seed: u8) -> PrivateKey {
+    PrivateKey::new(KeypairData::from(Ed25519Keypair::from_seed(&[seed; 32])), "test").unwrap()
+}
+
+pub fn part_keys(part: Part, name: &str) -> (PartKeys, KeyRequest) {
+    let request = KeyRequest::make().unwrap();
+    let keys = PartKeys {
+        part,
+        name: name.parse().unwrap(),
+        host_key: ssh_key(8).public_key().to_openssh().unwrap(),
+        tls_request: request.request.clone(),
+        signing_key: (part == Part::Node).then(|| *signing_key().verifying_key().as_bytes()),
+        also_known_as: Vec::new(),
+    };
+    (keys, request)
+}
+
+/// The fault of an answer that must be a refusal.
+pub fn fault<T: Debug>(answer: Result<T, CallError>) -> Fault {
+    match answer {
+        Err(CallError::Refused(failure)) => failure.fault,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Calls, and expects a refusal; answers its fault and text.
+pub async fn refused<C: Call + Debug>(client: &Client, call: &C) -> (Fault, String)
+where
+    C::Answer: Debug,
+{
+    match client.call(call).await {
+        Err(CallError::Refused(failure)) => (failure.fault, failure.message),
+        other => panic!("{call:?} is not refused: {other:?}"),
+    }
+}
+
+/// A recording as a node makes it: its records, each with the number of records up to it.
+pub struct Tape {
+    pub id: SessionId,
+    pub records: Vec<(Vec<u8>, u64)>,
+}
+
+impl Tape {
+    /// The bytes of records `from` to `to`, counted from 0.
+    pub fn slice(&self, from: usize, to: usize) -> Vec<u8> {
+        self.records[from..to].iter().flat_map(|(bytes, _)| bytes.clone()).collect()
+    }
+
+    pub fn all(&self) -> Vec<u8> {
+        self.slice(0, self.records.len())
+    }
+}
+
+pub fn heading(
+    id: u8,
+    owner: &str,
+    node: &NodeName,
+    cluster: &str,
+    signer: SignerCertificate,
+) -> Heading {
+    Heading {
+        id: SessionId::from_random([id; 16]),
+        connection: model::ConnectionId::from_random([id; 16]),
+        cluster: cluster.into(),
+        node: node.clone(),
+        user: user(owner),
+        login: "root".parse().unwrap(),
+        roles: vec!["admin".parse().unwrap()],
+        client: "192.0.2.1".into(),
+        kind: Kind::Shell,
+        size: Some(model::Size::default()),
+        term: Some("xterm".into()),
+        started: crate::clock::now(),
+        signer,
+    }
+}
+
+/// Forty seconds of output with a gap, checkpoints and an end.
+pub fn tape(heading: Heading, key: &SigningKey) -> Tape {
+    let mut writer = Writer::begin(&heading, key.clone(), Tick(0));
+    let mut records = Vec::new();
+    for second in 0..40_u64 {
+        let now = Tick(second * 1000);
+        let bytes = format!("line {second} of the session\r\n").into();
+        writer.handle(Entry::Output { stream: Stream::Pty, bytes }, now);
+        if second == 20 {
+            let gap = Gap { cause: GapCause::DiskFull, bytes: Some(5), entries: None, ms: 1 };
+            writer.handle(Entry::Gap(gap), now);
+        }
+        writer.flush(now);
+        writer.handle_timeout(now.plus_ms(999));
+    }
+    writer.end(Ending::Exit { status: 0 }, Tick(40_000));
+    while let Some(sealed) = writer.poll() {
+        records.push((sealed.bytes.to_vec(), sealed.head.records));
+    }
+    Tape { id: heading.id, records }
+}

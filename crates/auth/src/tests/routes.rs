@@ -1,0 +1,157 @@
+//! Every route of the table, with every kind of identity that should not get through.
+
+use super::house::{House, part_keys};
+use crate::auth::Auth;
+use crate::routes::Routes;
+use http::Method;
+use link::http::{CallError, Client};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::Fault;
+use wire::node::{Heartbeat, Join, Part, Renew};
+
+/// What becomes of an empty request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Refused at the gate or by a rule.
+    Refused(Fault),
+    /// Let in; the empty request then means nothing.
+    Senseless,
+    /// Let in and answered; the second is the answer's first bytes.
+    Answered(&'static str),
+    /// Let in: a stream that would not end.
+    Streams,
+}
+
+use Outcome::{Answered, Refused, Senseless, Streams};
+
+const OUT: Outcome = Refused(Fault::Unauthenticated);
+const NO: Outcome = Refused(Fault::Denied);
+
+/// Nobody, a person without roles, another node, a proxy.
+const EXPECTED: &[(&str, [Outcome; 4])] = &[
+    ("/v1/invitation", [Senseless; 4]),
+    ("/v1/sign-up", [Senseless; 4]),
+    ("/v1/sign-in", [Senseless; 4]),
+    ("/v1/join", [Senseless; 4]),
+    ("/v1/cluster", [OUT, Answered("{\"name"), Answered("{\"name"), Answered("{\"name")]),
+    ("/v1/users/add", [OUT, NO, NO, NO]),
+    ("/v1/users/list", [OUT, NO, NO, NO]),
+    ("/v1/users/remove", [OUT, NO, NO, NO]),
+    ("/v1/roles/list", [OUT, NO, NO, NO]),
+    ("/v1/roles/set", [OUT, NO, NO, NO]),
+    ("/v1/roles/remove", [OUT, NO, NO, NO]),
+    ("/v1/renew", [OUT, NO, Senseless, Senseless]),
+    ("/v1/node/heartbeat", [OUT, NO, Senseless, NO]),
+    ("/v1/report", [OUT, NO, Senseless, Senseless]),
+    ("/v1/nodes/list", [OUT, Answered("[]"), NO, NO]),
+    ("/v1/access/explain", [OUT, Senseless, NO, NO]),
+    ("/v1/node/progress", [OUT, NO, Senseless, NO]),
+    ("/v1/recordings/list", [OUT, Answered("[]"), NO, NO]),
+    ("/v1/recordings/view", [OUT, Senseless, NO, NO]),
+    ("/v1/recordings/remove", [OUT, Senseless, NO, NO]),
+    ("/v1/audit/list", [OUT, NO, NO, NO]),
+    ("/v1/audit/head", [OUT, NO, NO, NO]),
+    ("/v1/node/news", [OUT, NO, Streams, NO]),
+    ("/v1/node/ship/{id}", [OUT, NO, Senseless, NO]),
+    ("/v1/recordings/{id}/bytes", [OUT, NO, NO, NO]),
+    ("/v1/audit/follow", [OUT, NO, NO, NO]),
+];
+
+async fn ask(client: &Client, method: &Method, path: &str) -> Outcome {
+    let answer = match *method {
+        Method::GET => client.get_bytes(path, 1 << 20).await.map(|(_, body)| body),
+        _ => client
+            .post_bytes::<serde_json::Value>(path, "{}".into())
+            .await
+            .map(|value| value.to_string().into()),
+    };
+    match answer {
+        Ok(body) if body.starts_with(b"[]") => Answered("[]"),
+        Ok(body) if String::from_utf8_lossy(&body).contains("\"name\"") => Answered("{\"name"),
+        Ok(body) => panic!("{path} answered {:?}", String::from_utf8_lossy(&body)),
+        Err(CallError::Refused(failure)) if failure.fault == Fault::Malformed => Senseless,
+        Err(CallError::Refused(failure)) => {
+            assert!(!failure.message.contains("allow."), "rules leak: {}", failure.message);
+            Refused(failure.fault)
+        }
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_lets_in_who_has_no_business_there() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let plain = house.person(&admin, "plain", &[]).await;
+    let (node, proxy) = (house.node("other").await, house.join(Part::Proxy, "p1").await);
+    let callers = [house.client(None).await, plain.client, node.client, proxy.client];
+    let names = ["nobody", "plain", "node", "proxy"];
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (auth, _, _) = Auth::open(&super::house::config(&elsewhere)).await.unwrap();
+    let (table, _) = Routes::new(Arc::new(auth)).into_parts();
+    let mut expected: BTreeMap<&str, _> = EXPECTED.iter().copied().collect();
+    for route in table {
+        let path = route.path.as_str();
+        let outcomes = expected.remove(path);
+        let outcomes = outcomes.unwrap_or_else(|| panic!("say here who may ask {path}"));
+        let asked = path.replace("{id}", "07070707-0707-4707-8707-070707070707");
+        for ((client, name), outcome) in callers.iter().zip(names).zip(outcomes) {
+            if outcome != Streams {
+                assert_eq!(ask(client, &route.method, &asked).await, outcome, "{name} on {path}");
+            }
+        }
+    }
+    assert!(expected.is_empty(), "no such route any more: {:?}", expected.keys());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_route_is_nobodys() {
+    let house = House::start().await;
+    let nobody = house.client(None).await;
+    for path in ["/", "/v1", "/v1/../users/list", "/v1/users/list/", "/metrics"] {
+        assert_eq!(ask(&nobody, &Method::POST, path).await, Refused(Fault::NotFound), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_joins_once_keeps_its_name_and_speaks_as_itself() {
+    let house = House::start().await;
+    let web = house.node("web-01").await;
+    let nobody = house.client(None).await;
+    let (keys, _) = part_keys(Part::Node, "db-01");
+    let wrong = Join { token: "wrong".into(), keys: keys.clone() };
+    assert_eq!(super::house::refused(&nobody, &wrong).await.0, Fault::Denied);
+
+    // Its host certificate is for its names and no other's.
+    let text = &web.credentials.host_certificate;
+    let certificate = ssh_key::Certificate::from_openssh(text).unwrap();
+    assert_eq!(certificate.valid_principals(), ["web-01", "web-01.lab"]);
+    assert!(certificate.cert_type().is_host());
+
+    let (keys, _) = part_keys(Part::Node, "web-01");
+    web.client.call(&Renew { keys }).await.unwrap();
+    for (part, name) in [(Part::Node, "db-01"), (Part::Proxy, "web-01")] {
+        let (keys, _) = part_keys(part, name);
+        let (fault, _) = super::house::refused(&web.client, &Renew { keys }).await;
+        assert_eq!(fault, Fault::Denied, "{name}");
+    }
+    let (keys, _) = part_keys(Part::Proxy, "web-01");
+    let taken = Join { token: house.token.clone(), keys };
+    assert_eq!(super::house::refused(&nobody, &taken).await.0, Fault::Conflict);
+    for (alias, fault) in [
+        ("web-01", Fault::Denied),
+        ("web-01.lab", Fault::Denied),
+        ("a,b", Fault::Malformed),
+        ("*.lab", Fault::Malformed),
+    ] {
+        let (mut keys, _) = part_keys(Part::Node, "db-01");
+        keys.also_known_as = vec![alias.into()];
+        let call = Join { token: house.token.clone(), keys };
+        assert_eq!(super::house::refused(&nobody, &call).await.0, fault, "{alias}");
+    }
+    let labels = [("a\nb".to_owned(), String::new())].into();
+    let beat = Heartbeat { labels, version: String::new(), sessions: 0 };
+    assert_eq!(super::house::refused(&web.client, &beat).await.0, Fault::Malformed);
+}

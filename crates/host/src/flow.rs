@@ -1,0 +1,106 @@
+//! Bytes in and out of a descriptor without blocking: what pipes and terminals have in common.
+
+use crate::sys;
+use bytes::Bytes;
+use model::limit;
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A read of at least this many bytes is followed by another at once; a terminal gives 4 KiB at most.
+const PROMISING_BYTES: usize = 2 * 1024;
+
+/// The reading end of a program's output.
+#[derive(Debug)]
+pub struct Reader(AsyncFd<OwnedFd>);
+
+impl Reader {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        sys::watch(fd).map(Self)
+    }
+
+    /// Waits for output: at most [`limit::ENTRY_BYTES`], empty at its end. Cancel safe.
+    ///
+    /// # Errors
+    /// When the system refuses the read.
+    pub async fn read(&self) -> io::Result<Bytes> {
+        read(&self.0).await
+    }
+}
+
+/// The writing end of a program's input. Dropping it is end of file for the program.
+#[derive(Debug)]
+pub struct Writer(AsyncFd<OwnedFd>);
+
+impl Writer {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        sys::watch(fd).map(Self)
+    }
+
+    /// Writes a beginning of `bytes` and says how much of it, waiting until the program takes something. Cancel safe.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the program has closed its input.
+    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        write(&self.0, bytes).await
+    }
+
+    /// Writes all of `bytes`. Not cancel safe: how much was written is then unknown.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        write_all(&self.0, bytes).await
+    }
+}
+
+pub(crate) async fn read(fd: &AsyncFd<OwnedFd>) -> io::Result<Bytes> {
+    fd.async_io(Interest::READABLE, read_now).await
+}
+
+pub(crate) async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    fd.async_io(Interest::WRITABLE, |fd| match rustix::io::write(fd, bytes) {
+        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+        result => Ok(result?),
+    })
+    .await
+}
+
+pub(crate) async fn write_all(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = write(fd, rest).await?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Takes what is there: goes on as long as a read comes back full enough to promise more.
+fn read_now(fd: &OwnedFd) -> io::Result<Bytes> {
+    let mut space = [MaybeUninit::uninit(); limit::ENTRY_BYTES];
+    let mut bytes = Vec::new();
+    loop {
+        let room = limit::ENTRY_BYTES.saturating_sub(bytes.len());
+        let room = space.get_mut(..room).unwrap_or_default();
+        let count = match rustix::io::read(fd, room) {
+            Ok((got, _)) => {
+                bytes.extend_from_slice(got);
+                got.len()
+            }
+            // Linux says EIO once the last process has closed its side of a terminal.
+            Err(Errno::IO) => 0,
+            Err(Errno::INTR) => continue,
+            Err(_) if !bytes.is_empty() => 0,
+            Err(error) => return Err(error.into()),
+        };
+        if count < PROMISING_BYTES || bytes.len() >= limit::ENTRY_BYTES {
+            return Ok(bytes.into());
+        }
+    }
+}

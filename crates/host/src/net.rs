@@ -1,0 +1,253 @@
+//! Sockets opened with the user's rights: the daemon's side of a connection's net helper.
+//!
+//! As root a node would reach what the user may not (low ports, other people's sockets), so a helper process
+//! with the user's uid resolves names, dials and listens, and hands the descriptors over.
+
+use crate::account::{self, AccountError};
+use crate::fdpass::{self, Channel, Message};
+use crate::net_process::{Answer, Request, Welcome};
+use crate::spawn::{self, Settings, SpawnError};
+use model::Login;
+use model::role::Forwarding;
+use policy::{ForwardPermit, LoginPermit};
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+
+/// Milliseconds to wait for an answer: those the helper has to dial, and some for the way.
+const ANSWER_MS: u64 = crate::net_process::DIAL_MS + 5_000;
+
+/// The helper of one connection. It ends, and removes what it made, when this is dropped. Start it when the
+/// connection first needs it: it is a process of its own.
+#[derive(Debug)]
+pub struct Net {
+    /// Whose rights it has.
+    login: Login,
+    control: Channel,
+    /// Not killed when this is dropped, so that it can clean up; tokio collects it.
+    process: tokio::process::Child,
+}
+
+/// Why there is no socket.
+#[derive(Debug, Error)]
+pub enum NetError {
+    /// The account is not there or not ours.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// It was tried and did not work.
+    #[error("{why}")]
+    Refused {
+        /// Why, for the person at the other end.
+        why: String,
+    },
+    /// The permit is for something else.
+    #[error("the permit is for {permit:?}, not for {wanted:?}")]
+    Permit {
+        /// What it is for.
+        permit: Forwarding,
+        /// What was tried.
+        wanted: Forwarding,
+    },
+    /// The permit is for another account.
+    #[error("the permit is for {permit}, but this helper has the rights of {own}")]
+    Login {
+        /// Whom it is for.
+        permit: Login,
+        /// Whose helper was asked.
+        own: Login,
+    },
+    /// The helper has ended or does not answer.
+    #[error("the connection's net helper has gone; connect again")]
+    Gone,
+    /// This machine or process is short of something.
+    #[error("cannot {what}")]
+    Os {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Net {
+    /// Starts the helper for the permit's login.
+    ///
+    /// # Errors
+    /// When the account cannot be used or the process does not come up.
+    pub async fn start(settings: &Settings, permit: &LoginPermit) -> Result<Self, NetError> {
+        let account = account::lookup(permit.login()).await?;
+        let (process, control) = spawn::start(&settings.exe, crate::NET).map_err(from_spawn)?;
+        let net = Self { login: account.name.clone(), control, process };
+        let welcome = Welcome { rights: spawn::rights(&account) };
+        let memory = spawn::remember(&welcome).map_err(os("write down a task"))?;
+        net.control.send(b"net", &[memory.as_fd()]).await.map_err(|_| NetError::Gone)?;
+        let message = within(net.control.receive()).await?;
+        match decode::<Answer>(&message)? {
+            Answer::Done => Ok(net),
+            Answer::Failed(why) => Err(NetError::Refused { why }),
+            _ => Err(NetError::Gone),
+        }
+    }
+
+    /// Process id of the helper, for logs; `None` once it was collected.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Connects to `host`, a name or an address, trying each of its addresses, for at most 30 s altogether.
+    /// Other requests go on meanwhile.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with what the last address said.
+    pub async fn dial(
+        &self,
+        permit: &ForwardPermit,
+        host: &str,
+        port: u16,
+    ) -> Result<TcpStream, NetError> {
+        self.allow(permit, Forwarding::Local)?;
+        let (_, socket) = self.ask(&Request::Dial { host: host.to_owned(), port }).await?;
+        let stream = std::net::TcpStream::from(tcp(socket, false)?);
+        let _ = stream.set_nodelay(true);
+        adopt(stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)))
+    }
+
+    /// Listens on the node, with port 0 on any free port. As with sshd's `GatewayPorts no`, always on loopback
+    /// and whatever address was asked for: IPv6's for `::1`, else IPv4's. Low ports need root, as the kernel says.
+    /// The port is that of [`TcpListener::local_addr`].
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with the reason.
+    pub async fn listen(
+        &self,
+        permit: &ForwardPermit,
+        address: &str,
+        port: u16,
+    ) -> Result<TcpListener, NetError> {
+        self.allow(permit, Forwarding::Remote)?;
+        let (_, socket) = self.ask(&Request::Listen { address: address.to_owned(), port }).await?;
+        let listener = std::net::TcpListener::from(tcp(socket, true)?);
+        adopt(listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)))
+    }
+
+    /// Makes a socket for a forwarded agent, reachable by the user only; the path is for `SSH_AUTH_SOCK`.
+    /// Helper and socket go together.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with the reason.
+    pub async fn agent(&self, permit: &ForwardPermit) -> Result<(UnixListener, PathBuf), NetError> {
+        self.allow(permit, Forwarding::Agent)?;
+        let (answer, socket) = self.ask(&Request::Agent).await?;
+        let Answer::At(path) = answer else { return Err(NetError::Gone) };
+        expect_socket(&socket, true, &[AddressFamily::UNIX])?;
+        let listener = std::os::unix::net::UnixListener::from(socket);
+        let listener =
+            adopt(listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)))?;
+        Ok((listener, path))
+    }
+
+    fn allow(&self, permit: &ForwardPermit, wanted: Forwarding) -> Result<(), NetError> {
+        if permit.what() != wanted {
+            return Err(NetError::Permit { permit: permit.what(), wanted });
+        }
+        if *permit.login() != self.login {
+            let (permit, own) = (permit.login().clone(), self.login.clone());
+            return Err(NetError::Login { permit, own });
+        }
+        Ok(())
+    }
+
+    /// Each request brings the socket on which it is answered, so that none waits for another.
+    async fn ask(&self, request: &Request) -> Result<(Answer, OwnedFd), NetError> {
+        let bytes = postcard::to_allocvec(request).map_err(|_| NetError::Gone)?;
+        if bytes.len() > fdpass::MESSAGE_BYTES {
+            return Err(NetError::Refused { why: "the address is too long".to_owned() });
+        }
+        let (here, there) = fdpass::pair().map_err(os("make a socket"))?;
+        let here = Channel::new(here).map_err(os("watch a socket"))?;
+        self.control.send(&bytes, &[there.as_fd()]).await.map_err(|_| NetError::Gone)?;
+        drop(there);
+        let message = within(here.receive()).await?;
+        let answer = decode(&message)?;
+        if let Answer::Failed(why) = answer {
+            return Err(NetError::Refused { why });
+        }
+        let socket = message.descriptors.into_iter().next().ok_or(NetError::Gone)?;
+        Ok((answer, socket))
+    }
+}
+
+async fn within(answer: impl Future<Output = io::Result<Message>>) -> Result<Message, NetError> {
+    match tokio::time::timeout(Duration::from_millis(ANSWER_MS), answer).await {
+        Ok(Ok(message)) if !message.bytes.is_empty() => Ok(message),
+        _ => Err(NetError::Gone),
+    }
+}
+
+fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, NetError> {
+    postcard::from_bytes(&message.bytes).map_err(|_| NetError::Gone)
+}
+
+fn tcp(socket: OwnedFd, listening: bool) -> Result<OwnedFd, NetError> {
+    expect_socket(&socket, listening, &[AddressFamily::INET, AddressFamily::INET6])?;
+    Ok(socket)
+}
+
+/// The helper has the user's rights, so what it sends is looked at before it is used.
+fn expect_socket(
+    socket: &OwnedFd,
+    listening: bool,
+    families: &[AddressFamily],
+) -> Result<(), NetError> {
+    let fits = sockopt::socket_type(socket).is_ok_and(|kind| kind == SocketType::STREAM)
+        && sockopt::socket_domain(socket).is_ok_and(|family| families.contains(&family))
+        && sockopt::socket_acceptconn(socket).is_ok_and(|is| is == listening);
+    if fits { Ok(()) } else { Err(NetError::Gone) }
+}
+
+fn adopt<T>(result: io::Result<T>) -> Result<T, NetError> {
+    result.map_err(os("take over a socket"))
+}
+
+fn os(what: &'static str) -> impl FnOnce(io::Error) -> NetError {
+    move |source| NetError::Os { what, source }
+}
+
+fn from_spawn(error: SpawnError) -> NetError {
+    match error {
+        SpawnError::Account(error) => NetError::Account(error),
+        SpawnError::NotStarted { why } => NetError::Refused { why },
+        SpawnError::Os { what, source } => NetError::Os { what, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: [AddressFamily; 2] = [AddressFamily::INET, AddressFamily::INET6];
+
+    fn check(socket: impl Into<OwnedFd>, listening: bool, fits: bool) {
+        assert_eq!(expect_socket(&socket.into(), listening, &TCP).is_ok(), fits);
+    }
+
+    #[test]
+    fn only_the_kind_of_socket_that_was_asked_for_is_taken_from_the_helper() {
+        let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        check(listener(), true, true);
+        check(listener(), false, false);
+        let there = listener();
+        check(std::net::TcpStream::connect(there.local_addr().unwrap()).unwrap(), false, true);
+        check(std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), false, false);
+        check(std::os::unix::net::UnixStream::pair().unwrap().0, false, false);
+        check(std::fs::File::open("/dev/null").unwrap(), false, false);
+        check(rustix::pipe::pipe().unwrap().0, false, false);
+    }
+}

@@ -1,0 +1,297 @@
+//! `__session`: the process that becomes the user and then the user's shell. One thread, no runtime, no way back.
+//!
+//! Order matters, and the numbers say where a later step belongs. PAM (account, credentials, session), the login uid and utmp
+//! go between 3 and 4: they need root and the terminal's name, and PAM also a process that stays, which forks
+//! before 4 and waits. Nothing else of the order changes.
+
+use crate::environment;
+use crate::fdpass;
+use crate::privilege::{Rights, become_user};
+use crate::sys;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Resource;
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Exit status of a session process that never became a shell.
+const NOT_STARTED: u8 = 254;
+/// Descriptors a shell may open unless it asks for more; the daemon's own limit is far higher.
+const DESCRIPTORS: u64 = 1024;
+/// Bytes of the message of the day. Cut: the terminal takes no more before somebody reads it.
+const MOTD_BYTES: usize = 8 * 1024;
+/// Bytes of a file that says why nobody may log in. Cut.
+const NOLOGIN_BYTES: usize = 4 * 1024;
+/// Said last: silence behind it means that the program runs, silence before it that the process died.
+pub(crate) const READY: &[u8] = b"+";
+const NOLOGIN: [&str; 2] = ["/run/nologin", "/etc/nologin"];
+const MOTD: [&str; 2] = ["/run/motd.dynamic", "/etc/motd"];
+
+/// Everything the process is told; it asks nobody else, so no name service runs in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) session: String,
+    pub(crate) login: String,
+    pub(crate) rights: Rights,
+    pub(crate) home: Vec<u8>,
+    pub(crate) shell: Vec<u8>,
+    pub(crate) run: Run,
+    pub(crate) pty: Option<Terminal>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) agent_socket: Option<Vec<u8>>,
+    pub(crate) addresses: Option<crate::Addresses>,
+    pub(crate) motd: bool,
+}
+
+/// What becomes of the process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Run {
+    /// The login shell.
+    Shell,
+    /// A command, given to the shell.
+    Exec(Vec<u8>),
+    /// The first of these programs that is there, given to the shell.
+    Sftp(Vec<Vec<u8>>),
+}
+
+/// The terminal, whose descriptor comes beside the spec.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Terminal {
+    pub(crate) name: String,
+    pub(crate) term: String,
+}
+
+/// Runs a session process: never returns if the program could be started.
+#[must_use]
+pub fn session_main() -> ExitCode {
+    let Ok(control) = take_control() else {
+        let _ =
+            writeln!(io::stderr(), "scry {} is started by the node, not by hand", crate::SESSION);
+        return ExitCode::from(NOT_STARTED);
+    };
+    match run(&control) {
+        Err(why) => {
+            let cut = why.get(..fdpass::MESSAGE_BYTES.min(why.len())).unwrap_or("cannot start");
+            let _ = fdpass::send(control.as_fd(), cut.as_bytes(), &[]);
+            ExitCode::from(NOT_STARTED)
+        }
+    }
+}
+
+/// Takes the socket from standard input and closes whatever else was inherited.
+pub(crate) fn take_control() -> io::Result<OwnedFd> {
+    let stdin = io::stdin();
+    rustix::net::sockopt::socket_type(&stdin)?;
+    let control = rustix::io::fcntl_dupfd_cloexec(&stdin, 3)?;
+    sys::close_all_but(control.as_fd());
+    sys::default_signals();
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
+    Ok(control)
+}
+
+/// The beginning of a text file, if there is one to be read.
+pub(crate) fn read_text(path: &Path, most: usize) -> Option<String> {
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(most as u64).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn run(control: &OwnedFd) -> Result<Infallible, String> {
+    // 1. What to do, and with which descriptors.
+    let (spec, streams) = receive(control).map_err(|why| format!("cannot take the task: {why}"))?;
+    // 2. A process like any other, whatever the daemon is.
+    reset();
+    refuse_when_closed(&spec, &NOLOGIN)?;
+    // 3. A session of its own, with its terminal.
+    rustix::process::setsid().map_err(|why| format!("cannot begin a session: {why}"))?;
+    connect(&spec, streams).map_err(|why| format!("cannot take the terminal: {why}"))?;
+    // 4. The user, for good.
+    let environment = environment::compose(&spec);
+    become_user(&spec.rights)?;
+    let home = PathBuf::from(OsString::from_vec(spec.home.clone()));
+    go_home(&home);
+    if spec.motd && spec.pty.is_some() && matches!(spec.run, Run::Shell) {
+        show_motd(&home);
+    }
+    // 5. The program. All that is open besides the three streams closes here.
+    let mut command = program(&spec)?;
+    fdpass::send(control.as_fd(), READY, &[]).map_err(|_| "the node has gone".to_owned())?;
+    let failed = command.env_clear().envs(environment).exec();
+    Err(format!(
+        "cannot run the login shell {} of {}: {failed}",
+        String::from_utf8_lossy(&spec.shell),
+        spec.login
+    ))
+}
+
+fn receive(control: &OwnedFd) -> io::Result<(Spec, Vec<OwnedFd>)> {
+    let message = fdpass::receive(control.as_fd())?;
+    let mut descriptors = message.descriptors.into_iter();
+    let mut file = File::from(descriptors.next().ok_or(io::ErrorKind::UnexpectedEof)?);
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    let spec = postcard::from_bytes(&bytes)
+        .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why.to_string()))?;
+    Ok((spec, descriptors.collect()))
+}
+
+fn reset() {
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    // Refused where the daemon is not root; then it had no special score to give up.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|now| now > DESCRIPTORS) {
+        limit.current = Some(limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS)));
+        let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// Nobody but root comes in while one of these files is there (nologin(5)).
+fn refuse_when_closed(spec: &Spec, files: &[&str]) -> Result<(), String> {
+    if spec.rights.uid == 0 {
+        return Ok(());
+    }
+    match files.iter().find(|file| Path::new(file).exists()) {
+        None => Ok(()),
+        Some(file) => {
+            let text = read_text(Path::new(file), NOLOGIN_BYTES).unwrap_or_default();
+            Err(format!("this machine takes no logins now ({file}) {}", text.trim())
+                .trim()
+                .to_owned())
+        }
+    }
+}
+
+/// Puts the terminal, or the three pipes, where programs look for them.
+fn connect(spec: &Spec, streams: Vec<OwnedFd>) -> io::Result<()> {
+    let mut streams = streams.into_iter();
+    let mut next = || streams.next().ok_or(io::ErrorKind::UnexpectedEof);
+    if spec.pty.is_some() {
+        let slave = next()?;
+        rustix::process::ioctl_tiocsctty(&slave)?;
+        rustix::stdio::dup2_stdin(&slave)?;
+        rustix::stdio::dup2_stdout(&slave)?;
+        rustix::stdio::dup2_stderr(&slave)?;
+    } else {
+        rustix::stdio::dup2_stdin(next()?)?;
+        rustix::stdio::dup2_stdout(next()?)?;
+        rustix::stdio::dup2_stderr(next()?)?;
+    }
+    Ok(())
+}
+
+fn go_home(home: &Path) {
+    if let Err(why) = std::env::set_current_dir(home) {
+        let _ = writeln!(io::stderr(), "Could not change to {}: {why}", home.display());
+        let _ = std::env::set_current_dir("/");
+    }
+}
+
+/// Shows the message of the day as login does, without waiting: nobody may be reading the terminal yet.
+fn show_motd(home: &Path) {
+    if home.join(".hushlogin").exists() {
+        return;
+    }
+    let stdout = io::stdout();
+    let Ok(flags) = rustix::fs::fcntl_getfl(&stdout) else { return };
+    let _ = rustix::fs::fcntl_setfl(&stdout, flags | OFlags::NONBLOCK);
+    for file in MOTD {
+        let text = read_text(Path::new(file), MOTD_BYTES).unwrap_or_default();
+        let _ = rustix::io::write(&stdout, text.as_bytes());
+    }
+    let _ = rustix::fs::fcntl_setfl(&stdout, flags);
+}
+
+/// The shell as sshd calls it: a login shell has a dash before its name, a command comes behind `-c`.
+/// sftp goes through the shell too, so that an account without a shell has no sftp either.
+fn program(spec: &Spec) -> Result<Command, String> {
+    let shell = OsStr::from_bytes(&spec.shell);
+    let name = Path::new(shell).file_name().unwrap_or(shell);
+    let mut command = Command::new(shell);
+    match &spec.run {
+        Run::Shell => {
+            let mut login = OsString::from("-");
+            login.push(name);
+            command.arg0(login);
+        }
+        Run::Exec(line) => {
+            command.arg0(name).arg("-c").arg(OsStr::from_bytes(line));
+        }
+        Run::Sftp(places) => {
+            let found = places.iter().find(|place| Path::new(OsStr::from_bytes(place)).is_file());
+            let found = found.ok_or(
+                "this machine has no sftp-server; install OpenSSH's (package openssh-sftp-server) or use scp -O",
+            )?;
+            command.arg0(name).arg("-c").arg(OsStr::from_bytes(found));
+        }
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(uid: u32, run: Run) -> Spec {
+        Spec {
+            session: "1".into(),
+            login: "bob".into(),
+            rights: Rights { uid, gid: uid, groups: vec![uid] },
+            home: b"/home/bob".to_vec(),
+            shell: b"/bin/bash".to_vec(),
+            run,
+            pty: Some(Terminal { name: "/dev/pts/0".into(), term: "x\0y".into() }),
+            environment: vec![
+                ("LANG".into(), "C".into()),
+                ("LD_PRELOAD".into(), "/tmp/x.so".into()),
+                ("LC_ALL".into(), "a\0b".into()),
+            ],
+            agent_socket: None,
+            addresses: None,
+            motd: false,
+        }
+    }
+
+    #[test]
+    fn a_nologin_file_keeps_everybody_out_but_root_and_says_its_text() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "back at nine\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let why = refuse_when_closed(&spec(1000, Run::Shell), &["/none", path]).unwrap_err();
+        assert!(why.contains("back at nine") && why.contains(path), "{why}");
+        assert_eq!(refuse_when_closed(&spec(0, Run::Shell), &[path]), Ok(()));
+        assert_eq!(refuse_when_closed(&spec(1000, Run::Shell), &["/none"]), Ok(()));
+    }
+
+    #[test]
+    fn what_slipped_past_the_door_does_not_reach_the_environment() {
+        let all = environment::compose(&spec(1000, Run::Shell));
+        let of = |name: &str| all.get(OsStr::new(name)).and_then(|value| value.to_str());
+        assert_eq!(of("LANG"), Some("C"));
+        assert_eq!(
+            (of("LD_PRELOAD"), of("LC_ALL").filter(|value| value.contains('\0'))),
+            (None, None)
+        );
+        assert_eq!(
+            (of("TERM"), of("USER"), of("HOME")),
+            (Some("dumb"), Some("bob"), Some("/home/bob"))
+        );
+        assert_eq!((of("MAIL"), of("SHELL")), (Some("/var/mail/bob"), Some("/bin/bash")));
+    }
+
+    #[test]
+    fn a_spec_survives_its_journey() {
+        let bytes = postcard::to_allocvec(&spec(7, Run::Exec(vec![0xff, b'x']))).unwrap();
+        let back: Spec = postcard::from_bytes(&bytes).unwrap();
+        assert!(matches!(back.run, Run::Exec(line) if line == [0xff, b'x']));
+        assert!(postcard::from_bytes::<Spec>(&bytes[..bytes.len() / 2]).is_err());
+    }
+}

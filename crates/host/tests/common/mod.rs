@@ -1,0 +1,168 @@
+//! How the tests of this room start real processes and look at them.
+#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "in a test a failure is the result, and a skipped one names itself"
+)]
+
+use bytes::BytesMut;
+use host::{Child, Exit, Io, Plan, PtyPlan, Settings, SpawnError, What};
+use model::role::{Allow, Deny, Forwarding, NodeFacts, Options, Role, RoleSet};
+use model::{RoleName, SessionId, Size, Time};
+use policy::{ForwardPermit, Identity, LoginPermit};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest that anything here may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn settings() -> Settings {
+    Settings { exe: PathBuf::from(env!("CARGO_BIN_EXE_host-helper")), ..Settings::default() }
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Name of the account that the tests run as.
+pub fn own() -> String {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name
+}
+
+/// A small world in which one person may do everything as one login.
+fn world(login: &str) -> (RoleSet, Identity, NodeFacts) {
+    let any = || BTreeMap::from([("*".to_owned(), vec!["*".to_owned()])]);
+    let name: RoleName = "all".parse().unwrap();
+    let forward = vec![Forwarding::Agent, Forwarding::Local, Forwarding::Remote];
+    let role = Role {
+        name: name.clone(),
+        description: String::new(),
+        allow: Allow { logins: vec![login.to_owned()], nodes: any(), forward, ..Allow::default() },
+        deny: Deny::default(),
+        options: Options::default(),
+    };
+    let roles = RoleSet { rev: 1, roles: BTreeMap::from([(name.clone(), role)]) };
+    let logins = vec![login.parse().unwrap()];
+    let who = Identity::of_account("alice".parse().unwrap(), vec![name], logins, Time(i64::MAX));
+    let labels = BTreeMap::from([("env".to_owned(), "test".to_owned())]);
+    (roles, who, NodeFacts { name: "here".parse().unwrap(), labels })
+}
+
+pub fn permit(login: &str) -> LoginPermit {
+    let (roles, who, node) = world(login);
+    policy::login(&roles, &who, &node, &login.parse().unwrap(), Time(0)).unwrap()
+}
+
+pub fn forward(what: Forwarding) -> ForwardPermit {
+    forward_as(&own(), what)
+}
+
+pub fn forward_as(login: &str, what: Forwarding) -> ForwardPermit {
+    let (roles, who, node) = world(login);
+    policy::forward(&roles, &who, &node, &login.parse().unwrap(), what, Time(0)).unwrap()
+}
+
+pub fn plan(command: &str) -> Plan {
+    Plan {
+        id: SessionId::from_random([7; 16]),
+        what: What::Exec(command.as_bytes().to_vec()),
+        pty: None,
+        environment: Vec::new(),
+        agent_socket: None,
+        addresses: None,
+        motd: false,
+    }
+}
+
+pub fn plan_on_terminal(command: &str, size: Size) -> Plan {
+    let pty = Some(PtyPlan { size, term: "xterm-256color".into(), modes: Vec::new() });
+    Plan { pty, ..plan(command) }
+}
+
+pub async fn start(login: &str, plan: Plan) -> Result<Child, SpawnError> {
+    host::spawn(&settings(), &permit(login), plan).await
+}
+
+/// What a program left behind: how it ended, its output and its errors.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub exit: Exit,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs a plan to its end with this input.
+pub async fn run_plan(login: &str, plan: Plan, input: &[u8]) -> Outcome {
+    let child = start(login, plan).await.unwrap_or_else(|error| panic!("not started: {error}"));
+    tokio::time::timeout(PATIENCE, finish(child, input)).await.expect("in time")
+}
+
+pub async fn finish(child: Child, input: &[u8]) -> Outcome {
+    let Child { io, mut process, .. } = child;
+    let (out, err) = match io {
+        Io::Pty(pty) => {
+            if !input.is_empty() {
+                pty.write_all(input).await.unwrap();
+            }
+            let mut all = BytesMut::new();
+            loop {
+                let bytes = pty.read().await.unwrap();
+                if bytes.is_empty() {
+                    break (all, BytesMut::new());
+                }
+                all.extend_from_slice(&bytes);
+            }
+        }
+        Io::Pipes { stdin, stdout, stderr } => {
+            let feed = async move {
+                let _ = stdin.write_all(input).await;
+                drop(stdin);
+            };
+            let ((), out, err) = tokio::join!(feed, drain(&stdout), drain(&stderr));
+            (out, err)
+        }
+    };
+    let text = |bytes: &BytesMut| String::from_utf8_lossy(bytes).into_owned();
+    Outcome { exit: process.wait().await.unwrap(), out: text(&out), err: text(&err) }
+}
+
+async fn drain(reader: &host::Reader) -> BytesMut {
+    let mut all = BytesMut::new();
+    loop {
+        let bytes = reader.read().await.unwrap();
+        assert!(bytes.len() <= model::limit::ENTRY_BYTES);
+        if bytes.is_empty() {
+            return all;
+        }
+        all.extend_from_slice(&bytes);
+    }
+}
+
+/// Runs a command as the tests' own account and gives its output.
+pub async fn output(command: &str) -> String {
+    run_plan(&own(), plan(command), b"").await.out
+}
+
+/// Reads a terminal until `wanted` was on it.
+pub async fn until(pty: &host::Pty, wanted: &str) -> String {
+    let mut all = String::new();
+    let reading = async {
+        while !all.contains(wanted) {
+            let bytes = pty.read().await.unwrap();
+            assert!(!bytes.is_empty(), "ended before {wanted:?}: {all:?}");
+            all.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, reading).await.is_ok();
+    assert!(in_time, "waited in vain for {wanted:?}: {all:?}");
+    all
+}
+
+/// Says that a test could not be run, and why; the runner's output keeps it.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED {test}: {why}");
+}

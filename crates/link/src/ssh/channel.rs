@@ -1,0 +1,423 @@
+//! One channel's two directions, and the task that takes what arrives at once.
+
+use super::buffer::{BufferError, Buffers, Inlet, Outlet};
+use super::terms;
+use crate::duplex::Duplex;
+use bytes::{Bytes, BytesMut};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long the line that says why a channel is closed may wait for the peer's window.
+const LAST_LINE: Duration = Duration::from_secs(1);
+/// Bytes read at once from what is copied into a channel; one packet.
+const PIECE_BYTES: usize = terms::PACKET_BYTES as usize;
+
+/// The channel or its connection is gone; what was written may not have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the channel is gone")]
+pub struct Gone;
+
+/// Bytes from the peer.
+pub struct Input {
+    outlet: Box<dyn Outlet>,
+}
+
+impl Input {
+    pub(super) fn new(outlet: Box<dyn Outlet>) -> Self {
+        Self { outlet }
+    }
+
+    /// The next bytes, waiting for them; `None` at the end. Nothing is lost if it is cancelled.
+    ///
+    /// # Errors
+    /// When the peer broke off, or the buffer failed; the process behind must then not be told that its input ended well.
+    pub async fn pull(&mut self) -> Result<Option<Bytes>, BufferError> {
+        self.outlet.pull().await
+    }
+}
+
+/// Bytes to the peer, and what ends them. Clones write to the same channel.
+#[derive(Clone)]
+pub struct Output {
+    half: Arc<Half>,
+    gone: CancellationToken,
+    fate: Arc<OnceLock<String>>,
+}
+
+enum Half {
+    Server(ChannelWriteHalf<server::Msg>, server::Handle),
+    Client(ChannelWriteHalf<client::Msg>),
+}
+
+impl Output {
+    pub(super) fn server(
+        half: ChannelWriteHalf<server::Msg>,
+        handle: server::Handle,
+        gone: CancellationToken,
+    ) -> Self {
+        Self { half: Arc::new(Half::Server(half, handle)), gone, fate: Arc::default() }
+    }
+
+    pub(super) fn client(half: ChannelWriteHalf<client::Msg>, gone: CancellationToken) -> Self {
+        Self { half: Arc::new(Half::Client(half)), gone, fate: Arc::default() }
+    }
+
+    /// Writes `bytes`, waiting for the peer's window.
+    ///
+    /// # Errors
+    /// [`Gone`] when the channel or its connection is.
+    pub async fn write(&self, bytes: Bytes) -> Result<(), Gone> {
+        self.unless_gone(async {
+            match &*self.half {
+                Half::Server(half, _) => half.data_bytes(bytes).await,
+                Half::Client(half) => half.data_bytes(bytes).await,
+            }
+        })
+        .await
+    }
+
+    /// Writes `bytes` as standard error (RFC 4254 §5.2), waiting for the peer's window.
+    ///
+    /// # Errors
+    /// [`Gone`] when the channel or its connection is.
+    pub async fn write_error(&self, bytes: Bytes) -> Result<(), Gone> {
+        self.unless_gone(async {
+            match &*self.half {
+                Half::Server(half, _) => half.extended_data_bytes(1, bytes).await,
+                Half::Client(half) => half.extended_data_bytes(1, bytes).await,
+            }
+        })
+        .await
+    }
+
+    /// Says that nothing more is written.
+    ///
+    /// # Errors
+    /// [`Gone`] when the channel or its connection is.
+    pub async fn eof(&self) -> Result<(), Gone> {
+        self.unless_gone(async {
+            match &*self.half {
+                Half::Server(half, _) => half.eof().await,
+                Half::Client(half) => half.eof().await,
+            }
+        })
+        .await
+    }
+
+    /// Says with which status a program exited (RFC 4254 §6.10). Only a server has something to say here.
+    ///
+    /// # Errors
+    /// [`Gone`] when the channel or its connection is.
+    pub async fn exit_status(&self, status: u32) -> Result<(), Gone> {
+        self.unless_gone(async {
+            match &*self.half {
+                Half::Server(half, _) => half.exit_status(status).await,
+                Half::Client(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Says by which signal a program ended, its name without `SIG`. Only a server has something to say here.
+    ///
+    /// # Errors
+    /// [`Gone`] when the channel or its connection is.
+    pub async fn exit_signal(&self, name: &str, core: bool, message: &str) -> Result<(), Gone> {
+        self.unless_gone(async {
+            let Half::Server(half, handle) = &*self.half else { return Ok(()) };
+            let (message, language) = (message.to_owned(), "en".to_owned());
+            handle
+                .exit_signal_request(half.id(), terms::signal(name), core, message, language)
+                .await
+                .map_err(|()| russh::Error::SendError)
+        })
+        .await
+    }
+
+    /// Closes the channel; nothing is received any more.
+    pub async fn close(&self) {
+        let _ = self
+            .unless_gone(async {
+                match &*self.half {
+                    Half::Server(half, _) => half.close().await,
+                    Half::Client(half) => half.close().await,
+                }
+            })
+            .await;
+        self.gone.cancel();
+    }
+
+    /// Whether the channel or its connection is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_cancelled()
+    }
+
+    /// Completes when the channel or its connection is gone.
+    pub async fn gone(&self) {
+        self.gone.cancelled().await;
+    }
+
+    /// Why the channel was closed from this side's end of the connection, if it was: a line for a person.
+    #[must_use]
+    pub fn fate(&self) -> Option<&str> {
+        self.fate.get().map(String::as_str)
+    }
+
+    pub(super) fn client_half(&self) -> Option<&ChannelWriteHalf<client::Msg>> {
+        match &*self.half {
+            Half::Client(half) => Some(half),
+            Half::Server(..) => None,
+        }
+    }
+
+    /// Closes the channel with a line on standard error; the connection lives.
+    async fn refuse(&self, why: String) {
+        let line = Bytes::from(format!("scry: {why}\r\n"));
+        let _ = self.fate.set(why);
+        let _ = tokio::time::timeout(LAST_LINE, self.write_error(line)).await;
+        let _ = tokio::time::timeout(LAST_LINE, self.close()).await;
+        self.gone.cancel();
+    }
+
+    async fn unless_gone(
+        &self,
+        sending: impl Future<Output = Result<(), russh::Error>>,
+    ) -> Result<(), Gone> {
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Err(Gone),
+            sent = sending => sent.map_err(|_| Gone),
+        }
+    }
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("gone", &self.is_gone()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").finish_non_exhaustive()
+    }
+}
+
+/// A channel that only carries bytes, such as a forward.
+#[derive(Debug)]
+pub struct Pipe {
+    /// From the peer.
+    pub input: Input,
+    /// To the peer.
+    pub output: Output,
+}
+
+impl Pipe {
+    /// Copies between the channel and `stream` until both directions have ended or the channel is gone, then closes it.
+    /// Answers the bytes from the peer and to the peer.
+    pub async fn join(self, stream: impl Duplex) -> (u64, u64) {
+        let (mut reading, mut writing) = tokio::io::split(stream);
+        let Self { mut input, output } = self;
+        let inward = async {
+            let mut moved: u64 = 0;
+            while let Ok(Some(bytes)) = input.pull().await {
+                if writing.write_all(&bytes).await.is_err() {
+                    return moved;
+                }
+                moved = moved.saturating_add(bytes.len() as u64);
+            }
+            let _ = writing.shutdown().await;
+            moved
+        };
+        let outward = async {
+            let mut moved: u64 = 0;
+            let mut room = BytesMut::new();
+            loop {
+                room.reserve(PIECE_BYTES);
+                match reading.read_buf(&mut room).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => moved = moved.saturating_add(count as u64),
+                }
+                if output.write(room.split().freeze()).await.is_err() {
+                    return moved;
+                }
+            }
+            let _ = output.eof().await;
+            moved
+        };
+        let (mut received, mut sent) = (None, None);
+        tokio::pin!(inward, outward);
+        while received.is_none() || sent.is_none() {
+            tokio::select! {
+                moved = &mut inward, if received.is_none() => received = Some(moved),
+                moved = &mut outward, if sent.is_none() => sent = Some(moved),
+                () = output.gone(), if received.is_some() => break,
+            }
+        }
+        output.close().await;
+        (received.unwrap_or_default(), sent.unwrap_or_default())
+    }
+}
+
+/// What a channel's task hands on besides bytes: answers to requests and how the program ended. Clients have them.
+pub(super) struct Told {
+    /// Whether each request was granted, in the order of the requests.
+    pub(super) answers: mpsc::Sender<bool>,
+    /// How the program ended.
+    pub(super) exit: watch::Sender<Option<Exit>>,
+    /// Standard error.
+    pub(super) errors: Box<dyn Inlet>,
+}
+
+/// How a program at the other end ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// With a status.
+    Status(u32),
+    /// By a signal.
+    Signal {
+        /// Name without `SIG`.
+        name: String,
+        /// Whether a core was dumped.
+        core: bool,
+        /// What the other side says about it.
+        message: String,
+    },
+}
+
+/// Splits a fresh channel of a server: the pipe, and the work of its task, which ends with the channel.
+pub(super) fn open_server(
+    channel: russh::Channel<server::Msg>,
+    handle: server::Handle,
+    buffers: &dyn Buffers,
+    gone: CancellationToken,
+) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
+    let (reading, half) = channel.split();
+    let (inlet, outlet) = buffers.open();
+    let output = Output::server(half, handle, gone);
+    let task = receive(reading, inlet, output.clone(), None);
+    (Pipe { input: Input::new(outlet), output }, task)
+}
+
+/// As [`open_server`], of a client.
+pub(super) fn open_client(
+    channel: russh::Channel<client::Msg>,
+    buffers: &dyn Buffers,
+    gone: CancellationToken,
+    told: Option<Told>,
+) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
+    let (reading, half) = channel.split();
+    let (inlet, outlet) = buffers.open();
+    let output = Output::client(half, gone);
+    let task = receive(reading, inlet, output.clone(), told);
+    (Pipe { input: Input::new(outlet), output }, task)
+}
+
+/// Takes everything that arrives on one channel, so that russh's loop never waits for anything but a full buffer.
+async fn receive(
+    mut reading: ChannelReadHalf,
+    inlet: Box<dyn Inlet>,
+    output: Output,
+    told: Option<Told>,
+) {
+    let _ended = output.gone.clone().drop_guard();
+    let mut inlet = Some(inlet);
+    let (mut errors, mut answers) = match told {
+        Some(told) => (Some(told.errors), Some((told.answers, told.exit))),
+        None => (None, None),
+    };
+    let is_client = answers.is_some();
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = output.gone() => break,
+            message = reading.wait() => message,
+        };
+        let delivered = match message {
+            None => break,
+            Some(ChannelMsg::Close) => {
+                // An orderly close without an end of file; a lost connection is none.
+                finish(&mut inlet);
+                break;
+            }
+            Some(ChannelMsg::Data { data }) => deliver(&mut inlet, data, &output).await,
+            Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
+                deliver(&mut errors, data, &output).await
+            }
+            Some(ChannelMsg::Eof) => {
+                finish(&mut inlet);
+                Ok(())
+            }
+            Some(other) => {
+                if let Some((answers, exit)) = answers.as_mut() {
+                    tell(answers, exit, other);
+                }
+                Ok(())
+            }
+        };
+        if let Err(why) = delivered {
+            // Whoever feeds the process learns that the input did not end well, because nobody finishes it.
+            output.refuse(why).await;
+            break;
+        }
+    }
+    if is_client {
+        // A client's streams end with the channel: everything that was sent before has arrived.
+        finish(&mut inlet);
+        finish(&mut errors);
+    }
+}
+
+fn finish(inlet: &mut Option<Box<dyn Inlet>>) {
+    if let Some(end) = inlet.take() {
+        end.finish();
+    }
+}
+
+/// Hands bytes on, or forgets them when nobody wants them; fails with the line to say when the channel is to be closed.
+async fn deliver(
+    inlet: &mut Option<Box<dyn Inlet>>,
+    data: Bytes,
+    output: &Output,
+) -> Result<(), String> {
+    let Some(end) = inlet.as_mut() else { return Ok(()) };
+    let pushed = tokio::select! {
+        biased;
+        pushed = end.push(data) => pushed,
+        () = output.gone() => Err(BufferError::Closed),
+    };
+    match pushed {
+        Ok(()) => Ok(()),
+        Err(BufferError::Failed(why)) => Err(why),
+        Err(BufferError::Closed) => {
+            *inlet = None;
+            Ok(())
+        }
+    }
+}
+
+fn tell(answers: &mpsc::Sender<bool>, exit: &watch::Sender<Option<Exit>>, message: ChannelMsg) {
+    match message {
+        // Full only if answers come to requests that were never made.
+        ChannelMsg::Success => drop(answers.try_send(true)),
+        ChannelMsg::Failure => drop(answers.try_send(false)),
+        ChannelMsg::ExitStatus { exit_status } => {
+            exit.send_replace(Some(Exit::Status(exit_status)));
+        }
+        ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. } => {
+            let name = terms::signal_name(&signal_name).to_owned();
+            exit.send_replace(Some(Exit::Signal {
+                name,
+                core: core_dumped,
+                message: error_message,
+            }));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! The proxy's SSH jump host (`ssh -J`): a certificate signs in, and all it may do is reach a node.
+
+use super::buffer::Memory;
+use super::server::{Admission, Asked, Direct, Refusal, Server};
+use super::{SshError, Startup};
+use crate::duplex::BoxDuplex;
+use russh::keys::ssh_key::Certificate;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Judges a certificate for the jump host: the account that was typed, and the certificate. Answers who it is.
+pub type JumpGate<T> = Box<dyn FnMut(&str, &Certificate) -> Option<T> + Send>;
+
+/// How long a node may take nothing at the bound before its channel is closed. Longer than a node's own patience.
+const STALL: Duration = Duration::from_secs(120);
+
+/// Serves one jump connection until it ends or `shutdown` is cancelled. `dial` opens a stream to the node of that name for
+/// whom the gate let in, or says why not; the port that the client names is not looked at.
+///
+/// # Errors
+/// When nobody signs in or the protocol fails.
+pub async fn serve<T, D, A>(
+    server: &Server,
+    stream: BoxDuplex,
+    startup: Startup,
+    mut gate: JumpGate<T>,
+    dial: D,
+    shutdown: CancellationToken,
+) -> Result<(), SshError>
+where
+    T: Send + Sync + 'static,
+    D: Fn(Arc<T>, String) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<BoxDuplex, Refusal>> + Send + 'static,
+{
+    let admit = move |login: &str, certificate: &Certificate| {
+        gate(login, certificate).map(|holder| Admission {
+            holder: Arc::new(holder),
+            buffers: Arc::new(Memory { stall: Some(STALL), ..Memory::default() }),
+            agent: false,
+            sessions: false,
+            variable: |_| false,
+            subsystems: &[],
+        })
+    };
+    let mut connection = server.accept(stream, Box::new(admit), startup).await?;
+    let mut carried = JoinSet::new();
+    loop {
+        let asked = tokio::select! {
+            asked = connection.next() => asked,
+            _ = carried.join_next(), if !carried.is_empty() => continue,
+            () = shutdown.cancelled() => break,
+        };
+        match asked {
+            None => return Ok(()),
+            Some(Asked::Direct(direct)) => {
+                let dialling = dial(Arc::clone(&connection.holder), direct.host.clone());
+                carried.spawn(carry(direct, dialling));
+            }
+            Some(Asked::Listen(listen)) => listen.refuse(),
+            Some(Asked::Session(_) | Asked::Unlisten { .. }) => {}
+        }
+    }
+    connection.end("the proxy is stopping").await;
+    Ok(())
+}
+
+async fn carry(direct: Direct, dialling: impl Future<Output = Result<BoxDuplex, Refusal>>) {
+    match dialling.await {
+        Ok(stream) => {
+            direct.accept().await.join(stream).await;
+        }
+        Err(refusal) => direct.reject(refusal).await,
+    }
+}

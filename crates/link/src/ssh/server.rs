@@ -1,0 +1,411 @@
+//! The SSH server on any stream: only certificates sign in, and what a client asks for comes out as values.
+//!
+//! Requests that prepare a session (terminal, environment, agent) are answered and collected inside russh's callbacks, in
+//! their order, because russh keeps only one "wants a reply" per channel; what starts it comes out as one [`Session`].
+//! A shell or command is granted at once; if it cannot be run, the reason goes to its standard error, where people see it.
+
+mod callbacks;
+
+use super::buffer::Buffers;
+use super::channel::{self, Input, Output, Pipe};
+use super::drop_line::Line;
+use super::{SshError, Startup, terms};
+use crate::duplex::BoxDuplex;
+use crate::tasks::Tasks;
+use callbacks::{Callbacks, Counts, Slot};
+use model::{Size, limit};
+use russh::keys::ssh_key::{Certificate, PrivateKey};
+use russh::{ChannelOpenFailure, MethodKind, MethodSet, server};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Requests of one connection that nobody has taken yet. Refuse: the request fails.
+const ASKED: usize = 64;
+/// Signals of one session that nobody has taken yet. Cut: further ones are lost.
+const SIGNALS: usize = 16;
+/// Milliseconds for this machine to open a listening socket. Refuse: the request fails.
+const LISTEN_MS: u64 = 2_000;
+/// Milliseconds for a client to answer the opening of a channel towards it.
+const OPEN_MS: u64 = 30_000;
+/// Milliseconds for a client to read a farewell before its stream is cut.
+const FAREWELL_MS: u64 = 1_000;
+
+/// What a connection may do, and what its caller wants to remember about it. Made by a [`Gate`].
+pub struct Admission<T> {
+    /// Whatever the caller keeps of its decision.
+    pub holder: T,
+    /// Where untaken input waits.
+    pub buffers: Arc<dyn Buffers>,
+    /// Whether sessions may ask for the client's agent.
+    pub agent: bool,
+    /// Whether sessions may be opened at all.
+    pub sessions: bool,
+    /// Which variables a client may set.
+    pub variable: fn(&str) -> bool,
+    /// Names of the subsystems that there are.
+    pub subsystems: &'static [&'static str],
+}
+
+/// Judges one certificate that a client has proved to hold: for which account, and the certificate. Must be quick and must
+/// not wait. russh has checked its signature and times; authority, type, principals, options are the judge's.
+pub type Gate<T> = Box<dyn FnMut(&str, &Certificate) -> Option<Admission<T>> + Send>;
+
+/// An SSH server with its host key. Clones share it.
+#[derive(Clone)]
+pub struct Server {
+    config: Arc<server::Config>,
+    grace_ms: u64,
+}
+
+impl Server {
+    /// A server that shows `certificate`, which belongs to `key`.
+    #[must_use]
+    pub fn new(key: PrivateKey, certificate: Certificate) -> Self {
+        let config = server::Config {
+            server_id: terms::id(),
+            methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+            auth_rejection_time: Duration::from_millis(100),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys: vec![key],
+            certificates: vec![certificate],
+            limits: terms::limits(),
+            window_size: terms::WINDOW_BYTES,
+            maximum_packet_size: terms::PACKET_BYTES,
+            channel_buffer_size: terms::CHANNEL_MESSAGES,
+            event_buffer_size: terms::OUTGOING_MESSAGES,
+            preferred: terms::preferred(),
+            max_auth_attempts: terms::ATTEMPTS,
+            inactivity_timeout: None,
+            keepalive_interval: Some(terms::BEAT),
+            keepalive_max: terms::BEATS,
+            nodelay: true,
+        };
+        Self { config: Arc::new(config), grace_ms: limit::LOGIN_GRACE_MS }
+    }
+
+    /// The same server with another login grace, in milliseconds.
+    #[must_use]
+    pub fn with_grace(self, grace_ms: u64) -> Self {
+        Self { grace_ms, ..self }
+    }
+
+    /// Speaks SSH on `stream` until somebody has signed in. `startup` is given back then.
+    ///
+    /// # Errors
+    /// When nobody signs in within [`limit::LOGIN_GRACE_MS`], or the protocol fails.
+    pub async fn accept<T: Send + 'static>(
+        &self,
+        stream: BoxDuplex,
+        gate: Gate<T>,
+        startup: Startup,
+    ) -> Result<Connection<T>, SshError> {
+        let cut = CancellationToken::new();
+        let guard = cut.clone().drop_guard();
+        let grace = Duration::from_millis(self.grace_ms);
+        let accepted = tokio::time::timeout(grace, self.sign_in(stream, gate, cut, guard)).await;
+        drop(startup);
+        accepted.unwrap_or(Err(SshError::LoginGrace { ms: self.grace_ms }))
+    }
+
+    async fn sign_in<T: Send + 'static>(
+        &self,
+        stream: BoxDuplex,
+        gate: Gate<T>,
+        cut: CancellationToken,
+        guard: DropGuard,
+    ) -> Result<Connection<T>, SshError> {
+        let (asked, asking) = mpsc::channel(ASKED);
+        let (admit, admitted) = oneshot::channel();
+        let tasks = Tasks::new();
+        let closed = CancellationToken::new();
+        let callbacks = Callbacks::new(gate, admit, asked, tasks.clone(), closed.clone());
+        let line = Line::new(stream, &cut);
+        let running = server::run_stream(Arc::clone(&self.config), line, callbacks)
+            .await
+            .map_err(SshError::Handshake)?;
+        let handle = running.handle();
+        let ended = closed.clone().drop_guard();
+        tasks.spawn(async move {
+            if let Err(error) = running.await {
+                tracing::debug!(%error, "an SSH connection ended");
+            }
+            drop(ended);
+        });
+        let admitted = tokio::select! {
+            admitted = admitted => admitted.map_err(|_| SshError::Ended)?,
+            () = closed.cancelled() => return Err(SshError::Ended),
+        };
+        let opener = Opener {
+            handle,
+            buffers: admitted.admission.buffers,
+            tasks,
+            closed: closed.clone(),
+            counts: admitted.counts,
+        };
+        Ok(Connection {
+            login: admitted.login,
+            version: admitted.version,
+            holder: admitted.admission.holder,
+            opener,
+            asking,
+            cut,
+            _guard: guard,
+        })
+    }
+}
+
+/// A connection on which somebody has signed in. Dropping it cuts it.
+pub struct Connection<T> {
+    /// The account that was asked for, as the client wrote it.
+    pub login: String,
+    /// The client's version line.
+    pub version: String,
+    /// What the gate keeps of its decision.
+    pub holder: T,
+    opener: Opener,
+    asking: mpsc::Receiver<Asked>,
+    cut: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl<T> Connection<T> {
+    /// What the client asks for next; `None` when the connection is gone.
+    pub async fn next(&mut self) -> Option<Asked> {
+        self.asking.recv().await
+    }
+
+    /// Opens channels towards the client. Clones do the same.
+    #[must_use]
+    pub fn opener(&self) -> Opener {
+        self.opener.clone()
+    }
+
+    /// Cancelled when the connection is gone.
+    #[must_use]
+    pub fn closed(&self) -> CancellationToken {
+        self.opener.closed.clone()
+    }
+
+    /// Says farewell with `reason`, which clients show, and ends the connection.
+    pub async fn end(self, reason: &str) {
+        let farewell = async {
+            let by = russh::Disconnect::ByApplication;
+            let _ = self.opener.handle.disconnect(by, reason.to_owned(), "en".to_owned()).await;
+            self.opener.closed.cancelled().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(FAREWELL_MS), farewell).await;
+        self.cut.cancel();
+    }
+}
+
+/// Something that a client asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// A shell, a command or a subsystem. It was granted; what cannot be run says so on its standard error.
+    Session(Session),
+    /// A connection to somewhere (`-L`, `-D`; RFC 4254 §7.2).
+    Direct(Direct),
+    /// A listening socket (`-R`; RFC 4254 §7.1).
+    Listen(Listen),
+    /// Its end.
+    Unlisten {
+        /// As in [`Listen::address`].
+        address: String,
+        /// The port.
+        port: u32,
+    },
+}
+
+/// What a session channel asked for.
+#[derive(Debug)]
+pub struct Session {
+    /// The terminal, if one was asked for.
+    pub pty: Option<PtyWish>,
+    /// Variables that the client set and was allowed to.
+    pub environment: Vec<(String, String)>,
+    /// Whether the client's agent was asked for and granted.
+    pub agent: bool,
+    /// What to run.
+    pub wish: Wish,
+    /// Standard input or what is typed.
+    pub input: Input,
+    /// Output, status and end.
+    pub output: Output,
+    /// The terminal's size, whenever it changes.
+    pub sizes: watch::Receiver<Size>,
+    /// Signals for the program, names without `SIG`.
+    pub signals: mpsc::Receiver<String>,
+    pub(super) _slot: Slot,
+}
+
+/// What to run on a session channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// The login shell.
+    Shell,
+    /// One command, any bytes.
+    Exec(Vec<u8>),
+    /// A subsystem that [`Admission::subsystems`] names.
+    Subsystem(String),
+}
+
+/// A terminal as the client asks for it (RFC 4254 §6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PtyWish {
+    /// Value of TERM.
+    pub term: String,
+    /// Its size, within our bounds.
+    pub size: Size,
+    /// Modes, opcode and argument (RFC 4254 §8).
+    pub modes: Vec<(u8, u32)>,
+}
+
+/// A connection that the client asks for.
+pub struct Direct {
+    /// Host to connect to.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u32,
+    /// Address and port it comes from, as the client says.
+    pub origin: (String, u32),
+    channel: russh::Channel<server::Msg>,
+    reply: server::ChannelOpenHandle,
+    tasks: Tasks,
+    closed: CancellationToken,
+    handle: server::Handle,
+    buffers: Arc<dyn Buffers>,
+    slot: Slot,
+}
+
+/// Why a channel is not opened (RFC 4254 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not allowed.
+    Prohibited,
+    /// It could not be reached.
+    Unreachable,
+    /// Too many already.
+    TooMany,
+}
+
+impl From<Refusal> for ChannelOpenFailure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Prohibited => Self::AdministrativelyProhibited,
+            Refusal::Unreachable => Self::ConnectFailed,
+            Refusal::TooMany => Self::ResourceShortage,
+        }
+    }
+}
+
+impl Direct {
+    /// Opens the channel.
+    pub async fn accept(self) -> Pipe {
+        self.reply.accept().await;
+        let gone = self.closed.child_token();
+        let (pipe, task) =
+            channel::open_server(self.channel, self.handle, self.buffers.as_ref(), gone);
+        let slot = self.slot;
+        self.tasks.spawn(async move {
+            task.await;
+            drop(slot);
+        });
+        pipe
+    }
+
+    /// Refuses it.
+    pub async fn reject(self, why: Refusal) {
+        self.reply.reject(why.into()).await;
+    }
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Direct")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listening socket that the client asks for.
+#[derive(Debug)]
+pub struct Listen {
+    /// Address to bind, as the client wrote it.
+    pub address: String,
+    /// Port to bind; 0 for any.
+    pub port: u32,
+    reply: oneshot::Sender<Option<u32>>,
+}
+
+impl Listen {
+    /// It listens on `port`. Answers whether the client still waited, which is at most 2 s.
+    #[must_use]
+    pub fn grant(self, port: u32) -> bool {
+        self.reply.send(Some(port)).is_ok()
+    }
+
+    /// It does not.
+    pub fn refuse(self) {
+        let _ = self.reply.send(None);
+    }
+}
+
+/// Opens channels towards a client.
+#[derive(Clone)]
+pub struct Opener {
+    handle: server::Handle,
+    buffers: Arc<dyn Buffers>,
+    tasks: Tasks,
+    closed: CancellationToken,
+    counts: Counts,
+}
+
+impl Opener {
+    /// Hands the client a connection that came to a socket it listens on (RFC 4254 §7.2). `address` and `port` are those of
+    /// its request, `origin` is who connected.
+    ///
+    /// # Errors
+    /// When there are too many channels, the client refuses or does not answer, or the connection is gone.
+    pub async fn forwarded(
+        &self,
+        address: &str,
+        port: u32,
+        origin: (String, u32),
+    ) -> Result<Pipe, SshError> {
+        let opening = self.handle.channel_open_forwarded_tcpip(address, port, origin.0, origin.1);
+        self.open(opening).await
+    }
+
+    /// Opens a channel to the client's agent.
+    ///
+    /// # Errors
+    /// As [`Opener::forwarded`].
+    pub async fn agent(&self) -> Result<Pipe, SshError> {
+        self.open(self.handle.channel_open_agent()).await
+    }
+
+    async fn open(
+        &self,
+        opening: impl Future<Output = Result<russh::Channel<server::Msg>, russh::Error>>,
+    ) -> Result<Pipe, SshError> {
+        let slot = self.counts.channel().ok_or(SshError::Request { what: "another channel" })?;
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(Duration::from_millis(OPEN_MS), opening) => opened,
+            () = self.closed.cancelled() => return Err(SshError::Gone),
+        };
+        let Ok(Ok(channel)) = opened else {
+            return Err(SshError::Request { what: "a channel to the client" });
+        };
+        let gone = self.closed.child_token();
+        let (pipe, task) =
+            channel::open_server(channel, self.handle.clone(), self.buffers.as_ref(), gone);
+        self.tasks.spawn(async move {
+            task.await;
+            drop(slot);
+        });
+        Ok(pipe)
+    }
+}

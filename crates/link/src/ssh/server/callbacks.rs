@@ -1,0 +1,421 @@
+//! russh's callbacks for one connection: quick answers, and values for whoever serves it.
+
+use super::{Admission, Asked, Direct, Gate, LISTEN_MS, Listen, PtyWish, SIGNALS, Session, Wish};
+use crate::ssh::channel::{self, Pipe};
+use crate::ssh::terms;
+use crate::tasks::Tasks;
+use model::{Size, limit};
+use russh::keys::ssh_key::Certificate;
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session as Wire};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Channels of one connection that are open. Shared with the tasks of the channels, which count down.
+#[derive(Debug, Clone, Default)]
+pub(in crate::ssh) struct Counts {
+    sessions: Arc<AtomicUsize>,
+    channels: Arc<AtomicUsize>,
+}
+
+/// A place among the channels, given back when it is dropped.
+#[derive(Debug)]
+pub(in crate::ssh) struct Slot {
+    places: Vec<Arc<AtomicUsize>>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        for place in &self.places {
+            place.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn take(count: &Arc<AtomicUsize>, most: usize) -> bool {
+    let step = |taken: usize| (taken < most).then_some(taken.saturating_add(1));
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).is_ok()
+}
+
+impl Counts {
+    pub(in crate::ssh) fn channel(&self) -> Option<Slot> {
+        take(&self.channels, limit::CHANNELS_PER_CONNECTION)
+            .then(|| Slot { places: vec![Arc::clone(&self.channels)] })
+    }
+
+    fn session(&self) -> Option<Slot> {
+        let mut slot = self.channel()?;
+        take(&self.sessions, limit::SESSIONS_PER_CONNECTION).then(|| {
+            slot.places.push(Arc::clone(&self.sessions));
+            slot
+        })
+    }
+}
+
+/// What [`super::Server::accept`] learns when somebody has signed in.
+pub(super) struct Admitted<T> {
+    pub(super) login: String,
+    pub(super) version: String,
+    pub(super) admission: Admission<T>,
+    pub(super) counts: Counts,
+}
+
+/// What russh calls. Everything is decided from what stands here, without waiting.
+pub(super) struct Callbacks<T> {
+    gate: Gate<T>,
+    /// The last accepted attempt, until russh says that it counts.
+    accepted: Option<(String, Admission<T>)>,
+    admit: Option<oneshot::Sender<Admitted<T>>>,
+    rules: Option<Rules>,
+    asked: mpsc::Sender<Asked>,
+    tasks: Tasks,
+    closed: CancellationToken,
+    counts: Counts,
+    channels: BTreeMap<ChannelId, Line>,
+}
+
+/// The part of an admission that the callbacks need.
+struct Rules {
+    buffers: Arc<dyn crate::ssh::buffer::Buffers>,
+    agent: bool,
+    sessions: bool,
+    variable: fn(&str) -> bool,
+    subsystems: &'static [&'static str],
+}
+
+/// One session channel.
+struct Line {
+    /// Until it is started.
+    waiting: Option<Waiting>,
+    sizes: watch::Sender<Size>,
+    signals: mpsc::Sender<String>,
+    gone: CancellationToken,
+}
+
+/// A session channel on which nothing was started yet.
+struct Waiting {
+    pty: Option<PtyWish>,
+    environment: Vec<(String, String)>,
+    agent: bool,
+    pipe: Pipe,
+    slot: Slot,
+    sizes: watch::Receiver<Size>,
+    signals: mpsc::Receiver<String>,
+}
+
+impl<T: Send + 'static> Callbacks<T> {
+    pub(super) fn new(
+        gate: Gate<T>,
+        admit: oneshot::Sender<Admitted<T>>,
+        asked: mpsc::Sender<Asked>,
+        tasks: Tasks,
+        closed: CancellationToken,
+    ) -> Self {
+        Self {
+            gate,
+            accepted: None,
+            admit: Some(admit),
+            rules: None,
+            asked,
+            tasks,
+            closed,
+            counts: Counts::default(),
+            channels: BTreeMap::new(),
+        }
+    }
+
+    fn open_session(&mut self, channel: Channel<Msg>, wire: &Wire) -> bool {
+        self.channels.retain(|_, line| !line.gone.is_cancelled());
+        let Some(rules) = self.rules.as_ref().filter(|rules| rules.sessions) else { return false };
+        let Some(slot) = self.counts.session() else { return false };
+        let id = channel.id();
+        let gone = self.closed.child_token();
+        let (pipe, task) =
+            channel::open_server(channel, wire.handle(), rules.buffers.as_ref(), gone.clone());
+        self.tasks.spawn(task);
+        let (size_in, size_out) = watch::channel(Size::default());
+        let (signal_in, signal_out) = mpsc::channel(SIGNALS);
+        let waiting = Waiting {
+            pty: None,
+            environment: Vec::new(),
+            agent: false,
+            pipe,
+            slot,
+            sizes: size_out,
+            signals: signal_out,
+        };
+        let line = Line { waiting: Some(waiting), sizes: size_in, signals: signal_in, gone };
+        self.channels.insert(id, line);
+        true
+    }
+
+    fn waiting(&mut self, id: ChannelId) -> Option<&mut Waiting> {
+        self.channels.get_mut(&id)?.waiting.as_mut()
+    }
+
+    /// Hands a session over; a second start on one channel is refused (RFC 4254 §6.5).
+    fn start(&mut self, id: ChannelId, wish: Wish) -> bool {
+        let Some(waiting) = self.channels.get_mut(&id).and_then(|line| line.waiting.take()) else {
+            return false;
+        };
+        let session = Session {
+            pty: waiting.pty,
+            environment: waiting.environment,
+            agent: waiting.agent,
+            wish,
+            input: waiting.pipe.input,
+            output: waiting.pipe.output,
+            sizes: waiting.sizes,
+            signals: waiting.signals,
+            _slot: waiting.slot,
+        };
+        self.asked.try_send(Asked::Session(session)).is_ok()
+    }
+
+    fn variable(&mut self, id: ChannelId, name: &str, value: &str) -> bool {
+        let allowed = self.rules.as_ref().is_some_and(|rules| (rules.variable)(name));
+        let fits = name.len().saturating_add(value.len()) <= limit::ENVIRONMENT_BYTES;
+        let Some(waiting) = self.waiting(id) else { return false };
+        let room = waiting.environment.len() < limit::ENVIRONMENT_VARIABLES;
+        let granted = allowed && fits && room;
+        if granted {
+            waiting.environment.push((name.to_owned(), value.to_owned()));
+        }
+        granted
+    }
+}
+
+fn answer(wire: &mut Wire, id: ChannelId, granted: bool) -> Result<(), russh::Error> {
+    if granted { wire.channel_success(id) } else { wire.channel_failure(id) }
+}
+
+impl<T: Send + 'static> Handler for Callbacks<T> {
+    type Error = russh::Error;
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        self.accepted =
+            (self.gate)(user, certificate).map(|admission| (user.to_owned(), admission));
+        Ok(if self.accepted.is_some() { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_succeeded(&mut self, wire: &mut Wire) -> Result<(), Self::Error> {
+        let Some((login, admission)) = self.accepted.take() else {
+            return Err(russh::Error::NotAuthenticated);
+        };
+        self.rules = Some(Rules {
+            buffers: Arc::clone(&admission.buffers),
+            agent: admission.agent,
+            sessions: admission.sessions,
+            variable: admission.variable,
+            subsystems: admission.subsystems,
+        });
+        let version = String::from_utf8_lossy(wire.remote_sshid()).trim_end().to_owned();
+        let counts = self.counts.clone();
+        let admitted = Admitted { login, version, admission, counts };
+        let heard = self.admit.take().is_some_and(|admit| admit.send(admitted).is_ok());
+        if heard { Ok(()) } else { Err(russh::Error::Disconnect) }
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let allowed = self.rules.as_ref().is_some_and(|rules| rules.sessions);
+        if self.open_session(channel, wire) {
+            reply.accept().await;
+        } else if allowed {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        } else {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        origin: &str,
+        origin_port: u32,
+        reply: ChannelOpenHandle,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let Some(rules) = &self.rules else { return Ok(()) };
+        let Some(slot) = self.counts.channel() else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        };
+        let direct = Direct {
+            host: host.to_owned(),
+            port,
+            origin: (origin.to_owned(), origin_port),
+            channel,
+            reply,
+            tasks: self.tasks.clone(),
+            closed: self.closed.clone(),
+            handle: wire.handle(),
+            buffers: Arc::clone(&rules.buffers),
+            slot,
+        };
+        // Refused when nobody takes it: dropping it tells the client so.
+        let _ = self.asked.try_send(Asked::Direct(direct));
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Wire) -> Result<(), Self::Error> {
+        self.channels.remove(&id);
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        columns: u32,
+        rows: u32,
+        _: u32,
+        _: u32,
+        modes: &[(Pty, u32)],
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let size = Size::clamped(columns, rows);
+        let line = self.channels.get_mut(&id);
+        let granted = line.is_some_and(|line| {
+            let Some(waiting) = line.waiting.as_mut().filter(|waiting| waiting.pty.is_none())
+            else {
+                return false;
+            };
+            let modes = modes.iter().map(|(code, value)| (*code as u8, *value)).collect();
+            waiting.pty = Some(PtyWish { term: term.to_owned(), size, modes });
+            line.sizes.send_replace(size);
+            waiting.sizes.mark_unchanged();
+            true
+        });
+        answer(wire, id, granted)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        answer(wire, id, false)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let granted = self.variable(id, name, value);
+        answer(wire, id, granted)
+    }
+
+    async fn shell_request(&mut self, id: ChannelId, wire: &mut Wire) -> Result<(), Self::Error> {
+        let granted = self.start(id, Wish::Shell);
+        answer(wire, id, granted)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let granted = self.start(id, Wish::Exec(command.to_vec()));
+        answer(wire, id, granted)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let known = self.rules.as_ref().is_some_and(|rules| rules.subsystems.contains(&name));
+        let granted = known && self.start(id, Wish::Subsystem(name.to_owned()));
+        answer(wire, id, granted)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        columns: u32,
+        rows: u32,
+        _: u32,
+        _: u32,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let size = Size::clamped(columns, rows);
+        let line = self.channels.get_mut(&id);
+        let granted = line.is_some_and(|line| {
+            line.sizes.send_replace(size);
+            true
+        });
+        answer(wire, id, granted)
+    }
+
+    async fn agent_request(&mut self, id: ChannelId, _: &mut Wire) -> Result<bool, Self::Error> {
+        let allowed = self.rules.as_ref().is_some_and(|rules| rules.agent);
+        let Some(waiting) = self.waiting(id) else { return Ok(false) };
+        waiting.agent = allowed;
+        Ok(allowed)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        let name = terms::signal_name(&signal).to_owned();
+        let line = self.channels.get(&id);
+        let granted = line.is_some_and(|line| line.signals.try_send(name).is_ok());
+        answer(wire, id, granted)
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        _: &mut Wire,
+    ) -> Result<bool, Self::Error> {
+        let (reply, replied) = oneshot::channel();
+        let listen = Listen { address: address.to_owned(), port: *port, reply };
+        if self.asked.try_send(Asked::Listen(listen)).is_err() {
+            return Ok(false);
+        }
+        let bound = Duration::from_millis(LISTEN_MS);
+        let Ok(Ok(Some(granted))) = tokio::time::timeout(bound, replied).await else {
+            return Ok(false);
+        };
+        *port = granted;
+        Ok(true)
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Wire,
+    ) -> Result<bool, Self::Error> {
+        Ok(self.asked.try_send(Asked::Unlisten { address: address.to_owned(), port }).is_ok())
+    }
+}

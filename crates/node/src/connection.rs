@@ -1,0 +1,265 @@
+//! One SSH connection: who is let in, what they may open, and when it must end.
+
+use crate::buffers::OnDisk;
+use crate::forward::{Forwards, lend_agent};
+use crate::news::Known;
+use crate::serve::Post;
+use crate::session::{self, Opened};
+use crate::{clock, report::Reporter};
+use link::ssh::server::{Admission, Asked, Connection, Gate, Server, Session, Wish};
+use link::tunnel::Knock;
+use model::audit::Audited;
+use model::role::{Forwarding, RecordingPolicy};
+use model::{AuditEvent, ConnectionId, Login, Tick};
+use policy::{Denial, Identity, LoginPermit};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Subsystems that there are.
+const SUBSYSTEMS: &[&str] = &["sftp"];
+
+/// Who is on a connection, and what the ledger says of everything they do on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub id: ConnectionId,
+    pub identity: Identity,
+    pub login: Login,
+    pub client: Option<SocketAddr>,
+    reporter: Reporter,
+}
+
+impl Caller {
+    /// Tells the ledger what they did.
+    pub fn tell(&self, what: Audited) {
+        self.reporter.tell(self.event(what));
+    }
+
+    /// As [`Caller::tell`], in a session.
+    pub fn tell_in(&self, session: model::SessionId, what: Audited) {
+        self.reporter.tell(AuditEvent { session: Some(session), ..self.event(what) });
+    }
+
+    /// Tells the ledger that they were denied something.
+    pub fn denied(&self, denial: &Denial) {
+        metrics::counter!("scry_denials_total").increment(1);
+        self.tell(Audited::Denied { action: denial.action(), why: denial.why().to_string() });
+    }
+
+    fn event(&self, what: Audited) -> AuditEvent {
+        AuditEvent {
+            user: Some(self.identity.user().clone()),
+            address: self.client.map(|client| client.ip().to_string()),
+            login: Some(self.login.clone()),
+            connection: Some(self.id),
+            ..self.reporter.event(what)
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken) {
+    let Some(startup) = post.startups.take(knock.client.map(|client| client.ip())) else {
+        tracing::warn!(client = ?knock.client, "too many connections are signing in; one was refused");
+        return;
+    };
+    let host = post.standing.host.borrow().clone();
+    let server = Server::new(host.key.clone(), host.certificate.clone());
+    let id = ConnectionId::from_random(rand::random());
+    let gate = gate(Arc::clone(&post), id, knock.client);
+    let accepting = server.accept(Box::new(knock.stream), gate, startup);
+    let connection = match stop.run_until_cancelled(accepting).await {
+        Some(Ok(connection)) => connection,
+        Some(Err(error)) => {
+            tracing::debug!(client = ?knock.client, %error, "nobody was let in");
+            return;
+        }
+        None => return,
+    };
+    let began = clock::tick();
+    let caller = connection.holder.clone();
+    let serial = caller.identity.serial();
+    caller.tell(Audited::Connected { serial, version: connection.version.clone() });
+    metrics::gauge!("scry_connections").increment(1.0);
+    Served::new(post, caller.clone(), connection.opener()).run(connection, &stop).await;
+    metrics::gauge!("scry_connections").decrement(1.0);
+    caller.tell(Audited::Disconnected { ms: clock::tick().since(began) });
+}
+
+/// Decides about one certificate after the other; each denial is in the ledger, in full.
+fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<Caller> {
+    Box::new(move |text, certificate| {
+        let refuse = |denial: &Denial, login: Option<Login>, user| {
+            metrics::counter!("scry_denials_total").increment(1);
+            let denied = Audited::Denied { action: denial.action(), why: denial.why().to_string() };
+            post.reporter.tell(AuditEvent {
+                user,
+                login,
+                address: client.map(|client| client.ip().to_string()),
+                connection: Some(id),
+                ..post.reporter.event(denied)
+            });
+            None
+        };
+        let Some(known) = post.latest.borrow().clone().filter(|known| known.fresh()) else {
+            tracing::warn!("auth was not heard of for too long; nobody is let in");
+            return None;
+        };
+        let now = clock::now();
+        let address = client.map(|client| client.ip());
+        let authorities = &known.user_authority;
+        let login = text.parse::<Login>().ok();
+        let read = policy::read_certificate(certificate, text, authorities, address, now);
+        let identity = match read {
+            Ok(identity) => identity,
+            Err(denial) => {
+                let claimed = certificate.key_id().parse().ok();
+                return refuse(&denial, login, claimed);
+            }
+        };
+        let login = login?;
+        let user = identity.user().clone();
+        match policy::login(&known.roles, &identity, &post.facts, &login, now) {
+            Err(denial) => refuse(&denial, Some(login), Some(user)),
+            Ok(_) => {
+                let agent = policy::forward(&known.roles, &identity, &post.facts, &login, Forwarding::Agent, now);
+                Some(Admission {
+                    buffers: Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user))),
+                    agent: agent.is_ok(),
+                    sessions: true,
+                    variable: host::allowed_variable,
+                    subsystems: SUBSYSTEMS,
+                    holder: Caller { id, identity, login, client, reporter: post.reporter.clone() },
+                })
+            }
+        }
+    })
+}
+
+/// A connection being served.
+struct Served {
+    post: Arc<Post>,
+    caller: Caller,
+    forwards: Forwards,
+    sessions: JoinSet<()>,
+    /// Ends the sessions.
+    end: CancellationToken,
+}
+
+impl Served {
+    fn new(post: Arc<Post>, caller: Caller, opener: link::ssh::server::Opener) -> Self {
+        let forwards = Forwards::new(Arc::clone(&post), caller.clone(), opener);
+        Self { post, caller, forwards, sessions: JoinSet::new(), end: CancellationToken::new() }
+    }
+
+    async fn run(mut self, mut connection: Connection<Caller>, stop: &CancellationToken) {
+        let mut latest = self.post.latest.clone();
+        let expires = clock::tick_of(self.caller.identity.expires());
+        let farewell = loop {
+            tokio::select! {
+                asked = connection.next() => match asked {
+                    Some(asked) => self.answer(asked, expires).await,
+                    None => break None,
+                },
+                Some(ended) = self.sessions.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a session's task failed");
+                    }
+                }
+                () = self.forwards.reap() => {}
+                Ok(()) = latest.changed() => {
+                    if let Err(denial) = self.permit() {
+                        self.caller.denied(&denial);
+                        break Some("your roles no longer allow this");
+                    }
+                }
+                () = until(expires) => break Some("your certificate has expired; use `scry login`"),
+                () = stop.cancelled() => break Some("the node is stopping"),
+            }
+        };
+        self.end.cancel();
+        while self.sessions.join_next().await.is_some() {}
+        self.forwards.end().await;
+        if let Some(reason) = farewell {
+            connection.end(reason).await;
+        }
+    }
+
+    /// The decision as the roles stand at this moment.
+    fn permit(&self) -> Result<LoginPermit, Denial> {
+        let Caller { identity, login, .. } = &self.caller;
+        policy::login(&self.known().roles, identity, &self.post.facts, login, clock::now())
+    }
+
+    fn known(&self) -> Arc<Known> {
+        let latest = self.post.latest.borrow().clone();
+        #[expect(clippy::expect_used, reason = "nobody is let in before auth has spoken, and what it said is kept")]
+        latest.expect("auth has spoken")
+    }
+
+    async fn answer(&mut self, asked: Asked, expires: Tick) {
+        match asked {
+            Asked::Session(session) => self.session(session, expires).await,
+            Asked::Direct(direct) => self.forwards.direct(direct, &self.known()),
+            Asked::Listen(listen) => self.forwards.listen(listen, &self.known()).await,
+            Asked::Unlisten { address, port } => self.forwards.unlisten(&address, port),
+        }
+    }
+
+    async fn session(&mut self, session: Session, expires: Tick) {
+        let permit = match self.permit() {
+            Ok(permit) => permit,
+            Err(denial) => {
+                self.caller.denied(&denial);
+                session::refuse(&session.output, &denial.public()).await;
+                return;
+            }
+        };
+        if permit.terms().record == RecordingPolicy::Strict && !self.known().heard_lately() {
+            let why = "auth does not answer, and your role records strictly".to_owned();
+            self.caller.tell(Audited::RecordingFailed { why: why.clone() });
+            session::refuse(&session.output, &why).await;
+            return;
+        }
+        let agent = if session.agent { self.agent().await } else { None };
+        let opened = Opened {
+            caller: self.caller.clone(),
+            permit,
+            agent,
+            expires,
+            end: self.end.child_token(),
+        };
+        let post = Arc::clone(&self.post);
+        self.sessions.spawn(async move {
+            post.sessions.fetch_add(1, Ordering::Relaxed);
+            metrics::gauge!("scry_sessions").increment(1.0);
+            session::run(&post, opened, session).await;
+            metrics::gauge!("scry_sessions").decrement(1.0);
+            post.sessions.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    async fn agent(&mut self) -> Option<std::path::PathBuf> {
+        let known = self.known();
+        lend_agent(&mut self.forwards, &known).await
+    }
+}
+
+/// The words of what was asked for, for the ledger and the recording.
+pub(crate) fn kind(wish: &Wish) -> model::Kind {
+    match wish {
+        Wish::Shell => model::Kind::Shell,
+        Wish::Exec(command) => {
+            model::Kind::Exec { command: String::from_utf8_lossy(command).into_owned() }
+        }
+        Wish::Subsystem(name) => model::Kind::Subsystem { name: name.clone() },
+    }
+}
+
+/// Completes at a moment of the monotonic clock.
+pub(crate) async fn until(at: Tick) {
+    tokio::time::sleep(Duration::from_millis(at.since(clock::tick()))).await;
+}

@@ -1,0 +1,264 @@
+//! Putting a node together, and taking it apart in order.
+
+use crate::connection;
+use crate::error::Error;
+use crate::join::{Standing, stand};
+use crate::news::{self, Latest};
+use crate::report::Reporter;
+use crate::ship::{self, Received, Written};
+use crate::{clock, recover};
+use link::ssh::Startups;
+use link::tunnel::{Knocks, Tunnel};
+use model::audit::Audited;
+use model::limit::SHUTDOWN_MS;
+use model::role::{Labels, NodeFacts};
+use model::{NodeName, SessionId, UserName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use store::elastic::Quota;
+use store::keys;
+use store::spool::Spool;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Recordings that wait for their shipper. Wait: the session begins a moment later.
+const JOBS: usize = 64;
+
+/// Everything a node needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Its name.
+    pub name: NodeName,
+    /// Further names that people may type for it.
+    pub also_known_as: Vec<String>,
+    /// Its labels.
+    pub labels: Labels,
+    /// Folder for its keys and its spool.
+    pub data_dir: PathBuf,
+    /// Proxies to dial, `host:port`; a tunnel to each.
+    pub proxies: Vec<String>,
+    /// Pin of the cluster's TLS authority.
+    pub pin: String,
+    /// How to join, until it has joined.
+    pub join_token: Option<String>,
+    /// Program that becomes session processes: scry itself.
+    pub exe: PathBuf,
+    /// Version of scry, for lists.
+    pub version: String,
+    /// Told `true` once people can reach it.
+    pub ready: watch::Sender<bool>,
+}
+
+/// What every connection shares.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub facts: NodeFacts,
+    pub standing: Standing,
+    pub latest: Latest,
+    pub reporter: Reporter,
+    pub spool: Spool,
+    pub startups: Startups,
+    pub sessions: Arc<AtomicU32>,
+    pub host: host::Settings,
+    pub elastic: PathBuf,
+    jobs: mpsc::Sender<Job>,
+    /// One account a user, shared by all their connections; held for moments only.
+    quotas: Mutex<BTreeMap<UserName, Quota>>,
+}
+
+/// A recording to be shipped.
+struct Job {
+    id: SessionId,
+    written: watch::Receiver<Written>,
+    received: watch::Sender<Received>,
+}
+
+impl Post {
+    /// The user's account of untaken input on this node.
+    pub fn quota(&self, user: &UserName) -> Quota {
+        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        quotas.entry(user.clone()).or_default().clone()
+    }
+
+    /// Has a recording shipped from here on; answers what auth has received of it.
+    pub async fn ship(
+        &self,
+        id: SessionId,
+        written: watch::Receiver<Written>,
+    ) -> watch::Receiver<Received> {
+        let (received, answer) = watch::channel(Received::default());
+        // Without a shipper the node is going down; the next start ships what is in the spool.
+        let _ = self.jobs.send(Job { id, written, received }).await;
+        answer
+    }
+}
+
+/// Serves until `stop`: joins, keeps its tunnels, serves what comes through them, ships what was recorded.
+///
+/// # Errors
+/// The node cannot join, or its folder cannot be used.
+pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    host::raise_descriptor_limit();
+    keys::ensure_dir(&config.data_dir)?;
+    let elastic = config.data_dir.join("elastic");
+    keys::ensure_dir(&elastic)?;
+    let spool = Spool::open(&config.data_dir.join("spool"))?;
+    let Some(stood) = stop.run_until_cancelled(stand(&config)).await else { return Ok(()) };
+    let (standing, renewal) = stood?;
+    let (reporter, sending) = Reporter::new(config.name.clone());
+    let (tell, latest) = watch::channel(None);
+    let (jobs, waiting) = mpsc::channel(JOBS);
+    let sessions = Arc::new(AtomicU32::new(0));
+    let auth = standing.auth.clone();
+
+    let mut steady = JoinSet::new();
+    steady.spawn(news::listen(auth.clone(), tell));
+    steady.spawn(news::beat(auth.clone(), config.labels.clone(), config.version.clone(), sessions.clone()));
+    steady.spawn(renewal.run(stop.clone()));
+    let hurry = CancellationToken::new();
+    let mut reports = JoinSet::new();
+    reports.spawn(sending.run(auth.clone(), hurry.clone()));
+
+    let mut shippers = Shippers { auth, spool: spool.clone(), tasks: JoinSet::new() };
+    for left in recover::leftovers(&spool, &standing.signing)? {
+        if let Some(heading) = left.closed {
+            let mut event = reporter.event(Audited::SessionEnded {
+                status: None,
+                why: Some("the recorder was killed; the recording was closed at the next start".into()),
+                ms: u64::try_from(clock::now().0 - heading.started.0).unwrap_or(0),
+                output: 0,
+                input: 0,
+            });
+            event.session = Some(left.id);
+            event.user = Some(heading.user);
+            event.login = Some(heading.login);
+            reporter.tell(event);
+        }
+        let (_, written) = watch::channel(left.written);
+        shippers.begin(Job { id: left.id, written, received: watch::channel(Received::default()).0 });
+    }
+
+    let knocks = Knocks::new();
+    let mut tunnels = JoinSet::new();
+    let mut up = Vec::new();
+    for proxy in &config.proxies {
+        let tunnel = Tunnel::new(standing.tunnel_dialer(proxy)?, &knocks);
+        up.push(tunnel.up());
+        tunnels.spawn(tunnel.run(stop.clone()));
+    }
+    steady.spawn(tell_when_ready(config.ready, up, latest.clone()));
+
+    let post = Arc::new(Post {
+        facts: NodeFacts { name: config.name, labels: config.labels },
+        standing,
+        latest,
+        reporter,
+        spool,
+        startups: Startups::default(),
+        sessions,
+        host: host::Settings { exe: config.exe, ..host::Settings::default() },
+        elastic,
+        jobs,
+        quotas: Mutex::default(),
+    });
+    receive(&post, knocks, waiting, &mut shippers, &stop).await;
+
+    // Sessions have ended. What they recorded is shipped, what happened is reported, until the deadline.
+    drop(post);
+    let deadline = Duration::from_millis(SHUTDOWN_MS);
+    if tokio::time::timeout(deadline, shippers.finish()).await.is_err() {
+        tracing::warn!(recordings = shippers.tasks.len(), "not all recordings were shipped; the next start goes on");
+    }
+    hurry.cancel();
+    if tokio::time::timeout(deadline, reports.join_next()).await.is_err() {
+        tracing::error!("events for the ledger could not be sent in time");
+    }
+    steady.shutdown().await;
+    tunnels.shutdown().await;
+    shippers.tasks.shutdown().await;
+    Ok(())
+}
+
+/// Serves connections until `stop`, then ends them and waits.
+async fn receive(
+    post: &Arc<Post>,
+    mut knocks: Knocks,
+    mut waiting: mpsc::Receiver<Job>,
+    shippers: &mut Shippers,
+    stop: &CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            knock = knocks.next() => {
+                connections.spawn(connection::serve(Arc::clone(post), knock, stop.child_token()));
+            }
+            Some(job) = waiting.recv() => shippers.begin(job),
+            Some(_) = shippers.tasks.join_next() => {}
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task failed");
+                }
+            }
+            () = stop.cancelled() => break,
+        }
+    }
+    let deadline = tokio::time::sleep(Duration::from_millis(SHUTDOWN_MS));
+    tokio::pin!(deadline);
+    while !connections.is_empty() {
+        tokio::select! {
+            _ = connections.join_next() => {}
+            Some(job) = waiting.recv() => shippers.begin(job),
+            () = &mut deadline => {
+                tracing::warn!(late = connections.len(), "connections did not end in time");
+                connections.shutdown().await;
+            }
+        }
+    }
+}
+
+/// The tasks that ship recordings.
+struct Shippers {
+    auth: link::http::Channel,
+    spool: Spool,
+    tasks: JoinSet<()>,
+}
+
+impl Shippers {
+    fn begin(&mut self, job: Job) {
+        let (auth, spool) = (self.auth.clone(), self.spool.clone());
+        self.tasks.spawn(ship::ship(auth, spool, job.id, job.written, job.received));
+    }
+
+    async fn finish(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn tell_when_ready(
+    ready: watch::Sender<bool>,
+    up: Vec<watch::Receiver<bool>>,
+    mut latest: Latest,
+) {
+    let heard = async {
+        // The sender lives as long as the node.
+        let _ = latest.wait_for(Option::is_some).await;
+    };
+    let reachable = async {
+        let mut tunnels = JoinSet::new();
+        for mut one in up {
+            tunnels.spawn(async move { one.wait_for(|up| *up).await.is_ok() });
+        }
+        while let Some(done) = tunnels.join_next().await {
+            if done.is_ok_and(|up| up) {
+                return;
+            }
+        }
+    };
+    tokio::join!(heard, reachable);
+    ready.send_replace(true);
+}

@@ -1,0 +1,494 @@
+//! One session: reads the program, has it recorded, and shows it to its owner, in this order. Its state lives in one loop.
+
+mod streams;
+
+use crate::clock;
+use crate::connection::{Caller, kind};
+use crate::keep::Keep;
+use crate::recorder::Recorder;
+use crate::serve::Post;
+use bytes::Bytes;
+use host::{Child, Exit, Plan, PtyPlan, What};
+use link::ssh::Output;
+use link::ssh::server::{PtyWish, Session, Wish};
+use model::audit::Audited;
+use model::entry::{Ending, Entry, Party, People};
+use model::limit::DRAIN_MS;
+use model::role::RecordingPolicy;
+use model::{Heading, Kind, SessionId, Stream, Tick};
+use policy::LoginPermit;
+use session::{Hub, Read, SeatId, SeatKind, Terms};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+use streams::{Heard, Streams};
+use tokio_util::sync::CancellationToken;
+
+/// Typing is recorded in bursts of at most this length, in milliseconds.
+const BURST_MS: u64 = 100;
+/// Exit status of a session whose program could not be started.
+const NOT_STARTED: u32 = 127;
+/// Milliseconds between the hang-up and the kill of a session that is ended by rule.
+const END_MS: u64 = 1_000;
+/// Most bytes handed to the owner's channel at once.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// What the connection brings to a session.
+pub(crate) struct Opened {
+    pub caller: Caller,
+    pub permit: LoginPermit,
+    /// Socket of the client's agent.
+    pub agent: Option<PathBuf>,
+    /// End of the certificate.
+    pub expires: Tick,
+    /// The connection is gone or must end.
+    pub end: CancellationToken,
+}
+
+/// Closes a session that may not be, with a line.
+pub(crate) async fn refuse(output: &Output, why: &str) {
+    let _ = output.write_error(Bytes::from(format!("scry: {why}\r\n"))).await;
+    let _ = output.exit_status(NOT_STARTED).await;
+    output.close().await;
+}
+
+/// Runs a session to its end.
+pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
+    let id = SessionId::from_random(rand::random());
+    let began = clock::tick();
+    let Opened { caller, permit, agent, expires, end } = opened;
+    let what = kind(&session.wish);
+    let policy = permit.terms().record;
+    let terminal = session.pty.clone();
+    let recorder = match begin(post, id, &caller, &permit, (terminal, session.agent), &what).await {
+        Ok(recorder) => recorder,
+        Err(why) => {
+            caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
+            refuse(&session.output, &format!("this session cannot be recorded, so it is not opened: {why}")).await;
+            return;
+        }
+    };
+    let size = session.pty.as_ref().map(|pty| pty.size.to_string());
+    let recording = match policy {
+        RecordingPolicy::Off => "off",
+        RecordingPolicy::Spool => "spool",
+        RecordingPolicy::Strict => "strict",
+    };
+    caller.tell_in(id, Audited::SessionStarted { kind: what.word().to_owned(), size, recording: recording.to_owned() });
+    if let Kind::Exec { command } = &what {
+        caller.tell_in(id, Audited::Exec { command: command.clone() });
+    }
+    let plan = plan(id, &session, agent, &caller);
+    let output = session.output.clone();
+    let spawned = tokio::select! {
+        spawned = host::spawn(&post.host, &permit, plan) => Some(spawned),
+        () = output.gone() => None,
+        () = end.cancelled() => None,
+    };
+    let live = Live::new(recorder, &permit, expires, &session);
+    let ((ending, failed), (output, input)) = match spawned {
+        Some(Ok(child)) => live.run(child, session, end).await,
+        Some(Err(error)) => {
+            let why = chain(&error);
+            refuse(&session.output, &why).await;
+            (live.close(Ending::NotStarted { why }), (0, 0))
+        }
+        None => (live.close(Ending::Disconnected), (0, 0)),
+    };
+    if let Some(why) = failed {
+        caller.tell_in(id, Audited::RecordingFailed { why });
+    }
+    let (status, why) = match &ending {
+        Ending::Exit { status } => (Some(*status), None),
+        Ending::Signal { name, .. } => (None, Some(format!("signal {name}"))),
+        Ending::Disconnected => (None, Some("disconnected".to_owned())),
+        Ending::Stopped { why } | Ending::NotStarted { why } => (None, Some(why.clone())),
+        Ending::Crashed => (None, Some("crashed".to_owned())),
+    };
+    let ms = clock::tick().since(began);
+    caller.tell_in(id, Audited::SessionEnded { status, why, ms, output, input });
+}
+
+async fn begin(
+    post: &Post,
+    id: SessionId,
+    caller: &Caller,
+    permit: &LoginPermit,
+    (terminal, wants_agent): (Option<PtyWish>, bool),
+    what: &Kind,
+) -> Result<Option<Recorder>, String> {
+    if permit.terms().record == RecordingPolicy::Off {
+        return Ok(None);
+    }
+    let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string());
+    let heading = Heading {
+        id,
+        connection: caller.id,
+        cluster: post.standing.cluster.clone(),
+        node: permit.node().clone(),
+        user: permit.user().clone(),
+        login: permit.login().clone(),
+        roles: permit.roles().to_vec(),
+        client: client.clone(),
+        kind: what.clone(),
+        size: terminal.as_ref().map(|pty| pty.size),
+        term: terminal.map(|pty| pty.term),
+        started: clock::now(),
+        signer: post.standing.signer.borrow().clone(),
+    };
+    let begun = Recorder::begin(post, &heading, permit.terms().record).await;
+    let mut recorder = begun.map_err(|error| chain(&error))?;
+    let (user, login) = (permit.user().clone(), permit.login().clone());
+    let joined = People::Joined { party: Party::OWNER, user, login, from: client };
+    recorder.take(Entry::People(joined));
+    if wants_agent {
+        let name = "auth-agent-req@openssh.com".to_owned();
+        recorder.take(Entry::Service { name, granted: true });
+    }
+    Ok(Some(recorder))
+}
+
+fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller: &Caller) -> Plan {
+    let pty = session.pty.as_ref().map(|pty| PtyPlan {
+        size: pty.size,
+        term: pty.term.clone(),
+        modes: pty.modes.clone(),
+    });
+    let addresses = caller.client.map(|client| host::Addresses {
+        client,
+        // The tunnel ends on this machine; it has no address that the client could have dialled.
+        server: ([127, 0, 0, 1], 22).into(),
+    });
+    Plan {
+        id,
+        what: match &session.wish {
+            Wish::Shell => What::Shell,
+            Wish::Exec(command) => What::Exec(command.clone()),
+            Wish::Subsystem(_) => What::Sftp,
+        },
+        motd: pty.is_some() && session.wish == Wish::Shell,
+        pty,
+        environment: session.environment.clone(),
+        agent_socket,
+        addresses,
+    }
+}
+
+/// A line from an error and everything behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
+}
+
+/// How a session ended, and why its recording failed, if it did.
+type Closed = (Ending, Option<String>);
+
+/// A write to the owner's channel that is under way.
+type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// The state of a running session.
+struct Live {
+    recorder: Option<Recorder>,
+    hub: Hub,
+    owner: SeatId,
+    record_typed: bool,
+    /// Bytes typed and, where they are recorded, which; since when.
+    typed: Option<(u32, Vec<u8>, Tick)>,
+    stdout: Keep,
+    stderr: Keep,
+    stdin: Keep,
+    pty: bool,
+}
+
+impl Live {
+    fn new(recorder: Option<Recorder>, permit: &LoginPermit, expires: Tick, session: &Session) -> Self {
+        let terms = permit.terms();
+        let limits = Terms { session_ms: terms.session_ms, idle_ms: terms.idle_ms, expires: Some(expires) };
+        let mut hub = Hub::new(limits, clock::tick());
+        let owner = hub.sit(SeatKind::Owner);
+        let keep = |stream| Keep::new(stream, terms.exec_stream_bytes);
+        Self {
+            recorder,
+            hub,
+            owner,
+            record_typed: terms.record_typed,
+            typed: None,
+            stdout: keep(Stream::Stdout),
+            stderr: keep(Stream::Stderr),
+            stdin: keep(Stream::Stdin),
+            pty: session.pty.is_some(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        child: Child,
+        mut session: Session,
+        end: CancellationToken,
+    ) -> (Closed, (u64, u64)) {
+        let Child { io, mut process, signals } = child;
+        let mut streams = Streams::new(io);
+        let output = session.output.clone();
+        let mut writing: Option<Writing> = None;
+        let mut exit: Option<Exit> = None;
+        let mut drained_by: Option<Tick> = None;
+        let ending = loop {
+            if let Some(why) = self.must_end() {
+                break Ending::Stopped { why };
+            }
+            if writing.is_none() {
+                writing = self.next_write(&output);
+            }
+            let all_read = streams.ended() || drained_by.is_some_and(|at| at <= clock::tick());
+            if let Some(exit) = exit.as_ref().filter(|_| all_read && writing.is_none()) {
+                break match exit {
+                    Exit::Status(status) => Ending::Exit { status: *status },
+                    Exit::Signal { name, core } => Ending::Signal { name: name.clone(), core: *core },
+                };
+            }
+            let held = self.recorder.as_ref().is_some_and(Recorder::holds);
+            let may_read = self.hub.may_read() && !held;
+            if drained_by.is_some() && !may_read {
+                // What the program left in the terminal waits for a slow owner; it is not the terminal that is quiet.
+                drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
+            }
+            let timer = self.poll_timeout(drained_by.filter(|at| *at > clock::tick()));
+            tokio::select! {
+                heard = streams.hear(&mut session.input, may_read, !held) => {
+                    if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
+                        drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
+                    }
+                    self.heard(heard, &mut streams);
+                }
+                written = poll_writing(&mut writing) => {
+                    writing = None;
+                    if !written {
+                        break gone(&output);
+                    }
+                }
+                Ok(()) = session.sizes.changed(), if self.pty => {
+                    let size = *session.sizes.borrow_and_update();
+                    self.record(Entry::Resize(size));
+                    streams.resize(size);
+                }
+                Some(name) = session.signals.recv() => {
+                    if signals.send(&name).is_ok() {
+                        self.record(Entry::Signal { name });
+                    }
+                }
+                ended = process.wait(), if exit.is_none() => {
+                    exit = Some(ended.unwrap_or(Exit::Status(255)));
+                    // Jobs left in the background may hold the terminal open for ever.
+                    drained_by = self.pty.then(|| clock::tick().plus_ms(DRAIN_MS));
+                    streams.close_input();
+                }
+                () = output.gone() => break gone(&output),
+                () = end.cancelled() => break ended_by_connection(&output),
+                () = keyframe(&mut self.recorder) => {}
+                () = timer_at(timer) => self.handle_timeout(),
+            }
+        };
+        self.farewell(&ending, &output, writing).await;
+        if exit.is_none() {
+            if matches!(ending, Ending::Stopped { .. }) {
+                // Ended by rule: the session's processes go with it (ruling 11).
+                signals.end(Duration::from_millis(END_MS)).await;
+            } else {
+                signals.hang_up().await;
+            }
+        }
+        // Only now: a program that sees its input end must not take that for a good end.
+        drop(streams);
+        let traffic = self.hub.traffic();
+        (self.close(ending), traffic)
+    }
+
+    /// What came from the program or the client.
+    fn heard(&mut self, heard: Heard, streams: &mut Streams) {
+        match heard {
+            Heard::Output(stream, bytes) => self.output(stream, bytes),
+            Heard::Input(bytes) => {
+                self.hub.typed(Party::OWNER, bytes.len(), clock::tick());
+                if self.pty {
+                    self.typed(&bytes, streams.echo_off());
+                } else {
+                    for entry in self.stdin.take(bytes.clone()) {
+                        self.record(entry);
+                    }
+                }
+                streams.give(bytes);
+            }
+            Heard::Nothing => {}
+        }
+    }
+
+    /// The recorder first, then the hub.
+    fn output(&mut self, stream: Stream, bytes: Bytes) {
+        let mut seq = model::Seq(0);
+        let entries = match stream {
+            Stream::Stdout => self.stdout.take(bytes.clone()),
+            Stream::Stderr => self.stderr.take(bytes.clone()),
+            Stream::Pty | Stream::Stdin => vec![Entry::Output { stream, bytes: bytes.clone() }],
+        };
+        for entry in entries {
+            seq = self.record(entry);
+        }
+        self.hub.offer(seq, stream, bytes);
+    }
+
+    fn typed(&mut self, bytes: &Bytes, secret: bool) {
+        let (count, what, _) = self.typed.get_or_insert_with(|| (0, Vec::new(), clock::tick()));
+        *count = count.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        if self.record_typed && !secret {
+            what.extend_from_slice(bytes);
+        }
+    }
+
+    fn record_typing(&mut self) {
+        if let Some((count, what, _)) = self.typed.take() {
+            let bytes = (!what.is_empty()).then(|| Bytes::from(what));
+            self.record(Entry::Typed { party: Party::OWNER, count, bytes });
+        }
+    }
+
+    fn record(&mut self, entry: Entry) -> model::Seq {
+        let Some(recorder) = &mut self.recorder else { return model::Seq(0) };
+        let seq = recorder.take(entry);
+        recorder.tend_model();
+        seq
+    }
+
+    /// The owner's next piece, on its way into the channel.
+    fn next_write(&mut self, output: &Output) -> Option<Writing> {
+        match self.hub.read(self.owner, PIECE_BYTES) {
+            Read::Chunk { stream, bytes, .. } => {
+                let output = output.clone();
+                Some(Box::pin(async move {
+                    let written = match stream {
+                        Stream::Stderr => output.write_error(bytes).await,
+                        _ => output.write(bytes).await,
+                    };
+                    written.is_ok()
+                }))
+            }
+            Read::UpToDate | Read::Behind(_) => None,
+        }
+    }
+
+    fn must_end(&mut self) -> Option<String> {
+        let failed = self.recorder.as_ref().and_then(Recorder::failed);
+        failed.or_else(|| self.hub.poll().map(|end| end.words().to_owned()))
+    }
+
+    fn poll_timeout(&self, drained_by: Option<Tick>) -> Option<Tick> {
+        let burst = self.typed.as_ref().map(|(_, _, since)| since.plus_ms(BURST_MS));
+        let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+        [burst, recorder, self.hub.poll_timeout(), drained_by].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = clock::tick();
+        if self.typed.as_ref().is_some_and(|(_, _, since)| since.plus_ms(BURST_MS) <= now) {
+            self.record_typing();
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.handle_timeout();
+            recorder.tend_model();
+        }
+        self.hub.handle_timeout(now);
+    }
+
+    /// Tells the client how it ended, after everything that the program wrote.
+    async fn farewell(&mut self, ending: &Ending, output: &Output, writing: Option<Writing>) {
+        if matches!(ending, Ending::Disconnected) {
+            return;
+        }
+        let words = async {
+            if let Some(writing) = writing {
+                writing.await;
+            }
+            while let Some(writing) = self.next_write(output) {
+                writing.await;
+            }
+            match ending {
+                Ending::Exit { status } => {
+                    let _ = output.eof().await;
+                    let _ = output.exit_status(*status).await;
+                }
+                Ending::Signal { name, core } => {
+                    let _ = output.eof().await;
+                    let _ = output.exit_signal(&wire_signal(name), *core, "").await;
+                }
+                Ending::Stopped { why } => {
+                    let line = Bytes::from(format!("\r\nscry: {why}\r\n"));
+                    let _ = output.write_error(line).await;
+                    let _ = output.exit_status(255).await;
+                }
+                _ => {}
+            }
+            output.close().await;
+        };
+        // A client that takes nothing does not keep the session for ever.
+        if tokio::time::timeout(Duration::from_secs(30), words).await.is_err() {
+            output.close().await;
+        }
+    }
+
+    /// Ends the recording; says why it failed, if it did.
+    fn close(mut self, ending: Ending) -> Closed {
+        self.record_typing();
+        for entry in [self.stdin.finish(), self.stdout.finish(), self.stderr.finish()].into_iter().flatten() {
+            self.record(entry);
+        }
+        let failed = self.recorder.as_ref().and_then(Recorder::failed);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end(ending.clone());
+        }
+        (ending, failed)
+    }
+}
+
+/// A signal's name on the wire: others than those of RFC 4254 §6.10 carry a domain.
+fn wire_signal(name: &str) -> String {
+    if host::signal::is_standard(name) { name.to_owned() } else { format!("{name}@scry") }
+}
+
+/// The channel is gone: because the client left, or because it took nothing and was given up.
+fn gone(output: &Output) -> Ending {
+    output.fate().map_or(Ending::Disconnected, |why| Ending::Stopped { why: why.to_owned() })
+}
+
+fn ended_by_connection(output: &Output) -> Ending {
+    if output.is_gone() {
+        return gone(output);
+    }
+    Ending::Stopped { why: "the connection was ended".to_owned() }
+}
+
+async fn poll_writing(writing: &mut Option<Writing>) -> bool {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Completes when the recorder wants to be looked at again: a keyframe was made, or auth has received more.
+async fn keyframe(recorder: &mut Option<Recorder>) {
+    match recorder {
+        Some(recorder) => recorder.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn timer_at(at: Option<Tick>) {
+    match at {
+        Some(at) => crate::connection::until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,179 @@
+//! The program's streams and the client's input, waited for together.
+
+use bytes::{Buf as _, Bytes};
+use host::{Io, Pty, Reader, Writer};
+use link::ssh::Input;
+use model::{Size, Stream};
+
+/// Something that came.
+pub(super) enum Heard {
+    /// From the program.
+    Output(Stream, Bytes),
+    /// From the client.
+    Input(Bytes),
+    /// Something moved or ended; look again.
+    Nothing,
+}
+
+/// Ends of the program.
+enum Ends {
+    Pty(Option<Pty>),
+    Pipes { stdin: Option<Writer>, stdout: Option<Reader>, stderr: Option<Reader> },
+}
+
+/// The program's streams, and input on its way to it.
+pub(super) struct Streams {
+    ends: Ends,
+    /// Input that the program has not taken yet.
+    giving: Bytes,
+    input_ended: bool,
+    /// The input broke off; the program must not take it for a good end.
+    input_broken: bool,
+}
+
+impl Streams {
+    pub fn new(io: Io) -> Self {
+        let ends = match io {
+            Io::Pty(pty) => Ends::Pty(Some(pty)),
+            Io::Pipes { stdin, stdout, stderr } => {
+                Ends::Pipes { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr) }
+            }
+        };
+        Self { ends, giving: Bytes::new(), input_ended: false, input_broken: false }
+    }
+
+    /// Waits for the next thing that happens. Cancel safe: nothing is read and lost.
+    pub async fn hear(&mut self, input: &mut Input, may_read: bool, may_give: bool) -> Heard {
+        let giving = !self.giving.is_empty();
+        let wants_input = !giving && !self.input_ended && !self.input_broken && may_give;
+        match &mut self.ends {
+            Ends::Pty(pty) => {
+                let open = pty.clone();
+                tokio::select! {
+                    read = read_pty(open.as_ref()), if may_read && open.is_some() => match read {
+                        Some(bytes) => Heard::Output(Stream::Pty, bytes),
+                        None => { *pty = None; Heard::Nothing }
+                    },
+                    taken = write_pty(open.as_ref(), &self.giving), if giving && may_give && open.is_some() => {
+                        took(&mut self.giving, taken)
+                    }
+                    pulled = input.pull(), if wants_input => {
+                        pull(pulled, &mut self.input_ended, &mut self.input_broken)
+                    }
+                    () = std::future::pending() => Heard::Nothing,
+                }
+            }
+            Ends::Pipes { stdin, stdout, stderr } => {
+                let discard = giving && stdin.is_none();
+                if discard {
+                    self.giving = Bytes::new();
+                    return Heard::Nothing;
+                }
+                tokio::select! {
+                    read = read_pipe(stdout.as_ref()), if may_read && stdout.is_some() => match read {
+                        Some(bytes) => Heard::Output(Stream::Stdout, bytes),
+                        None => { *stdout = None; Heard::Nothing }
+                    },
+                    read = read_pipe(stderr.as_ref()), if may_read && stderr.is_some() => match read {
+                        Some(bytes) => Heard::Output(Stream::Stderr, bytes),
+                        None => { *stderr = None; Heard::Nothing }
+                    },
+                    taken = write_pipe(stdin.as_ref(), &self.giving), if giving && may_give => {
+                        if taken.is_none() {
+                            // The program has closed its input; what comes is taken and dropped, as by sshd.
+                            *stdin = None;
+                        }
+                        took(&mut self.giving, taken)
+                    }
+                    pulled = input.pull(), if wants_input => {
+                        let heard = pull(pulled, &mut self.input_ended, &mut self.input_broken);
+                        if self.input_ended {
+                            *stdin = None;
+                        }
+                        heard
+                    }
+                    () = std::future::pending() => Heard::Nothing,
+                }
+            }
+        }
+    }
+
+    /// Gives input to the program; it is written by [`Streams::hear`].
+    pub fn give(&mut self, bytes: Bytes) {
+        self.giving = bytes;
+    }
+
+    /// Whether the program can write nothing any more.
+    pub fn ended(&self) -> bool {
+        match &self.ends {
+            Ends::Pty(pty) => pty.is_none(),
+            Ends::Pipes { stdout, stderr, .. } => stdout.is_none() && stderr.is_none(),
+        }
+    }
+
+    /// The program has ended and reads nothing any more.
+    pub fn close_input(&mut self) {
+        self.giving = Bytes::new();
+        if let Ends::Pipes { stdin, .. } = &mut self.ends {
+            *stdin = None;
+        }
+    }
+
+    /// Sets the terminal's size.
+    pub fn resize(&self, size: Size) {
+        if let Ends::Pty(Some(pty)) = &self.ends
+            && let Err(error) = pty.resize(size)
+        {
+            tracing::debug!(%error, "a terminal could not be resized");
+        }
+    }
+
+    /// Whether what is typed at this moment is not shown, as at a password prompt.
+    pub fn echo_off(&self) -> bool {
+        matches!(&self.ends, Ends::Pty(Some(pty)) if pty.echo_off())
+    }
+}
+
+fn pull(
+    pulled: Result<Option<Bytes>, link::ssh::buffer::BufferError>,
+    ended: &mut bool,
+    broken: &mut bool,
+) -> Heard {
+    match pulled {
+        Ok(Some(bytes)) => Heard::Input(bytes),
+        Ok(None) => {
+            *ended = true;
+            Heard::Nothing
+        }
+        Err(error) => {
+            // The channel is being closed, and the session ends with it.
+            tracing::debug!(%error, "a session's input broke off");
+            *broken = true;
+            Heard::Nothing
+        }
+    }
+}
+
+fn took(giving: &mut Bytes, taken: Option<usize>) -> Heard {
+    match taken {
+        Some(count) => giving.advance(count.min(giving.len())),
+        None => giving.clear(),
+    }
+    Heard::Nothing
+}
+
+async fn read_pty(pty: Option<&Pty>) -> Option<Bytes> {
+    pty?.read().await.ok().filter(|bytes| !bytes.is_empty())
+}
+
+async fn write_pty(pty: Option<&Pty>, bytes: &[u8]) -> Option<usize> {
+    pty?.write(bytes).await.ok()
+}
+
+async fn read_pipe(pipe: Option<&Reader>) -> Option<Bytes> {
+    pipe?.read().await.ok().filter(|bytes| !bytes.is_empty())
+}
+
+async fn write_pipe(pipe: Option<&Writer>, bytes: &[u8]) -> Option<usize> {
+    pipe?.write(bytes).await.ok()
+}

@@ -1,0 +1,185 @@
+//! The roles that every cluster begins with, and the check of roles that people write.
+
+use crate::rule::{ANY, Condition, LOGINS, USER};
+use model::role::{
+    AdminRight, Allow, Deny, Forwarding, Options, Reading, RecordingAction, Role, RoleSet,
+};
+use model::{Login, NameError, RoleName};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// `admin`, who may do everything, and `access`, who may work and look at their own recordings.
+#[must_use]
+pub fn default_roles() -> RoleSet {
+    let forward = || vec![Forwarding::Local, Forwarding::Remote, Forwarding::Agent];
+    let any_node = || BTreeMap::from([(ANY.to_owned(), vec![ANY.to_owned()])]);
+    let admin = Allow {
+        logins: [USER, "root", LOGINS].map(str::to_owned).into(),
+        nodes: any_node(),
+        forward: forward(),
+        recordings: ACTIONS.map(|action| (action, Reading::All)).into(),
+        admin: vec![AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit],
+    };
+    let own = [RecordingAction::List, RecordingAction::Play].map(|action| (action, Reading::Own));
+    let access = Allow {
+        logins: [USER, LOGINS].map(str::to_owned).into(),
+        nodes: any_node(),
+        forward: forward(),
+        recordings: own.into(),
+        admin: Vec::new(),
+    };
+    let roles = [
+        ("admin", "Everything: all nodes, all recordings, the cluster itself.", admin),
+        (
+            "access",
+            "Work on all nodes under one's own logins; look at one's own recordings.",
+            access,
+        ),
+    ];
+    let roles = roles.into_iter().filter_map(|(name, description, allow)| {
+        let name: RoleName = name.parse().ok()?;
+        let (deny, options) = (Deny::default(), Options::default());
+        let description = description.to_owned();
+        Some((name.clone(), Role { name, description, allow, deny, options }))
+    });
+    RoleSet { rev: 1, roles: roles.collect() }
+}
+
+const ACTIONS: [RecordingAction; 4] = [
+    RecordingAction::List,
+    RecordingAction::Play,
+    RecordingAction::Export,
+    RecordingAction::Remove,
+];
+
+/// What is wrong with a role that somebody wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RoleFault {
+    /// A placeholder that does not exist.
+    #[error("{field}: {found:?} is no placeholder; `{USER}` and `{LOGINS}` are, and stand alone")]
+    Placeholder {
+        /// Where.
+        field: &'static str,
+        /// As it was written.
+        found: String,
+    },
+    /// Neither a placeholder nor a login.
+    #[error("{field}: {found:?} is no login: {why}")]
+    Login {
+        /// Where.
+        field: &'static str,
+        /// As it was written.
+        found: String,
+        /// Why not.
+        why: NameError,
+    },
+    /// A label without a name.
+    #[error("{field}: a label must have a name")]
+    EmptyLabel {
+        /// Where.
+        field: &'static str,
+    },
+    /// A label without accepted values, which no node meets.
+    #[error("{field}: the label {label:?} accepts no value; `[\"*\"]` accepts any")]
+    NoValues {
+        /// Where.
+        field: &'static str,
+        /// The label.
+        label: String,
+    },
+    /// `*` as a part of a text; it stands only alone.
+    #[error("{field}: {found:?} holds a `*`, which stands only alone and for anything")]
+    Star {
+        /// Where.
+        field: &'static str,
+        /// As it was written.
+        found: String,
+    },
+    /// The label `*` with anything but `*` for its values, or beside other labels.
+    #[error(
+        "{field}: `\"*\" = [\"*\"]` means every node; it takes no other values and no other labels beside it"
+    )]
+    EveryNode {
+        /// Where.
+        field: &'static str,
+    },
+    /// A life or length of nothing.
+    #[error("{field} must be at least 1; leave it out for no limit of this role")]
+    Zero {
+        /// Where.
+        field: &'static str,
+    },
+    /// Logins that reach no node, or the other way round.
+    #[error(
+        "allow.logins without allow.nodes reaches nothing; add `nodes = {{ \"*\" = [\"*\"] }}` for every node"
+    )]
+    NoNodes,
+}
+
+/// Finds what a person may have mistyped in a role.
+///
+/// # Errors
+/// The first [`RoleFault`], in the order of the fields.
+pub fn validate_role(role: &Role) -> Result<(), RoleFault> {
+    check_logins("allow.logins", &role.allow.logins)?;
+    check_condition("allow.nodes", &role.allow.nodes)?;
+    for reading in role.allow.recordings.values() {
+        if let Reading::Nodes(condition) = reading {
+            check_condition("allow.recordings", condition)?;
+        }
+    }
+    check_logins("deny.logins", &role.deny.logins)?;
+    check_condition("deny.nodes", &role.deny.nodes)?;
+    for (field, minutes) in [
+        ("options.certificate_minutes", role.options.certificate_minutes),
+        ("options.session_minutes", role.options.session_minutes),
+        ("options.idle_minutes", role.options.idle_minutes),
+    ] {
+        if minutes == Some(0) {
+            return Err(RoleFault::Zero { field });
+        }
+    }
+    if !role.allow.logins.is_empty() && role.allow.nodes.is_empty() {
+        return Err(RoleFault::NoNodes);
+    }
+    Ok(())
+}
+
+fn check_logins(field: &'static str, logins: &[String]) -> Result<(), RoleFault> {
+    for text in logins {
+        let found = || text.clone();
+        if text == USER || text == LOGINS {
+            continue;
+        }
+        if text.contains(['{', '}']) {
+            return Err(RoleFault::Placeholder { field, found: found() });
+        }
+        if text.contains(ANY) {
+            return Err(RoleFault::Star { field, found: found() });
+        }
+        text.parse::<Login>().map_err(|why| RoleFault::Login { field, found: found(), why })?;
+    }
+    Ok(())
+}
+
+fn check_condition(field: &'static str, condition: &Condition) -> Result<(), RoleFault> {
+    for (label, values) in condition {
+        if label == ANY {
+            let every = condition.len() == 1 && values.as_slice() == [ANY];
+            return if every { Ok(()) } else { Err(RoleFault::EveryNode { field }) };
+        }
+        if label.is_empty() {
+            return Err(RoleFault::EmptyLabel { field });
+        }
+        if values.is_empty() {
+            return Err(RoleFault::NoValues { field, label: label.clone() });
+        }
+        let texts = core::iter::once(label).chain(values.iter().filter(|value| *value != ANY));
+        for text in texts {
+            if text.contains(ANY) {
+                return Err(RoleFault::Star { field, found: text.clone() });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! A second, naive answer to every question, written without looking at the core's shape.
+
+use crate::Identity;
+use model::role::{AdminRight, Forwarding, Labels, Reading, RecordingAction, RoleSet};
+use std::collections::BTreeMap;
+
+fn meets(condition: &BTreeMap<String, Vec<String>>, labels: &Labels) -> bool {
+    if condition.is_empty() {
+        return false;
+    }
+    for (key, values) in condition {
+        if key == "*" && values == &["*"] {
+            continue;
+        }
+        let Some(value) = labels.get(key) else { return false };
+        if !(values.contains(value) || values.contains(&"*".to_owned())) {
+            return false;
+        }
+    }
+    true
+}
+
+fn names(patterns: &[String], who: &Identity, login: &str) -> bool {
+    let mut expanded = Vec::new();
+    for pattern in patterns {
+        match pattern.as_str() {
+            "{user}" => expanded.push(who.user().to_string()),
+            "{logins}" => expanded.extend(who.logins().iter().map(ToString::to_string)),
+            other => expanded.push(other.to_owned()),
+        }
+    }
+    expanded.iter().any(|name| name == login)
+}
+
+pub(super) fn may_log_in(set: &RoleSet, who: &Identity, labels: &Labels, login: &str) -> bool {
+    let (mut allowed, mut denied) = (false, false);
+    for (name, role) in &set.roles {
+        if !who.roles().contains(name) {
+            continue;
+        }
+        if names(&role.allow.logins, who, login) && meets(&role.allow.nodes, labels) {
+            allowed = true;
+        }
+        if names(&role.deny.logins, who, login) || meets(&role.deny.nodes, labels) {
+            denied = true;
+        }
+    }
+    allowed && !denied
+}
+
+pub(super) fn may_forward(
+    set: &RoleSet,
+    who: &Identity,
+    labels: &Labels,
+    login: &str,
+    what: Forwarding,
+) -> bool {
+    let mut held = set.roles.iter().filter(|(name, _)| who.roles().contains(*name));
+    let allows = held
+        .any(|(_, role)| role.allow.forward.contains(&what) && meets(&role.allow.nodes, labels));
+    allows && may_log_in(set, who, labels, login)
+}
+
+pub(super) fn may_read(
+    set: &RoleSet,
+    who: &Identity,
+    action: RecordingAction,
+    owner: &str,
+    labels: &Labels,
+) -> bool {
+    set.roles.iter().filter(|(name, _)| who.roles().contains(*name)).any(|(_, role)| {
+        match role.allow.recordings.get(&action).unwrap_or(&Reading::None) {
+            Reading::None => false,
+            Reading::Own => owner == who.user().as_str(),
+            Reading::Nodes(condition) => meets(condition, labels),
+            Reading::All => true,
+        }
+    })
+}
+
+pub(super) fn may_administer(set: &RoleSet, who: &Identity, right: AdminRight) -> bool {
+    let mut held = set.roles.iter().filter(|(name, _)| who.roles().contains(*name));
+    held.any(|(_, role)| role.allow.admin.contains(&right))
+}

@@ -1,0 +1,105 @@
+//! Who may use the SSH jump host: people with a certificate of the cluster, to reach nodes and nothing else.
+
+use crate::reception::Reception;
+use crate::upkeep::{Trusted, now};
+use link::front::Raw;
+use link::http::words;
+use link::ssh::jump::{self, JumpGate};
+use link::ssh::server::Refusal;
+use link::ssh::ssh_key::Certificate;
+use link::tunnel::NoTunnel;
+use metrics::counter;
+use model::{Time, UserName};
+use policy::{Denial, Identity};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Somebody who signed in to the jump host.
+struct Jumper {
+    user: UserName,
+    expires: Time,
+    address: SocketAddr,
+}
+
+/// Serves one connection.
+pub(crate) async fn serve(reception: Arc<Reception>, raw: Raw) {
+    let address = raw.peer();
+    let Some(startup) = reception.startups.take(Some(address.ip())) else {
+        counter!("scry_proxy_jumps_total", "outcome" => "too_many").increment(1);
+        tracing::warn!(%address, "too many connections are signing in; closed");
+        return;
+    };
+    let server = reception.ssh.borrow().clone();
+    let dialling = Arc::clone(&reception);
+    let dial = move |jumper: Arc<Jumper>, asked: String| {
+        let reception = Arc::clone(&dialling);
+        async move { reception.jump(&jumper, &asked).await }
+    };
+    let gate = gate(Arc::clone(&reception), address);
+    let served =
+        jump::serve(&server, Box::new(raw), startup, gate, dial, reception.cut.clone()).await;
+    let outcome = if served.is_ok() { "served" } else { "not_signed_in" };
+    counter!("scry_proxy_jumps_total", "outcome" => outcome).increment(1);
+    if let Err(error) = served {
+        tracing::debug!(%address, error = words(&error), "a jump connection ended");
+    }
+}
+
+fn gate(reception: Arc<Reception>, address: SocketAddr) -> JumpGate<Jumper> {
+    Box::new(move |login, certificate| {
+        let trusted = reception.carry.trusted.borrow().clone();
+        match judge(certificate, login, &trusted, address.ip(), now()) {
+            Ok(identity) => {
+                Some(Jumper { user: identity.user().clone(), expires: identity.expires(), address })
+            }
+            Err(denial) => {
+                reception.reporter.denied(
+                    denial.user(),
+                    address,
+                    "use the jump host",
+                    &denial.to_string(),
+                );
+                None
+            }
+        }
+    })
+}
+
+/// Judges a certificate. No session is opened here, so the account that was typed need not be one of the certificate's:
+/// `ssh -J proxy` sends the person's local account name, and the node judges the one that counts.
+fn judge(
+    certificate: &Certificate,
+    login: &str,
+    trusted: &Trusted,
+    client: IpAddr,
+    now: Time,
+) -> Result<Identity, Denial> {
+    let own = certificate.valid_principals().first().map_or(login, String::as_str);
+    policy::read_certificate(certificate, own, &trusted.user_authority, Some(client), now)
+}
+
+impl Reception {
+    async fn jump(&self, jumper: &Jumper, asked: &str) -> Result<link::BoxDuplex, Refusal> {
+        if now() >= jumper.expires {
+            let why = "the certificate has expired since the connection was opened";
+            self.reporter.denied(Some(&jumper.user), jumper.address, "use the jump host", why);
+            return Err(Refusal::Prohibited);
+        }
+        let node = self.carry.node(asked).map_err(|_| {
+            let why =
+                format!("{asked:?} is no node of the cluster; the jump host reaches nodes only");
+            let action = "reach another machine through the jump host";
+            self.reporter.denied(Some(&jumper.user), jumper.address, action, &why);
+            Refusal::Prohibited
+        })?;
+        match self.carry.open(&node, jumper.address).await {
+            Ok(stream) => Ok(stream),
+            Err(error) => {
+                tracing::info!(user = %jumper.user, %node, error = words(&error), "no stream for a jump");
+                Err(match error {
+                    NoTunnel::NotConnected(_) | NoTunnel::Silent { .. } => Refusal::Unreachable,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What becomes of each arrival.
+
+use crate::carry::{Carry, pipe};
+use crate::jump;
+use crate::report::Reporter;
+use futures_util::future::BoxFuture;
+use link::front::{Arrival, Secure};
+use link::http::{Accepted, Carrier, Connect, Routes, Service, serve, serve_http1, words};
+use link::ssh::Startups;
+use link::ssh::server::Server;
+use link::tunnel::NoTunnel;
+use link::{Peer, PeerIdentity};
+use metrics::{counter, gauge};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use wire::{Failure, Fault};
+
+/// Everything that a connection needs.
+pub(crate) struct Reception {
+    pub(crate) carry: Carry,
+    pub(crate) reporter: Reporter,
+    pub(crate) ssh: watch::Receiver<Server>,
+    pub(crate) startups: Startups,
+    /// The proxy is stopping: take nothing further, let what is open end.
+    pub(crate) stop: CancellationToken,
+    /// Its time is over.
+    pub(crate) cut: CancellationToken,
+}
+
+/// What an arrival is for, in words.
+pub(crate) fn kind(arrival: &Arrival) -> String {
+    match arrival {
+        Arrival::Auth(raw) => format!("call for auth from {}", raw.peer()),
+        Arrival::Tunnel(_, peer) => format!("tunnel of {}", peer.identity),
+        Arrival::Http(_, peer) => format!("connection of {} from {}", peer.identity, peer.address),
+        Arrival::Ssh(raw) => format!("jump connection from {}", raw.peer()),
+    }
+}
+
+impl Reception {
+    /// Serves an arrival to its end.
+    pub(crate) async fn receive(self: Arc<Self>, arrival: Arrival) {
+        let kind = match &arrival {
+            Arrival::Auth(_) => "auth",
+            Arrival::Tunnel(..) => "tunnel",
+            Arrival::Http(..) => "http",
+            Arrival::Ssh(_) => "ssh",
+        };
+        counter!("scry_proxy_arrivals_total", "kind" => kind).increment(1);
+        match arrival {
+            Arrival::Auth(raw) => {
+                if let Err(error) = self.carry.to_auth(raw).await {
+                    tracing::warn!(auth = self.carry.auth, %error, "auth cannot be reached");
+                }
+            }
+            Arrival::Tunnel(stream, peer) => self.tunnel(stream, peer).await,
+            Arrival::Http(stream, peer) => self.http(stream, peer).await,
+            Arrival::Ssh(raw) => jump::serve(self, raw).await,
+        }
+    }
+
+    async fn tunnel(&self, stream: Secure, peer: Peer) {
+        let PeerIdentity::Node(node) = &peer.identity else {
+            let why = format!("{} is no node", peer.identity);
+            self.reporter.denied(user(&peer), peer.address, "open a node's tunnel", &why);
+            return;
+        };
+        tracing::info!(%node, address = %peer.address, "a tunnel is open");
+        gauge!("scry_proxy_tunnels").increment(1.0);
+        let held = self.carry.tunnels.hold(node, stream, self.stop.clone()).await;
+        gauge!("scry_proxy_tunnels").decrement(1.0);
+        match held {
+            Ok(()) => tracing::info!(%node, "a tunnel ended"),
+            Err(error) => {
+                tracing::warn!(%node, error = words(&error), "a tunnel could not be used")
+            }
+        }
+    }
+
+    async fn http(self: Arc<Self>, stream: Secure, peer: Peer) {
+        let address = peer.address;
+        let service = Service::new(router()).carrying(carrier(Arc::clone(&self)));
+        let stop = self.stop.clone();
+        let served = match stream.is_http1() {
+            true => serve_http1(stream, peer, service, stop).await,
+            false => serve(stream, peer, service, stop).await,
+        };
+        if let Err(error) = served {
+            tracing::debug!(%address, error = words(&error), "a connection ended");
+        }
+    }
+
+    /// Decides about `CONNECT NODE`.
+    async fn connect(&self, connect: Connect) -> Result<Accepted, Failure> {
+        let (peer, asked) = (&connect.peer, connect.authority.as_str());
+        let action = format!("connect to {asked:?}");
+        let denied = |fault, message: &str, why: &str| {
+            self.reporter.denied(user(peer), peer.address, &action, why);
+            Failure { fault, message: message.to_owned() }
+        };
+        match &peer.identity {
+            PeerIdentity::User(_) => {}
+            PeerIdentity::Nobody => {
+                let message = "sign in first: run `scry login`";
+                return Err(denied(Fault::Unauthenticated, message, "no certificate was shown"));
+            }
+            other => {
+                let message = format!("only people may connect to nodes; this is {other}");
+                return Err(denied(Fault::Denied, &message, &message));
+            }
+        }
+        let node = self.carry.node(asked)?;
+        let stream = self.carry.open(&node, peer.address).await.map_err(|error| {
+            tracing::info!(peer = %peer.identity, %node, error = words(&error), "no stream");
+            let fault = match error {
+                NoTunnel::NotConnected(_) => Fault::NotFound,
+                NoTunnel::Silent { .. } => Fault::Unavailable,
+            };
+            Failure { fault, message: error.to_string() }
+        })?;
+        Ok(Box::new(move |client| Box::pin(pipe(client, stream))))
+    }
+}
+
+fn user(peer: &Peer) -> Option<&model::UserName> {
+    match &peer.identity {
+        PeerIdentity::User(user) => Some(user),
+        _ => None,
+    }
+}
+
+fn carrier(reception: Arc<Reception>) -> Carrier {
+    Arc::new(move |connect| -> BoxFuture<'static, Result<Accepted, Failure>> {
+        let reception = Arc::clone(&reception);
+        Box::pin(async move { reception.connect(connect).await })
+    })
+}
+
+/// What everybody may ask: whether there is a proxy.
+fn router() -> axum::Router {
+    let ping = || async {
+        let body = serde_json::json!({ "part": "proxy", "version": env!("CARGO_PKG_VERSION") });
+        axum::Json(body)
+    };
+    let public = axum::Router::new().route("/v1/ping", axum::routing::get(ping));
+    Routes::new(()).merge(public).router()
+}

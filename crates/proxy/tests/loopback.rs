@@ -1,0 +1,265 @@
+//! A whole proxy on loopback, between a fake auth and a fake node.
+
+#[cfg(test)]
+mod kit;
+
+use kit::{
+    GOOD, Jump, certify, found, found_caller, house, house_with, jump, key, line, node, refused,
+    user,
+};
+use link::http::CallError;
+use link::ssh::ssh_key::LineEnding;
+use link::ssh::ssh_key::certificate::CertType;
+use link::tls::PeerIdentity;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wire::Fault;
+use wire::name::{ALPN_AUTH, ALPN_TUNNEL, AUTH_SERVER, PROXY_SERVER};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_reaches_a_node_by_each_of_its_names() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let client = house.client(Some(&user("alice"))).await;
+    for name in ["web-01", "web-01:22", "web-01.test.example", "WEB-01.test.example:22"] {
+        let (hello, mut stream) = match name {
+            "WEB-01.test.example:22" => {
+                let mut stream = client.connect(name, &[]).await.unwrap();
+                (line(&mut stream).await, stream)
+            }
+            _ => house.connect(&client, name).await.unwrap(),
+        };
+        assert!(hello.starts_with("127.0.0.1:"), "the node learns where the client is: {hello}");
+        stream.write_all(b"all of it").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut back = String::new();
+        stream.read_to_string(&mut back).await.unwrap();
+        assert_eq!(back, "all of it", "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_refusal_says_why_and_denials_reach_the_ledger() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let alice = house.client(Some(&user("alice"))).await;
+    let (fault, text) = refused(house.connect(&alice, "db-01").await);
+    assert_eq!(fault, Fault::NotFound);
+    assert!(text.contains("no node named db-01 is connected"), "{text}");
+    let (fault, text) = refused(house.connect(&alice, "db_01").await);
+    assert_eq!(fault, Fault::Malformed);
+    assert!(text.contains("cannot be a node"), "{text}");
+    let nobody = house.client(None).await;
+    let (fault, text) = refused(house.connect(&nobody, "web-01").await);
+    assert_eq!((fault, text.as_str()), (Fault::Unauthenticated, "sign in first: run `scry login`"));
+    let other = house.client(Some(&PeerIdentity::Node(node("web-02")))).await;
+    let (fault, text) = refused(house.connect(&other, "web-01").await);
+    assert_eq!(fault, Fault::Denied);
+    assert!(text.contains("only people may connect to nodes"), "{text}");
+    let cluster = Arc::clone(&house.cluster);
+    let denials =
+        found("two denials", || Some(cluster.denials()).filter(|all| all.len() >= 2)).await;
+    assert_eq!(
+        denials,
+        [
+            "connect to \"web-01\": no certificate was shown",
+            "connect to \"web-01\": only people may connect to nodes; this is node web-02",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_ask_whether_there_is_a_proxy() {
+    let house = house().await;
+    let (_, body) = house.client(None).await.get_bytes("/v1/ping", 1000).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("\"part\":\"proxy\""), "{body:?}");
+    let (fault, _) = refused(house.client(None).await.get_bytes("/", 1000).await);
+    assert_eq!(fault, Fault::NotFound);
+    let dialer = house.dialer(None, b"http/1.1", PROXY_SERVER);
+    let mut old = dialer.dial_tls().await.unwrap();
+    old.write_all(b"GET /v1/ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut told = String::new();
+    let _ = old.read_to_string(&mut told).await;
+    assert!(told.starts_with("HTTP/1.1 200") && told.contains("proxy"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_for_auth_pass_through_and_auth_sees_the_client_itself() {
+    let house = house().await;
+    let alice = user("alice");
+    let through = house.dialer(Some(&alice), ALPN_AUTH, AUTH_SERVER).dial().await.unwrap();
+    let facts = found_caller(&house, &through).await;
+    assert_eq!(facts, alice);
+    let stranger = house.dialer(Some(&alice), ALPN_AUTH, PROXY_SERVER).dial().await.unwrap_err();
+    assert!(matches!(stranger, CallError::Unreachable { .. }), "auth is not the proxy");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_cannot_pose_as_a_node() {
+    let house = house().await;
+    let mallory = house.dialer(Some(&user("mallory")), ALPN_TUNNEL, PROXY_SERVER);
+    let mut stream = mallory.dial_tls().await.unwrap();
+    let end = stream.read(&mut [0; 64]).await;
+    assert!(matches!(end, Ok(0) | Err(_)), "closed without a word: {end:?}");
+    let cluster = Arc::clone(&house.cluster);
+    let denials = found("a denial", || Some(cluster.denials()).filter(|all| !all.is_empty())).await;
+    assert_eq!(denials, ["open a node's tunnel: user mallory is no node"]);
+}
+
+#[tokio::test]
+async fn a_wrong_token_does_not_join_and_is_told_so() {
+    let house = house().await;
+    let keys = proxy::Keys::make().unwrap();
+    let (auth, trust, name) = (house.auth.to_string(), house.cluster.pin(), node("p2"));
+    let error = proxy::join(&auth, &trust, "guess", &name, &[], &keys).await.unwrap_err();
+    assert_eq!(error.to_string(), "auth did not let this proxy join");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "this join token is not known");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_past_half_their_life_are_renewed_shown_and_kept() {
+    let house = house_with(3_600_000, 600_000).await;
+    let cluster = Arc::clone(&house.cluster);
+    let kept = found("a renewal", || cluster.kept.lock().unwrap().first().cloned()).await;
+    let stream = house.dialer(None, wire::name::ALPN_HTTP2, PROXY_SERVER).dial_tls().await.unwrap();
+    let shown = stream.get_ref().1.peer_certificates().unwrap().first().unwrap().clone();
+    let peer = link::Peer::of_certificate(&shown, house.proxy).unwrap();
+    assert_eq!(peer.expires.map(|at| at.seconds()), Some(kept.expires.seconds()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_jump_host_leads_to_nodes_and_nowhere_else() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let alice = house.client(Some(&user("alice"))).await;
+    house.connect(&alice, "web-01").await.unwrap();
+    let jumper = jump(&house, "whoever", GOOD).await.unwrap();
+    for name in ["web-01", "web-01.test.example"] {
+        let pipe = jumper.direct(name, 22, ("127.0.0.1".to_owned(), 1)).await.unwrap();
+        let (mut near, far) = tokio::io::duplex(4096);
+        house.tasks.spawn(async move {
+            pipe.join(Box::new(far)).await;
+        });
+        assert!(line(&mut near).await.starts_with("127.0.0.1:"));
+        near.write_all(b"through the jump host").await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut back = String::new();
+        near.read_to_string(&mut back).await.unwrap();
+        assert_eq!(back, "through the jump host");
+    }
+    for name in ["db-01", "127.0.0.1", "169.254.169.254", "localhost", "a b", ""] {
+        let outcome = jumper.direct(name, 22, ("127.0.0.1".to_owned(), 1)).await;
+        assert!(outcome.is_err(), "{name}");
+    }
+    assert!(jumper.session().await.is_err(), "no sessions on the proxy");
+    assert!(jumper.listen("127.0.0.1", 0).await.is_err(), "no listening on the proxy");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_does_not_count_does_not_sign_in_to_the_jump_host() {
+    let house = house().await;
+    let bad = [
+        Jump { authority: 9, ..GOOD },
+        Jump { authority: 2, ..GOOD },
+        Jump { life: -60, ..GOOD },
+        Jump { principal: "not,a,login", ..GOOD },
+    ];
+    for certificate in bad {
+        assert!(jump(&house, "alice", certificate).await.is_err());
+    }
+    let cluster = Arc::clone(&house.cluster);
+    let found = found("denials", || Some(cluster.denials()).filter(|all| all.len() >= 3)).await;
+    assert!(found.iter().all(|text| text.starts_with("use the jump host: ")), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openssh_gets_through_the_jump_host() {
+    if !std::path::Path::new("/usr/bin/ssh").exists() {
+        eprintln!("skipped: there is no /usr/bin/ssh");
+        return;
+    }
+    let mut house = house().await;
+    house.node("web-01").await;
+    let alice = house.client(Some(&user("alice"))).await;
+    house.connect(&alice, "web-01").await.unwrap();
+    let dir = std::env::temp_dir().join(format!("scry-proxy-jump-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let own = key(4);
+    let certificate =
+        certify(&house.cluster.users, own.public_key(), CertType::User, &["alice"], 3600);
+    let id = write("id", &own.to_openssh(LineEnding::LF).unwrap());
+    write("id-cert.pub", &certificate.to_openssh().unwrap());
+    let authority = house.cluster.hosts.public_key().to_openssh().unwrap();
+    let known = write("known", &format!("@cert-authority * {authority}\n"));
+    let mut ssh = tokio::process::Command::new("/usr/bin/ssh");
+    ssh.args(["-F", "/dev/null", "-i", &id, "-W", "web-01:22", "-l", "somebody"])
+        .args([
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+        ])
+        .args(["-o", &format!("UserKnownHostsFile={known}"), "-p", &house.proxy.port().to_string()])
+        .arg("127.0.0.1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = ssh.spawn().unwrap();
+    let (mut write, mut read) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    assert!(line(&mut read).await.starts_with("127.0.0.1:"));
+    let sent = vec![b'x'; 3 << 20];
+    let writing = async {
+        write.write_all(&sent).await.unwrap();
+        drop(write);
+    };
+    let mut back = Vec::new();
+    let ((), read) = tokio::join!(writing, read.read_to_end(&mut back));
+    read.unwrap();
+    assert_eq!(back.len(), sent.len());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_proxy_lets_pipes_end_and_cuts_those_that_do_not() {
+    for ends_by_itself in [true, false] {
+        let mut house = house().await;
+        house.node("web-01").await;
+        let client = house.client(Some(&user("alice"))).await;
+        let (_, mut stream) = house.connect(&client, "web-01").await.unwrap();
+        let began = Instant::now();
+        house.stop.cancel();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(TcpStream::connect(house.proxy).await.is_err(), "nothing further is accepted");
+        stream.write_all(b"still open").await.unwrap();
+        let mut heard = [0; 10];
+        stream.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"still open");
+        if ends_by_itself {
+            drop(stream);
+            drop(client);
+        }
+        house.tasks.spawn(async {});
+        let serving = async {
+            while TcpStream::connect(house.proxy).await.is_ok() {}
+            // The fake auth and the node never end; the proxy is the only task that does, besides the empty one.
+            house.tasks.join_next().await;
+            house.tasks.join_next().await;
+        };
+        tokio::time::timeout(Duration::from_secs(9), serving).await.expect("it stops in time");
+        let bound = Duration::from_millis(model::limit::SHUTDOWN_MS);
+        assert_eq!(began.elapsed() < bound, ends_by_itself, "{:?}", began.elapsed());
+    }
+}

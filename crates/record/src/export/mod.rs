@@ -1,0 +1,140 @@
+//! Views of a recording in other people's formats, made one entry at a time.
+
+mod asciicast;
+mod lines;
+mod transcript;
+
+pub use asciicast::Asciicast;
+pub use lines::JsonLines;
+pub use transcript::Transcript;
+
+use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped, Stream};
+
+/// An export: call `begin` once, `push` for each entry in order, `finish` once; what they return, joined, is the file.
+pub trait Export {
+    /// What stands before the first entry.
+    fn begin(&mut self) -> String;
+    /// What an entry becomes; perhaps nothing.
+    fn push(&mut self, stamped: &Stamped) -> String;
+    /// What stands behind the last entry.
+    fn finish(&mut self) -> String;
+}
+
+/// Bytes that become text: an unfinished character waits for the next bytes, what is none becomes U+FFFD.
+#[derive(Debug, Default)]
+struct Text {
+    held: Vec<u8>,
+}
+
+impl Text {
+    fn push(&mut self, bytes: &[u8]) -> String {
+        let mut all = std::mem::take(&mut self.held);
+        all.extend_from_slice(bytes);
+        let mut text = String::new();
+        let mut rest = &all[..];
+        while !rest.is_empty() {
+            match core::str::from_utf8(rest) {
+                Ok(good) => {
+                    text.push_str(good);
+                    break;
+                }
+                Err(error) => {
+                    let (good, bad) = rest.split_at(error.valid_up_to());
+                    text.push_str(&String::from_utf8_lossy(good));
+                    let Some(skip) = error.error_len() else {
+                        self.held = bad.to_vec();
+                        break;
+                    };
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    rest = bad.get(skip..).unwrap_or_default();
+                }
+            }
+        }
+        text
+    }
+
+    fn finish(&mut self) -> String {
+        if std::mem::take(&mut self.held).is_empty() {
+            String::new()
+        } else {
+            char::REPLACEMENT_CHARACTER.to_string()
+        }
+    }
+}
+
+/// What an entry that is no output says to a reader, in a few words.
+fn note(entry: &Entry) -> Option<String> {
+    Some(match entry {
+        Entry::Mark { label } => label.clone(),
+        Entry::Gap(gap) => gap_words(gap),
+        Entry::People(People::Joined { user, from, .. }) => format!("{user} joined from {from}"),
+        Entry::People(People::Left { party }) => format!("party {} left", party.0),
+        Entry::Elided { stream, bytes, .. } => {
+            format!("{bytes} bytes of {} not kept", stream_word(*stream))
+        }
+        Entry::Ended(ending) => ending_words(ending),
+        _ => return None,
+    })
+}
+
+fn gap_words(gap: &Gap) -> String {
+    let cause = match gap.cause {
+        GapCause::Crash => "the recorder was killed",
+        GapCause::DiskFull => "the disk was full",
+        GapCause::Damaged => "a record was damaged on disk",
+        GapCause::Redacted => "taken out afterwards",
+    };
+    let amount = match (gap.bytes, gap.entries) {
+        (Some(bytes), _) => format!(", {bytes} bytes"),
+        (None, Some(entries)) => format!(", {entries} entries"),
+        (None, None) => String::new(),
+    };
+    format!("gap: {cause}{amount}, at most {} ms", gap.ms)
+}
+
+fn ending_words(ending: &Ending) -> String {
+    match ending {
+        Ending::Exit { status } => format!("exit {status}"),
+        Ending::Signal { name, .. } => format!("ended by signal {name}"),
+        Ending::Disconnected => "disconnected".into(),
+        Ending::Stopped { why } => format!("stopped: {why}"),
+        Ending::NotStarted { why } => format!("not started: {why}"),
+        Ending::Crashed => "the recorder crashed".into(),
+    }
+}
+
+fn stream_word(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Pty => "the terminal",
+        Stream::Stdout => "standard output",
+        Stream::Stderr => "standard error",
+        Stream::Stdin => "standard input",
+    }
+}
+
+/// Hours, minutes and seconds.
+fn clock(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_cut_in_two_is_one_character_and_a_broken_one_is_replaced() {
+        for (pieces, wanted) in [
+            (&[&b"na\xc3"[..], b"\xafve"][..], "naïve"),
+            (&[b"\xf0\x9f", b"\xa6", b"\x80"], "🦀"),
+            (&[b"a\xffb"], "a\u{fffd}b"),
+            (&[b"\xc3", b"("], "\u{fffd}("),
+            (&[b"end\xe2\x82"], "end\u{fffd}"),
+        ] {
+            let mut text = Text::default();
+            let mut got: String = pieces.iter().map(|piece| text.push(piece)).collect();
+            got.push_str(&text.finish());
+            assert_eq!(got, wanted, "{pieces:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Exports of small sessions, line by line.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+
+mod kit;
+
+use bytes::Bytes;
+use kit::{heading, heading_by, node_key, output, seal_key, story, told};
+use model::entry::{Ending, Entry, Stamped, Stream};
+use model::{Heading, Kind, Size};
+use record::export::{Asciicast, Export, JsonLines, Transcript};
+
+fn make(mut export: impl Export, story: &[(u64, Entry)]) -> String {
+    let mut file = export.begin();
+    for (seq, at, entry) in told(story) {
+        file.push_str(&export.push(&Stamped { seq, at, entry }));
+    }
+    file.push_str(&export.finish());
+    file
+}
+
+fn exec() -> Heading {
+    let mut heading =
+        heading_by(1, Kind::Exec { command: "make".into() }, &node_key(), &seal_key());
+    heading.size = None;
+    heading
+}
+
+fn raw(stream: Stream, bytes: &'static [u8]) -> Entry {
+    Entry::Output { stream, bytes: Bytes::from_static(bytes) }
+}
+
+#[test]
+fn asciicast_holds_cut_characters_and_quantises_without_drift() {
+    let story = [
+        (1, raw(Stream::Pty, b"na\xc3")),
+        (1_234, raw(Stream::Pty, b"\xafve\x1b[1m\xff")),
+        (7, Entry::Resize(Size::clamped(100, 30))),
+        (3, Entry::Mark { label: "here".into() }),
+        (
+            5,
+            Entry::Typed {
+                party: model::entry::Party::OWNER,
+                count: 1,
+                bytes: Some(Bytes::from_static(b"q")),
+            },
+        ),
+        (5, Entry::Typed { party: model::entry::Party::OWNER, count: 1, bytes: None }),
+        (60_000, Entry::Ended(Ending::Exit { status: 3 })),
+    ];
+    assert_eq!(
+        make(Asciicast::v3(&heading(1)), &story),
+        r#"{"term":{"cols":80,"rows":24,"type":"xterm-256color"},"timestamp":1790000000,"title":"alice as root on web-01","version":3}
+[0.001, "o", "na"]
+[1.234, "o", "ïve\u001b[1m�"]
+[0.007, "r", "100x30"]
+[0.003, "m", "here"]
+[0.005, "i", "q"]
+[60.005, "x", "3"]
+"#
+    );
+    assert_eq!(
+        make(Asciicast::v2(&heading(1)), &story),
+        r#"{"env":{"TERM":"xterm-256color"},"height":24,"timestamp":1790000000,"title":"alice as root on web-01","version":2,"width":80}
+[0.001000, "o", "na"]
+[1.235000, "o", "ïve\u001b[1m�"]
+[1.242000, "r", "100x30"]
+[1.245000, "m", "here"]
+[1.250000, "i", "q"]
+[61.255000, "m", "exit 3"]
+"#
+    );
+}
+
+#[test]
+fn without_a_terminal_lines_end_with_crlf_and_input_is_left_out() {
+    let story = [
+        (0, raw(Stream::Stdin, b"secret\n")),
+        (1, raw(Stream::Stdout, b"a\nb\r")),
+        (1, raw(Stream::Stdout, b"\nc")),
+        (1, raw(Stream::Stderr, b"bad\n\xe2")),
+        (1, Entry::Ended(Ending::Signal { name: "TERM".into(), core: false })),
+    ];
+    assert_eq!(
+        make(Asciicast::v3(&exec()), &story),
+        r#"{"command":"make","term":{"cols":80,"rows":24},"timestamp":1790000000,"title":"alice as root on web-01","version":3}
+[0.001, "o", "a\r\nb\r"]
+[0.001, "o", "\nc"]
+[0.001, "o", "bad\r\n"]
+[0.001, "o", "�"]
+[0.000, "x", "143"]
+"#
+    );
+    let text = make(Transcript::new(&exec()), &story);
+    assert!(text.ends_with("a\nb\ncbad\n�\n[00:00:00 ended by signal TERM]\n"), "{text}");
+}
+
+#[test]
+fn json_lines_lose_nothing() {
+    let story = [
+        (0, raw(Stream::Pty, b"caf\xc3\xa9\r\n")),
+        (2, raw(Stream::Stdout, b"\xff\x00")),
+        (1, Entry::Elided { stream: Stream::Stdout, bytes: 9, hash: [0xab; 32] }),
+        (1, Entry::Ended(Ending::Disconnected)),
+    ];
+    let file = make(JsonLines::new(&heading(1)), &story);
+    let lines: Vec<_> = file.lines().collect();
+    assert!(lines[0].starts_with(r#"{"heading":{"client":"192.0.2.7:50222""#), "{}", lines[0]);
+    assert_eq!(
+        lines[1],
+        r#"{"seq":1,"at":0,"entry":{"output":{"stream":"pty","text":"café\r\n"}}}"#
+    );
+    assert_eq!(
+        lines[2],
+        r#"{"seq":2,"at":2,"entry":{"output":{"base64":"/wA=","stream":"stdout"}}}"#
+    );
+    assert!(lines[3].contains(&"ab".repeat(32)));
+    assert_eq!(lines[4], r#"{"seq":4,"at":4,"entry":{"ended":"disconnected"}}"#);
+}
+
+#[test]
+fn a_transcript_has_every_line_once_in_order() {
+    let text = make(Transcript::new(&heading(1)), &story());
+    let mut last = 0;
+    for line in 0..40 {
+        let wanted = format!("line {line} of some build\n");
+        assert_eq!(text.matches(&wanted).count(), 1, "{wanted}{text}");
+        let at = text.find(&wanted).unwrap();
+        assert!(at > last, "{text}");
+        last = at;
+    }
+    assert!(
+        text.find("a.txt  b.txt").unwrap() < text.find("[00:00:03 before the change]").unwrap()
+    );
+    assert!(
+        text.contains("[00:00:21 gap: the disk was full, 4096 bytes, at most 12 ms]"),
+        "{text}"
+    );
+    assert!(text.contains("naïve 🦀"), "{text}");
+}
+
+#[test]
+fn a_transcript_keeps_what_was_cleared_names_editors_and_joins_wrapped_lines() {
+    let long = "x".repeat(200);
+    let same = "y\r\n".repeat(60);
+    let story = [
+        (0, output("before\r\n")),
+        (1, output("\x1b[H\x1b[2J\x1b[3Jafter\r\n")),
+        (1_000, output("\x1b[?1049h\x1b[2Jeditor text")),
+        (5_000, output("\x1b[?1049l")),
+        (1, output(&format!("{long}\r\n"))),
+        (1, output(&same)),
+        (1, Entry::Ended(Ending::Exit { status: 0 })),
+    ];
+    let text = make(Transcript::new(&heading(1)), &story);
+    let body = text.split_once('\n').unwrap().1;
+    let wanted = format!("before\nafter\n{long}\n{}[00:00:06 exit 0]\n", "y\n".repeat(60));
+    assert_eq!(body.replace("[00:00:06 full screen 00:00:01–00:00:06]\n", ""), wanted);
+    assert!(body.contains("full screen") && !body.contains("editor text"));
+}

@@ -1,0 +1,213 @@
+//! Keys, headings and stories that the tests of recordings are made of. Deterministic: the same call gives the same bytes.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper of tests, shared by several, that may fail loudly"
+)]
+
+use bytes::Bytes;
+use ed25519_dalek::{Signer, SigningKey};
+use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
+use model::seal::{Head, Receipt, SignerCertificate};
+use model::{ConnectionId, Heading, Kind, Seq, SessionId, Size, Tick, Time};
+use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
+
+/// When every recording here began.
+pub const STARTED: Time = Time(1_790_000_000_000);
+
+/// The cluster's seal key.
+pub fn seal_key() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+/// The node's signing key.
+pub fn node_key() -> SigningKey {
+    SigningKey::from_bytes(&[2; 32])
+}
+
+/// A heading whose signer is `node`, certified by `seal`.
+pub fn heading_by(id: u8, kind: Kind, node: &SigningKey, seal: &SigningKey) -> Heading {
+    let key = node.verifying_key().to_bytes();
+    let name = "web-01".parse().unwrap();
+    let (from, to) = (STARTED.plus_ms(-1000), STARTED.plus_ms(1_000_000));
+    let statement = SignerCertificate::statement(&key, &name, from, to);
+    let terminal = kind == Kind::Shell;
+    Heading {
+        id: SessionId::from_random([id; 16]),
+        connection: ConnectionId::from_random([id.wrapping_add(100); 16]),
+        cluster: "example".into(),
+        node: name.clone(),
+        user: "alice".parse().unwrap(),
+        login: "root".parse().unwrap(),
+        roles: vec!["access".parse().unwrap()],
+        client: "192.0.2.7:50222".into(),
+        kind,
+        size: terminal.then(Size::default),
+        term: terminal.then(|| "xterm-256color".into()),
+        started: STARTED,
+        signer: SignerCertificate {
+            key,
+            node: name,
+            not_before: from,
+            not_after: to,
+            issuer: seal.verifying_key().to_bytes(),
+            signature: seal.sign(&statement).to_bytes().into(),
+        },
+    }
+}
+
+/// A shell's heading by the usual keys.
+pub fn heading(id: u8) -> Heading {
+    heading_by(id, Kind::Shell, &node_key(), &seal_key())
+}
+
+/// Output of the terminal.
+pub fn output(text: &str) -> Entry {
+    Entry::Output { stream: Stream::Pty, bytes: Bytes::copy_from_slice(text.as_bytes()) }
+}
+
+/// A short session: milliseconds since the entry before, and the entry.
+pub fn story() -> Vec<(u64, Entry)> {
+    let joined = People::Joined {
+        party: Party::OWNER,
+        user: "alice".parse().unwrap(),
+        login: "root".parse().unwrap(),
+        from: "192.0.2.7:50222".into(),
+    };
+    let mut story = vec![
+        (0, Entry::People(joined)),
+        (3, output("web-01:~# ")),
+        (900, Entry::Typed { party: Party::OWNER, count: 3, bytes: None }),
+        (1, output("ls\r\n")),
+        (2, output("a.txt  b.txt\r\nweb-01:~# ")),
+        (2_500, Entry::Resize(Size::clamped(100, 30))),
+        (40, Entry::Mark { label: "before the change".into() }),
+        (
+            1,
+            Entry::Typed { party: Party::OWNER, count: 2, bytes: Some(Bytes::from_static(b"q\r")) },
+        ),
+    ];
+    for line in 0..40u64 {
+        story.push((line * 37 % 1_100, output(&format!("line {line} of some build\r\n"))));
+    }
+    let gap = Gap { cause: GapCause::DiskFull, bytes: Some(4_096), entries: None, ms: 12 };
+    story.push((15, Entry::Gap(gap)));
+    story.push((12_000, output("naïve \u{1f980}\r\n")));
+    story.push((5, Entry::Signal { name: "INT".into() }));
+    story.push((31_000, output("web-01:~# exit\r\n")));
+    story
+}
+
+/// Every record a writer made of a story; with an ending, to the end. A keyframe is given wherever one is wanted.
+pub fn write(
+    heading: &Heading,
+    key: SigningKey,
+    story: &[(u64, Entry)],
+    ending: Option<Ending>,
+) -> Vec<Sealed> {
+    let mut now = Tick(5_000_000);
+    let mut writer = Writer::begin(heading, key, now);
+    let mut records = Vec::new();
+    for (ms, entry) in story {
+        let next = now.plus_ms(*ms);
+        while let Some(due) = writer.poll_timeout().filter(|due| *due < next) {
+            writer.handle_timeout(due);
+        }
+        now = next;
+        writer.handle(entry.clone(), now);
+        records.extend(std::iter::from_fn(|| writer.poll()));
+        if let Some(seq) = writer.wants_keyframe() {
+            let dump = Bytes::from(format!("\x1b[Hscreen after {seq}"));
+            let at = writer.time_of(now);
+            writer.keyframe(
+                Keyframe { seq: writer.last_seq(), at, size: Size::default(), dump },
+                now,
+            );
+        }
+    }
+    match ending {
+        Some(ending) => writer.end(ending, now.plus_ms(5)),
+        None => writer.flush(now),
+    }
+    records.extend(std::iter::from_fn(|| writer.poll()));
+    records
+}
+
+/// Records joined.
+pub fn join(records: &[Sealed]) -> Vec<u8> {
+    records.iter().flat_map(|record| record.bytes.to_vec()).collect()
+}
+
+/// A receipt by the usual key.
+pub fn receipt(heading: &Heading, head: Head, ms: i64) -> Receipt {
+    receipt_by(&seal_key(), heading, head, ms)
+}
+
+/// A receipt.
+pub fn receipt_by(seal: &SigningKey, heading: &Heading, head: Head, ms: i64) -> Receipt {
+    let received = STARTED.plus_ms(ms);
+    let signature = seal.sign(&head.receipt_statement(&heading.id, received)).to_bytes().into();
+    Receipt { head, received, key: seal.verifying_key().to_bytes(), signature }
+}
+
+/// A complete file: one receipt in the middle, one at the end, index and seal.
+pub fn sealed(id: u8) -> Vec<u8> {
+    sealed_by(&heading(id), &node_key(), &seal_key())
+}
+
+/// A complete file by these keys.
+pub fn sealed_by(heading: &Heading, node: &SigningKey, seal: &SigningKey) -> Vec<u8> {
+    let records = write(heading, node.clone(), &story(), Some(Ending::Exit { status: 0 }));
+    let (front, back) = records.split_at(records.len() / 2);
+    let mut file = join(front);
+    file.extend(receipt_record(&receipt_by(seal, heading, front.last().unwrap().head, 20_000)));
+    file.extend(join(back));
+    let last = receipt_by(seal, heading, back.last().unwrap().head, 70_000);
+    seal_file(file, &[last], seal)
+}
+
+/// A file with its seal.
+pub fn seal_file(mut file: Vec<u8>, receipts: &[Receipt], seal: &SigningKey) -> Vec<u8> {
+    let key = seal.verifying_key().to_bytes();
+    let sign = |bytes: &[u8]| seal.sign(bytes).to_bytes().into();
+    file.extend(finish(&file, receipts, key, sign).unwrap());
+    file
+}
+
+/// A file cut into its records, the magic in front of the first, the trailer as the last.
+pub fn pieces(mut file: &[u8]) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    while let Ok(Some((record, rest))) = split(file) {
+        pieces.push(record.to_vec());
+        file = rest;
+    }
+    if !file.is_empty() {
+        pieces.push(file.to_vec());
+    }
+    pieces
+}
+
+/// The entries that a story becomes: Seq, and milliseconds since the beginning.
+pub fn told(story: &[(u64, Entry)]) -> Vec<(Seq, u64, Entry)> {
+    let mut at = 0;
+    let mut told = Vec::new();
+    for (place, (ms, entry)) in story.iter().enumerate() {
+        at += ms;
+        told.push((Seq(place as u64 + 1), at, entry.clone()));
+    }
+    told
+}
+
+/// Numbers that look random and are the same each time (xorshift64*).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % n
+    }
+}

@@ -1,0 +1,312 @@
+//! Entries in, entries out: whole, from anywhere, from a torn file, from a live one.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+
+mod kit;
+
+use bytes::Bytes;
+use kit::{heading, join, node_key, output, seal_key, sealed, story, told, write};
+use model::entry::{Ending, Entry, Gap, GapCause, Party, Stamped, Stream};
+use model::limit::ENTRY_BYTES;
+use model::{Seq, Size, Tick};
+use proptest::prelude::*;
+use record::{From, Recording, Source, Verdict, Writer, scan, verify};
+
+fn entries(file: &[u8], from: From) -> Vec<Stamped> {
+    Recording::open(file.to_vec()).unwrap().entries(from).map(Result::unwrap).collect()
+}
+
+fn check_story(story: &[(u64, Entry)]) {
+    let records = write(&heading(1), node_key(), story, Some(Ending::Disconnected));
+    let file = join(&records);
+    let mut wanted = told(story);
+    let end = wanted.last().map_or(0, |last| last.1) + 5;
+    wanted.push((Seq(wanted.len() as u64 + 1), end, Entry::Ended(Ending::Disconnected)));
+    let found = entries(&file, From::Seq(Seq(0)));
+    let plain: Vec<_> = found.iter().map(|s| (s.seq, s.at, s.entry.clone())).collect();
+    assert_eq!(plain, wanted);
+    for place in [0, found.len() / 3, found.len() / 2, found.len() - 1] {
+        let at = &found[place];
+        assert_eq!(entries(&file, From::Seq(at.seq)), found[place..], "from {}", at.seq);
+        let first = found.iter().position(|entry| entry.at >= at.at).unwrap();
+        assert_eq!(entries(&file, From::Ms(at.at)), found[first..], "from {} ms", at.at);
+    }
+    let keys = [seal_key().verifying_key().to_bytes()];
+    assert_eq!(verify(&file, &keys, &mut |_| {}).verdict, Verdict::Unsealed);
+}
+
+#[test]
+fn a_session_is_read_back_as_it_was_and_from_anywhere() {
+    check_story(&story());
+    check_story(&[]);
+}
+
+#[test]
+fn a_long_session_has_many_groups_and_every_seek_equals_a_full_replay() {
+    let mut long = Vec::new();
+    for n in 0..20_000u64 {
+        long.push((
+            n * 7919 % 83,
+            output(&format!("{n:>8} {:x} some text\r\n", n.wrapping_mul(n * 31))),
+        ));
+        if n % 997 == 0 {
+            long.push((0, Entry::Mark { label: format!("mark {n}") }));
+        }
+    }
+    let records = write(&heading(1), node_key(), &long, Some(Ending::Exit { status: 0 }));
+    let file = kit::seal_file(join(&records), &[], &seal_key());
+    let recording = Recording::open(file.clone()).unwrap();
+    assert!(recording.index().groups.len() >= 20, "{} groups", recording.index().groups.len());
+    assert!(recording.index().keyframes.len() >= 19);
+    let all = entries(&file, From::Seq(Seq(1)));
+    let mut dice = kit::Dice(42);
+    for _ in 0..60 {
+        let place = dice.below(all.len());
+        let some: Vec<_> =
+            recording.entries(From::Seq(all[place].seq)).take(50).map(Result::unwrap).collect();
+        assert_eq!(some, all[place..(place + 50).min(all.len())]);
+        let ms = dice.below(all.last().unwrap().at as usize) as u64;
+        let first = all.iter().position(|entry| entry.at >= ms).unwrap();
+        assert_eq!(recording.entries(From::Ms(ms)).next().unwrap().unwrap(), all[first]);
+        let wanted = recording.index().keyframes.iter().rfind(|frame| frame.at <= ms);
+        let found = recording.keyframe_at(ms).unwrap();
+        assert_eq!(found.as_ref().map(|frame| frame.seq), wanted.map(|frame| frame.seq));
+    }
+    let mut unsealed = file.clone();
+    unsealed.truncate(file.len() - 16);
+    let surveyed = Recording::open(unsealed).unwrap();
+    assert_eq!(
+        surveyed.index(),
+        recording.index(),
+        "the index made by reading equals the file's own"
+    );
+}
+
+#[test]
+fn a_file_cut_at_any_byte_opens_up_to_its_last_whole_record() {
+    let records = write(&heading(1), node_key(), &story(), Some(Ending::Exit { status: 0 }));
+    let file = join(&records);
+    let mut ends = vec![0];
+    for record in &records {
+        ends.push(ends.last().unwrap() + record.bytes.len());
+    }
+    for cut in 0..=file.len() {
+        let whole = ends.partition_point(|end| *end <= cut) - 1;
+        let found = scan(&file[..cut].to_vec());
+        let Some(record) = whole.checked_sub(1).map(|place| &records[place]) else {
+            assert!(found.is_err(), "nothing to recover at {cut}");
+            continue;
+        };
+        let found = found.unwrap();
+        assert_eq!(
+            (found.valid_len, found.head),
+            (ends[whole] as u64, record.head),
+            "cut at {cut}"
+        );
+        assert_eq!(found.stopped, None);
+        let seqs = entries(&file[..cut], From::Seq(Seq(1)));
+        assert_eq!(seqs.len() as u64, record.head.seq.0);
+    }
+}
+
+#[test]
+fn after_a_crash_the_chain_goes_on_with_a_gap_and_verifies() {
+    let keys = [seal_key().verifying_key().to_bytes()];
+    let records = write(&heading(1), node_key(), &story(), None);
+    for cut in [1, 2, records.len() / 2, records.len()] {
+        let mut file = join(&records[..cut]);
+        file.extend_from_slice(&[1, 2, 3]);
+        let mut tail = scan(&file).unwrap();
+        file.truncate(tail.valid_len as usize);
+        tail.resume_at = tail.last_at + 7_000;
+        let gap = Gap { cause: GapCause::Crash, bytes: None, entries: None, ms: 7_000 };
+        let (last_at, seq) = (tail.last_at, tail.head.seq);
+        let mut writer = Writer::resume(tail, node_key(), Tick(9));
+        assert_eq!(writer.handle(Entry::Gap(gap.clone()), Tick(9)), seq.next());
+        writer.end(Ending::Crashed, Tick(9));
+        while let Some(sealed) = writer.poll() {
+            file.extend_from_slice(&sealed.bytes);
+        }
+        let report = verify(&file, &keys, &mut |_| {});
+        assert_eq!((report.verdict, report.ending), (Verdict::Unsealed, Some(Ending::Crashed)));
+        let found = entries(&file, From::Seq(seq.next()));
+        assert_eq!((found[0].at, &found[0].entry), (last_at + 7_000, &Entry::Gap(gap)));
+    }
+}
+
+#[test]
+fn a_crash_between_the_ending_and_its_signature_is_mended_without_a_second_ending() {
+    let records = write(&heading(1), node_key(), &story(), Some(Ending::Exit { status: 4 }));
+    let file = join(&records[..records.len() - 1]);
+    let tail = scan(&file).unwrap();
+    assert_eq!((tail.ended.clone(), tail.finished), (Some(Ending::Exit { status: 4 }), false));
+    let mut writer = Writer::resume(tail, node_key(), Tick(1));
+    writer.end(Ending::Crashed, Tick(1));
+    let last = writer.poll().unwrap();
+    assert!(last.last && writer.poll().is_none());
+    assert_eq!(last.bytes, records.last().unwrap().bytes);
+    let mut done = Writer::resume(scan(&join(&records)).unwrap(), node_key(), Tick(1));
+    done.end(Ending::Crashed, Tick(1));
+    assert_eq!((done.poll(), done.poll_timeout()), (None, None));
+}
+
+#[test]
+fn a_live_file_is_followed_as_it_grows() {
+    let records = write(&heading(1), node_key(), &story(), Some(Ending::Exit { status: 0 }));
+    let mut recording = Recording::open(records[0].bytes.to_vec()).unwrap();
+    let mut next = Seq(1);
+    let mut seen = Vec::new();
+    for record in &records[1..] {
+        let (front, back) = record.bytes.split_at(10);
+        recording.source_mut().extend_from_slice(front);
+        assert!(!recording.refresh(), "half a record is none");
+        recording.source_mut().extend_from_slice(back);
+        assert!(recording.refresh());
+        for entry in recording.entries(From::Seq(next)) {
+            seen.push(entry.unwrap());
+        }
+        next = recording.last_seq().next();
+    }
+    assert_eq!(seen, entries(&join(&records), From::Seq(Seq(1))));
+    assert_eq!(recording.ending(), Some(&Ending::Exit { status: 0 }));
+}
+
+#[test]
+fn long_output_is_split_and_nothing_is_taken_behind_the_end() {
+    let mut writer = Writer::begin(&heading(1), node_key(), Tick(0));
+    let bytes = Bytes::from(vec![b'x'; ENTRY_BYTES * 2 + 1]);
+    assert_eq!(writer.handle(Entry::Output { stream: Stream::Stdout, bytes }, Tick(1)), Seq(3));
+    let typed =
+        Entry::Typed { party: Party(1), count: 40_000, bytes: Some(vec![b'y'; 40_000].into()) };
+    assert_eq!(writer.handle(typed, Tick(1)), Seq(5));
+    writer.end(Ending::Disconnected, Tick(2));
+    assert_eq!(writer.handle(output("late"), Tick(3)), Seq(6));
+    let mut file = Vec::new();
+    while let Some(sealed) = writer.poll() {
+        file.extend_from_slice(&sealed.bytes);
+    }
+    let lengths: Vec<_> = entries(&file, From::Seq(Seq(1)))
+        .iter()
+        .map(|stamped| match &stamped.entry {
+            Entry::Output { bytes, .. } => bytes.len(),
+            Entry::Typed { bytes, count, .. } => {
+                assert_eq!(bytes.as_ref().unwrap().len(), *count as usize);
+                *count as usize
+            }
+            _ => 0,
+        })
+        .collect();
+    assert_eq!(lengths, [ENTRY_BYTES, ENTRY_BYTES, 1, ENTRY_BYTES, 40_000 - ENTRY_BYTES, 0]);
+}
+
+#[test]
+fn time_that_goes_back_is_held_and_an_idle_writer_asks_for_nothing() {
+    let mut writer = Writer::begin(&heading(1), node_key(), Tick(1_000));
+    writer.handle(output("a"), Tick(1_500));
+    writer.handle(output("b"), Tick(1_200));
+    while let Some(due) = writer.poll_timeout() {
+        writer.handle_timeout(due);
+    }
+    let mut file = Vec::new();
+    while let Some(sealed) = writer.poll() {
+        file.extend_from_slice(&sealed.bytes);
+    }
+    let times: Vec<_> = entries(&file, From::Ms(0)).iter().map(|stamped| stamped.at).collect();
+    assert_eq!(times, [500, 500]);
+}
+
+#[test]
+fn a_repeating_stream_is_packed_small() {
+    let story: Vec<_> = (0..3_000u64)
+        .map(|n| {
+            (
+                200,
+                output(&format!(
+                    "drwxr-xr-x 2 root root 4096 Nov 23 10:{:02} file-{n}\r\n",
+                    n % 60
+                )),
+            )
+        })
+        .collect();
+    let raw: usize = story
+        .iter()
+        .map(|(_, entry)| match entry {
+            Entry::Output { bytes, .. } => bytes.len(),
+            _ => 0,
+        })
+        .sum();
+    let file = join(&write(&heading(1), node_key(), &story, Some(Ending::Exit { status: 0 })));
+    let ratio = file.len() as f64 / raw as f64;
+    println!("raw {raw}, file {}, ratio {ratio:.3}", file.len());
+    assert!(ratio < 0.45, "{ratio}");
+}
+
+#[test]
+fn an_unknown_record_that_may_be_skipped_is_skipped_and_another_is_not() {
+    let file = sealed(1);
+    let keys = [seal_key().verifying_key().to_bytes()];
+    for (flags, verdict) in [(3u8, Verdict::Unsealed), (1, Verdict::Broken)] {
+        let cut = kit::pieces(&file);
+        let mut later = Vec::new();
+        later.extend_from_slice(&5u32.to_le_bytes());
+        later.extend_from_slice(&[200, flags, 0, 0]);
+        later.extend_from_slice(&0u64.to_le_bytes());
+        let payload = blake3::hash(b"hello");
+        let digest = blake3::Hasher::new().update(&later).update(payload.as_bytes()).finalize();
+        later.extend_from_slice(&digest.as_bytes()[..8]);
+        later.extend_from_slice(b"hello");
+        let mut bytes = cut[..3].concat();
+        bytes.extend(later);
+        bytes.extend(cut[3..cut.len() - 2].concat());
+        let report = verify(&bytes, &keys, &mut |_| {});
+        assert_eq!(report.verdict, verdict, "{report}");
+    }
+}
+
+#[test]
+fn a_source_says_how_long_it_is() {
+    let bytes = vec![1u8, 2, 3];
+    assert_eq!(
+        (Source::len(&bytes), bytes.read_at(2, 9), bytes.read_at(9, 1)),
+        (3, Ok(vec![3]), Ok(vec![]))
+    );
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
+    let stream =
+        prop::sample::select(vec![Stream::Pty, Stream::Stdout, Stream::Stderr, Stream::Stdin]);
+    prop_oneof![
+        6 => (stream.clone(), bytes()).prop_map(|(stream, bytes)| Entry::Output { stream, bytes }),
+        2 => (any::<u16>(), any::<u32>(), prop::option::of(bytes())).prop_map(|(party, count, bytes)| {
+            Entry::Typed { party: Party(party), count, bytes }
+        }),
+        1 => (any::<u32>(), any::<u32>()).prop_map(|(c, r)| Entry::Resize(Size::clamped(c, r))),
+        1 => "[a-z]{0,20}".prop_map(|label| Entry::Mark { label }),
+        1 => (stream, any::<u64>(), any::<[u8; 32]>())
+            .prop_map(|(stream, bytes, hash)| Entry::Elided { stream, bytes, hash }),
+        1 => any::<bool>().prop_map(|granted| Entry::Service { name: "x11-req".into(), granted }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn any_entries_come_back_in_order(story in prop::collection::vec((0u64..4_000, any_entry()), 0..120)) {
+        check_story(&story);
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), keep in 0usize..4000) {
+        let mut file = sealed(1);
+        file.truncate(keep);
+        file.extend_from_slice(&bytes);
+        let _ = scan(&file);
+        let report = verify(&file, &[], &mut |_| {});
+        prop_assert!(!report.to_string().is_empty());
+        if let Ok(recording) = Recording::open(file) {
+            let _ = recording.entries(From::Ms(0)).count();
+            let _ = recording.keyframe_at(u64::MAX);
+        }
+    }
+}

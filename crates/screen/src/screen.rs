@@ -1,0 +1,321 @@
+//! The screen: what the bytes so far have drawn.
+
+use crate::cell::Cell;
+use crate::lex::{Lexer, Piece};
+use crate::modes::Modes;
+use crate::repair::{self, Repaired};
+use avt::{ScreenKind, Terminal};
+use core::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_width::UnicodeWidthChar as _;
+
+/// Columns, least and most. Cut.
+const COLUMNS: (u16, u16) = (2, 1024);
+/// Rows, least and most. Cut.
+const ROWS: (u16, u16) = (1, 512);
+/// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
+const JOINS: &str = "scry:join";
+
+/// What a terminal shows, without scrollback.
+///
+/// Equal screens ([`PartialEq`]) show the same and go on alike, whatever is fed to both.
+pub struct Screen {
+    lexer: Lexer,
+    picture: Picture,
+    faults: u32,
+}
+
+/// The emulator, and what it does not keep.
+struct Picture {
+    terminal: Terminal,
+    modes: Modes,
+    /// Whether the last thing was a character, so that a combining mark belongs to it.
+    joins: bool,
+}
+
+impl Screen {
+    /// An empty screen of the nearest size within 2…1,024 columns and 1…512 rows.
+    #[must_use]
+    pub fn new(cols: u16, rows: u16) -> Self {
+        let (cols, rows) = clamped(cols, rows);
+        let terminal = terminal(cols.into(), rows.into());
+        let picture = Picture { terminal, modes: Modes::default(), joins: false };
+        Self { lexer: Lexer::default(), picture, faults: 0 }
+    }
+
+    /// Draws bytes. Where they are cut does not matter.
+    ///
+    /// Should the emulator panic, the picture begins anew, empty, and [`Screen::faults`] counts it;
+    /// the process goes on, and so does whoever records the bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let Self { lexer, picture, .. } = self;
+        let drawn = catch_unwind(AssertUnwindSafe(|| {
+            lexer.feed(bytes, |piece| picture.take(piece));
+        }));
+        if drawn.is_err() {
+            self.begin_anew();
+        }
+    }
+
+    /// Gives the screen another size (clamped as in [`Screen::new`]); lines of the primary screen are wrapped anew.
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        let (cols, rows) = clamped(cols, rows);
+        if self.size() == (cols, rows) {
+            return;
+        }
+        let terminal = &mut self.picture.terminal;
+        let drawn = catch_unwind(AssertUnwindSafe(|| {
+            terminal.resize(cols.into(), rows.into());
+            leave_stray_origin(terminal);
+        }));
+        self.picture.joins = false;
+        if drawn.is_err() || self.size() != (cols, rows) {
+            self.picture.terminal = self::terminal(cols.into(), rows.into());
+            self.begin_anew();
+        }
+    }
+
+    /// Columns and rows.
+    #[must_use]
+    pub fn size(&self) -> (u16, u16) {
+        let (cols, rows) = self.picture.terminal.size();
+        (u16::try_from(cols).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX))
+    }
+
+    /// Escape sequences that bring a new screen of the same size to where this one is:
+    /// both screens, cursor, margins, tabs, modes, titles, and what of a sequence or character is pending.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        let Picture { terminal, modes, joins } = &self.picture;
+        let drawn = catch_unwind(AssertUnwindSafe(|| terminal.dump()));
+        let drawn = drawn.unwrap_or_else(|_| self.text().join("\r\n"));
+        let mut out = String::new();
+        modes.dump_before(&mut out);
+        out.push_str(&repair::colours(&drawn));
+        modes.dump_after(&mut out);
+        if *joins {
+            out.push_str("\u{1b}_");
+            out.push_str(JOINS);
+            out.push_str("\u{1b}\\");
+        }
+        let mut out = out.into_bytes();
+        out.extend_from_slice(&self.lexer.pending());
+        out
+    }
+
+    /// Column and row of the cursor, from 0; `None` when it is hidden.
+    #[must_use]
+    pub fn cursor(&self) -> Option<(u16, u16)> {
+        self.picture.terminal.cursor().visible.then(|| self.caret())
+    }
+
+    /// Column and row of the cursor, from 0, shown or not.
+    #[must_use]
+    pub fn caret(&self) -> (u16, u16) {
+        let cursor = self.picture.terminal.cursor();
+        let (cols, rows) = self.size();
+        let fit = |n: usize, size: u16| u16::try_from(n).unwrap_or(u16::MAX).min(size - 1);
+        (fit(cursor.col, cols), fit(cursor.row, rows))
+    }
+
+    /// What is at a column and row from 0; blank outside the screen.
+    #[must_use]
+    pub fn cell(&self, col: u16, row: u16) -> Cell {
+        let line = self.picture.terminal.screen().line(row.into());
+        let cell = line.and_then(|line| line.cells().get(usize::from(col)));
+        cell.map_or_else(Cell::default, Cell::from)
+    }
+
+    /// The cells of a row, from 0; none outside the screen.
+    pub fn row(&self, row: u16) -> impl Iterator<Item = Cell> {
+        let line = self.picture.terminal.screen().line(row.into());
+        line.into_iter().flat_map(|line| line.cells()).map(Cell::from)
+    }
+
+    /// The text of a row, without trailing spaces.
+    #[must_use]
+    pub fn row_text(&self, row: u16) -> String {
+        let mut text: String =
+            self.row(row).filter(|cell| cell.width > 0).map(|cell| cell.ch).collect();
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    /// Whether the line goes on in the next row.
+    #[must_use]
+    pub fn wraps(&self, row: u16) -> bool {
+        self.picture.terminal.screen().line(row.into()).is_some_and(avt::Line::is_wrapped)
+    }
+
+    /// The text of all rows, each without trailing spaces.
+    #[must_use]
+    pub fn text(&self) -> Vec<String> {
+        (0..self.size().1).map(|row| self.row_text(row)).collect()
+    }
+
+    /// Title of the window.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.picture.modes.title()
+    }
+
+    /// What the program has asked of the terminal beside the picture.
+    #[must_use]
+    pub fn modes(&self) -> &Modes {
+        &self.picture.modes
+    }
+
+    /// Whether the cursor keys send their application sequences (DECCKM).
+    #[must_use]
+    pub fn application_cursor_keys(&self) -> bool {
+        self.picture.terminal.cursor_key_app_mode()
+    }
+
+    /// Whether the alternate screen is shown.
+    #[must_use]
+    pub fn is_alternate(&self) -> bool {
+        self.picture.modes.alternate
+    }
+
+    /// How often the emulator panicked and the picture began anew.
+    #[must_use]
+    pub fn faults(&self) -> u32 {
+        self.faults
+    }
+
+    fn begin_anew(&mut self) {
+        let (cols, rows) = self.picture.terminal.size();
+        self.lexer = Lexer::default();
+        self.picture.terminal = terminal(cols, rows);
+        self.picture.modes.set_alternate(false);
+        self.picture.joins = false;
+        self.faults = self.faults.saturating_add(1);
+    }
+}
+
+impl PartialEq for Screen {
+    fn eq(&self, other: &Self) -> bool {
+        self.size() == other.size() && self.dump() == other.dump()
+    }
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Screen")
+            .field("size", &self.size())
+            .field("cursor", &self.cursor())
+            .field("text", &self.text())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Picture {
+    fn take(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Text(text) if text.is_ascii() => self.print(text),
+            Piece::Text(text) => self.filter(text),
+            Piece::Control(ch) => {
+                self.joins = false;
+                self.terminal.feed(ch);
+            }
+            Piece::Escape(whole) => {
+                // The end of a string is no drawing.
+                if whole != "\u{1b}\\" {
+                    self.joins = false;
+                    self.modes.escape(whole);
+                    self.terminal.feed(whole);
+                }
+            }
+            Piece::Csi { body, last } => {
+                self.joins = false;
+                self.modes.csi(body, last);
+                match repair::csi(body, last) {
+                    Repaired::Same => {
+                        self.terminal.feed("\u{1b}[");
+                        self.terminal.feed(body);
+                        self.terminal.feed(last);
+                    }
+                    Repaired::Other(sequence) => self.terminal.feed(sequence.as_str()),
+                    Repaired::Nothing => {}
+                }
+                if matches!(last, 'h' | 'l') {
+                    let kind = self.terminal.active_screen_kind();
+                    self.modes.set_alternate(kind == ScreenKind::Alternate);
+                }
+            }
+            Piece::Osc(body) => self.modes.osc(body),
+            Piece::Apc(body) => self.joins |= body == JOINS,
+        }
+    }
+
+    fn print(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.joins = true;
+            self.terminal.feed(text);
+        }
+    }
+
+    /// Prints text of any script. A mark that takes no column joins the character before it or is dropped:
+    /// the emulator would give it a column of its own, and every column behind it would be wrong.
+    fn filter(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some((at, mark)) = rest.char_indices().find(|(_, ch)| ch.width() == Some(0)) {
+            let (before, after) = rest.split_at(at);
+            self.print(before);
+            self.join(mark);
+            rest = after.get(mark.len_utf8()..).unwrap_or_default();
+        }
+        self.print(rest);
+    }
+
+    fn join(&mut self, mark: char) {
+        let cursor = self.terminal.cursor();
+        if !self.joins || cursor.col == 0 {
+            return;
+        }
+        let Some(line) = self.terminal.screen().line(cursor.row) else { return };
+        let before = line.cells().get(..cursor.col).unwrap_or_default();
+        let Some((col, base)) = before.iter().enumerate().rfind(|(_, cell)| cell.width() > 0)
+        else {
+            return;
+        };
+        let mut composed = [base.char(), mark].into_iter().nfc();
+        let (Some(ch), None) = (composed.next(), composed.next()) else { return };
+        if ch.width() != Some(base.width().into()) || ch.is_ascii() {
+            return;
+        }
+        // Written over in place: the column is absolute, so that margins and a pending wrap do not matter.
+        let (off, on) = if self.modes.insert { ("\u{1b}[4l", "\u{1b}[4h") } else { ("", "") };
+        let sequence = format!("{off}\u{1b}[{}G{ch}{on}", col + 1);
+        self.terminal.feed(sequence.as_str());
+    }
+}
+
+/// A resize may leave the cursor outside the margins while origin mode is on, which no sequence can rebuild
+/// and xterm never has (it drops the margins). Origin mode is switched off then.
+fn leave_stray_origin(terminal: &mut Terminal) {
+    let dump = terminal.dump();
+    let Some((_, tail)) = dump.rsplit_once("\u{1b}[?6h") else { return };
+    let margins = tail.strip_prefix("\u{1b}[").and_then(|rest| rest.split_once('r'));
+    let tail = match margins {
+        Some((numbers, rest)) if !numbers.contains('\u{1b}') => rest,
+        _ => tail,
+    };
+    if tail.starts_with("\u{1b}[u") {
+        let cursor = terminal.cursor();
+        terminal.feed(format!("\u{1b}[?6l\u{1b}[{};{}H", cursor.row + 1, cursor.col + 1).as_str());
+    }
+}
+
+fn clamped(cols: u16, rows: u16) -> (u16, u16) {
+    (cols.clamp(COLUMNS.0, COLUMNS.1), rows.clamp(ROWS.0, ROWS.1))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the emulator refuses only a size of 0, and sizes are clamped"
+)]
+fn terminal(cols: usize, rows: usize) -> Terminal {
+    Terminal::new(cols.max(1), rows.max(1)).expect("a size of at least 1×1")
+}

@@ -1,0 +1,109 @@
+//! Bytes that mean harm: no panic, no memory without bound, no second for eight bytes.
+
+mod common;
+
+use common::{Random, STREAMS, Step, assert_same, rebuilt, steps};
+use screen::Screen;
+
+#[test]
+fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
+    let mut random = Random(0x5eed);
+    let real: Vec<u8> = STREAMS
+        .iter()
+        .flat_map(|(_, packed)| steps(packed))
+        .filter_map(|step| if let Step::Output(bytes) = step { Some(bytes) } else { None })
+        .flatten()
+        .take(400_000)
+        .collect();
+    let mut screen = Screen::new(80, 24);
+    for round in 0..600 {
+        let mut bytes = Vec::new();
+        match round % 3 {
+            0 => bytes.extend((0..500).map(|_| random.next() as u8)),
+            1 => {
+                for _ in 0..60 {
+                    let lead = [&b"\x1b["[..], b"\x1b[?", b"\x1b]", b"\x1bP", b"\x1b", b"\n"];
+                    bytes.extend_from_slice(lead[random.below(lead.len())]);
+                    for _ in 0..random.below(4) {
+                        bytes.extend_from_slice(random.below(70_000).to_string().as_bytes());
+                        bytes.push(b";:"[random.below(2)]);
+                    }
+                    bytes.push(b'@' + random.below(63) as u8);
+                    bytes.extend_from_slice(["x", "漢", "👧", "é"][random.below(4)].as_bytes());
+                }
+            }
+            _ => {
+                let from = random.below(real.len().saturating_sub(600).max(1));
+                bytes.extend(real.iter().skip(from).take(600));
+                for _ in 0..10 {
+                    let at = random.below(bytes.len());
+                    bytes[at] = random.next() as u8;
+                }
+            }
+        }
+        screen.feed(&bytes);
+        assert_same(&screen, &rebuilt(&screen), &format!("round {round}"));
+        if round % 5 == 0 {
+            screen.resize(random.below(130) as u16, random.below(50) as u16);
+        }
+    }
+    assert_eq!(screen.faults(), 0);
+}
+
+#[test]
+fn fifty_megabytes_of_an_unterminated_string_are_not_kept() {
+    let filler = vec![b'a'; 1 << 20];
+    for introducer in ["\x1b]0;", "\x1bP", "\x1b_", "\x1b^", "\x1bX", "\x1b[1"] {
+        let mut screen = Screen::new(80, 24);
+        screen.feed(introducer.as_bytes());
+        let chunk = if introducer.ends_with("[1") { vec![b'1'; 1 << 20] } else { filler.clone() };
+        for _ in 0..50 {
+            screen.feed(&chunk);
+        }
+        assert!(screen.dump().len() < 4096, "{introducer:?} is kept");
+        screen.feed(b"\x18ok");
+        assert_eq!(screen.row_text(0), "ok", "{introducer:?}");
+    }
+}
+
+#[test]
+fn huge_counts_marks_links_and_titles_stay_within_bounds() {
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("marks", [b"e".to_vec(), "\u{301}".repeat(500_000).into_bytes()].concat()),
+        ("links", "\x1b]8;;http://x\x07y\x1b]8;;\x07".repeat(50_000).into_bytes()),
+        ("repeat", [b"x".to_vec(), "\x1b[888888889b".repeat(500).into_bytes()].concat()),
+        ("insert", "\x1b[99999999@".repeat(2_000).into_bytes()),
+        ("lines", "\x1b[99999999L\x1b[99999999S".repeat(2_000).into_bytes()),
+        ("titles", "\x1b]0;t\x07\x1b[22;0t".repeat(20_000).into_bytes()),
+        ("keyboards", "\x1b[>31u".repeat(20_000).into_bytes()),
+        ("parameters", format!("\x1b[{}m", "38;2;1;2;3;".repeat(10_000)).into_bytes()),
+        ("saved cursors", "\x1b7\x1b[s".repeat(20_000).into_bytes()),
+    ];
+    for (name, bytes) in cases {
+        let mut screen = Screen::new(80, 24);
+        screen.feed(&bytes);
+        assert!(screen.dump().len() < 64 * 1024, "{name}: {}", screen.dump().len());
+        assert_same(&screen, &rebuilt(&screen), name);
+        assert_eq!(screen.faults(), 0, "{name}");
+    }
+}
+
+#[test]
+fn any_size_becomes_one_that_can_be_drawn() {
+    for (wish, got) in [
+        ((0, 0), (2, 1)),
+        ((1, 1), (2, 1)),
+        ((2, 1), (2, 1)),
+        ((1024, 512), (1024, 512)),
+        ((u16::MAX, u16::MAX), (1024, 512)),
+    ] {
+        let mut screen = Screen::new(wish.0, wish.1);
+        assert_eq!(screen.size(), got);
+        screen.feed("👧漢字\x1b[5;5Hx\x1b[2;1r\x1b[?1049h👧".as_bytes());
+        screen.resize(80, 24);
+        screen.feed("👧".as_bytes());
+        screen.resize(wish.0, wish.1);
+        assert_eq!(screen.size(), got);
+        assert_same(&screen, &rebuilt(&screen), &format!("{wish:?}"));
+    }
+}

@@ -1,0 +1,519 @@
+//! The command line, as data: help, completion and man pages all come from here.
+
+use crate::settings::Flags;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::{Login, NodeName, RoleName, UserName};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Reach your servers by SSH, see afterwards exactly what happened, work in one terminal together.
+#[derive(Debug, Parser)]
+#[command(name = "scry", version, max_term_width = 100, propagate_version = false)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What scry can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try scry out: a recorded shell on this machine, played back and verified, leaving nothing behind
+    Try(Try),
+    /// Serve: auth, proxy and node in one process
+    Start(Box<Flags>),
+
+    /// Take up an invitation: set a password and sign in
+    Signup(Signup),
+    /// Sign in: certificates for some hours, also put into ssh-agent
+    Login(Login_),
+    /// Sign out: forget keys and certificates
+    Logout(Where),
+    /// Show who is signed in, where, and for how long
+    Status(Show),
+
+    /// Open a recorded session on a node
+    Ssh(Ssh),
+    /// Print settings for plain ssh, scp, sftp, rsync, git and Ansible: `scry config >> ~/.ssh/config`
+    Config(Where),
+    /// List the nodes you may reach
+    #[command(visible_alias = "ls")]
+    Nodes(Show),
+
+    /// List, inspect, export and remove recordings
+    #[command(subcommand)]
+    Recordings(Recordings),
+    /// Play a recording, or follow a session that goes on
+    Play(Play),
+    /// Check offline that a recording file is complete and unaltered
+    Verify(Verify),
+
+    /// Manage people
+    #[command(subcommand)]
+    Users(Users),
+    /// Manage roles
+    #[command(subcommand)]
+    Roles(Roles),
+    /// Ask what the roles allow
+    #[command(subcommand)]
+    Access(Access),
+    /// Read and verify the audit ledger
+    #[command(subcommand)]
+    Audit(Audit),
+
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder
+    Man {
+        /// Where to
+        folder: PathBuf,
+    },
+    /// Carry an SSH connection to a node, as ProxyCommand
+    #[command(hide = true)]
+    Connect(Connect),
+}
+
+/// `scry try`.
+#[derive(Debug, Args)]
+pub struct Try {
+    /// Keep the cluster's folder and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Which cluster a client command is about.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Where {
+    /// Cluster to use, if you are signed in to several
+    #[arg(long, env = "SCRY_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+}
+
+/// A command that shows something.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Show {
+    #[command(flatten)]
+    pub place: Where,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scry signup`.
+#[derive(Debug, Args)]
+pub struct Signup {
+    /// The invitation: `scry://ADDRESS/PIN/CODE`
+    pub invitation: Invitation,
+}
+
+/// `scry login`.
+#[derive(Debug, Args)]
+#[command(name = "login")]
+pub struct Login_ {
+    /// Address of the cluster; the last one if not given
+    #[arg(value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// Pin of the cluster's authority, on a machine that has not seen the cluster
+    #[arg(long, value_name = "HEX")]
+    pub pin: Option<String>,
+    /// Who you are
+    #[arg(long, short)]
+    pub user: Option<UserName>,
+    /// How long to stay signed in, such as 8h or 30m; roles may give less
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub life_ms: Option<u64>,
+    /// Do not put the key into a running ssh-agent
+    #[arg(long)]
+    pub no_agent: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `scry ssh`.
+#[derive(Debug, Args)]
+pub struct Ssh {
+    /// Where to: LOGIN@NODE, or NODE with your own name as login
+    #[arg(value_name = "[LOGIN@]NODE")]
+    pub target: Target,
+    /// Command to run instead of a shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+    /// Ask for a terminal even with a command (`-tt` is the same)
+    #[arg(short = 't', action = clap::ArgAction::Count)]
+    pub terminal: u8,
+    /// Never ask for a terminal
+    #[arg(short = 'T', conflicts_with = "terminal")]
+    pub no_terminal: bool,
+    /// Forward your ssh-agent
+    #[arg(short = 'A')]
+    pub agent: bool,
+    /// Forward a port from here: [ADDRESS:]PORT:HOST:PORT
+    #[arg(short = 'L', value_name = "SPEC")]
+    pub local: Vec<String>,
+    /// Forward a port from the node: [ADDRESS:]PORT:HOST:PORT
+    #[arg(short = 'R', value_name = "SPEC")]
+    pub remote: Vec<String>,
+    /// SOCKS proxy here: [ADDRESS:]PORT
+    #[arg(short = 'D', value_name = "SPEC")]
+    pub dynamic: Vec<String>,
+    /// Run no command; only forward
+    #[arg(short = 'N')]
+    pub no_command: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `scry connect`.
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// The node
+    pub node: String,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `scry recordings`.
+#[derive(Debug, Subcommand)]
+pub enum Recordings {
+    /// List recordings, newest first
+    Ls(RecordingsLs),
+    /// Show everything known about a recording
+    Info {
+        /// Recording: its id, or the beginning of it
+        id: String,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Write a recording to a file in one of several formats
+    Export(Export),
+    /// Remove a recording for ever; the ledger keeps its tombstone
+    Rm {
+        /// Recordings: ids, or beginnings of them
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+/// `scry recordings ls`.
+#[derive(Debug, Args)]
+pub struct RecordingsLs {
+    /// Only those of this user
+    #[arg(long, short)]
+    pub user: Option<UserName>,
+    /// Only those on this node
+    #[arg(long, short)]
+    pub node: Option<NodeName>,
+    /// Only those on this account
+    #[arg(long)]
+    pub login: Option<Login>,
+    /// Only those begun since: 2h, 7d, 2026-11-23, 2026-11-23T14:00
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only those begun before
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only sessions that go on
+    #[arg(long)]
+    pub live: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `scry recordings export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Recording: its id, the beginning of it, or a file
+    pub id: String,
+    /// Format
+    #[arg(long, short, value_enum, default_value_t = Format::Scry)]
+    pub format: Format,
+    /// Where to; the id and the format's suffix if not given, `-` for standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// Formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The recording itself, for `scry verify` and `scry play`
+    Scry,
+    /// asciicast v2
+    Cast2,
+    /// asciicast v3, for asciinema 3
+    Cast,
+    /// What was on the screen, as text
+    Text,
+    /// Every entry as a JSON line
+    Jsonl,
+}
+
+/// `scry play`.
+#[derive(Debug, Args)]
+pub struct Play {
+    /// Recording: its id, the beginning of it, or a file
+    pub id: String,
+    /// Begin there: 90, 1:30, 1h2m3s, or 50%
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Speed, 0.25 to 16
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Shorten pauses to two seconds
+    #[arg(long)]
+    pub skip_idle: bool,
+    /// Begin paused
+    #[arg(long)]
+    pub paused: bool,
+    /// Follow a session that goes on
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print the screen at `--at` (or the end) as text, and end
+    #[arg(long)]
+    pub print: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `scry verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The recording file
+    pub file: PathBuf,
+    /// The cluster's seal key: `scry-seal:…`, or a file that holds it; `scry status --json` shows it
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scry users`.
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Invite someone, or give someone a new password invitation
+    Add {
+        /// Their name
+        user: UserName,
+        /// A role they get; `access` if none is given
+        #[arg(long = "role", short)]
+        roles: Vec<RoleName>,
+        /// An account on nodes that they may use, besides the one with their own name
+        #[arg(long = "login")]
+        logins: Vec<Login>,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// List users
+    Ls(Show),
+    /// Remove users; their recordings stay
+    Rm {
+        /// Who
+        #[arg(required = true)]
+        users: Vec<UserName>,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+/// `scry roles`.
+#[derive(Debug, Subcommand)]
+pub enum Roles {
+    /// List roles
+    Ls(Show),
+    /// Print a role as TOML, to be changed and set again
+    Show {
+        /// Which
+        role: RoleName,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Make or replace a role from a TOML file
+    Set {
+        /// The file; `-` for standard input
+        file: PathBuf,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Remove a role
+    Rm {
+        /// Which
+        role: RoleName,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+/// `scry access`.
+#[derive(Debug, Subcommand)]
+pub enum Access {
+    /// Show whether USER gets in as LOGIN on NODE, and every rule that was looked at
+    Explain {
+        /// Who
+        user: UserName,
+        /// Where to
+        #[arg(value_name = "LOGIN@NODE")]
+        target: Target,
+        #[command(flatten)]
+        show: Show,
+    },
+}
+
+/// `scry audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List events, newest last
+    Ls(AuditLs),
+    /// Print events as they happen
+    Follow(Show),
+    /// Prove that nothing was taken from the ledger or changed in it
+    Verify {
+        /// A head kept from an earlier `scry audit verify`: NUMBER:HASH
+        #[arg(long, value_name = "NUMBER:HASH")]
+        since: Option<String>,
+        #[command(flatten)]
+        show: Show,
+    },
+}
+
+/// `scry audit ls`.
+#[derive(Debug, Args)]
+pub struct AuditLs {
+    /// Only by this user
+    #[arg(long, short)]
+    pub user: Option<UserName>,
+    /// Only on this node
+    #[arg(long, short)]
+    pub node: Option<NodeName>,
+    /// Only of this session
+    #[arg(long)]
+    pub session: Option<model::SessionId>,
+    /// Only events whose word begins so, such as `session.`
+    #[arg(long, value_name = "WORD")]
+    pub event: Option<String>,
+    /// Only since: 2h, 7d, 2026-11-23
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `LOGIN@NODE`, or `NODE` alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The account, if said.
+    pub login: Option<Login>,
+    /// The node, possibly with the cluster's name behind it.
+    pub node: NodeName,
+}
+
+impl FromStr for Target {
+    type Err = model::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.rsplit_once('@') {
+            Some((login, node)) => Ok(Self { login: Some(login.parse()?), node: node.parse()? }),
+            None => Ok(Self { login: None, node: text.parse()? }),
+        }
+    }
+}
+
+/// An invitation as text: address, pin of the cluster's authority, secret code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Where the cluster is.
+    pub address: String,
+    /// Pin of its TLS authority.
+    pub pin: String,
+    /// Secret.
+    pub code: String,
+}
+
+impl std::fmt::Display for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "scry://{}/{}/{}", self.address, self.pin, self.code)
+    }
+}
+
+impl FromStr for Invitation {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "an invitation looks like scry://ADDRESS:PORT/PIN/CODE; copy all of it";
+        let mut parts = text.trim().strip_prefix("scry://").ok_or(wrong)?.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(address), Some(pin), Some(code)) if !address.is_empty() && !code.is_empty() => {
+                let pinned = pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_hexdigit());
+                let (address, pin, code) = (address.into(), pin.into(), code.into());
+                if pinned { Ok(Self { address, pin, code }) } else { Err(wrong) }
+            }
+            _ => Err(wrong),
+        }
+    }
+}
+
+/// A span of time such as `90s`, `30m`, `8h`, `7d`, in milliseconds.
+pub fn span(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no span of time; say it like 90s, 30m, 8h or 7d");
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let each = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(each)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_invitation_is_read_back_and_half_of_one_is_refused() {
+        let text = format!("scry://127.0.0.1:4422/{}/abc", "0".repeat(64));
+        assert_eq!(text.parse::<Invitation>().map(|i| i.to_string()), Ok(text));
+        for bad in ["", "abc", "scry://", "scry://a/b/c", "scry://a:1/"] {
+            assert!(bad.parse::<Invitation>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_node_with_or_without_a_login() {
+        let target: Target = "root@web-01".parse().unwrap();
+        assert_eq!(target.login.unwrap().as_str(), "root");
+        assert!("web-01".parse::<Target>().unwrap().login.is_none());
+        assert!("a,b@web".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn spans_of_time_are_read_as_people_write_them() {
+        assert_eq!(span("30m"), Ok(1_800_000));
+        for bad in ["", "m", "3", "3x", "-1h", "99999999999999999999d"] {
+            assert!(span(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `scry access explain`.
+
+use super::profile::Profile;
+use super::reach;
+use crate::cli::Access;
+use crate::show;
+use anyhow::Result;
+use comfy_table::Color;
+use wire::access::{Explain, Says};
+
+/// Shows the decision with its whole reasoning.
+pub async fn run(command: &Access) -> Result<()> {
+    let Access::Explain { user, target, show: show_ } = command;
+    let login = match &target.login {
+        Some(login) => login.clone(),
+        None => user.as_str().parse()?,
+    };
+    let client = reach::auth(&Profile::signed_in(&show_.place)?).await?;
+    let request = Explain { user: user.clone(), login: login.clone(), node: target.node.clone() };
+    let answer = client.call(&request).await?;
+    if show_.json {
+        show::json(&answer)?;
+        return Ok(());
+    }
+    let mut table = show::table(&["RULE", "SAYS", "WHY"]);
+    for step in answer.steps {
+        let (word, colour) = match step.says {
+            Says::Allow => ("allow", Color::Green),
+            Says::Deny => ("deny", Color::Red),
+            Says::Nothing => ("–", Color::DarkGrey),
+        };
+        table.add_row([
+            show::cell(step.rule, None),
+            show::cell(word, Some(colour)),
+            show::cell(step.why, None),
+        ]);
+    }
+    show::line(table);
+    let verdict = if answer.allowed { "allowed" } else { "denied" };
+    show::line(format!("\n{user} as {login} on {}: {verdict}: {}", target.node, answer.because));
+    for (name, value) in answer.terms {
+        show::line(format!("  {name}: {value}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `scry config`: settings for OpenSSH. Printed as blocks of their own, so that appending them, including them, or doing so twice does no harm.
+
+use super::profile::Profile;
+use crate::cli::Where;
+use crate::show;
+use anyhow::{Context as _, Result};
+use std::path::Path;
+
+/// Prints the settings.
+pub fn run(place: &Where) -> Result<()> {
+    let profile = Profile::load(place)?;
+    let exe = std::env::current_exe().context("cannot find scry's own path")?;
+    show::line(text(&profile, &exe, &profile.folder));
+    Ok(())
+}
+
+/// Cipher order: AES-GCM first halves the CPU of every hop.
+const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
+
+fn text(profile: &Profile, exe: &Path, folder: &Path) -> String {
+    let name = &profile.cluster.name;
+    let (host, port) = profile.address.rsplit_once(':').unwrap_or((&profile.address, "4422"));
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let exe = quoted(exe);
+    let file = |file: &str| quoted(&folder.join(file));
+    let common = format!(
+        "    IdentityFile {}
+    CertificateFile {}
+    UserKnownHostsFile {}
+    HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com
+    Ciphers {CIPHERS}
+    IdentitiesOnly yes",
+        file("id_ed25519"),
+        file("id_ed25519-cert.pub"),
+        file("known_hosts"),
+    );
+    format!(
+        "\
+# scry: cluster {name}. Every node, today's and tomorrow's, is NODE.{name}
+# Through the jump host instead: ssh -J {jump} NODE.{name}
+Host {jump}
+    HostName {host}
+    Port {port}
+    User {user}
+    HostKeyAlias {jump}
+    ProxyCommand none
+{common}
+Host *.{name}
+    ProxyCommand {exe} connect --cluster {name} %h
+{common}
+# scry: end of cluster {name}",
+        jump = format_args!("proxy.{name}"),
+        user = profile.user,
+    )
+}
+
+/// A path as ssh_config reads it back.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display())
+}

@@ -1,0 +1,197 @@
+//! Signing up, in and out.
+
+use super::profile::{self, Address, Keys, Profile};
+use super::reach;
+use crate::cli::{Invitation, Login_, Show, Where};
+use crate::show;
+use anyhow::{Context as _, Result, bail};
+use model::UserName;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use wire::people::{ReadInvitation, SignIn, SignUp};
+
+/// `scry signup`: reads the invitation, asks for a password twice, signs in.
+pub async fn signup(invitation: &Invitation) -> Result<()> {
+    let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
+    let client = reach::stranger(&at).await?;
+    let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;
+    show::remark(format!("Welcome to {}, {}.", facts.cluster, facts.user));
+    let password = new_password()?;
+    let profile = sign_up_with(invitation, &password, &profile::home()?).await?;
+    into_agent(&profile)?;
+    greet(&profile);
+    Ok(())
+}
+
+/// Takes up an invitation and signs in, keeping what is needed under `home`.
+pub async fn sign_up_with(invitation: &Invitation, password: &str, home: &Path) -> Result<Profile> {
+    let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
+    let client = reach::stranger(&at).await?;
+    let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;
+    let password = password.to_owned();
+    client.call(&SignUp { code: invitation.code.clone(), password: password.clone() }).await?;
+    sign_in(&at, facts.user, password, None, home).await
+}
+
+/// `scry login`.
+pub async fn login(args: &Login_) -> Result<()> {
+    let known = Profile::load(&args.place).ok();
+    let address = match (&args.address, &known) {
+        (Some(address), _) => address.clone(),
+        (None, Some(known)) => known.address.clone(),
+        (None, None) => bail!("say where to sign in: scry login HOST:PORT --pin PIN"),
+    };
+    let same = known.as_ref().filter(|known| known.address == address);
+    let pin = args.pin.clone().or_else(|| same.map(|known| known.pin.clone())).context(
+        "this machine does not know that cluster yet: give its pin, --pin HEX \
+         (an admin sees it with `scry status`)",
+    )?;
+    let user = match (&args.user, same) {
+        (Some(user), _) => user.clone(),
+        (None, Some(known)) => known.user.clone(),
+        (None, None) => own_name().context("say who you are: --user NAME")?,
+    };
+    let password = password(&format!("Password of {user}: "))?;
+    let at = Address { address, pin };
+    let profile = sign_in(&at, user, password, args.life_ms, &profile::home()?).await?;
+    if !args.no_agent {
+        into_agent(&profile)?;
+    }
+    greet(&profile);
+    Ok(())
+}
+
+/// `scry logout`.
+pub fn logout(place: &Where) -> Result<()> {
+    let profile = Profile::load(place)?;
+    let key = profile.folder.join("id_ed25519");
+    if agent_runs() && key.exists() {
+        // An agent that never had the key refuses; that is no failure of signing out.
+        let _ = Command::new("ssh-add").arg("-qd").arg(&key).stderr(Stdio::null()).status();
+    }
+    profile.forget()?;
+    show::remark(format!("Signed out of {}.", profile.cluster.name));
+    Ok(())
+}
+
+/// `scry status`.
+pub fn status(show_: &Show) -> Result<()> {
+    let profile = Profile::load(&show_.place)?;
+    let left = profile.expires.0.saturating_sub(show::now().0);
+    if show_.json {
+        let mut value = serde_json::to_value(&profile)?;
+        if let Some(object) = value.as_object_mut() {
+            object.insert("signed_in".into(), (left > 0).into());
+        }
+        show::json(&value)?;
+        return Ok(());
+    }
+    show::line(format!("cluster   {} at {}", profile.cluster.name, profile.address));
+    show::line(format!("user      {}", profile.user));
+    let life = match u64::try_from(left) {
+        Ok(left) if left > 0 => {
+            format!("until {} ({} left)", show::moment(profile.expires), show::length(left))
+        }
+        _ => "not signed in; use `scry login`".to_owned(),
+    };
+    show::line(format!("session   {life}"));
+    show::line(format!("pin       {}", profile.pin));
+    for key in &profile.cluster.seal_keys {
+        show::line(format!("seal key  {key}"));
+    }
+    Ok(())
+}
+
+async fn sign_in(
+    at: &Address,
+    user: UserName,
+    password: String,
+    life_ms: Option<u64>,
+    home: &Path,
+) -> Result<Profile> {
+    let client = reach::stranger(at).await?;
+    let (keys, tls_request) = make_keys()?;
+    let request = SignIn {
+        user,
+        password,
+        ssh_key: keys.ssh_public.clone(),
+        tls_request,
+        wanted_ms: life_ms.and_then(|ms| i64::try_from(ms).ok()),
+    };
+    let got = client.call(&request).await?;
+    Profile::save(home, at, &keys, got)
+}
+
+/// An Ed25519 key for SSH and a P-256 key for TLS: one key, one purpose.
+fn make_keys() -> Result<(Keys, String)> {
+    let seed: [u8; 32] = rand::random();
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&seed);
+    let private = ssh_key::PrivateKey::new(ssh_key::private::KeypairData::Ed25519(pair), "scry")?;
+    let ssh_key = private.to_openssh(ssh_key::LineEnding::LF)?.to_string();
+    let ssh_public = private.public_key().to_openssh()?;
+    let tls = link::tls::KeyRequest::make()?;
+    Ok((Keys { ssh_key, ssh_public, tls_key: tls.key.to_string() }, tls.request))
+}
+
+fn greet(profile: &Profile) {
+    let until = show::moment(profile.expires);
+    let name = &profile.cluster.name;
+    show::remark(format!("Signed in to {name} as {} until {until}.", profile.user));
+    show::remark("Next: `scry nodes`, `scry ssh NODE`, `scry config` for plain ssh.");
+}
+
+/// Puts key and certificate into a running agent, for as long as the certificate lives.
+fn into_agent(profile: &Profile) -> Result<()> {
+    if !agent_runs() {
+        return Ok(());
+    }
+    let seconds = profile.expires.0.saturating_sub(show::now().0) / 1000;
+    let key = profile.folder.join("id_ed25519");
+    let status = Command::new("ssh-add")
+        .args(["-q", "-t", &seconds.max(1).to_string()])
+        .arg(key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        show::remark("The running ssh-agent did not take the key; the key file works all the same.");
+    }
+    Ok(())
+}
+
+fn agent_runs() -> bool {
+    std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty())
+}
+
+fn own_name() -> Option<UserName> {
+    std::env::var("USER").ok().and_then(|name| name.parse().ok())
+}
+
+fn new_password() -> Result<String> {
+    let least = model::limit::PASSWORD_BYTES.0;
+    let first = password(&format!("Choose a password (at least {least} characters): "))?;
+    if first.len() < least {
+        bail!("the password is too short; at least {least} characters are needed");
+    }
+    if std::io::stdin().is_terminal() && password("Once more: ")? != first {
+        bail!("the two passwords differ; nothing was changed");
+    }
+    Ok(first)
+}
+
+/// Asks without echo; a script gives the password as the first line of standard input.
+fn password(prompt: &str) -> Result<String> {
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).context("cannot read a password");
+    }
+    let mut line = String::new();
+    std::io::stderr().flush()?;
+    std::io::stdin().lock().read_line(&mut line).context("cannot read a password")?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() {
+        bail!("no password was given on standard input");
+    }
+    Ok(password)
+}

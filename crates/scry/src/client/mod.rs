@@ -1,0 +1,16 @@
+//! The client's side: everything a person does with a cluster.
+
+pub mod access;
+pub mod audit;
+pub mod config;
+mod forwards;
+pub mod login;
+pub mod nodes;
+pub mod profile;
+pub mod reach;
+mod remote;
+pub mod recordings;
+pub mod roles;
+pub mod ssh;
+pub mod users;
+pub mod verify;

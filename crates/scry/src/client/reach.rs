@@ -1,0 +1,41 @@
+//! Reaching the cluster: auth through the proxy, and nodes through the proxy. One place for trust and identity.
+
+use super::profile::{Address, Profile};
+use anyhow::{Context as _, Result};
+use link::http::{Client, Dialer};
+use link::tls::{Badge, TlsIdentity, Trust, client_tls};
+use wire::name::{ALPN_AUTH, ALPN_HTTP2, AUTH_SERVER, PROXY_SERVER};
+
+/// Auth, as a signed-in person reaches it.
+pub type Auth = Client;
+
+/// Reaches auth with nothing but the pin of its authority.
+pub async fn stranger(at: &Address) -> Result<Auth> {
+    let tls = client_tls(&Trust::Pin(at.pin.clone()), None, &[ALPN_AUTH])?;
+    Ok(Dialer::new(at.address.clone(), AUTH_SERVER, tls).dial().await?)
+}
+
+/// Reaches auth as the person of a profile.
+pub async fn auth(profile: &Profile) -> Result<Auth> {
+    Ok(dialer(profile, AUTH_SERVER, ALPN_AUTH)?.dial().await?)
+}
+
+/// Opens a byte stream to a node's SSH server. `node` is its name, with or without the cluster's behind it.
+pub async fn node(profile: &Profile, node: &str) -> Result<link::http::ByteStream> {
+    let name = node_name(profile, node);
+    let proxy = dialer(profile, PROXY_SERVER, ALPN_HTTP2)?.dial().await?;
+    proxy.connect(name, &[]).await.with_context(|| format!("cannot reach the node {name}"))
+}
+
+/// A node's name without the cluster's.
+pub fn node_name<'a>(profile: &Profile, node: &'a str) -> &'a str {
+    let cluster = &profile.cluster.name;
+    node.strip_suffix(cluster.as_str()).and_then(|name| name.strip_suffix('.')).unwrap_or(node)
+}
+
+fn dialer(profile: &Profile, name: &'static str, protocol: &[u8]) -> Result<Dialer> {
+    let identity = TlsIdentity::new(profile.read("tls.pem")?, profile.read("tls.key")?);
+    let trust = Trust::Authority(profile.cluster.tls_authority.clone());
+    let tls = client_tls(&trust, Some(&Badge::new(&identity)?), &[protocol])?;
+    Ok(Dialer::new(profile.address.clone(), name, tls))
+}

@@ -1,0 +1,339 @@
+//! `scry recordings` and `scry play`: finding a recording, opening it from auth or from a file, exporting it.
+
+use super::profile::Profile;
+use super::reach;
+use super::remote::Remote;
+use crate::cli::{self, Format, Play, Recordings, RecordingsLs, Show, Where};
+use crate::{play, show};
+use anyhow::{Context as _, Result, bail};
+use comfy_table::Color;
+use model::{Kind, SessionId};
+use record::Recording;
+use record::export::{Asciicast, Export, JsonLines, Transcript};
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use store::file::FileSource;
+use wire::recording::{ListRecordings, Phase, RecordingFacts, RemoveRecording, ViewKind};
+
+/// Runs one of `scry recordings`.
+pub async fn run(command: &Recordings) -> Result<()> {
+    match command {
+        Recordings::Ls(args) => ls(args).await,
+        Recordings::Info { id, show } => info(id, show).await,
+        Recordings::Export(args) => export(args).await,
+        Recordings::Rm { ids, yes, place } => rm(ids, *yes, place).await,
+    }
+}
+
+/// `scry play`.
+pub async fn play(args: &Play) -> Result<()> {
+    let skip_idle_ms = args.skip_idle.then_some(2_000);
+    if !(0.25..=16.0).contains(&args.speed) {
+        bail!("the speed must lie between 0.25 and 16");
+    }
+    let how = if args.follow { ViewKind::Follow } else { ViewKind::Play };
+    let source = open(&args.id, &args.place, how).await?;
+    let args = Play { id: args.id.clone(), at: args.at.clone(), place: args.place.clone(), ..*args };
+    // The player blocks on the terminal and on reading; it has a thread of its own.
+    tokio::task::spawn_blocking(move || {
+        let recording = Recording::open(source)?;
+        let at_ms = args.at.as_deref().map(|at| position(at, recording.length_ms())).transpose()?;
+        if args.print {
+            let screen = play::picture_at(&recording, at_ms.unwrap_or(u64::MAX))?;
+            show::line(play::as_text(&screen, false).trim_end());
+            return Ok(());
+        }
+        let heading = recording.heading();
+        let title = format!("{}: {}@{}", heading.user, heading.login, heading.node);
+        let options = play::Options {
+            at_ms,
+            speed: args.speed,
+            skip_idle_ms,
+            paused: args.paused,
+            follow: args.follow,
+            highlight: None,
+        };
+        Ok(play::run(recording, options, title)?)
+    })
+    .await?
+}
+
+/// A recording, wherever it is.
+pub type Opened = Box<dyn record::Source + Send + Sync>;
+
+/// Opens a file if there is one of that name, else asks auth for the recording whose id begins so.
+async fn open(id: &str, place: &Where, how: ViewKind) -> Result<Opened> {
+    let path = Path::new(id);
+    if path.is_file() {
+        return Ok(Box::new(FileSource::open(path)?));
+    }
+    if id.contains(['/', '.']) {
+        bail!("there is no file {id}");
+    }
+    let client = reach::auth(&Profile::signed_in(place)?).await?;
+    let facts = find(&client, id).await?;
+    Ok(Box::new(Remote::open(client, facts.id, how).await?))
+}
+
+/// Copies a recording into a file, which must not be there yet.
+pub async fn keep(client: &reach::Auth, id: SessionId, path: &Path) -> Result<PathBuf> {
+    let source: Opened = Box::new(Remote::open(client.clone(), id, ViewKind::Export).await?);
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let mut file = std::fs::File::create_new(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        write_export(source, Format::Scry, &mut file)?;
+        Ok(path)
+    })
+    .await?
+}
+
+/// The one recording whose id begins so.
+async fn find(client: &reach::Auth, id: &str) -> Result<RecordingFacts> {
+    let digits: String = id.chars().filter(|c| *c != '-').collect();
+    if digits.is_empty() || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        bail!("{id:?} is neither a file nor the beginning of a recording's id");
+    }
+    let request = ListRecordings { id_prefix: Some(digits), limit: 2, ..ListRecordings::default() };
+    let mut found = client.call(&request).await?;
+    match (found.pop(), found.pop()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => bail!("no recording that you may see begins with {id}"),
+        (Some(_), Some(_)) => bail!("several recordings begin with {id}; give more of it"),
+    }
+}
+
+async fn ls(args: &RecordingsLs) -> Result<()> {
+    let now = show::now();
+    let moment = |text: &Option<String>| {
+        let parsed = text.as_deref().map(|text| show::parse_moment(text, now)).transpose();
+        parsed.map_err(anyhow::Error::msg)
+    };
+    let request = ListRecordings {
+        user: args.user.clone(),
+        node: args.node.clone(),
+        login: args.login.clone(),
+        since: moment(&args.since)?,
+        until: moment(&args.until)?,
+        id_prefix: None,
+        live: args.live,
+        limit: args.limit,
+    };
+    let client = reach::auth(&Profile::signed_in(&args.show.place)?).await?;
+    let rows = client.call(&request).await?;
+    if args.show.json {
+        show::json(&rows)?;
+        return Ok(());
+    }
+    if rows.is_empty() {
+        show::remark("No recording fits.");
+        return Ok(());
+    }
+    let mut table = show::table(&["ID", "BEGAN", "LENGTH", "WHO", "WHERE", "WHAT", "SIZE", "STATE"]);
+    for row in &rows {
+        table.add_row([
+            show::cell(row.id.short(), Some(Color::Cyan)),
+            show::cell(show::moment(row.started), None),
+            show::cell(show::length(row.length_ms), None),
+            show::cell(&row.user, None),
+            show::cell(format!("{}@{}", row.login, row.node), None),
+            show::cell(what(&row.kind), None),
+            show::cell(show::bytes(row.bytes), None),
+            state(row),
+        ]);
+    }
+    show::line(table);
+    Ok(())
+}
+
+fn what(kind: &Kind) -> String {
+    match kind {
+        Kind::Exec { command } => show::clean(command, 40),
+        other => other.word().to_owned(),
+    }
+}
+
+fn state(row: &RecordingFacts) -> comfy_table::Cell {
+    let gaps = if row.gaps > 0 { format!(", {} gaps", row.gaps) } else { String::new() };
+    match row.phase {
+        Phase::Live => show::cell(format!("live{gaps}"), Some(Color::Green)),
+        Phase::Interrupted => show::cell(format!("interrupted{gaps}"), Some(Color::Yellow)),
+        Phase::Stored => {
+            let ending = row.ending.as_deref().unwrap_or("ended");
+            let colour = if row.gaps > 0 { Some(Color::Yellow) } else { None };
+            show::cell(format!("{ending}{gaps}"), colour)
+        }
+    }
+}
+
+async fn info(id: &str, show_: &Show) -> Result<()> {
+    let client = reach::auth(&Profile::signed_in(&show_.place)?).await?;
+    let row = find(&client, id).await?;
+    if show_.json {
+        show::json(&row)?;
+        return Ok(());
+    }
+    let phase = match row.phase {
+        Phase::Live => "goes on",
+        Phase::Interrupted => "its node has not been heard of",
+        Phase::Stored => "stored",
+    };
+    let lines = [
+        ("recording", row.id.to_string()),
+        ("user", row.user.to_string()),
+        ("where", format!("{}@{}", row.login, row.node)),
+        ("what", what(&row.kind)),
+        ("from", row.client.clone()),
+        ("began", show::moment(row.started)),
+        ("length", show::length(row.length_ms)),
+        ("size", show::bytes(row.bytes)),
+        ("state", phase.to_owned()),
+        ("ended", row.ending.clone().unwrap_or_else(|| "–".to_owned())),
+        ("gaps", row.gaps.to_string()),
+        ("verified", row.verification.clone().unwrap_or_else(|| "not yet".to_owned())),
+    ];
+    for (name, value) in lines {
+        show::line(format!("{name:10} {value}"));
+    }
+    Ok(())
+}
+
+async fn rm(ids: &[String], yes: bool, place: &Where) -> Result<()> {
+    let client = reach::auth(&Profile::signed_in(place)?).await?;
+    for id in ids {
+        let row = find(&client, id).await?;
+        if !yes && !confirm(&row)? {
+            show::remark("Kept.");
+            continue;
+        }
+        client.call(&RemoveRecording { id: row.id }).await?;
+        show::remark(format!("Removed {}; its tombstone stands in the ledger.", row.id));
+    }
+    Ok(())
+}
+
+fn confirm(row: &RecordingFacts) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("removing cannot be undone; say --yes");
+    }
+    let began = show::moment(row.started);
+    eprint_flush(&format!("Remove {}, {} of {began}, for ever? [y/N] ", row.id, row.user))?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "yes"))
+}
+
+fn eprint_flush(text: &str) -> Result<()> {
+    let mut out = std::io::stderr().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+async fn export(args: &cli::Export) -> Result<()> {
+    let source = open(&args.id, &args.place, ViewKind::Export).await?;
+    let (format, output, id) = (args.format, args.output.clone(), args.id.clone());
+    tokio::task::spawn_blocking(move || {
+        let path = output.unwrap_or_else(|| default_path(&id, format));
+        if path == Path::new("-") {
+            return write_export(source, format, &mut std::io::stdout().lock());
+        }
+        let mut file = std::fs::File::create_new(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        let written = write_export(source, format, &mut file).and_then(|()| Ok(file.sync_all()?));
+        if written.is_err() {
+            // Half an export would look like a whole one.
+            let _ = std::fs::remove_file(&path);
+        } else {
+            show::remark(format!("Wrote {}.", path.display()));
+        }
+        written
+    })
+    .await?
+}
+
+fn default_path(id: &str, format: Format) -> PathBuf {
+    let stem = Path::new(id).file_stem().map_or_else(|| id.to_owned(), |s| s.to_string_lossy().into());
+    let suffix = match format {
+        Format::Scry => "scry",
+        Format::Cast | Format::Cast2 => "cast",
+        Format::Text => "txt",
+        Format::Jsonl => "jsonl",
+    };
+    PathBuf::from(format!("{stem}.{suffix}"))
+}
+
+fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<()> {
+    let total = source.len();
+    let bar = show::progress(total, "exporting");
+    if format == Format::Scry {
+        let mut at = 0;
+        while at < total {
+            let piece = source.read_at(at, 1 << 20)?;
+            if piece.is_empty() {
+                bail!("the recording is shorter than it said");
+            }
+            out.write_all(&piece)?;
+            at += piece.len() as u64;
+            bar.set_position(at);
+        }
+        bar.finish_and_clear();
+        return Ok(());
+    }
+    let recording = Recording::open(source)?;
+    let heading = recording.heading();
+    let mut exporter: Box<dyn Export> = match format {
+        Format::Cast2 => Box::new(Asciicast::v2(heading)),
+        Format::Cast => Box::new(Asciicast::v3(heading)),
+        Format::Text => Box::new(Transcript::new(heading)),
+        Format::Jsonl | Format::Scry => Box::new(JsonLines::new(heading)),
+    };
+    out.write_all(exporter.begin().as_bytes())?;
+    for entry in recording.entries(record::From::Seq(model::Seq(1))) {
+        let entry = entry?;
+        out.write_all(exporter.push(&entry).as_bytes())?;
+    }
+    out.write_all(exporter.finish().as_bytes())?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A place in a recording as a person writes it, in milliseconds.
+fn position(text: &str, length_ms: u64) -> Result<u64> {
+    let wrong = || format!("{text:?} is no place; say 90, 1:30, 1:02:03 or 50%");
+    if let Some(percent) = text.strip_suffix('%') {
+        let percent: f64 = percent.parse().with_context(wrong)?;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0..=100 percent of a length far below 2^52 ms"
+        )]
+        return Ok((length_ms as f64 * percent.clamp(0.0, 100.0) / 100.0) as u64);
+    }
+    let mut ms: u64 = 0;
+    for part in text.split(':') {
+        let part: f64 = part.parse().with_context(wrong)?;
+        if !(0.0..1e9).contains(&part) {
+            bail!(wrong());
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+        let part_ms = (part * 1000.0) as u64;
+        ms = ms.saturating_mul(60).saturating_add(part_ms);
+    }
+    Ok(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_people_write_it() {
+        for (text, ms) in [("90", 90_000), ("1:30", 90_000), ("1:02:03", 3_723_000), ("50%", 5_000)] {
+            assert_eq!(position(text, 10_000).unwrap(), ms, "{text}");
+        }
+        for bad in ["", "x", "-5", "1:xx", "1e300"] {
+            assert!(position(bad, 10_000).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A recording at auth, read in pieces over the network as if it were a file.
+
+use super::reach;
+use anyhow::Result;
+use model::SessionId;
+use record::{Source, SourceError};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::runtime::Handle;
+use wire::recording::{ViewKind, ViewRecording};
+use wire::stream;
+
+/// Bytes fetched at once; a seek needs one or two.
+const PIECE: u64 = 256 * 1024;
+/// Pieces kept.
+const KEPT: usize = 16;
+
+/// A recording at auth. Reading blocks, so it belongs on a thread of its own.
+pub struct Remote {
+    client: reach::Auth,
+    runtime: Handle,
+    path: String,
+    total: AtomicU64,
+    live: AtomicBool,
+    /// Behind a lock because a source is read through a shared reference.
+    pieces: Mutex<VecDeque<(u64, Vec<u8>)>>,
+}
+
+impl Remote {
+    /// Asks for leave to look at it, which is audited.
+    pub async fn open(client: reach::Auth, id: SessionId, how: ViewKind) -> Result<Self> {
+        let view = client.call(&ViewRecording { id, how }).await?;
+        let path = format!("/v1/recordings/{id}/bytes?ticket={}", view.ticket);
+        let remote = Self {
+            client,
+            runtime: Handle::current(),
+            path,
+            total: AtomicU64::new(view.facts.bytes),
+            live: AtomicBool::new(true),
+            pieces: Mutex::new(VecDeque::new()),
+        };
+        remote.fetch(0).await?;
+        Ok(remote)
+    }
+
+    async fn fetch(&self, from: u64) -> Result<Vec<u8>> {
+        let path = format!("{}&from={from}&most={PIECE}", self.path);
+        let (headers, bytes) = self.client.get_bytes(&path, PIECE as usize).await?;
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(total) = header(stream::TOTAL_HEADER).and_then(|text| text.parse().ok()) {
+            self.total.store(total, Ordering::Relaxed);
+        }
+        self.live.store(header(stream::LIVE_HEADER) == Some("1"), Ordering::Relaxed);
+        Ok(bytes.to_vec())
+    }
+
+    fn piece(&self, from: u64) -> Result<Vec<u8>, SourceError> {
+        let total = self.total.load(Ordering::Relaxed);
+        let kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
+        let whole = |bytes: &[u8]| bytes.len() as u64 == PIECE || from + bytes.len() as u64 >= total;
+        if let Some((_, bytes)) = kept.iter().find(|(at, bytes)| *at == from && whole(bytes)) {
+            return Ok(bytes.clone());
+        }
+        drop(kept);
+        let bytes = self.runtime.block_on(self.fetch(from)).map_err(|error| failed(format!("{error:#}")))?;
+        let mut kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
+        kept.retain(|(at, _)| *at != from);
+        kept.push_front((from, bytes.clone()));
+        kept.truncate(KEPT);
+        Ok(bytes)
+    }
+}
+
+impl Source for Remote {
+    fn len(&self) -> u64 {
+        if self.live.load(Ordering::Relaxed) {
+            // Asking for the end is how a growing recording says its length; auth waits a moment for news.
+            let _ = self.runtime.block_on(self.fetch(self.total.load(Ordering::Relaxed)));
+        }
+        self.total.load(Ordering::Relaxed)
+    }
+
+    fn read_at(&self, offset: u64, most: usize) -> Result<Vec<u8>, SourceError> {
+        let mut out = Vec::new();
+        while out.len() < most {
+            let at = offset + out.len() as u64;
+            let start = at - at % PIECE;
+            let piece = self.piece(start)?;
+            let from = usize::try_from(at - start).unwrap_or(usize::MAX);
+            let Some(rest) = piece.get(from..).filter(|rest| !rest.is_empty()) else { break };
+            let take = rest.len().min(most - out.len());
+            out.extend_from_slice(rest.get(..take).unwrap_or_default());
+        }
+        Ok(out)
+    }
+}
+
+fn failed(why: impl Into<String>) -> SourceError {
+    SourceError(why.into())
+}

@@ -1,0 +1,62 @@
+//! What operators see of a running server: logs, metrics, health.
+
+use crate::settings::LogFormat;
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Begins logging to standard error. The SSH library logs through the same door, at warnings only.
+pub fn logs(filter: &str, format: LogFormat) -> Result<()> {
+    let filter = EnvFilter::try_new(format!("{filter},russh=warn,h2=warn,hyper=warn,sqlx=warn"))
+        .with_context(|| format!("{filter:?} is no log filter"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Whether the server is ready to be sent people.
+pub type Ready = Arc<AtomicBool>;
+
+/// Begins collecting metrics.
+pub fn metrics() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().context("cannot collect metrics")
+}
+
+/// Serves `/healthz` (the process is alive), `/readyz` (all services serve) and `/metrics` until cancelled.
+pub async fn serve(
+    listener: TcpListener,
+    ready: Ready,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<()> {
+    let readiness = move || {
+        let ready = ready.load(Ordering::Relaxed);
+        let answer =
+            if ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
+        std::future::ready(answer)
+    };
+    let router = Router::new()
+        .route("/healthz", get(|| std::future::ready("ok\n")))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(move || std::future::ready(metrics.render())));
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+/// Binds an address, with words that say which.
+pub async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}; is another scry running?"))
+}

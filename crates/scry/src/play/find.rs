@@ -1,0 +1,309 @@
+//! Search inside: when a text came onto the screen, however briefly.
+
+use super::reel::{Hit, Reel, blank, draw_bytes, picture_of};
+use model::Seq;
+use model::entry::{Entry, Stream};
+use record::{Corrupt, From as Place, Recording, Source};
+use screen::Screen;
+use std::collections::BTreeMap;
+
+/// What is looked for. Capitals in it make it exact; without any, capitals do not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    chars: Vec<char>,
+    exact: bool,
+}
+
+impl Pattern {
+    /// `None` for nothing.
+    pub fn new(text: &str) -> Option<Self> {
+        let exact = text.chars().any(char::is_uppercase);
+        let chars: Vec<char> = text.chars().map(|ch| fold(ch, exact)).collect();
+        (!chars.is_empty()).then_some(Self { chars, exact })
+    }
+
+    /// Places (column, row) on the screen that belong to a match.
+    pub fn places(&self, screen: &Screen) -> Vec<(u16, u16)> {
+        let mut places = Vec::new();
+        for line in lines(screen) {
+            for start in self.starts(&line) {
+                let found = line.iter().skip(start).take(self.chars.len());
+                places.extend(found.map(|at| (at.col, at.row)));
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// Whether there is a match on the screen.
+    pub fn is_on(&self, screen: &Screen) -> bool {
+        lines(screen).iter().any(|line| self.starts(line).next().is_some())
+    }
+
+    /// The lines with a match, digits alike, and how many of each: a counter that counts is no new match.
+    fn shapes(&self, screen: &Screen) -> Shapes {
+        let mut shapes = Shapes::new();
+        for line in lines(screen) {
+            if self.starts(&line).next().is_some() {
+                let shape = line.iter().map(|at| if at.ch.is_ascii_digit() { '0' } else { at.ch });
+                *shapes.entry(shape.collect()).or_default() += 1;
+            }
+        }
+        shapes
+    }
+
+    fn starts<'a>(&'a self, line: &'a [At]) -> impl Iterator<Item = usize> + 'a {
+        let windows = line.windows(self.chars.len()).enumerate();
+        windows.filter_map(|(start, window)| {
+            let same = |(at, ch): (&At, &char)| fold(at.ch, self.exact) == *ch;
+            window.iter().zip(&self.chars).all(same).then_some(start)
+        })
+    }
+}
+
+type Shapes = BTreeMap<String, u32>;
+
+/// A character and where it stands.
+struct At {
+    ch: char,
+    col: u16,
+    row: u16,
+}
+
+fn fold(ch: char, exact: bool) -> char {
+    if exact { ch } else { ch.to_lowercase().next().unwrap_or(ch) }
+}
+
+/// The lines of a screen, wrapped ones joined.
+fn lines(screen: &Screen) -> Vec<Vec<At>> {
+    let mut lines = Vec::new();
+    let mut line: Vec<At> = Vec::new();
+    for row in 0..screen.size().1 {
+        for (col, cell) in (0u16..).zip(screen.row(row)) {
+            if cell.width > 0 {
+                line.push(At { ch: cell.ch, col, row });
+            }
+        }
+        if !screen.wraps(row) {
+            let used = line.iter().rposition(|at| at.ch != ' ').map_or(0, |last| last + 1);
+            line.truncate(used);
+            lines.push(std::mem::take(&mut line));
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// A search that goes on bit by bit.
+pub struct Hunt {
+    pattern: Pattern,
+    way: Way,
+}
+
+enum Way {
+    /// From a screen on, forwards.
+    On { walk: Box<Walk> },
+    /// Backwards: from the start of each part of the recording to `before`.
+    Back { before: Seq, done: bool },
+}
+
+struct Walk {
+    screen: Screen,
+    seen: Shapes,
+    seq: Seq,
+    at: u64,
+    /// Bytes of the next entry that are drawn already.
+    drawn: usize,
+}
+
+/// How far a search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Call again; it has come to this time.
+    Working(u64),
+    /// Found.
+    Found(Hit),
+    /// There is nothing in this direction.
+    Nothing,
+}
+
+impl Hunt {
+    /// Forwards from what a reel shows.
+    pub fn on<S: Source>(pattern: Pattern, reel: &Reel<S>) -> Self {
+        let (cols, rows) = reel.screen().size();
+        let mut screen = Screen::new(cols, rows);
+        screen.feed(&reel.screen().dump());
+        let seen = pattern.shapes(&screen);
+        let walk = Walk { screen, seen, seq: reel.seq(), at: reel.at(), drawn: reel.drawn() };
+        Self { pattern, way: Way::On { walk: Box::new(walk) } }
+    }
+
+    /// What is looked for.
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// Backwards from the entry `before`, which is left out.
+    pub fn back(pattern: Pattern, before: Seq) -> Self {
+        Self { pattern, way: Way::Back { before, done: false } }
+    }
+
+    /// Searches on while `more` says so. A part between two keyframes is the least that is done.
+    pub fn run<S: Source>(
+        &mut self,
+        recording: &Recording<S>,
+        mut more: impl FnMut() -> bool,
+    ) -> Result<Outcome, Corrupt> {
+        match &mut self.way {
+            Way::On { walk } => {
+                let mut found = None;
+                walk.along(recording, &self.pattern, |hit, _| {
+                    found = hit;
+                    hit.is_none() && more()
+                })?;
+                Ok(match found {
+                    Some(hit) => Outcome::Found(hit),
+                    None if walk.seq >= recording.last_seq() => Outcome::Nothing,
+                    None => Outcome::Working(walk.at),
+                })
+            }
+            Way::Back { before, done } => {
+                while !*done {
+                    let (mut walk, start) = Walk::before(recording, &self.pattern, *before)?;
+                    let mut last = None;
+                    let limit = *before;
+                    walk.along(recording, &self.pattern, |hit, next| {
+                        last = hit.filter(|hit| hit.seq < limit).or(last);
+                        next.next() < limit
+                    })?;
+                    if let Some(hit) = last {
+                        return Ok(Outcome::Found(hit));
+                    }
+                    *done = start.0 == 0;
+                    *before = start.next();
+                    if !more() {
+                        return Ok(Outcome::Working(walk.at));
+                    }
+                }
+                Ok(Outcome::Nothing)
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// From the last keyframe before an entry, or the beginning.
+    fn before<S: Source>(
+        recording: &Recording<S>,
+        pattern: &Pattern,
+        before: Seq,
+    ) -> Result<(Self, Seq), Corrupt> {
+        let earlier = Seq(before.0.saturating_sub(2));
+        let frame = match before.0 {
+            0..=2 => None,
+            _ => recording.keyframe_before(earlier)?,
+        };
+        let (screen, seq, at) = match frame {
+            Some(frame) => (picture_of(&frame), frame.seq, frame.at),
+            None => (blank(recording), Seq(0), 0),
+        };
+        let seen = pattern.shapes(&screen);
+        Ok((Self { screen, seen, seq, at, drawn: 0 }, seq))
+    }
+
+    /// Draws on, entry by entry, while `go_on` says so; it gets the hit of the entry, if there is one.
+    fn along<S: Source>(
+        &mut self,
+        recording: &Recording<S>,
+        pattern: &Pattern,
+        mut go_on: impl FnMut(Option<Hit>, Seq) -> bool,
+    ) -> Result<(), Corrupt> {
+        for next in recording.entries(Place::Seq(self.seq.next())) {
+            let next = next?;
+            self.seq = next.seq;
+            self.at = self.at.max(next.at);
+            let within = match &next.entry {
+                Entry::Output { stream, bytes } => {
+                    let drawn = std::mem::take(&mut self.drawn).min(bytes.len());
+                    let rest = bytes.get(drawn..).unwrap_or_default();
+                    self.draw(pattern, *stream, rest).map(|within| drawn + within)
+                }
+                Entry::Resize(size) => {
+                    // Lines wrapped anew are no new text.
+                    self.screen.resize(size.cols(), size.rows());
+                    self.seen = pattern.shapes(&self.screen);
+                    None
+                }
+                _ => None,
+            };
+            let hit = within.map(|within| Hit { seq: self.seq, at: self.at, within });
+            if !go_on(hit, self.seq) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws output in parts that cannot scroll a line through the whole screen; the first hit counts.
+    fn draw(&mut self, pattern: &Pattern, stream: Stream, bytes: &[u8]) -> Option<usize> {
+        if stream == Stream::Stdin {
+            return None;
+        }
+        let most = usize::from(self.screen.size().1 / 2).max(1);
+        let mut found = None;
+        let mut from = 0;
+        while let Some(rest) = bytes.get(from..).filter(|rest| !rest.is_empty()) {
+            let length = part(rest, most, self.screen.size().0);
+            draw_bytes(&mut self.screen, stream, rest.get(..length).unwrap_or(rest));
+            from += length;
+            let shapes = pattern.shapes(&self.screen);
+            let new = shapes.iter().any(|(line, n)| self.seen.get(line).is_none_or(|m| m < n));
+            self.seen = shapes;
+            if new && found.is_none() {
+                found = Some(from);
+            }
+        }
+        found
+    }
+}
+
+/// Bytes at the beginning that fill at most so many lines.
+fn part(bytes: &[u8], lines: usize, cols: u16) -> usize {
+    let most = bytes.len().min(lines.saturating_mul(cols.into()));
+    let breaks = bytes.iter().take(most).enumerate().filter(|(_, byte)| **byte == b'\n');
+    breaks.map(|(at, _)| at + 1).nth(lines.saturating_sub(1)).unwrap_or(most).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(pattern: &str, bytes: &str) -> Vec<(u16, u16)> {
+        let mut screen = Screen::new(10, 3);
+        screen.feed(bytes.as_bytes());
+        Pattern::new(pattern).unwrap().places(&screen)
+    }
+
+    #[test]
+    fn capitals_matter_only_when_there_are_any() {
+        assert_eq!(places("ab", "AB ab"), [(0, 0), (1, 0), (3, 0), (4, 0)]);
+        assert_eq!(places("Ab", "AB Ab"), [(3, 0), (4, 0)]);
+        assert_eq!(places("é", "É"), [(0, 0)]);
+        assert_eq!(Pattern::new(""), None);
+    }
+
+    #[test]
+    fn a_wrapped_line_is_one_and_wide_characters_count_once() {
+        assert_eq!(places("xy", "123456789xy"), [(0, 1), (9, 0)]);
+        assert_eq!(places("本語", "日本語"), [(2, 0), (4, 0)]);
+        assert_eq!(places("9 a", "123456789\r\na"), []);
+    }
+
+    #[test]
+    fn parts_end_at_line_breaks() {
+        assert_eq!(part(b"a\nb\nc\n", 2, 80), 4);
+        assert_eq!(part(b"abcdef", 2, 80), 6);
+        assert_eq!(part(&[b'x'; 500], 2, 80), 160);
+    }
+}

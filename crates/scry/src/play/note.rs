@@ -1,0 +1,156 @@
+//! What is worth saying about an entry, in a few words.
+
+use super::clean;
+use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
+
+/// Something that happened, for the status line and the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// When, in milliseconds since the recording began.
+    pub at: u64,
+    /// Of which kind.
+    pub kind: NoteKind,
+    /// In words.
+    pub text: String,
+}
+
+/// Of which kind a note is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteKind {
+    /// A labelled moment.
+    Mark,
+    /// Somebody came or went.
+    People,
+    /// Something is missing.
+    Gap,
+    /// The end.
+    End,
+}
+
+impl Note {
+    /// The note of an entry, if it is worth one.
+    pub fn of(stamped: &Stamped) -> Option<Self> {
+        let (kind, text) = match &stamped.entry {
+            Entry::Mark { label } => (NoteKind::Mark, clean(label, 120)),
+            Entry::People(People::Joined { user, login, from, .. }) => {
+                (NoteKind::People, format!("{user} came as {login} from {}", clean(from, 60)))
+            }
+            Entry::People(People::Left { party }) if party.0 == 0 => {
+                (NoteKind::People, "the owner left".to_owned())
+            }
+            Entry::People(People::Left { party }) => {
+                (NoteKind::People, format!("person {} left", party.0))
+            }
+            Entry::Gap(gap) => (NoteKind::Gap, gap_text(gap)),
+            Entry::Elided { bytes, .. } => {
+                (NoteKind::Gap, format!("{} beyond the limit were counted, not kept", size(*bytes)))
+            }
+            Entry::Ended(ending) => (NoteKind::End, ending_text(ending)),
+            _ => return None,
+        };
+        Some(Self { at: stamped.at, kind, text })
+    }
+
+    /// A sign for lists.
+    pub fn sign(&self) -> char {
+        match self.kind {
+            NoteKind::Mark => '◆',
+            NoteKind::People => '●',
+            NoteKind::Gap => '×',
+            NoteKind::End => '■',
+        }
+    }
+}
+
+/// A gap in words.
+pub fn gap_text(gap: &Gap) -> String {
+    let why = match gap.cause {
+        GapCause::Crash => "the recorder was killed",
+        GapCause::DiskFull => "the disk was full",
+        GapCause::Damaged => "a record was damaged",
+        GapCause::Redacted => "taken out afterwards",
+    };
+    let mut lost = Vec::new();
+    if let Some(bytes) = gap.bytes {
+        lost.push(size(bytes));
+    }
+    if let Some(entries) = gap.entries {
+        lost.push(if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") });
+    }
+    if gap.ms > 0 {
+        lost.push(format!("up to {}", time(gap.ms)));
+    }
+    let lost = if lost.is_empty() { "how much is not known".to_owned() } else { lost.join(", ") };
+    format!("GAP: {lost} missing here, {why}")
+}
+
+fn ending_text(ending: &Ending) -> String {
+    match ending {
+        Ending::Exit { status } => format!("ended with status {status}"),
+        Ending::Signal { name, .. } => format!("ended by signal {}", clean(name, 20)),
+        Ending::Disconnected => "the connection was lost".to_owned(),
+        Ending::Stopped { why } => format!("stopped: {}", clean(why, 100)),
+        Ending::NotStarted { why } => format!("not started: {}", clean(why, 100)),
+        Ending::Crashed => "the recorder was killed; this is where it ends".to_owned(),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
+
+/// Milliseconds as `1:05` or `2:03:04`.
+pub fn time(ms: u64) -> String {
+    let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
+}
+
+/// Reads `90`, `1:30` or `1:02:03` as milliseconds.
+pub fn parse_time(text: &str) -> Option<u64> {
+    let mut seconds: u64 = 0;
+    for part in text.split(':') {
+        let number: u64 = part.parse().ok().filter(|_| part.len() <= 6)?;
+        seconds = seconds.checked_mul(60)?.checked_add(number)?;
+    }
+    seconds.checked_mul(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_they_are_shown() {
+        for (text, ms) in [
+            ("90", Some(90_000)),
+            ("1:30", Some(90_000)),
+            ("1:02:03", Some(3_723_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("1:", None),
+            ("x", None),
+            ("99999999", None),
+        ] {
+            assert_eq!(parse_time(text), ms, "{text:?}");
+        }
+        assert_eq!(
+            (time(0), time(65_999), time(3_723_000)),
+            ("0:00".into(), "1:05".into(), "1:02:03".into())
+        );
+    }
+
+    #[test]
+    fn a_gap_says_how_much_and_why() {
+        let gap = Gap { cause: GapCause::Crash, bytes: Some(12_288), entries: Some(1), ms: 3000 };
+        assert_eq!(
+            gap_text(&gap),
+            "GAP: 12 KiB, 1 entry, up to 0:03 missing here, the recorder was killed"
+        );
+        let gap = Gap { cause: GapCause::Damaged, bytes: None, entries: None, ms: 0 };
+        assert_eq!(gap_text(&gap), "GAP: how much is not known missing here, a record was damaged");
+    }
+}

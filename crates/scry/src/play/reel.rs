@@ -1,0 +1,294 @@
+//! A recording as a film: the screen at any moment, forwards, backwards, entry by entry.
+
+use super::note::Note;
+use model::entry::{Entry, Stamped, Stream};
+use model::{Seq, Size};
+use record::{Corrupt, From as Place, Keyframe, Recording, Source};
+use screen::Screen;
+use std::collections::VecDeque;
+
+/// Entries read ahead at once, at most; and their bytes.
+const AHEAD: usize = 4096;
+const AHEAD_BYTES: usize = 512 * 1024;
+/// Entries that may lie before a keyframe so that walking is still better than jumping to it.
+const WALK: u64 = 4096;
+
+/// The screen at a moment of a recording, and the way to any other.
+pub struct Reel<S: Source> {
+    recording: Recording<S>,
+    screen: Screen,
+    place: Spot,
+    ahead: VecDeque<Stamped>,
+    /// Bytes of the next entry that are drawn already.
+    drawn: usize,
+    damage: Option<Corrupt>,
+}
+
+/// What is on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Spot {
+    /// The last entry that was drawn; 0 before the first.
+    seq: Seq,
+    /// The last entry among them that can be seen.
+    shown: Seq,
+    /// Time of the latest entry.
+    at: u64,
+}
+
+/// A place where a text came onto the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// The entry.
+    pub seq: Seq,
+    /// Its time.
+    pub at: u64,
+    /// Bytes of its output after which the text is on the screen.
+    pub within: usize,
+}
+
+impl<S: Source> Reel<S> {
+    /// At the beginning.
+    pub fn new(recording: Recording<S>) -> Self {
+        let screen = blank(&recording);
+        let (place, ahead) = (Spot::default(), VecDeque::new());
+        Self { recording, screen, place, ahead, drawn: 0, damage: None }
+    }
+
+    /// What it shows.
+    pub fn recording(&self) -> &Recording<S> {
+        &self.recording
+    }
+
+    /// What is on the screen.
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// The last entry that was drawn.
+    pub fn seq(&self) -> Seq {
+        self.place.seq
+    }
+
+    /// Time of the latest entry that was drawn.
+    pub fn at(&self) -> u64 {
+        self.place.at
+    }
+
+    /// Bytes of the next entry that are on the screen already, at a hit.
+    pub fn drawn(&self) -> usize {
+        self.drawn
+    }
+
+    /// Where and why the recording cannot be read further.
+    pub fn damage(&self) -> Option<&Corrupt> {
+        self.damage.as_ref().or_else(|| self.recording.damage())
+    }
+
+    /// Picks up what a running session has written since. `true` if there is more.
+    pub fn refresh(&mut self) -> bool {
+        let more = self.recording.refresh();
+        if more {
+            self.damage = None;
+        }
+        more
+    }
+
+    /// Time of the entry that comes next.
+    pub fn next_at(&mut self) -> Option<u64> {
+        self.fill();
+        self.ahead.front().map(|next| next.at.max(self.place.at))
+    }
+
+    /// Draws everything up to a time; what is worth saying of it goes to `notes`.
+    pub fn advance(&mut self, ms: u64, notes: &mut Vec<Note>) {
+        if self.keyframe_ahead(ms) {
+            return self.rebuild(|recording| recording.keyframe_at(ms), |next| next.at <= ms);
+        }
+        while let Some(next) = self.next_at()
+            && next <= ms
+        {
+            self.draw_next(notes);
+        }
+    }
+
+    /// Shows the moment `ms`, wherever it lies.
+    pub fn seek(&mut self, ms: u64) {
+        if ms >= self.place.at {
+            return self.advance(ms, &mut Vec::new());
+        }
+        self.rebuild(|recording| recording.keyframe_at(ms), |next| next.at <= ms);
+    }
+
+    /// Shows the next entry that can be seen. `false` at the end.
+    pub fn step_forward(&mut self, notes: &mut Vec<Note>) -> bool {
+        let shown = self.place.shown;
+        while self.place.shown == shown {
+            if self.next_at().is_none() {
+                return false;
+            }
+            self.draw_next(notes);
+        }
+        true
+    }
+
+    /// Takes back the last entry that can be seen. `false` at the beginning.
+    pub fn step_back(&mut self) -> bool {
+        let Some(before) = self.place.shown.0.checked_sub(1) else { return false };
+        self.show_seq(Seq(before));
+        true
+    }
+
+    /// Shows the text of a hit, in the middle of an entry if need be.
+    pub fn show_hit(&mut self, hit: Hit) {
+        self.show_seq(Seq(hit.seq.0.saturating_sub(1)));
+        self.fill();
+        let Some(Stamped { seq, at, entry: Entry::Output { stream, bytes } }) =
+            self.ahead.pop_front()
+        else {
+            return;
+        };
+        let mut rest = bytes;
+        self.drawn = hit.within.min(rest.len());
+        let first = rest.split_to(self.drawn);
+        draw(&mut self.screen, &Entry::Output { stream, bytes: first });
+        self.place.at = self.place.at.max(at);
+        self.place.shown = seq;
+        // The rest is drawn when its turn comes.
+        self.ahead.push_front(Stamped { seq, at, entry: Entry::Output { stream, bytes: rest } });
+    }
+
+    fn show_seq(&mut self, seq: Seq) {
+        self.rebuild(|recording| recording.keyframe_before(seq), |next| next.seq <= seq);
+    }
+
+    /// Whether a keyframe lies so far ahead, at or before `ms`, that jumping to it is quicker than walking.
+    fn keyframe_ahead(&self, ms: u64) -> bool {
+        let far = Seq(self.place.seq.0.saturating_add(WALK));
+        let frames = &self.recording.index().keyframes;
+        frames.iter().rev().any(|frame| frame.at <= ms && frame.seq > far)
+    }
+
+    /// Starts from a keyframe and draws while entries belong to what is wanted.
+    fn rebuild(
+        &mut self,
+        keyframe: impl FnOnce(&Recording<S>) -> Result<Option<Keyframe>, Corrupt>,
+        wanted: impl Fn(&Stamped) -> bool,
+    ) {
+        self.damage = None;
+        self.ahead.clear();
+        self.drawn = 0;
+        match keyframe(&self.recording) {
+            Ok(Some(frame)) => {
+                self.screen = picture_of(&frame);
+                self.place = Spot { seq: frame.seq, shown: frame.seq, at: frame.at };
+            }
+            Ok(None) => self.rewind(),
+            Err(damage) => {
+                self.rewind();
+                self.damage = Some(damage);
+            }
+        }
+        loop {
+            self.fill();
+            match self.ahead.front() {
+                Some(next) if wanted(next) => self.draw_next(&mut Vec::new()),
+                _ => return,
+            }
+        }
+    }
+
+    fn rewind(&mut self) {
+        self.screen = blank(&self.recording);
+        self.place = Spot::default();
+    }
+
+    fn draw_next(&mut self, notes: &mut Vec<Note>) {
+        let Some(next) = self.ahead.pop_front() else { return };
+        draw(&mut self.screen, &next.entry);
+        self.drawn = 0;
+        self.place.seq = next.seq;
+        self.place.at = self.place.at.max(next.at);
+        if can_be_seen(&next.entry) {
+            self.place.shown = next.seq;
+        }
+        notes.extend(Note::of(&next));
+    }
+
+    fn fill(&mut self) {
+        if !self.ahead.is_empty() || self.damage.is_some() {
+            return;
+        }
+        let mut bytes = 0;
+        for next in self.recording.entries(Place::Seq(self.place.seq.next())) {
+            match next {
+                Ok(next) => {
+                    if let Entry::Output { bytes: output, .. } = &next.entry {
+                        bytes += output.len();
+                    }
+                    self.ahead.push_back(next);
+                }
+                Err(damage) => {
+                    self.damage = Some(damage);
+                    break;
+                }
+            }
+            if self.ahead.len() >= AHEAD || bytes >= AHEAD_BYTES {
+                break;
+            }
+        }
+    }
+}
+
+/// An empty screen of the recording's first size.
+pub fn blank<S: Source>(recording: &Recording<S>) -> Screen {
+    let size = recording.heading().size.unwrap_or_default();
+    Screen::new(size.cols(), size.rows())
+}
+
+/// The screen of a keyframe.
+pub fn picture_of(frame: &Keyframe) -> Screen {
+    let mut screen = Screen::new(frame.size.cols(), frame.size.rows());
+    screen.feed(&frame.dump);
+    screen
+}
+
+/// Draws an entry, if it draws anything. Output without a terminal gets the carriage returns a terminal would add.
+pub fn draw(screen: &mut Screen, entry: &Entry) {
+    match entry {
+        Entry::Output { stream, bytes } => draw_bytes(screen, *stream, bytes),
+        Entry::Resize(size) => resize(screen, *size),
+        _ => {}
+    }
+}
+
+/// Draws bytes of a stream.
+pub fn draw_bytes(screen: &mut Screen, stream: Stream, bytes: &[u8]) {
+    match stream {
+        Stream::Pty => screen.feed(bytes),
+        Stream::Stdin => {}
+        Stream::Stdout | Stream::Stderr => {
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                match line.strip_suffix(b"\n") {
+                    Some(text) => {
+                        screen.feed(text);
+                        screen.feed(b"\r\n");
+                    }
+                    None => screen.feed(line),
+                }
+            }
+        }
+    }
+}
+
+fn resize(screen: &mut Screen, size: Size) {
+    screen.resize(size.cols(), size.rows());
+}
+
+/// Whether a step by one entry should stop here.
+fn can_be_seen(entry: &Entry) -> bool {
+    match entry {
+        Entry::Output { stream, bytes } => *stream != Stream::Stdin && !bytes.is_empty(),
+        Entry::Typed { .. } | Entry::Signal { .. } | Entry::Service { .. } => false,
+        _ => true,
+    }
+}

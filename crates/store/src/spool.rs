@@ -1,0 +1,443 @@
+//! A node's recordings until auth has them: one append-only file each, `<id>.rec`, whose heading says everything about it.
+//!
+//! Calls block for the time of a write to the page cache, [`SpoolFile::sync`] for the time of the disk.
+//! Whole records go in; what a crash tore off at the end is for the caller to find (`record::scan`) and to [`SpoolFile::truncate`].
+
+use crate::file::{self, FileSource};
+use crate::keys::{self, KeyError};
+use model::{SessionId, limit};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use thiserror::Error;
+
+/// Extension of a recording's file.
+pub(crate) const EXTENSION: &str = "rec";
+const RESERVE: &str = "reserve";
+
+/// Why the spool cannot do it.
+#[derive(Debug, Error)]
+pub enum SpoolError {
+    /// The disk is full. [`SpoolFile::append_last`] may still succeed.
+    #[error("the disk of the spool {} is full: free some space", .dir.display())]
+    DiskFull {
+        /// The spool's directory.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The spool has used up its share of the disk. [`SpoolFile::append_last`] may still succeed.
+    #[error(
+        "the spool {} holds {used} of the {most} bytes it may: \
+         recordings wait there until the auth service takes them",
+        .dir.display()
+    )]
+    QuotaFull {
+        /// The spool's directory.
+        dir: PathBuf,
+        /// Bytes in it.
+        used: u64,
+        /// Bytes it may hold.
+        most: u64,
+    },
+    /// There is no such recording in the spool.
+    #[error("the spool has no recording {id}")]
+    Missing {
+        /// Which.
+        id: SessionId,
+    },
+    /// There is one already.
+    #[error("the spool has a recording {id} already")]
+    Exists {
+        /// Which.
+        id: SessionId,
+    },
+    /// The directory cannot be used.
+    #[error("cannot use the directory of the spool")]
+    Directory(#[source] KeyError),
+    /// The system refused.
+    #[error("cannot {doing} in the spool: {}", .path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl SpoolError {
+    /// Whether there is no room: what the role says about that applies.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::QuotaFull { .. })
+    }
+}
+
+/// The directory. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Spool(Arc<Room>);
+
+#[derive(Debug)]
+struct Room {
+    dir: PathBuf,
+    most: u64,
+    used: AtomicU64,
+    reserve_bytes: u64,
+    /// Whether the reserve file stands. Shared by the recorders of all sessions; held while it is made or removed.
+    reserve: Mutex<bool>,
+}
+
+/// A recording that was in the directory at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leftover {
+    /// Which.
+    pub id: SessionId,
+    /// Bytes in its file, a torn record at the end included.
+    pub bytes: u64,
+}
+
+impl Spool {
+    /// Opens the directory, making it if need be, with the usual bounds:
+    /// [`limit::SPOOL_BYTES`] and a reserve of [`limit::SPOOL_RESERVE_BYTES`].
+    ///
+    /// # Errors
+    /// [`SpoolError::Directory`]. A disk too full for the reserve is no error; it is tried again when something is removed.
+    pub fn open(dir: &Path) -> Result<Self, SpoolError> {
+        Self::with_limits(dir, limit::SPOOL_BYTES, limit::SPOOL_RESERVE_BYTES)
+    }
+
+    /// As [`Spool::open`], with other bounds, in bytes.
+    ///
+    /// # Errors
+    /// As [`Spool::open`].
+    pub fn with_limits(dir: &Path, most: u64, reserve_bytes: u64) -> Result<Self, SpoolError> {
+        keys::ensure_dir(dir).map_err(SpoolError::Directory)?;
+        let spool = Self(Arc::new(Room {
+            dir: dir.to_owned(),
+            most,
+            used: AtomicU64::new(0),
+            reserve_bytes,
+            reserve: Mutex::new(false),
+        }));
+        let used = spool.leftovers()?.iter().map(|leftover| leftover.bytes).sum();
+        spool.0.used.store(used, Ordering::Relaxed);
+        spool.renew_reserve();
+        Ok(spool)
+    }
+
+    /// Begins a recording's file, durably.
+    ///
+    /// # Errors
+    /// [`SpoolError::Exists`], [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`].
+    pub fn create(&self, id: SessionId) -> Result<SpoolFile, SpoolError> {
+        self.renew_reserve();
+        let used = self.used();
+        if used >= self.0.most {
+            return Err(self.quota_full(used));
+        }
+        let path = self.path(&id);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => SpoolError::Exists { id },
+                _ => self.error("create a file", &path, source),
+            })?;
+        keys::sync_parent(&path).map_err(SpoolError::Directory)?;
+        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len: 0 })
+    }
+
+    /// Opens a recording that is there, to go on at its end.
+    ///
+    /// # Errors
+    /// [`SpoolError::Missing`].
+    pub fn resume(&self, id: SessionId) -> Result<SpoolFile, SpoolError> {
+        let path = self.path(&id);
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.map_err(|source| self.missing_or(id, "open a file", &path, source))?;
+        let len =
+            file.metadata().map_err(|source| self.error("look at a file", &path, source))?.len();
+        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len })
+    }
+
+    /// A recording to be read, finished or not.
+    ///
+    /// # Errors
+    /// [`SpoolError::Missing`].
+    pub fn source(&self, id: SessionId) -> Result<FileSource, SpoolError> {
+        let path = self.path(&id);
+        FileSource::open(&path).map_err(|source| self.missing_or(id, "open a file", &path, source))
+    }
+
+    /// The recordings in the directory, by id. Called at the start, it gives those that another run left.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn leftovers(&self) -> Result<Vec<Leftover>, SpoolError> {
+        let found = recordings_in(&self.0.dir);
+        let found = found.map_err(|source| self.error("list files", &self.0.dir, source))?;
+        Ok(found.into_iter().map(|(id, bytes)| Leftover { id, bytes }).collect())
+    }
+
+    /// Removes a recording: auth has it in its final store. Says whether it was there.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn remove(&self, id: SessionId) -> Result<bool, SpoolError> {
+        let path = self.path(&id);
+        let bytes = std::fs::metadata(&path).map_or(0, |facts| facts.len());
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(self.error("remove a file", &path, error)),
+        }
+        self.count(bytes, 0);
+        self.renew_reserve();
+        Ok(true)
+    }
+
+    /// Bytes in the spool.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether the reserve stands; if not, the disk was full and still is.
+    #[must_use]
+    pub fn has_reserve(&self) -> bool {
+        *self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, id: &SessionId) -> PathBuf {
+        recording_path(&self.0.dir, id)
+    }
+
+    fn count(&self, before: u64, after: u64) {
+        let change = |used: u64| Some(used.saturating_sub(before).saturating_add(after));
+        // The closure always answers, so the update cannot fail.
+        let _ = self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// Makes the reserve if it is not there, with its blocks on the disk.
+    fn renew_reserve(&self) {
+        let mut stands = self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stands || self.0.reserve_bytes == 0 {
+            return;
+        }
+        let path = self.0.dir.join(RESERVE);
+        match preallocate(&path, self.0.reserve_bytes) {
+            Ok(()) => *stands = true,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "no room for the spool's reserve");
+                // A half-made one would only take the space that recordings need.
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn free_reserve(&self) -> bool {
+        let mut stands = self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*stands {
+            return false;
+        }
+        *stands = false;
+        tracing::warn!(dir = %self.0.dir.display(), "spool full: its reserve is used for last records");
+        std::fs::remove_file(self.0.dir.join(RESERVE)).is_ok()
+    }
+
+    fn quota_full(&self, used: u64) -> SpoolError {
+        SpoolError::QuotaFull { dir: self.0.dir.clone(), used, most: self.0.most }
+    }
+
+    fn error(&self, doing: &'static str, path: &Path, source: io::Error) -> SpoolError {
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return SpoolError::DiskFull { dir: self.0.dir.clone(), source };
+        }
+        SpoolError::Io { doing, path: path.to_owned(), source }
+    }
+
+    fn missing_or(
+        &self,
+        id: SessionId,
+        doing: &'static str,
+        path: &Path,
+        source: io::Error,
+    ) -> SpoolError {
+        match source.kind() {
+            io::ErrorKind::NotFound => SpoolError::Missing { id },
+            _ => self.error(doing, path, source),
+        }
+    }
+}
+
+/// One recording's file, open at its end. One recorder owns it; others read it through [`SpoolFile::source`].
+#[derive(Debug)]
+pub struct SpoolFile {
+    spool: Spool,
+    id: SessionId,
+    file: Arc<File>,
+    len: u64,
+}
+
+impl SpoolFile {
+    /// Which recording.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Bytes in the file.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "an empty recording is no special case")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Hands whole records to the file; all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// [`SpoolError::DiskFull`] or [`SpoolError::QuotaFull`] when there is no room, see [`SpoolError::is_full`].
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        let used = self.spool.used();
+        if used.saturating_add(as_u64(bytes.len())) > self.spool.0.most {
+            return Err(self.spool.quota_full(used));
+        }
+        self.put(bytes)
+    }
+
+    /// As [`SpoolFile::append`], for the record of a gap and the end of a recording: goes beyond the quota by up to the
+    /// reserve, and on a full disk gives the reserve's space away. Not for what the session goes on to write.
+    ///
+    /// # Errors
+    /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`] when even that does not suffice.
+    pub fn append_last(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        let used = self.spool.used();
+        let most = self.spool.0.most.saturating_add(self.spool.0.reserve_bytes);
+        if used.saturating_add(as_u64(bytes.len())) > most {
+            return Err(self.spool.quota_full(used));
+        }
+        match self.put(bytes) {
+            Err(SpoolError::DiskFull { .. }) if self.spool.free_reserve() => self.put(bytes),
+            other => other,
+        }
+    }
+
+    /// Waits until everything appended is on the disk.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`]: what was appended since the last sync may be lost in a crash of the machine.
+    pub fn sync(&self) -> Result<(), SpoolError> {
+        self.file.sync_data().map_err(|source| self.error("sync a file", source))
+    }
+
+    /// At most `most` bytes from `offset`; fewer only at the end.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn read_at(&self, offset: u64, most: usize) -> Result<Vec<u8>, SpoolError> {
+        file::read_at(&self.file, offset, most).map_err(|source| self.error("read a file", source))
+    }
+
+    /// The same file to be read elsewhere while it grows.
+    #[must_use]
+    pub fn source(&self) -> FileSource {
+        FileSource::of(Arc::clone(&self.file))
+    }
+
+    /// Cuts the file to its first `len` bytes, durably: what a crash tore off goes.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn truncate(&mut self, len: u64) -> Result<(), SpoolError> {
+        if len >= self.len {
+            return Ok(());
+        }
+        let done = self.file.set_len(len).and_then(|()| self.file.sync_all());
+        done.map_err(|source| self.error("cut a file", source))?;
+        self.spool.count(self.len, len);
+        self.len = len;
+        Ok(())
+    }
+
+    /// Removes the recording from the spool.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn remove(self) -> Result<(), SpoolError> {
+        let Self { spool, id, file, .. } = self;
+        // Closed first: the disk has the space again only when nobody holds the file.
+        drop(file);
+        spool.remove(id).map(|_| ())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        if let Err(source) = self.file.write_all_at(bytes, self.len) {
+            // Half a record must not stand before the next one. If this fails too, the next append overwrites it.
+            let _ = self.file.set_len(self.len);
+            return Err(self.error("write a file", source));
+        }
+        let len = self.len.saturating_add(as_u64(bytes.len()));
+        self.spool.count(self.len, len);
+        self.len = len;
+        Ok(())
+    }
+
+    fn error(&self, doing: &'static str, source: io::Error) -> SpoolError {
+        self.spool.error(doing, &self.spool.path(&self.id), source)
+    }
+}
+
+pub(crate) fn recording_path(dir: &Path, id: &SessionId) -> PathBuf {
+    dir.join(format!("{id}.{EXTENSION}"))
+}
+
+/// Recordings in a directory with their lengths, by id. Other files are left alone.
+pub(crate) fn recordings_in(dir: &Path) -> io::Result<Vec<(SessionId, u64)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != EXTENSION) {
+            continue;
+        }
+        let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        if let (Some(id), Ok(facts)) = (id, entry.metadata())
+            && facts.is_file()
+        {
+            found.push((id, facts.len()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A file whose blocks are really there: by `fallocate`, or by writing where the file system has none.
+fn preallocate(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let flags = rustix::fs::FallocateFlags::empty();
+    match rustix::fs::fallocate(&file, flags, 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            io::copy(&mut io::Read::take(io::repeat(0x55), bytes), &mut &file)?;
+        }
+        other => other?,
+    }
+    file.sync_all()
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! The ledger: append-only, each row chained to the one before it.
+
+use super::fields::Fields;
+use super::{TableError, Tables, Transaction, failed, json, raise, rows, signed};
+use crate::hex;
+use model::{AuditEvent, NodeName, SessionId, Time, UserName};
+use sqlx::sqlite::SqliteRow;
+use tokio::sync::watch;
+
+/// Chain value after a row: BLAKE3 over the value before it (zeros before the first), the row's number (u64 LE), and the exact bytes of its event.
+#[must_use]
+pub fn chain(before: &[u8; 32], number: u64, event: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before).update(&number.to_le_bytes()).update(event.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Counted from 1 without holes.
+    pub number: u64,
+    /// The event as its exact JSON text, which is what was hashed.
+    pub event: String,
+    /// Stable code of the event.
+    pub code: String,
+    /// Chain value after this row.
+    pub hash: [u8; 32],
+}
+
+/// The last row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LedgerHead {
+    /// Its number; 0 while there is none.
+    pub number: u64,
+    /// Chain value after it; zeros while there is none.
+    pub hash: [u8; 32],
+}
+
+/// Which rows to list. All conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct LedgerFilter {
+    /// After this number.
+    pub after: Option<u64>,
+    /// Before this number.
+    pub before: Option<u64>,
+    /// At or after this time.
+    pub since: Option<Time>,
+    /// Before this time.
+    pub until: Option<Time>,
+    /// By this user.
+    pub user: Option<UserName>,
+    /// On this node.
+    pub node: Option<NodeName>,
+    /// Of this session.
+    pub session: Option<SessionId>,
+    /// Whose word begins so, such as `session.`.
+    pub word: Option<String>,
+    /// At most so many; 0 is 100, and [`model::limit::PAGE_ROWS`] the most.
+    pub limit: u32,
+    /// Newest first instead of oldest first.
+    pub newest_first: bool,
+}
+
+macro_rules! list {
+    ($order:literal) => {
+        concat!(
+            "SELECT number, event, code, hash FROM ledger
+             WHERE number > $1 AND number < $2
+               AND ($3 IS NULL OR time >= $3) AND ($4 IS NULL OR time < $4)
+               AND ($5 IS NULL OR user_name = $5) AND ($6 IS NULL OR node = $6)
+               AND ($7 IS NULL OR session = $7)
+               AND ($8 IS NULL OR substr(word, 1, length($8)) = $8)
+             ORDER BY number ",
+            $order,
+            " LIMIT $9"
+        )
+    };
+}
+
+impl Tables {
+    /// Appends events, all or none, durably. Answers the head after them.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Json`].
+    pub async fn append_ledger(&self, events: &[AuditEvent]) -> Result<LedgerHead, TableError> {
+        let change = self.begin(APPEND).await?;
+        self.append(change, events).await
+    }
+
+    /// Appends a node's report, once: `None` when this batch of this run was taken before.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Json`].
+    pub async fn append_report(
+        &self,
+        node: &NodeName,
+        run: &str,
+        batch: u64,
+        events: &[AuditEvent],
+        now: Time,
+    ) -> Result<Option<LedgerHead>, TableError> {
+        let mut change = self.begin(APPEND).await?;
+        let fresh = sqlx::query(
+            "INSERT INTO report (node, run, batch, time) VALUES ($1, $2, $3, $4)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(node.as_str())
+        .bind(run)
+        .bind(signed(batch))
+        .bind(now.0)
+        .execute(&mut *change)
+        .await
+        .map_err(failed("note a report"))?;
+        if fresh.rows_affected() == 0 {
+            return Ok(None);
+        }
+        self.append(change, events).await.map(Some)
+    }
+
+    /// The last row's number and chain value.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn ledger_head(&self) -> Result<LedgerHead, TableError> {
+        let row = sqlx::query(HEAD).fetch_optional(&self.read).await;
+        read_head(row.map_err(failed("read the ledger's head"))?.as_ref())
+    }
+
+    /// A page of the ledger.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn list_ledger(&self, filter: &LedgerFilter) -> Result<Vec<LedgerRow>, TableError> {
+        let sql = if filter.newest_first { list!("DESC") } else { list!("ASC") };
+        sqlx::query(sql)
+            .bind(signed(filter.after.unwrap_or(0)))
+            .bind(filter.before.map_or(i64::MAX, signed))
+            .bind(filter.since.map(|time| time.0))
+            .bind(filter.until.map(|time| time.0))
+            .bind(filter.user.as_ref().map(UserName::as_str))
+            .bind(filter.node.as_ref().map(NodeName::as_str))
+            .bind(filter.session.map(|id| hex::encode(id.as_bytes())))
+            .bind(filter.word.as_deref())
+            .bind(i64::from(rows(filter.limit)))
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("list the ledger"))?
+            .iter()
+            .map(read_row)
+            .collect()
+    }
+
+    /// Tells the number of the last row whenever rows were appended.
+    #[must_use]
+    pub fn watch_ledger(&self) -> watch::Receiver<u64> {
+        self.ledger_end.subscribe()
+    }
+
+    async fn append(
+        &self,
+        mut change: Transaction,
+        events: &[AuditEvent],
+    ) -> Result<LedgerHead, TableError> {
+        let row = sqlx::query(HEAD).fetch_optional(&mut *change).await.map_err(failed(APPEND))?;
+        let mut head = read_head(row.as_ref())?;
+        for event in events {
+            let text = json("event", event)?;
+            let number = head.number.saturating_add(1);
+            head = LedgerHead { number, hash: chain(&head.hash, number, &text) };
+            insert(&mut change, &head, event, &text).await?;
+        }
+        change.commit().await.map_err(failed(APPEND))?;
+        self.ledger_end.send_if_modified(|seen| raise(seen, head.number));
+        Ok(head)
+    }
+}
+
+const APPEND: &str = "append to the ledger";
+const HEAD: &str = "SELECT number, hash FROM ledger ORDER BY number DESC LIMIT 1";
+
+async fn insert(
+    change: &mut Transaction,
+    head: &LedgerHead,
+    event: &AuditEvent,
+    text: &str,
+) -> Result<(), TableError> {
+    sqlx::query(
+        "INSERT INTO ledger (number, time, event, code, word, user_name, node, session, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(signed(head.number))
+    .bind(event.time.0)
+    .bind(text)
+    .bind(event.what.code())
+    .bind(event.what.word())
+    .bind(event.user.as_ref().map(UserName::as_str))
+    .bind(event.node.as_ref().map(NodeName::as_str))
+    .bind(event.session.map(|id| hex::encode(id.as_bytes())))
+    .bind(&head.hash[..])
+    .execute(&mut **change)
+    .await
+    .map_err(failed(APPEND))?;
+    Ok(())
+}
+
+fn read_head(row: Option<&SqliteRow>) -> Result<LedgerHead, TableError> {
+    let Some(row) = row else { return Ok(LedgerHead::default()) };
+    let fields = Fields(row);
+    Ok(LedgerHead { number: fields.count("number")?, hash: fields.hash("hash")? })
+}
+
+fn read_row(row: &SqliteRow) -> Result<LedgerRow, TableError> {
+    let fields = Fields(row);
+    Ok(LedgerRow {
+        number: fields.count("number")?,
+        event: fields.text("event")?,
+        code: fields.text("code")?,
+        hash: fields.hash("hash")?,
+    })
+}

@@ -1,0 +1,134 @@
+//! Tests of the ledger.
+
+use super::*;
+use model::audit::Audited;
+use model::{AuditEvent, SessionId};
+
+fn event(time: i64, name: &str, what: Audited) -> AuditEvent {
+    AuditEvent {
+        time: Time(time),
+        user: name.parse().ok(),
+        address: None,
+        node: Some(node("web-01")),
+        login: None,
+        connection: None,
+        session: None,
+        what,
+    }
+}
+
+fn exec(time: i64, name: &str) -> AuditEvent {
+    event(time, name, Audited::Exec { command: "rm -rf 'x' \u{1b}".into() })
+}
+
+async fn all(tables: &Tables) -> Vec<LedgerRow> {
+    tables.list_ledger(&LedgerFilter { limit: 1000, ..LedgerFilter::default() }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_chained_without_holes_whoever_appends_at_once() {
+    let (dir, tables) = tables().await;
+    assert_eq!(tables.ledger_head().await.unwrap(), LedgerHead::default());
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20_i64 {
+        let tables = tables.clone();
+        let events = [exec(n, "alice"), exec(n, "bob")];
+        tasks.spawn(async move { tables.append_ledger(&events).await.unwrap() });
+    }
+    tasks.join_all().await;
+    let tables = reopened(&dir, tables).await;
+    let rows = all(&tables).await;
+    assert_eq!(rows.len(), 40);
+    let mut before = [0; 32];
+    for (row, number) in rows.iter().zip(1..) {
+        assert_eq!((row.number, row.hash), (number, chain(&before, number, &row.event)));
+        assert!(serde_json::from_str::<AuditEvent>(&row.event).is_ok());
+        before = row.hash;
+    }
+    let head = tables.ledger_head().await.unwrap();
+    assert_eq!(head, LedgerHead { number: 40, hash: before });
+    assert_eq!(*tables.watch_ledger().borrow(), 40);
+    // After a restart the chain goes on where it was.
+    let head = tables.append_ledger(&[exec(99, "alice")]).await.unwrap();
+    assert_eq!(head.hash, chain(&before, 41, &all(&tables).await[40].event));
+}
+
+#[tokio::test]
+async fn no_row_can_be_changed_removed_replaced_or_put_elsewhere() {
+    let (_dir, tables) = tables().await;
+    tables.append_ledger(&[exec(1, "alice"), exec(2, "bob")]).await.unwrap();
+    let before = all(&tables).await;
+    for sql in [
+        "UPDATE ledger SET event = '{}' WHERE number = 1",
+        "DELETE FROM ledger WHERE number = 2",
+        "DELETE FROM ledger",
+        "INSERT OR REPLACE INTO ledger (number, time, event, code, word, hash) VALUES (2, 0, '', '', '', x'')",
+        "INSERT INTO ledger (number, time, event, code, word, hash) VALUES (9, 0, '', '', '', x'')",
+    ] {
+        let text = sqlx::query(sql).execute(&tables.write).await.unwrap_err().to_string();
+        assert!(text.contains("append-only"), "{sql}: {text}");
+    }
+    assert_eq!(all(&tables).await, before);
+}
+
+#[tokio::test]
+async fn a_report_is_taken_once() {
+    let (_dir, tables) = tables().await;
+    let report = async |name: &str, run: &str, batch: u64| {
+        let events = [exec(1, "alice")];
+        tables.append_report(&node(name), run, batch, &events, Time(5)).await.unwrap().is_some()
+    };
+    for (name, run, batch, taken) in [
+        ("a", "r1", 1, true),
+        ("a", "r1", 1, false),
+        ("a", "r1", 3, true),
+        ("a", "r1", 2, true),
+        ("a", "r2", 1, true),
+        ("b", "r1", 1, true),
+        ("b", "r1", 1, false),
+    ] {
+        assert_eq!(report(name, run, batch).await, taken, "{name} {run} {batch}");
+    }
+    assert_eq!(tables.ledger_head().await.unwrap().number, 5);
+}
+
+#[tokio::test]
+async fn each_condition_of_a_filter_holds() {
+    let (_dir, tables) = tables().await;
+    let session = SessionId::from_random([3; 16]);
+    let mut in_session = exec(30, "bob");
+    in_session.session = Some(session);
+    let mut elsewhere = exec(40, "bob");
+    elsewhere.node = None;
+    let sign_in = event(20, "alice", Audited::SignIn { method: "password".into() });
+    tables.append_ledger(&[exec(10, "alice"), sign_in, in_session, elsewhere]).await.unwrap();
+    let none = LedgerFilter::default;
+    for (filter, expected) in [
+        (none(), vec![1, 2, 3, 4]),
+        (LedgerFilter { newest_first: true, ..none() }, vec![4, 3, 2, 1]),
+        (LedgerFilter { newest_first: true, limit: 2, ..none() }, vec![4, 3]),
+        (LedgerFilter { after: Some(2), ..none() }, vec![3, 4]),
+        (LedgerFilter { before: Some(3), newest_first: true, ..none() }, vec![2, 1]),
+        (LedgerFilter { since: Some(Time(20)), until: Some(Time(40)), ..none() }, vec![2, 3]),
+        (LedgerFilter { user: Some(user("alice")), ..none() }, vec![1, 2]),
+        (LedgerFilter { node: Some(node("web-01")), ..none() }, vec![1, 2, 3]),
+        (LedgerFilter { session: Some(session), ..none() }, vec![3]),
+        (LedgerFilter { word: Some("session.".into()), ..none() }, vec![1, 3, 4]),
+        (LedgerFilter { word: Some("%".into()), ..none() }, vec![]),
+    ] {
+        let rows = tables.list_ledger(&filter).await.unwrap();
+        let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
+        assert_eq!(numbers, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_is_woken_by_what_is_appended() {
+    let (_dir, tables) = tables().await;
+    let mut told = tables.watch_ledger();
+    tables.append_ledger(&[exec(1, "alice")]).await.unwrap();
+    told.changed().await.unwrap();
+    assert_eq!(*told.borrow_and_update(), 1);
+    tables.append_ledger(&[]).await.unwrap();
+    assert!(!told.has_changed().unwrap());
+}

@@ -1,0 +1,213 @@
+//! Tests of the rows of recordings.
+
+use super::*;
+use model::seal::{Head, Receipt, Signature, SignerCertificate};
+use model::{ConnectionId, Heading, Kind, Seq, SessionId};
+
+fn id(n: u8) -> SessionId {
+    SessionId::from_random([n; 16])
+}
+
+fn heading(n: u8, name: &str, machine: &str) -> Heading {
+    let signature = Signature([1; 32], [2; 32]);
+    Heading {
+        id: id(n),
+        connection: ConnectionId::from_random([100; 16]),
+        cluster: "lab".into(),
+        node: node(machine),
+        user: user(name),
+        login: if n.is_multiple_of(2) { "root".parse().unwrap() } else { "app".parse().unwrap() },
+        roles: vec!["access".parse().unwrap()],
+        client: "192.0.2.7:1234".into(),
+        kind: Kind::Exec { command: "make \"it\"".into() },
+        size: None,
+        term: None,
+        started: Time(i64::from(n) * 10),
+        signer: SignerCertificate {
+            key: [3; 32],
+            node: node(machine),
+            not_before: Time(0),
+            not_after: Time(1),
+            issuer: [4; 32],
+            signature,
+        },
+    }
+}
+
+fn labels(env: &str) -> model::role::Labels {
+    [("env".to_owned(), env.to_owned())].into()
+}
+
+fn advance(bytes: u64) -> Advance {
+    let head = Head { records: bytes / 10, seq: Seq(7), hash: [8; 32] };
+    let signature = Signature([1; 32], [2; 32]);
+    let receipt = Receipt { head, received: Time(90), key: [5; 32], signature };
+    Advance { length_ms: 1234, bytes, gaps: 1, ending: None, receipt }
+}
+
+fn filed() -> Filed {
+    Filed {
+        object_key: "rec/x".into(),
+        bytes: 5000,
+        file_hash: [6; 32],
+        verification: "signed".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_recording_begins_advances_is_interrupted_goes_on_and_is_filed() {
+    let (dir, tables) = tables().await;
+    let heading = heading(1, "alice", "web-01");
+    assert!(tables.begin_recording(&heading, &labels("prod"), Time(80)).await.unwrap());
+    assert!(!tables.begin_recording(&heading, &labels("dev"), Time(81)).await.unwrap());
+    assert!(tables.advance_recording(&id(1), &advance(100), Time(90)).await.unwrap());
+    assert_eq!(tables.interrupt_recordings(Time(90)).await.unwrap(), []);
+    assert_eq!(tables.interrupt_recordings(Time(91)).await.unwrap(), [id(1)]);
+    assert_eq!(tables.recording(&id(1)).await.unwrap().unwrap().phase, Phase::Interrupted);
+    assert_eq!(tables.unfiled_recordings().await.unwrap().len(), 1);
+    let last = Advance { ending: Some("exit 0".into()), ..advance(200) };
+    assert!(tables.advance_recording(&id(1), &last, Time(95)).await.unwrap());
+    assert!(tables.set_interrupted(&id(1), true).await.unwrap());
+    assert!(tables.set_interrupted(&id(1), false).await.unwrap());
+    assert_eq!(tables.recording(&id(1)).await.unwrap().unwrap().phase, Phase::Live);
+    assert!(tables.file_recording(&id(1), &filed()).await.unwrap());
+    assert!(!tables.file_recording(&id(1), &filed()).await.unwrap());
+    assert!(!tables.advance_recording(&id(1), &advance(300), Time(99)).await.unwrap());
+    assert!(!tables.set_interrupted(&id(1), true).await.unwrap());
+    assert_eq!(tables.interrupt_recordings(Time(999)).await.unwrap(), []);
+
+    let tables = reopened(&dir, tables).await;
+    let expected = Recording {
+        id: id(1),
+        user: user("alice"),
+        login: "app".parse().unwrap(),
+        node: node("web-01"),
+        connection: heading.connection,
+        kind: heading.kind.clone(),
+        client: heading.client.clone(),
+        labels: labels("prod"),
+        started: Time(10),
+        received: Time(95),
+        length_ms: 1234,
+        bytes: 5000,
+        records: 20,
+        gaps: 1,
+        phase: Phase::Stored,
+        ending: Some("exit 0".into()),
+        verification: Some("signed".into()),
+        head_hash: Some([8; 32]),
+        receipt: Some(last.receipt),
+        object_key: Some("rec/x".into()),
+        file_hash: Some([6; 32]),
+        removed: None,
+    };
+    assert_eq!(tables.recording(&id(1)).await.unwrap(), Some(expected));
+    assert!(tables.unfiled_recordings().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_recording_is_removed_once_and_does_not_come_back() {
+    let (_dir, tables) = tables().await;
+    let heading = heading(1, "alice", "web-01");
+    tables.begin_recording(&heading, &labels("prod"), Time(80)).await.unwrap();
+    tables.file_recording(&id(1), &filed()).await.unwrap();
+    let removed = tables.remove_recording(&id(1), Time(99)).await.unwrap().unwrap();
+    assert_eq!((removed.removed, removed.file_hash), (Some(Time(99)), Some([6; 32])));
+    assert_eq!(tables.remove_recording(&id(1), Time(100)).await.unwrap(), None);
+    assert!(!tables.begin_recording(&heading, &labels("prod"), Time(101)).await.unwrap());
+    assert!(!tables.advance_recording(&id(1), &advance(1), Time(101)).await.unwrap());
+    let listed = tables.list_recordings(&RecordingFilter::default(), Visible::All).await.unwrap();
+    assert!(listed.is_empty());
+    assert!(tables.recording(&id(1)).await.unwrap().unwrap().removed.is_some());
+}
+
+/// Ten recordings: 1 to 10 by time, even ones by alice, odd ones by bob, three nodes.
+async fn ten() -> (TempDir, Tables) {
+    let (dir, tables) = tables().await;
+    for n in 1..=10_u8 {
+        let name = if n % 2 == 0 { "alice" } else { "bob" };
+        let (machine, env) = [("a", "prod"), ("b", "dev"), ("c", "prod")][usize::from(n % 3)];
+        let heading = heading(n, name, machine);
+        tables.begin_recording(&heading, &labels(env), Time(500)).await.unwrap();
+        if n > 8 {
+            tables.file_recording(&id(n), &filed()).await.unwrap();
+        }
+    }
+    (dir, tables)
+}
+
+async fn check(tables: &Tables, filter: RecordingFilter, visible: Visible<'_>, expected: &[u8]) {
+    let found = tables.list_recordings(&filter, visible).await.unwrap();
+    let ids: Vec<_> = found.iter().map(|one| one.id).collect();
+    let expected: Vec<_> = expected.iter().map(|n| id(*n)).collect();
+    assert_eq!(ids, expected, "{filter:?} {visible:?}");
+}
+
+#[tokio::test]
+async fn each_condition_of_a_filter_holds() {
+    let (_dir, tables) = ten().await;
+    let none = RecordingFilter::default;
+    let whole = id(3).to_string();
+    let prefix = |text: &str| RecordingFilter { id_prefix: Some(text.to_owned()), ..none() };
+    for (filter, expected) in [
+        (none(), &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1][..]),
+        (RecordingFilter { limit: 3, ..none() }, &[10, 9, 8]),
+        (RecordingFilter { user: Some(user("alice")), ..none() }, &[10, 8, 6, 4, 2]),
+        (RecordingFilter { user: Some(user("eve")), ..none() }, &[]),
+        (RecordingFilter { node: Some(node("a")), ..none() }, &[9, 6, 3]),
+        (RecordingFilter { node: Some(node("a")), user: Some(user("alice")), ..none() }, &[6]),
+        (RecordingFilter { login: "app".parse().ok(), limit: 2, ..none() }, &[9, 7]),
+        (RecordingFilter { since: Some(Time(80)), ..none() }, &[10, 9, 8]),
+        (RecordingFilter { until: Some(Time(30)), ..none() }, &[2, 1]),
+        (RecordingFilter { live: true, limit: 2, ..none() }, &[8, 7]),
+        (RecordingFilter { after: Some((Time(30), id(3))), ..none() }, &[2, 1]),
+        (prefix(&id(3).short()), &[3]),
+        (prefix(&whole), &[3]),
+        (prefix(&whole.to_uppercase()), &[3]),
+        (prefix("ffff"), &[]),
+        (prefix("xyz"), &[]),
+        (prefix("%"), &[]),
+        (prefix(&format!("{whole}00")), &[]),
+    ] {
+        check(&tables, filter, Visible::All, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_sees_more_than_they_may_and_pages_are_full_all_the_same() {
+    let (_dir, tables) = ten().await;
+    let none = RecordingFilter::default;
+    let alice = user("alice");
+    let own = Visible::Own(&alice);
+    check(&tables, RecordingFilter { limit: 3, ..none() }, own, &[10, 8, 6]).await;
+    let bobs = RecordingFilter { user: Some(user("bob")), ..none() };
+    check(&tables, bobs, own, &[]).await;
+
+    let by_label = |one: &Recording| one.labels.get("env").is_some_and(|env| env == "dev");
+    let dev = Visible::Where(&by_label);
+    check(&tables, none(), dev, &[10, 7, 4, 1]).await;
+    check(&tables, RecordingFilter { limit: 2, ..none() }, dev, &[10, 7]).await;
+    let next = RecordingFilter { limit: 2, after: Some((Time(70), id(7))), ..none() };
+    check(&tables, next, dev, &[4, 1]).await;
+    check(&tables, RecordingFilter { limit: 1, ..none() }, Visible::Where(&|_| false), &[]).await;
+}
+
+#[tokio::test]
+async fn every_list_is_answered_in_order_from_an_index() {
+    use super::super::recordings::{BY_NODE, BY_START, BY_USER};
+    let (_dir, tables) = ten().await;
+    for (sql, index) in [
+        (BY_USER, "recording_by_user"),
+        (BY_NODE, "recording_by_node"),
+        (BY_START, "recording_by_start"),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let mut query = sqlx::query_as::<_, (i64, i64, i64, String)>(explain);
+        for _ in 0..11 {
+            query = query.bind(1);
+        }
+        let plan = query.fetch_all(&tables.read).await.unwrap();
+        let text = plan.iter().map(|row| row.3.as_str()).collect::<Vec<_>>().join("; ");
+        assert!(text.contains(index) && !text.contains("TEMP B-TREE"), "{text}");
+    }
+}

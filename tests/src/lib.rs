@@ -1,0 +1,291 @@
+//! A cluster for tests: the real binary in a folder of its own, a signed-up person, and their OpenSSH settings.
+//!
+//! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
+
+pub mod terminal;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// The password of everybody in tests.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Whether the full counts are asked for (`cargo xtask test --long`).
+pub fn long() -> bool {
+    std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1")
+}
+
+/// The binary under test, beside the test's own folder; `cargo xtask test` builds it first.
+pub fn scry_path() -> PathBuf {
+    let exe = std::env::current_exe().expect("a test knows its own path");
+    let folder = exe.parent().and_then(Path::parent).expect("tests live in target/PROFILE/deps");
+    let path = folder.join("scry");
+    assert!(path.exists(), "{} is missing: run `cargo build -p scry`, or `cargo xtask test`", path.display());
+    path
+}
+
+/// A running cluster, stopped when dropped.
+pub struct Cluster {
+    /// Everything of this test lies here.
+    pub folder: tempfile::TempDir,
+    /// Port that people and nodes reach.
+    pub address: String,
+    /// Name of the account that the tests log in as: the one they run as.
+    pub login: String,
+    server: Option<Child>,
+}
+
+/// Name of every test cluster and its node.
+pub const CLUSTER: &str = "home";
+/// Name of every test node.
+pub const NODE: &str = "box";
+
+impl Cluster {
+    /// Starts a cluster and signs its first admin up.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
+        let login = whoami();
+        let mut cluster = Self { folder, address: String::new(), login, server: None };
+        let invitation = cluster.serve("127.0.0.1:0").expect("the first start prints an invitation");
+        let address = invitation.trim_start_matches("scry://").split('/').next();
+        cluster.address = address.expect("an invitation has an address").to_owned();
+        let out = cluster.scry_with_input(&["signup", &invitation], PASSWORD);
+        assert_success(&out);
+        cluster.write_config();
+        cluster
+    }
+
+    /// Starts the server again where it was; gives the invitation if one is printed.
+    pub fn restart(&mut self) {
+        let address = self.address.clone();
+        self.serve(&address);
+    }
+
+    fn serve(&mut self, listen: &str) -> Option<String> {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("server.log"))
+            .expect("a log file");
+        let mut server = Command::new(scry_path())
+            .arg("start")
+            .args(["--listen", listen, "--diagnostics-listen", "127.0.0.1:0"])
+            .args(["--cluster", CLUSTER, "--node-name", NODE, "--admin", &self.login])
+            .arg("--data-dir")
+            .arg(self.path("data"))
+            .env("SCRY_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("scry starts");
+        let out = server.stdout.take().expect("piped");
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        self.server = Some(server);
+        let mut invitation = None;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).unwrap_or_else(|_| {
+                panic!("the server did not get ready; its log:\n{}", self.log());
+            });
+            if let Some(found) = line.split_whitespace().find(|word| word.starts_with("scry://")) {
+                invitation = Some(found.to_owned());
+            }
+            if line.starts_with("ready") {
+                return invitation;
+            }
+        }
+    }
+
+    /// Kills the server as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().expect("the server can be killed");
+            server.wait().expect("the server can be waited for");
+        }
+    }
+
+    /// Process id of the server.
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().expect("the server runs").id()
+    }
+
+    /// Asks the server to stop, and waits for it.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let mut server = self.server.take().expect("the server runs");
+        let status = Command::new("kill").arg(server.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+        server.wait().expect("the server can be waited for")
+    }
+
+    /// The server's log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("server.log")).unwrap_or_default()
+    }
+
+    /// A path in the test's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Name that OpenSSH reaches the node by.
+    pub fn host(&self) -> String {
+        format!("{NODE}.{CLUSTER}")
+    }
+
+    /// Settings for OpenSSH and everything that calls it.
+    pub fn config(&self) -> PathBuf {
+        self.path("ssh_config")
+    }
+
+    fn write_config(&self) {
+        let out = self.scry(&["config"]);
+        assert_success(&out);
+        let user = format!("\nHost *.{CLUSTER}\n    User {}\n    BatchMode yes\n    LogLevel ERROR\n", self.login);
+        let mut text = out.stdout;
+        text.extend_from_slice(user.as_bytes());
+        fs::write(self.config(), text).expect("settings can be written");
+    }
+
+    /// The client as the signed-in person.
+    pub fn scry_command(&self) -> Command {
+        let mut command = Command::new(scry_path());
+        command.env("SCRY_HOME", self.path("client")).env_remove("SSH_AUTH_SOCK");
+        command
+    }
+
+    /// Runs the client to its end.
+    pub fn scry(&self, args: &[&str]) -> Output {
+        self.scry_command().args(args).stdin(Stdio::null()).output().expect("scry runs")
+    }
+
+    /// Runs the client with a line of input, such as a password.
+    pub fn scry_with_input(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.scry_command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("scry runs");
+        let mut stdin = child.stdin.take().expect("piped");
+        // One who does not read all of it has its reasons; the output tells.
+        let _ = stdin.write_all(input.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
+        drop(stdin);
+        child.wait_with_output().expect("scry ends")
+    }
+
+    /// Runs the client and reads its JSON.
+    pub fn scry_json(&self, args: &[&str]) -> serde_json::Value {
+        let out = self.scry(args);
+        assert_success(&out);
+        serde_json::from_slice(&out.stdout).expect("--json prints JSON")
+    }
+
+    /// OpenSSH's client with the person's settings; the caller appends host and command.
+    pub fn ssh_command(&self) -> Command {
+        let mut command = Command::new("ssh");
+        command.arg("-F").arg(self.config()).env_remove("SSH_AUTH_SOCK").env_remove("TERM");
+        command.env("TERM", "xterm-256color").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command on the node through OpenSSH.
+    pub fn ssh(&self, command: &str) -> Output {
+        self.ssh_command().arg(self.host()).arg(command).output().expect("ssh runs")
+    }
+
+    /// Recordings, newest first, once every session has ended and been stored.
+    pub fn stored_recordings(&self) -> Vec<serde_json::Value> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let rows = self.scry_json(&["recordings", "ls", "--json", "--limit", "1000"]);
+            let rows = rows.as_array().expect("a list").clone();
+            if rows.iter().all(|row| row["phase"] == "stored") {
+                return rows;
+            }
+            assert!(Instant::now() < deadline, "not all recordings were stored: {rows:#?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The newest stored recording whose command is `command`.
+    pub fn recording_of(&self, command: &str) -> serde_json::Value {
+        let rows = self.stored_recordings();
+        let found = rows.iter().find(|row| row["command"] == command);
+        found.unwrap_or_else(|| panic!("no recording of {command:?} in {rows:#?}")).clone()
+    }
+
+    /// Takes a recording out as a file.
+    pub fn export(&self, id: &str, format: &str) -> PathBuf {
+        let path = self.path(&format!("{id}.{format}"));
+        let _ = fs::remove_file(&path);
+        let name = path.to_str().expect("a plain path");
+        assert_success(&self.scry(&["recordings", "export", id, "--format", format, "--output", name]));
+        path
+    }
+
+    /// Events of the ledger whose word is `word`, oldest first.
+    pub fn audit(&self, word: &str) -> Vec<serde_json::Value> {
+        let rows = self.scry_json(&["audit", "ls", "--json", "--limit", "1000", "--event", word]);
+        rows.as_array().expect("a list").clone()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<_> = log.lines().rev().take(60).collect();
+            eprintln!("--- the server's last words ---");
+            for line in tail.iter().rev() {
+                eprintln!("{line}");
+            }
+        }
+        self.kill();
+    }
+}
+
+/// Expects success, and shows everything if it is none.
+#[track_caller]
+pub fn assert_success(out: &Output) {
+    assert!(
+        out.status.success(),
+        "{}\n--- stdout ---\n{}\n--- stderr ---\n{}",
+        out.status,
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+/// Standard output as text, without the last line's end.
+pub fn text(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
+}
+
+/// Waits until `done` says so.
+#[track_caller]
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited 30 s in vain for {what}");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// A port on loopback that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn whoami() -> String {
+    let out = Command::new("id").arg("-un").output().expect("id runs");
+    text(&out)
+}

@@ -1,0 +1,126 @@
+//! Much data and slow readers: nothing is lost, nothing hangs, nothing grows without end.
+
+use house::{Cluster, assert_success, text, wait_for};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn megabytes() -> usize {
+    if house::long() { 500 } else { 200 }
+}
+
+fn big_file(cluster: &Cluster) -> std::path::PathBuf {
+    let path = cluster.path("big");
+    let mut file = fs::File::create(&path).unwrap();
+    let mut piece = vec![0; 1 << 20];
+    let mut xof = blake3::Hasher::new().finalize_xof();
+    for _ in 0..megabytes() {
+        xof.fill(&mut piece);
+        file.write_all(&piece).unwrap();
+    }
+    path
+}
+
+fn hash_of(path: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path).unwrap()).unwrap();
+    hasher.finalize()
+}
+
+/// Resident memory of a process in MiB.
+fn resident(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// `program… cat < big` ends with the same bytes.
+fn round_trip(cluster: &Cluster, command: &mut Command, big: &Path) {
+    let back = cluster.path("back");
+    command.stdin(fs::File::open(big).unwrap()).stdout(fs::File::create(&back).unwrap());
+    assert_success(&command.output().unwrap());
+    assert_eq!(hash_of(&back), hash_of(big));
+}
+
+#[test]
+fn a_large_file_through_cat_and_back_keeps_its_hash_with_ssh_and_with_scry_ssh() {
+    let cluster = Cluster::start();
+    let big = big_file(&cluster);
+    round_trip(&cluster, cluster.ssh_command().args([&cluster.host(), "cat"]), &big);
+    let target = format!("{}@{}", cluster.login, house::NODE);
+    round_trip(&cluster, cluster.scry_command().args(["ssh", &target, "cat"]), &big);
+    let memory = resident(cluster.server_pid());
+    assert!(memory < 400, "the server grew to {memory} MiB");
+    // Beyond the limit the streams are counted and hashed, not kept.
+    let row = cluster.recording_of("cat");
+    assert!(row["bytes"].as_u64().unwrap() < 80_000_000, "{row:#?}");
+}
+
+#[test]
+fn a_second_session_stays_usable_while_anothers_input_is_stalled() {
+    let cluster = Cluster::start();
+    let control = cluster.path("control");
+    let ssh = || {
+        let mut ssh = cluster.ssh_command();
+        ssh.arg("-o").arg(format!("ControlPath={}", control.display()));
+        ssh
+    };
+    let mut master = ssh().args(["-M", "-N"]).arg(cluster.host()).spawn().unwrap();
+    wait_for("the master", || control.exists());
+    let big = big_file(&cluster);
+    let mut stalled = ssh();
+    stalled.args([&cluster.host(), "sleep 600"]).stdin(fs::File::open(&big).unwrap());
+    let mut stalled = stalled.spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let mut echo = ssh();
+    echo.args([&cluster.host(), "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut echo = echo.spawn().unwrap();
+    let (mut to, mut from) = (echo.stdin.take().unwrap(), echo.stdout.take().unwrap());
+    let mut times: Vec<Duration> = (0..100)
+        .map(|_| {
+            let began = Instant::now();
+            to.write_all(b"x").unwrap();
+            from.read_exact(&mut [0]).unwrap();
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("echo beside a stalled channel: median {:?}, most {:?}", times[50], times[99]);
+    assert!(times[50] < Duration::from_millis(50), "median {:?}", times[50]);
+    drop(to);
+    assert_success(&echo.wait_with_output().unwrap());
+    let memory = resident(cluster.server_pid());
+    assert!(memory < 400, "the server grew to {memory} MiB");
+    stalled.kill().unwrap();
+    stalled.wait().unwrap();
+    master.kill().unwrap();
+    master.wait().unwrap();
+}
+
+#[test]
+fn a_reader_who_begins_late_gets_everything_and_nothing_grows() {
+    let cluster = Cluster::start();
+    let big = big_file(&cluster);
+    let mut reader = cluster.scry_command();
+    let target = format!("{}@{}", cluster.login, house::NODE);
+    reader.args(["ssh", &target, &format!("cat {}", big.display())]);
+    reader.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = reader.spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(if house::long() { 30 } else { 5 }));
+    let (server, client) = (resident(cluster.server_pid()), resident(child.id()));
+    assert!(server < 400 && client < 100, "server {server} MiB, client {client} MiB");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(child.stdout.take().unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(hasher.finalize(), hash_of(&big));
+}
+
+#[test]
+fn a_process_that_reads_nothing_does_not_lose_the_others_output() {
+    let cluster = Cluster::start();
+    let out = cluster.ssh("head -c 100000000 /dev/zero | wc -c");
+    assert_success(&out);
+    assert_eq!(text(&out), "100000000");
+}

@@ -1,0 +1,52 @@
+//! Exports are read by programs nobody here wrote.
+
+use house::{Cluster, assert_success};
+use std::process::Command;
+
+#[test]
+fn asciinema_reads_both_asciicasts_without_a_warning() {
+    let Some(asciinema) = asciinema() else {
+        println!("skipped: asciinema 3 is not installed; `cargo install asciinema --locked` brings it");
+        return;
+    };
+    let cluster = Cluster::start();
+    let mut ssh = cluster.ssh_command();
+    let command = "printf 'plain \\033[31mred\\033[0m äöü 漢字\\n'; sleep 0.3; tput clear; echo done";
+    assert_success(&ssh.args(["-tt", &cluster.host(), command]).output().unwrap());
+    let id = cluster.recording_of(command)["id"].as_str().unwrap().to_owned();
+    let raw = |format: &str| {
+        let cast = cluster.export(&id, format);
+        let out = cluster.path(&format!("{format}.raw"));
+        let mut convert = Command::new(&asciinema);
+        convert.args(["convert", "-f", "raw"]).arg(&cast).arg(&out);
+        let got = convert.output().unwrap();
+        assert_success(&got);
+        let words = String::from_utf8_lossy(&got.stderr).to_lowercase();
+        assert!(!words.contains("warn") && !words.contains("error"), "{words}");
+        std::fs::read(out).unwrap()
+    };
+    let (two, three) = (raw("cast2"), raw("cast"));
+    assert_eq!(two, three);
+    let text = String::from_utf8_lossy(&two);
+    assert!(text.contains("\u{1b}[31mred") && text.contains("漢字") && text.contains("done"), "{text}");
+}
+
+#[test]
+fn json_lines_hold_every_entry_with_its_seq() {
+    let cluster = Cluster::start();
+    assert_success(&cluster.ssh("echo out; echo err >&2"));
+    let id = cluster.recording_of("echo out; echo err >&2")["id"].as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(cluster.export(&id, "jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seqs: Vec<_> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    assert!(text.contains("\"stderr\"") && text.contains("\"stdout\""), "{text}");
+}
+
+/// asciinema 3 from PATH, or `$SCRY_ASCIINEMA`.
+fn asciinema() -> Option<std::path::PathBuf> {
+    let name = std::env::var_os("SCRY_ASCIINEMA").unwrap_or_else(|| "asciinema".into());
+    let out = Command::new(&name).arg("--version").output().ok()?;
+    String::from_utf8_lossy(&out.stdout).contains("asciinema 3").then(|| name.into())
+}

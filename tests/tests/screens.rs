@@ -1,0 +1,187 @@
+//! What the player shows at a moment equals what the person saw at that moment, cell by cell.
+
+use house::terminal::Terminal;
+use house::{Cluster, wait_for};
+use record::Recording;
+use screen::Screen;
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::file::FileSource;
+
+const COLS: u16 = 100;
+const ROWS: u16 = 30;
+
+/// One step of a person at a program: keys in tmux's words, or text.
+enum Step {
+    Keys(&'static [&'static str]),
+    Text(&'static str),
+}
+
+use Step::{Keys, Text};
+
+const VIM: &[Step] = &[
+    Text("iscry records what you see\nline two: äöü 漢字 ok\n"),
+    Keys(&["Escape"]),
+    Text("yy20p"),
+    Text(":set number\r"),
+    Text(":vsplit\r"),
+    Text("gg/two\r"),
+    Text(":split\r"),
+    Text("dd3uGo"),
+    Text("the end"),
+    Keys(&["Escape"]),
+    Text(":syntax on\r:set hlsearch\r"),
+    Keys(&["C-u"]),
+    Text(":only\r"),
+];
+
+const LESS: &[Step] = &[
+    Keys(&["Space"]),
+    Keys(&["Space"]),
+    Text("/number 77\r"),
+    Keys(&["b"]),
+    Text("G"),
+    Text("g"),
+    Text("-N\r"),
+    Keys(&["d"]),
+    Keys(&["Down", "Down"]),
+    Text("/9\\+\r"),
+];
+
+const HTOP: &[Step] = &[
+    Keys(&["Down"]),
+    Keys(&["Down"]),
+    Keys(&["F6"]),
+    Keys(&["Escape"]),
+    Keys(&["F5"]),
+    Keys(&["PageDown"]),
+    Keys(&["F2"]),
+    Keys(&["Escape"]),
+    Keys(&["F1"]),
+    Keys(&["Escape"]),
+    Keys(&["Up"]),
+];
+
+const TMUX: &[Step] = &[
+    Text("echo first pane\r"),
+    Keys(&["C-b", "%"]),
+    Text("ls -la --color=always /etc | head -40\r"),
+    Keys(&["C-b", "\""]),
+    Text("printf '\\033[38;2;255;100;0mcolour\\033[0m\\n'\r"),
+    Keys(&["C-b", "Left"]),
+    Text("seq 1 60\r"),
+    Keys(&["C-b", "z"]),
+    Keys(&["C-b", "z"]),
+    Keys(&["C-b", "c"]),
+    Text("echo second window\r"),
+    Keys(&["C-b", "p"]),
+];
+
+/// A screen as it was seen, and when.
+struct Moment {
+    at: SystemTime,
+    seen: String,
+}
+
+/// The screen once it has been still for a while, so that both sides speak of the same bytes.
+fn still(terminal: &Terminal) -> Moment {
+    let mut seen = String::new();
+    let mut at = SystemTime::now();
+    for _ in 0..100 {
+        let before = terminal.coloured();
+        at = SystemTime::now();
+        std::thread::sleep(Duration::from_millis(250));
+        seen = terminal.coloured();
+        if seen == before {
+            break;
+        }
+    }
+    Moment { at: at + Duration::from_millis(125), seen }
+}
+
+/// Differences of one moment: (cells that show another character, cells of another look).
+fn compare(moment: &Moment, picture: &Screen) -> (usize, usize) {
+    let mut live = Screen::new(COLS, ROWS);
+    live.feed(moment.seen.trim_end_matches('\n').replace('\n', "\r\n").as_bytes());
+    let (mut characters, mut looks) = (0, 0);
+    for row in 0..ROWS {
+        for col in 0..COLS {
+            let (a, b) = (live.cell(col, row), picture.cell(col, row));
+            if a.ch != b.ch {
+                characters += 1;
+            } else if a.ch != ' ' && a.style != b.style {
+                looks += 1;
+            }
+        }
+    }
+    (characters, looks)
+}
+
+/// Characters that may differ, over all moments of a program: the known exceptions. May only fall.
+fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, usize)) {
+    let cluster = Cluster::start();
+    let ssh = format!(
+        "env TERM=xterm-256color LC_ALL=C.UTF-8 ssh -F {} -tt -o SendEnv=LC_ALL {} '{command}'",
+        cluster.config().display(),
+        cluster.host()
+    );
+    let terminal = Terminal::start(cluster.folder.path(), COLS, ROWS, &ssh);
+    terminal.wait_for(ready);
+    let mut moments = vec![still(&terminal)];
+    for step in steps {
+        match step {
+            Keys(keys) => keys.iter().for_each(|key| {
+                terminal.keys(&[key]);
+                std::thread::sleep(Duration::from_millis(40));
+            }),
+            Text(text) => terminal.type_text(text),
+        }
+        std::thread::sleep(Duration::from_millis(150));
+        moments.push(still(&terminal));
+    }
+    drop(terminal);
+    wait_for("the recording", || !cluster.stored_recordings().is_empty());
+    let row = cluster.recording_of(command);
+    let file = cluster.export(row["id"].as_str().unwrap(), "scry");
+    let recording = Recording::open(FileSource::open(&file).unwrap()).unwrap();
+    let started = recording.heading().started.0;
+    let (mut characters, mut looks) = (0, 0);
+    for (number, moment) in moments.iter().enumerate() {
+        let at = i64::try_from(moment.at.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let ms = u64::try_from(at - started).unwrap();
+        let picture = record::picture_at(&recording, ms).unwrap();
+        let (more, other) = compare(moment, &picture);
+        if more + other > 0 {
+            println!("{name}, moment {number} at {ms} ms: {more} characters, {other} looks differ");
+            let shown = picture.text().join("\n");
+            fs::write(std::env::temp_dir().join(format!("scry-{name}-{number}.txt")), shown).unwrap();
+        }
+        characters += more;
+        looks += other;
+    }
+    println!("{name}: {} moments, {characters} characters and {looks} looks differ", moments.len());
+    assert!(
+        characters <= known.0 && looks <= known.1,
+        "{name}: more cells differ ({characters}, {looks}) than the known exceptions {known:?}"
+    );
+}
+
+#[test]
+fn vim_is_played_as_it_was_seen() {
+    check("vim", "vim -u NONE -N", "VIM", VIM, (0, 0));
+}
+
+#[test]
+fn less_is_played_as_it_was_seen() {
+    check("less", "seq -f \"this is line number %g of many\" 1 400 | less", "line number 1 ", LESS, (0, 0));
+}
+
+#[test]
+fn htop_is_played_as_it_was_seen() {
+    check("htop", "htop -d 30", "Load average", HTOP, (0, 0));
+}
+
+#[test]
+fn tmux_is_played_as_it_was_seen() {
+    check("tmux", "tmux -L inner -f /dev/null new", "$", TMUX, (0, 0));
+}

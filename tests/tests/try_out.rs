@@ -1,0 +1,56 @@
+//! `scry try`: the first thing a new user runs.
+
+use house::{assert_success, scry_path};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
+
+fn try_with(mut command: Command, input: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn check(out: &Output) {
+    assert_success(out);
+    let all = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    for expected in ["hello", "complete", "scry play"] {
+        assert!(all.contains(expected), "no {expected:?} in:\n{all}");
+    }
+}
+
+#[test]
+fn what_is_piped_in_is_recorded_verified_and_shown() {
+    let mut command = Command::new(scry_path());
+    command.arg("try");
+    check(&try_with(command, "echo hello\nexit\n"));
+}
+
+#[test]
+fn it_works_for_an_ordinary_user() {
+    if !std::path::Path::new("/proc/self/loginuid").exists() || !is_root() {
+        println!("skipped: needs root to become somebody else; the test above ran as an ordinary user");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let exe = home.path().join("scry");
+    std::fs::copy(scry_path(), &exe).unwrap();
+    let nobody = 65534;
+    std::os::unix::fs::chown(home.path(), Some(nobody), Some(nobody)).unwrap();
+    let mut command = Command::new(exe);
+    command.arg("try").uid(nobody).gid(nobody).env("HOME", home.path()).env("USER", "nobody");
+    command.env("TMPDIR", home.path());
+    check(&try_with(command, "echo hello\nexit\n"));
+}
+
+#[test]
+fn the_sessions_exit_code_is_passed_on() {
+    let mut command = Command::new(scry_path());
+    command.arg("try");
+    assert_eq!(try_with(command, "exit 7\n").status.code(), Some(7));
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}

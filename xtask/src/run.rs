@@ -1,0 +1,66 @@
+//! The chores that run cargo: trying scry out, testing it, linting it.
+
+use crate::packages;
+use anyhow::{Context as _, Result, bail};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Builds the release and runs `scry try`, handing standard input and the exit code through.
+pub fn try_out(root: &Path, args: &[String]) -> Result<ExitCode> {
+    packages::ensure(packages::BUILD)?;
+    cargo(root, ["build", "--release", "--quiet", "--package", "scry"])?;
+    let status = Command::new(target(root).join("release/scry"))
+        .arg("try")
+        .args(args)
+        .status()
+        .context("cannot run the built scry")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// Every test: the house rules, the rooms, the whole house against other people's programs.
+pub fn test(root: &Path, long: bool) -> Result<()> {
+    packages::ensure(packages::BUILD)?;
+    packages::ensure(packages::TEST)?;
+    println!("counts: {}", if long { "full (--long)" } else { "reduced; --long runs the full ones" });
+    // The whole-house tests run this binary; it is built first so that they never test an old one.
+    cargo(root, ["build", "--package", "scry", "--package", "host", "--bins"])?;
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root)
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env("SCRY_TEST_LONG", if long { "1" } else { "0" })
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("tests failed");
+    }
+    Ok(())
+}
+
+/// Formatting, clippy without a warning, and cargo deny.
+pub fn lint(root: &Path) -> Result<()> {
+    cargo(root, ["fmt", "--all", "--check"])?;
+    cargo(root, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    if packages::is_there("cargo-deny") {
+        return cargo(root, ["deny", "--offline", "check", "licenses", "bans", "sources"]);
+    }
+    println!("skipped: cargo deny is not installed; `cargo install cargo-deny --locked` brings it");
+    Ok(())
+}
+
+fn cargo<const N: usize>(root: &Path, args: [&str; N]) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root)
+        .args(args.map(OsStr::new))
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed", args.join(" "));
+    }
+    Ok(())
+}
+
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
