@@ -191,8 +191,16 @@ impl Inflow {
         let lane = self.lane(id);
         let mut turn = lane.turn.lock().await;
         turn.close();
-        self.tables.remove_recording(&id, clock::now()).await?;
-        self.intake.remove(id).await?;
+        let row = self.tables.recording(&id).await?;
+        // What is stored has its hash in the row, so that a removal that was interrupted can be asked for again;
+        // of what only arrived, the file is freed at the next start.
+        if row.is_some_and(|row| row.phase == Phase::Stored) {
+            self.intake.remove(id).await?;
+            self.tables.remove_recording(&id, clock::now()).await?;
+        } else {
+            self.tables.remove_recording(&id, clock::now()).await?;
+            self.intake.remove(id).await?;
+        }
         Ok(())
     }
 

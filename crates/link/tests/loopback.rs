@@ -138,6 +138,26 @@ async fn calls_fail_with_the_fault_and_the_words_of_the_service() {
 }
 
 #[tokio::test]
+async fn a_peer_without_a_certificate_is_held_shorter() {
+    let cluster = Cluster::new();
+    let (server, _tasks) = serving(&cluster).await;
+    let tls = client_tls(&Trust::Pin(cluster.pin()), None, &[ALPN_HTTP2]).unwrap();
+    let client = Dialer::new(server.to_string(), PROXY_SERVER, tls).dial().await.unwrap();
+    let text = "x".repeat(model::limit::REQUEST_BYTES_OF_NOBODY);
+    let error = client.call(&Say { text }).await.unwrap_err();
+    assert!(error.to_string().contains("longer than 65536 bytes"), "{error}");
+    let mut floods = Vec::new();
+    for _ in 0..model::limit::STREAMS_OF_NOBODY {
+        floods.push(client.connect("flood", &[]).await.unwrap());
+    }
+    let one_more = client.connect("flood", &[]);
+    let waits = tokio::time::timeout(Duration::from_millis(200), one_more).await;
+    assert!(waits.is_err(), "one stream more waits until another has ended");
+    drop(floods);
+    within(client.connect("echo", &[])).await.unwrap();
+}
+
+#[tokio::test]
 async fn bytes_and_lines_are_read_within_their_bounds() {
     let cluster = Cluster::new();
     let (client, _tasks) = kit::client(&cluster, &user("alice")).await;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::entry::Entry;
-use model::{Seq, Size, Stream};
+use model::{Seq, Size};
 use record::{From, Keyframe, Recording};
 use screen::Screen;
 use store::file::FileSource;
@@ -63,13 +63,9 @@ impl State {
         recording.refresh();
         for stamped in recording.entries(From::Seq(self.next)) {
             let stamped = stamped.ok()?;
-            match &stamped.entry {
-                Entry::Output { stream: Stream::Pty, bytes } => self.screen.feed(bytes),
-                Entry::Resize(size) => {
-                    self.size = *size;
-                    self.screen.resize(size.cols(), size.rows());
-                }
-                _ => {}
+            record::picture::draw(&mut self.screen, &stamped.entry);
+            if let Entry::Resize(size) = stamped.entry {
+                self.size = size;
             }
             self.next = stamped.seq.next();
             self.at = stamped.at;

@@ -43,6 +43,40 @@ async fn a_person_reaches_a_node_by_each_of_its_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: prints how fast the whole chain carries"]
+async fn how_fast_a_stream_to_a_node_and_back_is() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let client = house.client(Some(&user("alice"))).await;
+    let (_, stream) = house.connect(&client, "web-01").await.unwrap();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let total = 512 << 20;
+    let began = Instant::now();
+    let writing = async {
+        let block = vec![7; 64 * 1024];
+        for _ in 0..total / block.len() {
+            write.write_all(&block).await.unwrap();
+        }
+        write.shutdown().await.unwrap();
+    };
+    let mut sink = tokio::io::sink();
+    let ((), back) = tokio::join!(writing, tokio::io::copy(&mut read, &mut sink));
+    assert_eq!(back.unwrap(), total as u64);
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{:.0} MB/s each way at once", total as f64 / 1e6 / seconds);
+    let (_, mut stream) = house.connect(&client, "web-01").await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let began = Instant::now();
+        stream.write_all(b"x").await.unwrap();
+        stream.read_u8().await.unwrap();
+        times.push(began.elapsed());
+    }
+    times.sort();
+    println!("echo of one byte: median {:?}, worst {:?}", times[100], times[199]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_refusal_says_why_and_denials_reach_the_ledger() {
     let mut house = house().await;
     house.node("web-01").await;

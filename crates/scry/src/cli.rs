@@ -172,8 +172,9 @@ pub struct Ssh {
 pub struct Connect {
     /// The node
     pub node: String,
-    #[command(flatten)]
-    pub place: Where,
+    /// Folder with the cluster's keys, as `scry config` found it
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// `scry recordings`.

@@ -115,18 +115,19 @@ impl Tunnel {
             return Ok(());
         };
         let stream = dialed?;
-        let address = stream
-            .get_ref()
-            .0
-            .peer_addr()
-            .map_err(|e| CallError::unreachable(self.dialer.address(), Trouble::Connect(e)))?;
+        let (tcp, session) = stream.get_ref();
+        let unreachable = |trouble| CallError::unreachable(self.dialer.address(), trouble);
+        let address = tcp.peer_addr().map_err(|e| unreachable(Trouble::Connect(e)))?;
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        let proxy = match leaf.map(|leaf| Peer::of_certificate(leaf, address)) {
+            Some(read) => read.map_err(|e| unreachable(Trouble::of(&e)))?,
+            None => Peer::nobody(address),
+        };
         tracing::info!(proxy = self.dialer.address(), "the tunnel is open");
         self.up.send_replace(true);
-        // The dialer has verified that this is a proxy of the cluster; its name does not matter.
-        let proxy = Peer::nobody(address);
         serve(stream, proxy, self.service.clone(), stop.clone())
             .await
-            .map_err(|e| CallError::unreachable(self.dialer.address(), Trouble::of(&e)))
+            .map_err(|e| unreachable(Trouble::of(&e)))
     }
 }
 

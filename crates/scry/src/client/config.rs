@@ -46,10 +46,11 @@ Host {jump}
     ProxyCommand none
 {common}
 Host *.{name}
-    ProxyCommand {exe} connect --cluster {name} %h
+    ProxyCommand {exe} connect --folder {folder} %h
 {common}
 # scry: end of cluster {name}",
         jump = format_args!("proxy.{name}"),
+        folder = quoted(folder),
         user = profile.user,
     )
 }

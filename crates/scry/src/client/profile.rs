@@ -60,20 +60,29 @@ impl Profile {
                 .context("not signed in; use `scry signup INVITATION` or `scry login ADDRESS`")?,
         };
         let folder = home.join(&name);
+        if !folder.join("profile.json").exists() {
+            bail!("not signed in to {name}; use `scry login`");
+        }
+        Self::load_from(&folder)
+    }
+
+    /// The cluster whose folder this is.
+    pub fn load_from(folder: &Path) -> Result<Self> {
         let path = folder.join("profile.json");
-        let text = match keys::read_private(&path) {
-            Ok(text) => text,
-            Err(_) if !path.exists() => bail!("not signed in to {name}; use `scry login`"),
-            Err(error) => return Err(error.into()),
-        };
+        let text = keys::read_private(&path)?;
         let profile: Self = serde_json::from_slice(&text)
             .with_context(|| format!("{} is damaged", path.display()))?;
-        Ok(Self { folder, ..profile })
+        Ok(Self { folder: folder.to_owned(), ..profile })
     }
 
     /// As [`Profile::load`], and refused when the certificates have expired.
     pub fn signed_in(place: &Where) -> Result<Self> {
-        let profile = Self::load(place)?;
+        Self::load(place)?.still_signed_in()
+    }
+
+    /// Itself, unless the certificates have expired.
+    pub fn still_signed_in(self) -> Result<Self> {
+        let profile = self;
         if profile.expires <= crate::show::now() {
             bail!(
                 "your certificates for {} expired at {}; use `scry login`",

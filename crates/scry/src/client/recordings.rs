@@ -39,7 +39,7 @@ pub async fn play(args: &Play) -> Result<()> {
         let recording = Recording::open(source)?;
         let at_ms = args.at.as_deref().map(|at| position(at, recording.length_ms())).transpose()?;
         if args.print {
-            let screen = play::picture_at(&recording, at_ms.unwrap_or(u64::MAX))?;
+            let screen = record::picture_at(&recording, at_ms.unwrap_or(u64::MAX))?;
             show::line(play::as_text(&screen, false).trim_end());
             return Ok(());
         }

@@ -30,7 +30,7 @@ const PIECE_BYTES: usize = 32 * 1024;
 
 /// Carries standard input and output to a node's SSH server.
 pub async fn connect(args: &Connect) -> Result<()> {
-    let profile = Profile::signed_in(&args.place)?;
+    let profile = Profile::load_from(&args.folder)?.still_signed_in()?;
     let mut stream = reach::node(&profile, &args.node).await?;
     let mut own = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
     // A connection cut by either side is how these end.

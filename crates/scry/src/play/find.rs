@@ -1,8 +1,9 @@
 //! Search inside: when a text came onto the screen, however briefly.
 
-use super::reel::{Hit, Reel, blank, draw_bytes, picture_of};
+use super::reel::{Hit, Reel};
 use model::Seq;
 use model::entry::{Entry, Stream};
+use record::picture::{blank, draw_bytes, picture_of};
 use record::{Corrupt, From as Place, Recording, Source};
 use screen::Screen;
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ mod reel;
 mod terminal;
 mod wish;
 
-use record::{Corrupt, Recording, Source};
+use record::{Recording, Source};
 use screen::{Screen, Style};
 use std::io;
 use thiserror::Error;
@@ -61,9 +61,6 @@ pub enum Error {
     /// The terminal failed.
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
-    /// The recording failed.
-    #[error("the recording is damaged")]
-    Recording(#[source] Corrupt),
 }
 
 /// Plays until the viewer leaves. Blocks; the recording may be far away, as long as each call is quick.
@@ -76,26 +73,6 @@ pub fn run<S: Source>(
     title: String,
 ) -> Result<(), Error> {
     terminal::run(recording, options, title)
-}
-
-/// The screen as it was at a moment, in milliseconds since the recording began.
-///
-/// # Errors
-/// The recording is damaged before that moment.
-pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen, Error> {
-    let frame = recording.keyframe_at(ms).map_err(Error::Recording)?;
-    let (mut screen, seq) = match frame {
-        Some(frame) => (reel::picture_of(&frame), frame.seq),
-        None => (reel::blank(recording), model::Seq(0)),
-    };
-    for next in recording.entries(record::From::Seq(seq.next())) {
-        let next = next.map_err(Error::Recording)?;
-        if next.at > ms {
-            break;
-        }
-        reel::draw(&mut screen, &next.entry);
-    }
-    Ok(screen)
 }
 
 /// A screen as lines of text, with colours if wanted.

@@ -1,8 +1,9 @@
 //! A recording as a film: the screen at any moment, forwards, backwards, entry by entry.
 
 use super::note::Note;
+use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
-use model::{Seq, Size};
+use record::picture::{blank, draw, picture_of};
 use record::{Corrupt, From as Place, Keyframe, Recording, Source};
 use screen::Screen;
 use std::collections::VecDeque;
@@ -237,51 +238,6 @@ impl<S: Source> Reel<S> {
             }
         }
     }
-}
-
-/// An empty screen of the recording's first size.
-pub fn blank<S: Source>(recording: &Recording<S>) -> Screen {
-    let size = recording.heading().size.unwrap_or_default();
-    Screen::new(size.cols(), size.rows())
-}
-
-/// The screen of a keyframe.
-pub fn picture_of(frame: &Keyframe) -> Screen {
-    let mut screen = Screen::new(frame.size.cols(), frame.size.rows());
-    screen.feed(&frame.dump);
-    screen
-}
-
-/// Draws an entry, if it draws anything. Output without a terminal gets the carriage returns a terminal would add.
-pub fn draw(screen: &mut Screen, entry: &Entry) {
-    match entry {
-        Entry::Output { stream, bytes } => draw_bytes(screen, *stream, bytes),
-        Entry::Resize(size) => resize(screen, *size),
-        _ => {}
-    }
-}
-
-/// Draws bytes of a stream.
-pub fn draw_bytes(screen: &mut Screen, stream: Stream, bytes: &[u8]) {
-    match stream {
-        Stream::Pty => screen.feed(bytes),
-        Stream::Stdin => {}
-        Stream::Stdout | Stream::Stderr => {
-            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                match line.strip_suffix(b"\n") {
-                    Some(text) => {
-                        screen.feed(text);
-                        screen.feed(b"\r\n");
-                    }
-                    None => screen.feed(line),
-                }
-            }
-        }
-    }
-}
-
-fn resize(screen: &mut Screen, size: Size) {
-    screen.resize(size.cols(), size.rows());
 }
 
 /// Whether a step by one entry should stop here.

@@ -1,18 +1,18 @@
 //! The player against small recordings made here.
 
+use super::as_text;
 use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
 use super::outline::Outline;
 use super::paint::{Pan, Scene, paint};
 use super::reel::Reel;
 use super::wish::{Film, Key, Overlay, Wish};
-use super::{as_text, picture_at};
 use ed25519_dalek::SigningKey;
 use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
 use model::heading::Kind;
 use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
-use record::{Keyframe, Recording, Writer};
+use record::{Keyframe, Recording, Writer, picture_at};
 use screen::Screen;
 
 type Film_ = Recording<Vec<u8>>;
@@ -56,7 +56,7 @@ fn recording(size: Option<Size>, entries: &[(u64, Entry)], ending: Option<Ending
     let mut screen = Screen::new(first.cols(), first.rows());
     let mut writer = Writer::begin(&heading, SigningKey::from_bytes(&[7; 32]), Tick(0));
     for (at, entry) in entries {
-        super::reel::draw(&mut screen, entry);
+        record::picture::draw(&mut screen, entry);
         let seq = writer.handle(entry.clone(), Tick(*at));
         if size.is_some() && writer.wants_keyframe().is_some() {
             let (cols, rows) = screen.size();
@@ -126,13 +126,13 @@ fn ten_minutes() -> Film_ {
 
 /// The same screen by walking from the beginning.
 fn walked(film: &Film_, ms: u64) -> Screen {
-    let mut screen = super::reel::blank(film);
+    let mut screen = record::picture::blank(film);
     for next in film.entries(record::From::Ms(0)) {
         let next = next.unwrap();
         if next.at > ms {
             break;
         }
-        super::reel::draw(&mut screen, &next.entry);
+        record::picture::draw(&mut screen, &next.entry);
     }
     screen
 }
