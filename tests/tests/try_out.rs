@@ -33,15 +33,30 @@ fn it_works_for_an_ordinary_user() {
         println!("skipped: needs root to become somebody else; the test above ran as an ordinary user");
         return;
     }
+    let Some((name, uid, gid)) = ordinary_account() else {
+        println!("skipped: no ordinary account with a shell is on this machine");
+        return;
+    };
     let home = tempfile::tempdir().unwrap();
     let exe = home.path().join("scry");
     std::fs::copy(scry_path(), &exe).unwrap();
-    let nobody = 65534;
-    std::os::unix::fs::chown(home.path(), Some(nobody), Some(nobody)).unwrap();
+    std::os::unix::fs::chown(home.path(), Some(uid), Some(gid)).unwrap();
     let mut command = Command::new(exe);
-    command.arg("try").uid(nobody).gid(nobody).env("HOME", home.path()).env("USER", "nobody");
+    command.arg("try").uid(uid).gid(gid).env("HOME", home.path()).env("USER", name);
     command.env("TMPDIR", home.path());
     check(&try_with(command, "echo hello\nexit\n"));
+}
+
+/// An account that is not root and whose shell is one.
+fn ordinary_account() -> Option<(String, u32, u32)> {
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let fields: Vec<_> = line.split(':').collect();
+        let [name, _, uid, gid, _, _, shell] = fields.as_slice() else { return None };
+        let real = ["/bin/bash", "/bin/sh", "/usr/bin/bash", "/bin/zsh"].contains(shell);
+        let uid: u32 = uid.parse().ok()?;
+        (real && uid != 0).then_some(((*name).to_owned(), uid, gid.parse().ok()?))
+    })
 }
 
 #[test]

@@ -14,12 +14,15 @@ pub struct Size {
 
 impl Size {
     /// The nearest size that is allowed; a client may ask for anything (RFC 4254 §6.2 has 32-bit numbers).
+    /// Zero says nothing and stands for the usual 80 × 24, as that section asks.
     #[must_use]
     pub fn clamped(cols: u32, rows: u32) -> Self {
-        let fit = |n: u32, (least, most): (u16, u16)| {
-            u16::try_from(n).unwrap_or(u16::MAX).clamp(least, most)
+        let fit = |n: u32, usual: u16, (least, most): (u16, u16)| match n {
+            0 => usual,
+            n => u16::try_from(n).unwrap_or(u16::MAX).clamp(least, most),
         };
-        Self { cols: fit(cols, limit::COLUMNS), rows: fit(rows, limit::ROWS) }
+        let usual = Self::default();
+        Self { cols: fit(cols, usual.cols, limit::COLUMNS), rows: fit(rows, usual.rows, limit::ROWS) }
     }
 
     /// Columns.
@@ -66,7 +69,8 @@ mod tests {
     #[test]
     fn any_wish_becomes_a_size_that_every_part_can_draw() {
         for (wish, got) in [
-            ((0, 0), (2, 1)),
+            ((0, 0), (80, 24)),
+            ((0, 50), (80, 50)),
             ((1, 1), (2, 1)),
             ((80, 24), (80, 24)),
             ((u32::MAX, u32::MAX), (1024, 512)),

@@ -48,12 +48,14 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(args) => client::verify::run(&args),
-        command => runtime()?.block_on(run_async(command)),
+        command => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let code = runtime.block_on(run_async(command));
+            // A thread that waits for a key press or a slow disk must not keep a finished command.
+            runtime.shutdown_background();
+            code
+        }
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn run_async(command: Command) -> Result<ExitCode> {

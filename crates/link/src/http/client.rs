@@ -75,14 +75,26 @@ impl Dialer {
         let unreachable = |trouble| CallError::unreachable(&self.address, trouble);
         let name = ServerName::try_from(self.name)
             .map_err(|e| unreachable(Trouble::Broken(e.to_string())))?;
-        let dialed = crate::tcp::dial(self.address.as_str()).await;
-        let tcp = dialed.map_err(|e| unreachable(Trouble::Connect(e)))?;
-        TlsConnector::from(self.tls.config.clone())
-            .connect(name, tcp)
-            .await
-            .map_err(|e| unreachable(Trouble::of(&e)))
+        let mut tries = SSH_GREETINGS;
+        loop {
+            let dialed = crate::tcp::dial(self.address.as_str()).await;
+            let tcp = dialed.map_err(|e| unreachable(Trouble::Connect(e)))?;
+            let connecting = TlsConnector::from(self.tls.config.clone()).connect(name.clone(), tcp);
+            let trouble = match connecting.await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => Trouble::of(&error),
+            };
+            tries -= 1;
+            if tries == 0 || !matches!(trouble, Trouble::NotScry(_)) {
+                return Err(unreachable(trouble));
+            }
+        }
     }
 }
+
+/// Tries at one dial. A proxy greets a client that says nothing for [`model::limit::SILENT_CLIENT_MS`] as SSH does, and a
+/// busy machine may be that slow between connecting and its first byte.
+const SSH_GREETINGS: u32 = 3;
 
 /// One HTTP/2 connection. Clones share it; it closes when the last clone and the last stream are gone.
 #[derive(Debug, Clone)]

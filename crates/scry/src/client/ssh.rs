@@ -31,10 +31,27 @@ const PIECE_BYTES: usize = 32 * 1024;
 /// Carries standard input and output to a node's SSH server.
 pub async fn connect(args: &Connect) -> Result<()> {
     let profile = Profile::load_from(&args.folder)?.still_signed_in()?;
-    let mut stream = reach::node(&profile, &args.node).await?;
-    let mut own = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-    // A connection cut by either side is how these end.
-    let _ = tokio::io::copy_bidirectional(&mut own, &mut stream).await;
+    let stream = reach::node(&profile, &args.node).await?;
+    let (mut from, mut to) = tokio::io::split(stream);
+    let mut typed = standard_input();
+    let upward = async {
+        while let Some(bytes) = typed.recv().await {
+            if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
+                return;
+            }
+        }
+        let _ = to.shutdown().await;
+        // The node may still have something to say.
+        std::future::pending::<()>().await;
+    };
+    let mut out = tokio::io::stdout();
+    let downward = tokio::io::copy(&mut from, &mut out);
+    // When the node's side ends, so does this program: that is how the ssh that called it learns of it.
+    tokio::select! {
+        () = upward => {}
+        _ = downward => {}
+    }
+    out.flush().await?;
     Ok(())
 }
 
