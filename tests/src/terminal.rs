@@ -32,7 +32,7 @@ impl Terminal {
 
     /// Types text as it is.
     pub fn type_text(&self, text: &str) {
-        crate::assert_success(&self.tmux(&["send-keys", "-l", text]));
+        crate::assert_success(&self.tmux(&["send-keys", "-l", "--", text]));
     }
 
     /// What is on the screen: one string a row, without trailing blanks.

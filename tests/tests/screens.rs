@@ -183,5 +183,5 @@ fn htop_is_played_as_it_was_seen() {
 
 #[test]
 fn tmux_is_played_as_it_was_seen() {
-    check("tmux", "tmux -L inner -f /dev/null new", "$", TMUX, (0, 0));
+    check("tmux", "tmux -L inner -f /dev/null new", "[0] 0:", TMUX, (0, 0));
 }
