@@ -24,7 +24,11 @@ pub fn scry_path() -> PathBuf {
     let exe = std::env::current_exe().expect("a test knows its own path");
     let folder = exe.parent().and_then(Path::parent).expect("tests live in target/PROFILE/deps");
     let path = folder.join("scry");
-    assert!(path.exists(), "{} is missing: run `cargo build -p scry`, or `cargo xtask test`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p scry`, or `cargo xtask test`",
+        path.display()
+    );
     path
 }
 
@@ -50,7 +54,8 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
         let login = whoami();
         let mut cluster = Self { folder, address: String::new(), login, server: None };
-        let invitation = cluster.serve("127.0.0.1:0").expect("the first start prints an invitation");
+        let invitation =
+            cluster.serve("127.0.0.1:0").expect("the first start prints an invitation");
         let address = invitation.trim_start_matches("scry://").split('/').next();
         cluster.address = address.expect("an invitation has an address").to_owned();
         let out = cluster.scry_with_input(&["signup", &invitation], PASSWORD);
@@ -151,7 +156,10 @@ impl Cluster {
     fn write_config(&self) {
         let out = self.scry(&["config"]);
         assert_success(&out);
-        let user = format!("\nHost *.{CLUSTER}\n    User {}\n    BatchMode yes\n    LogLevel ERROR\n", self.login);
+        let user = format!(
+            "\nHost *.{CLUSTER}\n    User {}\n    BatchMode yes\n    LogLevel ERROR\n",
+            self.login
+        );
         let mut text = out.stdout;
         text.extend_from_slice(user.as_bytes());
         fs::write(self.config(), text).expect("settings can be written");
@@ -210,7 +218,11 @@ impl Cluster {
             if rows.iter().all(|row| row["phase"] == "stored") {
                 return rows;
             }
-            assert!(Instant::now() < deadline, "not all recordings were stored: {rows:#?}\n{}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "not all recordings were stored: {rows:#?}\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -227,7 +239,15 @@ impl Cluster {
         let path = self.path(&format!("{id}.{format}"));
         let _ = fs::remove_file(&path);
         let name = path.to_str().expect("a plain path");
-        assert_success(&self.scry(&["recordings", "export", id, "--format", format, "--output", name]));
+        assert_success(&self.scry(&[
+            "recordings",
+            "export",
+            id,
+            "--format",
+            format,
+            "--output",
+            name,
+        ]));
         path
     }
 

@@ -15,7 +15,15 @@ impl Terminal {
         let terminal = Self { socket };
         let (cols, rows) = (cols.to_string(), rows.to_string());
         let out = terminal.tmux(&[
-            "-f", "/dev/null", "new-session", "-d", "-x", &cols, "-y", &rows, command,
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &cols,
+            "-y",
+            &rows,
+            command,
         ]);
         crate::assert_success(&out);
         crate::assert_success(&terminal.tmux(&["set-option", "-g", "status", "off"]));
@@ -58,12 +66,16 @@ impl Terminal {
     /// Waits until the text is on the screen.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
-        crate::wait_for(&format!("{text:?} on the screen {:#?}", self.screen()), || self.shows(text));
+        crate::wait_for(&format!("{text:?} on the screen"), || self.shows(text));
     }
 
     fn tmux(&self, args: &[&str]) -> Output {
         let mut command = Command::new("tmux");
-        command.args(["-S", &self.socket]).args(args).env("TERM", "xterm-256color").env_remove("TMUX");
+        command
+            .args(["-S", &self.socket])
+            .args(args)
+            .env("TERM", "xterm-256color")
+            .env_remove("TMUX");
         command.output().expect("tmux runs")
     }
 }

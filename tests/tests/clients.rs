@@ -12,10 +12,15 @@ fn python(cluster: &Cluster, script: &str) {
     python.arg(cluster.config()).args([&cluster.host(), &cluster.login]);
     python.arg(client.join("id_ed25519")).arg(client.join("id_ed25519-cert.pub"));
     python.arg(client.join("known_hosts")).arg(cluster.path("through-python"));
-    let out = python.env("SCRY_HOME", cluster.path("client")).env_remove("SSH_AUTH_SOCK").output().unwrap();
+    let out = python
+        .env("SCRY_HOME", cluster.path("client"))
+        .env_remove("SSH_AUTH_SOCK")
+        .output()
+        .unwrap();
     assert_success(&out);
     let last = text(&out);
-    let got: serde_json::Value = serde_json::from_str(last.lines().last().unwrap_or_default()).unwrap();
+    let got: serde_json::Value =
+        serde_json::from_str(last.lines().last().unwrap_or_default()).unwrap();
     let name = script.split('_').next().unwrap();
     assert_eq!(got["out"], format!("{name} says hello"));
     assert_eq!((&got["err"], &got["status"]), (&"err\n".into(), &7.into()));
@@ -38,7 +43,11 @@ fn asyncssh_checks_the_host_certificate_runs_commands_and_moves_files() {
 fn ansible_pings_copies_and_gathers_facts() {
     let cluster = Cluster::start();
     let inventory = cluster.path("inventory");
-    fs::write(&inventory, format!("{} ansible_python_interpreter=/usr/bin/python3\n", cluster.host())).unwrap();
+    fs::write(
+        &inventory,
+        format!("{} ansible_python_interpreter=/usr/bin/python3\n", cluster.host()),
+    )
+    .unwrap();
     let copied = cluster.path("copied");
     let source = cluster.path("source");
     fs::write(&source, "by ansible\n").unwrap();
@@ -53,7 +62,10 @@ fn ansible_pings_copies_and_gathers_facts() {
         if !args.is_empty() {
             ansible.args(["-a", args]);
         }
-        ansible.env("ANSIBLE_SSH_ARGS", format!("-F {} -o ControlMaster=auto -o ControlPersist=5s", cluster.config().display()));
+        ansible.env(
+            "ANSIBLE_SSH_ARGS",
+            format!("-F {} -o ControlMaster=auto -o ControlPersist=5s", cluster.config().display()),
+        );
         ansible.env("ANSIBLE_HOME", cluster.path("ansible")).env("ANSIBLE_NOCOLOR", "1");
         ansible.env("ANSIBLE_LOCAL_TEMP", cluster.path("ansible-tmp")).env_remove("SSH_AUTH_SOCK");
         let out = ansible.output().unwrap();

@@ -6,12 +6,15 @@ use std::process::Command;
 #[test]
 fn asciinema_reads_both_asciicasts_without_a_warning() {
     let Some(asciinema) = asciinema() else {
-        println!("skipped: asciinema 3 is not installed; `cargo install asciinema --locked` brings it");
+        println!(
+            "skipped: asciinema 3 is not installed; `cargo install asciinema --locked` brings it"
+        );
         return;
     };
     let cluster = Cluster::start();
     let mut ssh = cluster.ssh_command();
-    let command = "printf 'plain \\033[31mred\\033[0m äöü 漢字\\n'; sleep 0.3; tput clear; echo done";
+    let command =
+        "printf 'plain \\033[31mred\\033[0m äöü 漢字\\n'; sleep 0.3; tput clear; echo done";
     assert_success(&ssh.args(["-tt", &cluster.host(), command]).output().unwrap());
     let id = cluster.recording_of(command)["id"].as_str().unwrap().to_owned();
     let raw = |format: &str| {
@@ -28,7 +31,10 @@ fn asciinema_reads_both_asciicasts_without_a_warning() {
     let (two, three) = (raw("cast2"), raw("cast"));
     assert_eq!(two, three);
     let text = String::from_utf8_lossy(&two);
-    assert!(text.contains("\u{1b}[31mred") && text.contains("漢字") && text.contains("done"), "{text}");
+    assert!(
+        text.contains("\u{1b}[31mred") && text.contains("漢字") && text.contains("done"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn a_shell_reads_commands_from_standard_input() {
 #[test]
 fn a_terminal_is_a_terminal() {
     let mut ssh = CLUSTER.ssh_command();
-    let out = ssh.args(["-tt", &CLUSTER.host(), "tty; stty size; echo $TERM; test -t 0 && echo yes"]);
+    let out =
+        ssh.args(["-tt", &CLUSTER.host(), "tty; stty size; echo $TERM; test -t 0 && echo yes"]);
     let out = out.output().unwrap();
     let shown = text(&out);
     assert!(shown.contains("/dev/pts/"), "{shown}");
@@ -143,7 +144,10 @@ fn sftp_lists_makes_renames_and_removes() {
     assert_eq!(fs::read(folder.join("c")).unwrap(), fs::read(file).unwrap());
     assert!(!folder.join("b").exists() && !folder.join("d").exists());
     let rows = CLUSTER.stored_recordings();
-    assert!(rows.iter().any(|row| row["kind"] == "subsystem" && row["name"] == "sftp"), "{rows:#?}");
+    assert!(
+        rows.iter().any(|row| row["kind"] == "subsystem" && row["name"] == "sftp"),
+        "{rows:#?}"
+    );
 }
 
 #[test]
@@ -280,12 +284,17 @@ fn the_agent_is_reached_from_the_node() {
     let mut agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the agent", || socket.exists());
     let key = CLUSTER.path("agent-key");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output();
     assert_success(&made.unwrap());
     let add = Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket).output();
     assert_success(&add.unwrap());
     let mut ssh = CLUSTER.ssh_command();
-    ssh.env("SSH_AUTH_SOCK", &socket).args(["-A", &CLUSTER.host(), "ssh-add -l; ls -ld $(dirname $SSH_AUTH_SOCK)"]);
+    ssh.env("SSH_AUTH_SOCK", &socket).args([
+        "-A",
+        &CLUSTER.host(),
+        "ssh-add -l; ls -ld $(dirname $SSH_AUTH_SOCK)",
+    ]);
     let out = ssh.output().unwrap();
     agent.kill().unwrap();
     agent.wait().unwrap();
@@ -339,7 +348,15 @@ fn the_jump_host_carries_plain_ssh() {
 #[test]
 fn nobody_is_asked_to_trust_a_key_at_first_sight() {
     let mut ssh = CLUSTER.ssh_command();
-    ssh.args(["-v", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=DEBUG1", &CLUSTER.host(), "true"]);
+    ssh.args([
+        "-v",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "LogLevel=DEBUG1",
+        &CLUSTER.host(),
+        "true",
+    ]);
     let out = ssh.output().unwrap();
     assert_success(&out);
     let log = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -349,11 +366,23 @@ fn nobody_is_asked_to_trust_a_key_at_first_sight() {
 #[test]
 fn compression_and_rekeying_do_no_harm() {
     let mut ssh = CLUSTER.ssh_command();
-    ssh.args(["-C", "-o", "RekeyLimit=1M", &CLUSTER.host(), "head -c 20000000 /dev/zero | sha256sum"]);
+    ssh.args([
+        "-C",
+        "-o",
+        "RekeyLimit=1M",
+        &CLUSTER.host(),
+        "head -c 20000000 /dev/zero | sha256sum",
+    ]);
     let out = ssh.output().unwrap();
     assert_success(&out);
     let mut ssh = CLUSTER.ssh_command();
-    ssh.args(["-C", "-o", "RekeyLimit=1M", &CLUSTER.host(), "head -c 20000000 /dev/urandom | tee /dev/stderr | sha256sum"]);
+    ssh.args([
+        "-C",
+        "-o",
+        "RekeyLimit=1M",
+        &CLUSTER.host(),
+        "head -c 20000000 /dev/urandom | tee /dev/stderr | sha256sum",
+    ]);
     let out = ssh.output().unwrap();
     assert_success(&out);
     assert_eq!(out.stderr.len(), 20_000_000);

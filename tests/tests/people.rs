@@ -86,7 +86,11 @@ fn recordings_of_others_are_neither_listed_nor_played_nor_exported_nor_removed()
         &["recordings", "rm", "--yes", &id],
     ] {
         let out = bob.run(args);
-        assert!(!out.status.success() && !words(&out).contains("secret"), "{args:?}: {}", words(&out));
+        assert!(
+            !out.status.success() && !words(&out).contains("secret"),
+            "{args:?}: {}",
+            words(&out)
+        );
     }
 }
 
@@ -149,7 +153,9 @@ fn the_ledger_proves_itself_and_knows_what_happened() {
     wait_for("the session's end in the ledger", || {
         cluster.audit("session.end").iter().any(|event| event["status"] == 9)
     });
-    for word in ["user.sign_up", "user.sign_in", "certificate.issue", "connection.open", "session.start"] {
+    for word in
+        ["user.sign_up", "user.sign_in", "certificate.issue", "connection.open", "session.start"]
+    {
         assert!(!cluster.audit(word).is_empty(), "{word}");
     }
     let exec = cluster.audit("session.exec");

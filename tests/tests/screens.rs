@@ -154,7 +154,8 @@ fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, 
         if more + other > 0 {
             println!("{name}, moment {number} at {ms} ms: {more} characters, {other} looks differ");
             let shown = picture.text().join("\n");
-            fs::write(std::env::temp_dir().join(format!("scry-{name}-{number}.txt")), shown).unwrap();
+            fs::write(std::env::temp_dir().join(format!("scry-{name}-{number}.txt")), shown)
+                .unwrap();
         }
         characters += more;
         looks += other;
@@ -173,7 +174,13 @@ fn vim_is_played_as_it_was_seen() {
 
 #[test]
 fn less_is_played_as_it_was_seen() {
-    check("less", "seq -f \"this is line number %g of many\" 1 400 | less", "line number 1 ", LESS, (0, 0));
+    check(
+        "less",
+        "seq -f \"this is line number %g of many\" 1 400 | less",
+        "line number 1 ",
+        LESS,
+        (0, 0),
+    );
 }
 
 #[test]
@@ -183,5 +190,7 @@ fn htop_is_played_as_it_was_seen() {
 
 #[test]
 fn tmux_is_played_as_it_was_seen() {
-    check("tmux", "tmux -L inner -f /dev/null new", "[0] 0:", TMUX, (0, 0));
+    // A server of its own, which goes when its terminal does.
+    let command = "tmux -L scry-$$ -f /dev/null new \\; set -g destroy-unattached on";
+    check("tmux", command, "[0] 0:", TMUX, (0, 0));
 }

@@ -14,7 +14,8 @@ fn try_with(mut command: Command, input: &str) -> Output {
 
 fn check(out: &Output) {
     assert_success(out);
-    let all = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let all =
+        format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     for expected in ["hello", "complete", "scry play"] {
         assert!(all.contains(expected), "no {expected:?} in:\n{all}");
     }
@@ -30,7 +31,9 @@ fn what_is_piped_in_is_recorded_verified_and_shown() {
 #[test]
 fn it_works_for_an_ordinary_user() {
     if !std::path::Path::new("/proc/self/loginuid").exists() || !is_root() {
-        println!("skipped: needs root to become somebody else; the test above ran as an ordinary user");
+        println!(
+            "skipped: needs root to become somebody else; the test above ran as an ordinary user"
+        );
         return;
     }
     let Some((name, uid, gid)) = ordinary_account() else {

@@ -23,7 +23,10 @@ pub fn try_out(root: &Path, args: &[String]) -> Result<ExitCode> {
 pub fn test(root: &Path, long: bool) -> Result<()> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::TEST)?;
-    println!("counts: {}", if long { "full (--long)" } else { "reduced; --long runs the full ones" });
+    println!(
+        "counts: {}",
+        if long { "full (--long)" } else { "reduced; --long runs the full ones" }
+    );
     // The whole-house tests run this binary; it is built first so that they never test an old one.
     cargo(root, ["build", "--package", "scry", "--package", "host", "--bins"])?;
     let status = Command::new(env!("CARGO"))

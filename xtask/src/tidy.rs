@@ -22,18 +22,45 @@ const NEVER: &[(&str, &str, &str)] = &[
 ];
 
 /// Outside crates that only one room may name.
-const ONLY: &[(&str, &str)] = &[("russh", "link"), ("avt", "screen"), ("sqlx", "store"), ("libc", "host")];
+const ONLY: &[(&str, &str)] =
+    &[("russh", "link"), ("avt", "screen"), ("sqlx", "store"), ("libc", "host")];
 
 /// Outside crates that floors 0 and 1 may use: none of them touches the world.
 const PURE: &[&str] = &[
-    "avt", "base64", "blake3", "bytes", "ed25519-dalek", "postcard", "serde", "serde_json", "ssh-key",
-    "thiserror", "unicode-normalization", "unicode-width", "uuid", "vte", "zstd",
+    "avt",
+    "base64",
+    "blake3",
+    "bytes",
+    "ed25519-dalek",
+    "postcard",
+    "serde",
+    "serde_json",
+    "ssh-key",
+    "thiserror",
+    "unicode-normalization",
+    "unicode-width",
+    "uuid",
+    "vte",
+    "zstd",
 ];
 
 /// Words that may not stand in the code of floors 0 and 1 outside tests.
 const IMPURE: &[&str] = &[
-    "std::fs", "std::net", "std::thread", "std::env", "std::process", "std::io::stdin", "Instant::now",
-    "SystemTime", "HashMap", "HashSet", "tokio::", "async fn", "async move", "static mut", "OnceLock",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "std::io::stdin",
+    "Instant::now",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "tokio::",
+    "async fn",
+    "async move",
+    "static mut",
+    "OnceLock",
     "thread_local!",
 ];
 
@@ -95,7 +122,9 @@ impl House {
     fn floors(&self, faults: &mut Vec<String>) {
         for (name, seen) in &self.dependencies {
             let Some(own) = floor(name) else {
-                faults.push(format!("crates/{name}: stands on no floor; xtask/src/tidy.rs lists them"));
+                faults.push(format!(
+                    "crates/{name}: stands on no floor; xtask/src/tidy.rs lists them"
+                ));
                 continue;
             };
             for other in seen {
@@ -133,14 +162,17 @@ impl House {
                     || PURE.contains(&other.as_str())
                     || testing.contains(&other.as_str());
                 if !allowed {
-                    faults.push(format!("crates/{name}: `{other}` is not on the list of pure crates"));
+                    faults.push(format!(
+                        "crates/{name}: `{other}` is not on the list of pure crates"
+                    ));
                 }
             }
         }
     }
 
     fn picture(&self, root: &Path, faults: &mut Vec<String>) -> Result<()> {
-        let text = fs::read_to_string(root.join("ARCHITECTURE.md")).context("cannot read ARCHITECTURE.md")?;
+        let text = fs::read_to_string(root.join("ARCHITECTURE.md"))
+            .context("cannot read ARCHITECTURE.md")?;
         let drawn = text.split(ARROWS.0).nth(1).and_then(|rest| rest.split(ARROWS.1).next());
         if drawn != Some(self.arrows().as_str()) {
             faults.push(
@@ -149,11 +181,14 @@ impl House {
             );
         }
         for (word, rooms) in FLOORS {
-            let line = text.lines().find(|line| line.contains('│') && line.trim_end().contains(word));
+            let line =
+                text.lines().find(|line| line.contains('│') && line.trim_end().contains(word));
             for room in *rooms {
                 let stands = text.lines().any(|line| line.contains('│') && line.contains(room));
                 if line.is_none() || !stands {
-                    faults.push(format!("ARCHITECTURE.md: the picture does not show `{room}` on {word}"));
+                    faults.push(format!(
+                        "ARCHITECTURE.md: the picture does not show `{room}` on {word}"
+                    ));
                 }
             }
         }
@@ -244,18 +279,22 @@ fn files(root: &Path, faults: &mut Vec<String>) -> Result<()> {
 
 fn pure_clippy(root: &Path, faults: &mut Vec<String>) {
     let rooms: Vec<_> = FLOORS.iter().take(2).flat_map(|(_, rooms)| *rooms).collect();
-    let read = |room: &str| fs::read_to_string(root.join("crates").join(room).join("clippy.toml")).ok();
+    let read =
+        |room: &str| fs::read_to_string(root.join("crates").join(room).join("clippy.toml")).ok();
     let first = rooms.first().and_then(|room| read(room));
     for room in rooms {
         if read(room).is_none() || read(room) != first {
-            faults.push(format!("crates/{room}/clippy.toml: missing, or differs from the other pure rooms'"));
+            faults.push(format!(
+                "crates/{room}/clippy.toml: missing, or differs from the other pure rooms'"
+            ));
         }
     }
 }
 
 fn lock_file(root: &Path, faults: &mut Vec<String>) -> Result<()> {
     let text = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
-    let count = |name: &str| text.lines().filter(|line| *line == format!("name = \"{name}\"")).count();
+    let count =
+        |name: &str| text.lines().filter(|line| *line == format!("name = \"{name}\"")).count();
     for once in ["ssh-key", "russh", "rustls", "aws-lc-rs", "libsqlite3-sys"] {
         if count(once) > 1 {
             faults.push(format!("Cargo.lock: {once} stands in it {} times", count(once)));
@@ -316,7 +355,10 @@ mod tests {
         copy_tree(&root.join("crates"), &copy.path().join("crates"));
         spoil(copy.path());
         let faults = check(copy.path()).unwrap();
-        assert!(faults.iter().any(|fault| fault.contains(expected)), "no {expected:?} in {faults:?}");
+        assert!(
+            faults.iter().any(|fault| fault.contains(expected)),
+            "no {expected:?} in {faults:?}"
+        );
     }
 
     fn copy_tree(from: &Path, to: &Path) {
@@ -350,14 +392,20 @@ mod tests {
     #[test]
     fn an_upward_arrow_is_found() {
         check_spoiled("crates/model: upward arrow to `auth`", |root| {
-            append(root.join("crates/model/Cargo.toml"), "\n[build-dependencies]\nauth.workspace = true\n");
+            append(
+                root.join("crates/model/Cargo.toml"),
+                "\n[build-dependencies]\nauth.workspace = true\n",
+            );
         });
     }
 
     #[test]
     fn a_proxy_that_keeps_something_is_found() {
         check_spoiled("crates/proxy: may never see `store`", |root| {
-            append(root.join("crates/proxy/Cargo.toml"), "\n[build-dependencies]\nstore.workspace = true\n");
+            append(
+                root.join("crates/proxy/Cargo.toml"),
+                "\n[build-dependencies]\nstore.workspace = true\n",
+            );
         });
     }
 
@@ -387,7 +435,10 @@ mod tests {
     #[test]
     fn a_second_ssh_key_is_found() {
         check_spoiled("ssh-key stands in it 2 times", |root| {
-            append(root.join("Cargo.lock"), "\n[[package]]\nname = \"ssh-key\"\nversion = \"0.6.0\"\n");
+            append(
+                root.join("Cargo.lock"),
+                "\n[[package]]\nname = \"ssh-key\"\nversion = \"0.6.0\"\n",
+            );
         });
     }
 

@@ -22,7 +22,10 @@ impl Size {
             n => u16::try_from(n).unwrap_or(u16::MAX).clamp(least, most),
         };
         let usual = Self::default();
-        Self { cols: fit(cols, usual.cols, limit::COLUMNS), rows: fit(rows, usual.rows, limit::ROWS) }
+        Self {
+            cols: fit(cols, usual.cols, limit::COLUMNS),
+            rows: fit(rows, usual.rows, limit::ROWS),
+        }
     }
 
     /// Columns.

@@ -125,7 +125,14 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
         match policy::login(&known.roles, &identity, &post.facts, &login, now) {
             Err(denial) => refuse(&denial, Some(login), Some(user)),
             Ok(_) => {
-                let agent = policy::forward(&known.roles, &identity, &post.facts, &login, Forwarding::Agent, now);
+                let agent = policy::forward(
+                    &known.roles,
+                    &identity,
+                    &post.facts,
+                    &login,
+                    Forwarding::Agent,
+                    now,
+                );
                 Some(Admission {
                     buffers: Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user))),
                     agent: agent.is_ok(),
@@ -196,7 +203,10 @@ impl Served {
 
     fn known(&self) -> Arc<Known> {
         let latest = self.post.latest.borrow().clone();
-        #[expect(clippy::expect_used, reason = "nobody is let in before auth has spoken, and what it said is kept")]
+        #[expect(
+            clippy::expect_used,
+            reason = "nobody is let in before auth has spoken, and what it said is kept"
+        )]
         latest.expect("auth has spoken")
     }
 

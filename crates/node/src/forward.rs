@@ -66,7 +66,8 @@ impl Forwards {
     /// `-L`, `-D`.
     pub fn direct(&mut self, direct: Direct, known: &Known) {
         let permit = self.permit(known, Forwarding::Local);
-        let (post, caller, net) = (Arc::clone(&self.post), self.caller.clone(), Arc::clone(&self.net));
+        let (post, caller, net) =
+            (Arc::clone(&self.post), self.caller.clone(), Arc::clone(&self.net));
         self.tasks.spawn(async move {
             let Some(permit) = permit else { return direct.reject(Refusal::Prohibited).await };
             let target = format!("{}:{}", direct.host, direct.port);
@@ -84,7 +85,10 @@ impl Forwards {
                 Ok(stream) => {
                     let _ = stream.set_nodelay(true);
                     let direction = "local".to_owned();
-                    caller.tell(Audited::ForwardOpened { direction: direction.clone(), target: target.clone() });
+                    caller.tell(Audited::ForwardOpened {
+                        direction: direction.clone(),
+                        target: target.clone(),
+                    });
                     let (sent, received) = direct.accept().await.join(stream).await;
                     caller.tell(Audited::ForwardClosed { direction, target, sent, received });
                 }
@@ -109,11 +113,17 @@ impl Forwards {
                 listen.refuse();
             }
             Ok(listener) => {
-                let real = listener.local_addr().map_or(listen.port, |address| address.port().into());
+                let real =
+                    listener.local_addr().map_or(listen.port, |address| address.port().into());
                 let address = listen.address.clone();
                 if listen.grant(real) {
                     let key = (address.clone(), real);
-                    let remote = Remote { caller: self.caller.clone(), opener: self.opener.clone(), address, port: real };
+                    let remote = Remote {
+                        caller: self.caller.clone(),
+                        opener: self.opener.clone(),
+                        address,
+                        port: real,
+                    };
                     let stop = CancellationToken::new();
                     self.listeners.insert(key, stop.clone());
                     self.tasks.spawn(remote.serve(listener, stop));
@@ -208,12 +218,16 @@ impl Remote {
             };
             let Ok((stream, from)) = accepted else { break };
             let origin = (from.ip().to_string(), u32::from(from.port()));
-            let (opener, caller, target) = (self.opener.clone(), self.caller.clone(), target.clone());
+            let (opener, caller, target) =
+                (self.opener.clone(), self.caller.clone(), target.clone());
             let (address, port) = (self.address.clone(), self.port);
             pipes.spawn(async move {
                 let Ok(pipe) = opener.forwarded(&address, port, origin).await else { return };
                 let direction = "remote".to_owned();
-                caller.tell(Audited::ForwardOpened { direction: direction.clone(), target: target.clone() });
+                caller.tell(Audited::ForwardOpened {
+                    direction: direction.clone(),
+                    target: target.clone(),
+                });
                 // The pipe counts from the client and to the client; so does the ledger.
                 let (sent, received) = pipe.join(stream).await;
                 caller.tell(Audited::ForwardClosed { direction, target, sent, received });

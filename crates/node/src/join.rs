@@ -90,7 +90,8 @@ pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error>
     };
     let issued = clock::now();
     let expires = credentials.expires;
-    let renewal = Renewal { keys, auth, badge, signer: tell_signer, host: tell_host, expires, issued };
+    let renewal =
+        Renewal { keys, auth, badge, signer: tell_signer, host: tell_host, expires, issued };
     Ok((standing, renewal))
 }
 
@@ -167,12 +168,14 @@ impl Keys {
             let key = PrivateKey::new(KeypairData::Ed25519(pair), config.name.as_str())?;
             Ok(key.to_openssh(LineEnding::LF)?.as_bytes().to_vec())
         })?;
-        let tls = kept(&folder.join("tls.key"), || Ok(KeyRequest::make()?.key.as_bytes().to_vec()))?;
+        let tls =
+            kept(&folder.join("tls.key"), || Ok(KeyRequest::make()?.key.as_bytes().to_vec()))?;
         let signing =
             kept(&folder.join("signing.key"), || Ok(rand::random::<[u8; 32]>().to_vec()))?;
-        let seed: [u8; 32] = signing.as_slice().try_into().map_err(|_| Error::Key {
-            path: folder.join("signing.key").display().to_string(),
-        })?;
+        let seed: [u8; 32] = signing
+            .as_slice()
+            .try_into()
+            .map_err(|_| Error::Key { path: folder.join("signing.key").display().to_string() })?;
         Ok(Self {
             folder: folder.to_owned(),
             host: PrivateKey::from_openssh(&host)?,

@@ -50,10 +50,7 @@ pub(crate) async fn listen(auth: Channel, tell: watch::Sender<Option<Arc<Known>>
     }
 }
 
-async fn hear(
-    auth: &Channel,
-    tell: &watch::Sender<Option<Arc<Known>>>,
-) -> Result<(), String> {
+async fn hear(auth: &Channel, tell: &watch::Sender<Option<Arc<Known>>>) -> Result<(), String> {
     let mut lines = auth.lines::<News>("/v1/node/news").await.map_err(|e| e.to_string())?;
     let mut roles: Option<RoleSet> = None;
     loop {

@@ -95,7 +95,9 @@ impl Recorder {
             return Some(format!("the session cannot be recorded any more: {why}"));
         }
         if self.strict && self.unreceived_ms() > STRICT_END_MS {
-            return Some("auth did not receive the recording for 30 s, and your role is strict".to_owned());
+            return Some(
+                "auth did not receive the recording for 30 s, and your role is strict".to_owned(),
+            );
         }
         None
     }

@@ -117,7 +117,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
 
     let mut steady = JoinSet::new();
     steady.spawn(news::listen(auth.clone(), tell));
-    steady.spawn(news::beat(auth.clone(), config.labels.clone(), config.version.clone(), sessions.clone()));
+    steady.spawn(news::beat(
+        auth.clone(),
+        config.labels.clone(),
+        config.version.clone(),
+        sessions.clone(),
+    ));
     steady.spawn(renewal.run(stop.clone()));
     let hurry = CancellationToken::new();
     let mut reports = JoinSet::new();
@@ -128,7 +133,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         if let Some(heading) = left.closed {
             let mut event = reporter.event(Audited::SessionEnded {
                 status: None,
-                why: Some("the recorder was killed; the recording was closed at the next start".into()),
+                why: Some(
+                    "the recorder was killed; the recording was closed at the next start".into(),
+                ),
                 ms: u64::try_from(clock::now().0 - heading.started.0).unwrap_or(0),
                 output: 0,
                 input: 0,
@@ -139,7 +146,11 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
             reporter.tell(event);
         }
         let (_, written) = watch::channel(left.written);
-        shippers.begin(Job { id: left.id, written, received: watch::channel(Received::default()).0 });
+        shippers.begin(Job {
+            id: left.id,
+            written,
+            received: watch::channel(Received::default()).0,
+        });
     }
 
     let knocks = Knocks::new();
@@ -171,7 +182,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     drop(post);
     let deadline = Duration::from_millis(SHUTDOWN_MS);
     if tokio::time::timeout(deadline, shippers.finish()).await.is_err() {
-        tracing::warn!(recordings = shippers.tasks.len(), "not all recordings were shipped; the next start goes on");
+        tracing::warn!(
+            recordings = shippers.tasks.len(),
+            "not all recordings were shipped; the next start goes on"
+        );
     }
     hurry.cancel();
     if tokio::time::timeout(deadline, reports.join_next()).await.is_err() {

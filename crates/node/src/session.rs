@@ -64,7 +64,11 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
         Ok(recorder) => recorder,
         Err(why) => {
             caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
-            refuse(&session.output, &format!("this session cannot be recorded, so it is not opened: {why}")).await;
+            refuse(
+                &session.output,
+                &format!("this session cannot be recorded, so it is not opened: {why}"),
+            )
+            .await;
             return;
         }
     };
@@ -74,7 +78,14 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
         RecordingPolicy::Spool => "spool",
         RecordingPolicy::Strict => "strict",
     };
-    caller.tell_in(id, Audited::SessionStarted { kind: what.word().to_owned(), size, recording: recording.to_owned() });
+    caller.tell_in(
+        id,
+        Audited::SessionStarted {
+            kind: what.word().to_owned(),
+            size,
+            recording: recording.to_owned(),
+        },
+    );
     if let Kind::Exec { command } = &what {
         caller.tell_in(id, Audited::Exec { command: command.clone() });
     }
@@ -120,7 +131,8 @@ async fn begin(
     if permit.terms().record == RecordingPolicy::Off {
         return Ok(None);
     }
-    let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string());
+    let client =
+        caller.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string());
     let heading = Heading {
         id,
         connection: caller.id,
@@ -207,9 +219,15 @@ struct Live {
 }
 
 impl Live {
-    fn new(recorder: Option<Recorder>, permit: &LoginPermit, expires: Tick, session: &Session) -> Self {
+    fn new(
+        recorder: Option<Recorder>,
+        permit: &LoginPermit,
+        expires: Tick,
+        session: &Session,
+    ) -> Self {
         let terms = permit.terms();
-        let limits = Terms { session_ms: terms.session_ms, idle_ms: terms.idle_ms, expires: Some(expires) };
+        let limits =
+            Terms { session_ms: terms.session_ms, idle_ms: terms.idle_ms, expires: Some(expires) };
         let mut hub = Hub::new(limits, clock::tick());
         let owner = hub.sit(SeatKind::Owner);
         let keep = |stream| Keep::new(stream, terms.exec_stream_bytes);
@@ -249,7 +267,9 @@ impl Live {
             if let Some(exit) = exit.as_ref().filter(|_| all_read && writing.is_none()) {
                 break match exit {
                     Exit::Status(status) => Ending::Exit { status: *status },
-                    Exit::Signal { name, core } => Ending::Signal { name: name.clone(), core: *core },
+                    Exit::Signal { name, core } => {
+                        Ending::Signal { name: name.clone(), core: *core }
+                    }
                 };
             }
             let held = self.recorder.as_ref().is_some_and(Recorder::holds);
@@ -443,7 +463,9 @@ impl Live {
     /// Ends the recording; says why it failed, if it did.
     fn close(mut self, ending: Ending) -> Closed {
         self.record_typing();
-        for entry in [self.stdin.finish(), self.stdout.finish(), self.stderr.finish()].into_iter().flatten() {
+        for entry in
+            [self.stdin.finish(), self.stdout.finish(), self.stderr.finish()].into_iter().flatten()
+        {
             self.record(entry);
         }
         let failed = self.recorder.as_ref().and_then(Recorder::failed);

@@ -170,11 +170,7 @@ impl Place {
 }
 
 /// Whole records from `from`, at most [`SHIP_BYTES`] of them unless one alone is longer.
-fn whole_records(
-    source: &store::file::FileSource,
-    from: u64,
-    to: u64,
-) -> Result<Vec<u8>, Trouble> {
+fn whole_records(source: &store::file::FileSource, from: u64, to: u64) -> Result<Vec<u8>, Trouble> {
     let there = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
     let mut piece = read(source, from, there.min(piece_bytes()))?;
     let mut taken = 0;
@@ -200,6 +196,6 @@ fn read(source: &store::file::FileSource, from: u64, most: usize) -> Result<Vec<
     source.bytes_at(from, most).map_err(|error| Trouble::Spool(error.to_string()))
 }
 
-fn cut(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Trouble> {
+fn cut(bytes: &[u8]) -> Result<Option<record::Cut<'_>>, Trouble> {
     record::split(bytes).map_err(|fault| Trouble::Spool(fault.to_string()))
 }

@@ -18,7 +18,9 @@ use tracing_subscriber::EnvFilter;
 pub fn logs(filter: &str, format: LogFormat) -> Result<()> {
     let filter = EnvFilter::try_new(format!("{filter},russh=warn,h2=warn,hyper=warn,sqlx=warn"))
         .with_context(|| format!("{filter:?} is no log filter"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.init(),
@@ -44,8 +46,11 @@ pub async fn serve(
 ) -> Result<()> {
     let readiness = move || {
         let ready = ready.load(Ordering::Relaxed);
-        let answer =
-            if ready { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
+        let answer = if ready {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        };
         std::future::ready(answer)
     };
     let router = Router::new()

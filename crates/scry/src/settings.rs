@@ -7,6 +7,7 @@ use model::{NodeName, UserName};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Port that people and nodes reach.
@@ -142,7 +143,7 @@ pub enum SettingsError {
         help: String,
         /// The file.
         #[source_code]
-        file: NamedSource<String>,
+        file: Arc<NamedSource<String>>,
         /// Where it stands.
         #[label("here")]
         at: SourceSpan,
@@ -154,7 +155,7 @@ pub enum SettingsError {
         message: String,
         /// The file.
         #[source_code]
-        file: NamedSource<String>,
+        file: Arc<NamedSource<String>>,
         /// Where it stands.
         #[label("here")]
         at: SourceSpan,
@@ -233,7 +234,7 @@ fn read(path: &Path) -> Result<File, SettingsError> {
 }
 
 fn parse(name: &str, text: &str) -> Result<File, SettingsError> {
-    let source = || NamedSource::new(name, text.to_owned()).with_language("TOML");
+    let source = || Arc::new(NamedSource::new(name, text.to_owned()).with_language("TOML"));
     let wrong = |error: toml::de::Error| SettingsError::Wrong {
         message: error.message().to_owned(),
         file: source(),
@@ -251,9 +252,9 @@ fn parse(name: &str, text: &str) -> Result<File, SettingsError> {
 }
 
 fn nearest(key: &str) -> String {
-    let best = KEYS.iter().max_by(|a, b| {
-        strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
-    });
+    let best = KEYS
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
     match best {
         Some(best) if strsim::jaro_winkler(key, best) > 0.75 => format!("did you mean `{best}`?"),
         _ => format!("the keys are {}", KEYS.join(", ")),
@@ -286,7 +287,8 @@ mod tests {
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scry.toml");
-        std::fs::write(&path, "cluster = \"file\"\nlog = \"debug\"\n[labels]\nenv = \"prod\"\n").unwrap();
+        std::fs::write(&path, "cluster = \"file\"\nlog = \"debug\"\n[labels]\nenv = \"prod\"\n")
+            .unwrap();
         let flags = Flags {
             config: Some(path),
             cluster: Some("flag".parse().unwrap()),

@@ -108,7 +108,9 @@ pub fn parse_moment(text: &str, now: Time) -> Result<Time, String> {
     let zone = jiff::tz::TimeZone::system();
     let stamp = text
         .parse::<jiff::Timestamp>()
-        .or_else(|_| text.parse::<jiff::civil::DateTime>()?.to_zoned(zone.clone()).map(|z| z.timestamp()))
+        .or_else(|_| {
+            text.parse::<jiff::civil::DateTime>()?.to_zoned(zone.clone()).map(|z| z.timestamp())
+        })
         .or_else(|_| text.parse::<jiff::civil::Date>()?.to_zoned(zone).map(|z| z.timestamp()));
     stamp
         .map(|stamp| Time(stamp.as_millisecond()))

@@ -5,8 +5,8 @@ use crate::observe::{self, Ready};
 use crate::settings::Settings;
 use crate::show;
 use anyhow::{Context as _, Result, bail};
-use std::net::SocketAddr;
 use model::NodeName;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -86,7 +86,8 @@ impl Cluster {
         })?;
         let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
         let address = listener.local_addr()?;
-        let public = settings.public_address.clone().unwrap_or_else(|| reachable(address).to_string());
+        let public =
+            settings.public_address.clone().unwrap_or_else(|| reachable(address).to_string());
         let mut services = JoinSet::new();
 
         let auth = auth::prepare(auth::Config {
@@ -111,7 +112,8 @@ impl Cluster {
             Ok("auth")
         });
 
-        let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
+        let proxy =
+            proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
         let token = stop.child_token();
         services.spawn(async move {
             proxy::serve(proxy, token).await.context("proxy failed")?;
@@ -142,7 +144,9 @@ impl Cluster {
         let metrics = observe::metrics()?;
         let (flag, token) = (ready.clone(), stop.child_token());
         services.spawn(async move {
-            observe::serve(diagnostics, flag, metrics, token).await.context("diagnostics failed")?;
+            observe::serve(diagnostics, flag, metrics, token)
+                .await
+                .context("diagnostics failed")?;
             Ok("diagnostics")
         });
         Ok(Self { address, invitation, ready, node_ready, services })

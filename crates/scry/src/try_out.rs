@@ -57,8 +57,10 @@ async fn session(
     login: Login,
     folder: &Path,
 ) -> Result<ExitCode> {
-    let invitation = cluster.invitation.as_ref().context("a fresh cluster invites its first admin")?;
-    let profile = login::sign_up_with(invitation, &throw_away_password(), &folder.join("client")).await?;
+    let invitation =
+        cluster.invitation.as_ref().context("a fresh cluster invites its first admin")?;
+    let profile =
+        login::sign_up_with(invitation, &throw_away_password(), &folder.join("client")).await?;
     show::remark(format!(
         "This shell on {} is recorded, as {}; `exit` ends it.",
         settings.node_name, profile.user

@@ -58,7 +58,8 @@ async fn follow(show_: &Show) -> Result<()> {
             show::line(event_json(&row)?);
             continue;
         }
-        let words: Vec<_> = words(&row).into_iter().skip(1).filter(|word| !word.is_empty()).collect();
+        let words: Vec<_> =
+            words(&row).into_iter().skip(1).filter(|word| !word.is_empty()).collect();
         show::line(words.join("  "));
     }
     bail!("auth closed the stream");
@@ -137,7 +138,8 @@ fn check_signature(head: &LedgerHead, known: &[String]) -> Result<()> {
 }
 
 fn parse_head(text: &str) -> Result<(u64, [u8; 32])> {
-    let wrong = || format!("{text:?} is no head; it is NUMBER:HASH as `scry audit verify` printed it");
+    let wrong =
+        || format!("{text:?} is no head; it is NUMBER:HASH as `scry audit verify` printed it");
     let (number, hash) = text.split_once(':').with_context(wrong)?;
     let hash = blake3::Hash::from_hex(hash).with_context(wrong)?;
     Ok((number.parse().with_context(wrong)?, *hash.as_bytes()))
@@ -174,11 +176,12 @@ fn words(row: &LedgerRow) -> Vec<String> {
     let time = value.get("time").and_then(serde_json::Value::as_i64).unwrap_or_default();
     let known = ["time", "event", "user", "node", "login", "connection"];
     let details = value.as_object().into_iter().flatten();
-    let details = details.filter(|(name, _)| !known.contains(&name.as_str())).map(|(name, value)| {
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let most = if name == "session" { 8 } else { 60 };
-        format!("{name}={}", show::clean(&shown, most))
-    });
+    let details =
+        details.filter(|(name, _)| !known.contains(&name.as_str())).map(|(name, value)| {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let most = if name == "session" { 8 } else { 60 };
+            format!("{name}={}", show::clean(&shown, most))
+        });
     vec![
         row.number.to_string(),
         show::moment(model::Time(time)),

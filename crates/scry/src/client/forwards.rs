@@ -24,7 +24,9 @@ pub async fn start(mut client: Client, args: &Ssh, tasks: &mut JoinSet<()>) -> R
             .await
             .with_context(|| format!("the node does not listen on port {}", spec.port))?;
         if spec.port == 0 {
-            show::remark(format!("Allocated port {given} for the remote forward to {host}:{port}."));
+            show::remark(format!(
+                "Allocated port {given} for the remote forward to {host}:{port}."
+            ));
         }
         targets.push((given, host, port));
     }
@@ -36,7 +38,9 @@ pub async fn start(mut client: Client, args: &Ssh, tasks: &mut JoinSet<()>) -> R
             while let Some(arrival) = arrivals.recv().await {
                 let target = targets.iter().find(|(port, _, _)| *port == arrival.port).cloned();
                 pipes.spawn(async move {
-                    let Some((_, host, port)) = target else { return arrival.pipe.output.close().await };
+                    let Some((_, host, port)) = target else {
+                        return arrival.pipe.output.close().await;
+                    };
                     match TcpStream::connect((host.as_str(), port)).await {
                         Ok(stream) => drop(arrival.pipe.join(stream).await),
                         Err(error) => {

@@ -156,7 +156,9 @@ fn into_agent(profile: &Profile) -> Result<()> {
         .stderr(Stdio::null())
         .status();
     if !status.is_ok_and(|status| status.success()) {
-        show::remark("The running ssh-agent did not take the key; the key file works all the same.");
+        show::remark(
+            "The running ssh-agent did not take the key; the key file works all the same.",
+        );
     }
     Ok(())
 }

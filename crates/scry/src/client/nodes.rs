@@ -28,7 +28,9 @@ pub async fn run(show_: &Show) -> Result<()> {
     for node in nodes {
         let state = match node.last_seen {
             Some(seen) if now.0 - seen.0 < AWAY_MS => show::cell("here", Some(Color::Green)),
-            Some(seen) => show::cell(format!("away since {}", show::moment(seen)), Some(Color::Yellow)),
+            Some(seen) => {
+                show::cell(format!("away since {}", show::moment(seen)), Some(Color::Yellow))
+            }
             None => show::cell("never seen", Some(Color::Yellow)),
         };
         let labels = node.labels.iter().map(|(key, value)| format!("{key}={value}"));

@@ -123,7 +123,9 @@ impl Profile {
         let folder = &self.folder;
         for name in ["id_ed25519", "id_ed25519.pub", "id_ed25519-cert.pub", "tls.key", "tls.pem"] {
             match std::fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
                 _ => {}
             }
         }

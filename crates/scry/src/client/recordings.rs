@@ -33,7 +33,8 @@ pub async fn play(args: &Play) -> Result<()> {
     }
     let how = if args.follow { ViewKind::Follow } else { ViewKind::Play };
     let source = open(&args.id, &args.place, how).await?;
-    let args = Play { id: args.id.clone(), at: args.at.clone(), place: args.place.clone(), ..*args };
+    let args =
+        Play { id: args.id.clone(), at: args.at.clone(), place: args.place.clone(), ..*args };
     // The player blocks on the terminal and on reading; it has a thread of its own.
     tokio::task::spawn_blocking(move || {
         let recording = Recording::open(source)?;
@@ -129,7 +130,8 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
         show::remark("No recording fits.");
         return Ok(());
     }
-    let mut table = show::table(&["ID", "BEGAN", "LENGTH", "WHO", "WHERE", "WHAT", "SIZE", "STATE"]);
+    let mut table =
+        show::table(&["ID", "BEGAN", "LENGTH", "WHO", "WHERE", "WHAT", "SIZE", "STATE"]);
     for row in &rows {
         table.add_row([
             show::cell(row.id.short(), Some(Color::Cyan)),
@@ -252,7 +254,8 @@ async fn export(args: &cli::Export) -> Result<()> {
 }
 
 fn default_path(id: &str, format: Format) -> PathBuf {
-    let stem = Path::new(id).file_stem().map_or_else(|| id.to_owned(), |s| s.to_string_lossy().into());
+    let stem =
+        Path::new(id).file_stem().map_or_else(|| id.to_owned(), |s| s.to_string_lossy().into());
     let suffix = match format {
         Format::Scry => "scry",
         Format::Cast | Format::Cast2 => "cast",
@@ -316,7 +319,11 @@ fn position(text: &str, length_ms: u64) -> Result<u64> {
         if !(0.0..1e9).contains(&part) {
             bail!(wrong());
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked above"
+        )]
         let part_ms = (part * 1000.0) as u64;
         ms = ms.saturating_mul(60).saturating_add(part_ms);
     }
@@ -329,7 +336,8 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_people_write_it() {
-        for (text, ms) in [("90", 90_000), ("1:30", 90_000), ("1:02:03", 3_723_000), ("50%", 5_000)] {
+        for (text, ms) in [("90", 90_000), ("1:30", 90_000), ("1:02:03", 3_723_000), ("50%", 5_000)]
+        {
             assert_eq!(position(text, 10_000).unwrap(), ms, "{text}");
         }
         for bad in ["", "x", "-5", "1:xx", "1e300"] {

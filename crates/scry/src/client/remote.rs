@@ -58,12 +58,16 @@ impl Remote {
     fn piece(&self, from: u64) -> Result<Vec<u8>, SourceError> {
         let total = self.total.load(Ordering::Relaxed);
         let kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
-        let whole = |bytes: &[u8]| bytes.len() as u64 == PIECE || from + bytes.len() as u64 >= total;
+        let whole =
+            |bytes: &[u8]| bytes.len() as u64 == PIECE || from + bytes.len() as u64 >= total;
         if let Some((_, bytes)) = kept.iter().find(|(at, bytes)| *at == from && whole(bytes)) {
             return Ok(bytes.clone());
         }
         drop(kept);
-        let bytes = self.runtime.block_on(self.fetch(from)).map_err(|error| failed(format!("{error:#}")))?;
+        let bytes = self
+            .runtime
+            .block_on(self.fetch(from))
+            .map_err(|error| failed(format!("{error:#}")))?;
         let mut kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
         kept.retain(|(at, _)| *at != from);
         kept.push_front((from, bytes.clone()));

@@ -49,7 +49,8 @@ async fn ls(show_: &Show) -> Result<()> {
     }
     let mut table = show::table(&["ROLE", "LOGINS", "NODES", "DESCRIPTION"]);
     for role in roles {
-        let nodes = role.allow.nodes.iter().map(|(key, values)| format!("{key}={}", values.join("|")));
+        let nodes =
+            role.allow.nodes.iter().map(|(key, values)| format!("{key}={}", values.join("|")));
         table.add_row([
             show::cell(&role.name, Some(comfy_table::Color::Cyan)),
             show::cell(role.allow.logins.join(", "), None),

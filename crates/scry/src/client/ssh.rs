@@ -175,7 +175,8 @@ async fn run_session(mut session: Session, raw: bool) -> Result<ExitCode> {
     }
     let out = session.output.take().context("a fresh session has its output")?;
     let errors = session.errors.take().context("a fresh session has its errors")?;
-    let copied = tokio::try_join!(copy(out, tokio::io::stdout()), copy(errors, tokio::io::stderr()));
+    let copied =
+        tokio::try_join!(copy(out, tokio::io::stdout()), copy(errors, tokio::io::stderr()));
     let exit = session.exit().await;
     copied?;
     Ok(match exit {

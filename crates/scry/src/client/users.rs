@@ -39,7 +39,10 @@ async fn add(user: &UserName, roles: &[RoleName], logins: &[Login], show_: &Show
         }))?;
         return Ok(());
     }
-    show::remark(format!("Give this to {user}; it works once, until {}:", show::moment(added.expires)));
+    show::remark(format!(
+        "Give this to {user}; it works once, until {}:",
+        show::moment(added.expires)
+    ));
     show::line(format!("scry signup {invitation}"));
     Ok(())
 }

@@ -29,7 +29,11 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
     } else {
         show::line(report.to_string().trim_end());
     }
-    Ok(if report.verdict == record::Verdict::Complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.verdict == record::Verdict::Complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The seal keys of the cluster this client knows, where none was given.
@@ -47,8 +51,9 @@ fn read_keys(given: &str) -> Result<Vec<PublicKey>> {
     if given.starts_with(PREFIX) {
         return Ok(vec![parse_key(given)?]);
     }
-    let text = std::fs::read_to_string(Path::new(given))
-        .with_context(|| format!("{given:?} is neither a key ({PREFIX}…) nor a file that can be read"))?;
+    let text = std::fs::read_to_string(Path::new(given)).with_context(|| {
+        format!("{given:?} is neither a key ({PREFIX}…) nor a file that can be read")
+    })?;
     let keys = text.lines().map(str::trim).filter(|line| line.starts_with(PREFIX));
     let keys = keys.map(parse_key).collect::<Result<Vec<_>>>()?;
     if keys.is_empty() {
