@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn python(cluster: &Cluster, script: &str) {
-    let client = cluster.path("client").join(house::CLUSTER);
+    let client = cluster.path("client").join("clusters").join(house::CLUSTER);
     let mut python = Command::new("/usr/bin/python3");
     python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script));
     python.arg(cluster.config()).args([&cluster.host(), &cluster.login]);

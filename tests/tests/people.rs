@@ -116,7 +116,7 @@ fn a_removed_user_is_out_at_once_and_signing_out_forgets_the_keys() {
     assert_success(&cluster.scry(&["users", "rm", "bob"]));
     assert!(!bob.run(&["nodes"]).status.success());
     assert_success(&bob.run(&["logout"]));
-    assert!(!cluster.path("bob").join(CLUSTER).join("id_ed25519").exists());
+    assert!(!cluster.path("bob").join("clusters").join(CLUSTER).join("id_ed25519").exists());
     let out = bob.run(&["nodes"]);
     assert!(words(&out).contains("scry login"), "{}", words(&out));
 }

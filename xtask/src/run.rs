@@ -46,6 +46,8 @@ pub fn lint(root: &Path) -> Result<()> {
     cargo(root, ["fmt", "--all", "--check"])?;
     cargo(root, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     if packages::is_there("cargo-deny") {
+        // Fetched first, so that the check itself needs nothing but the lock file.
+        cargo(root, ["fetch", "--quiet"])?;
         return cargo(root, ["deny", "--offline", "check", "licenses", "bans", "sources"]);
     }
     println!("skipped: cargo deny is not installed; `cargo install cargo-deny --locked` brings it");

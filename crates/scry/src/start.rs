@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::keys::{ServerDir, ServerLock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -76,14 +77,15 @@ pub struct Cluster {
     ready: Ready,
     node_ready: tokio::sync::watch::Receiver<bool>,
     services: JoinSet<Result<&'static str>>,
+    /// Nobody else serves from this data folder.
+    _lock: ServerLock,
 }
 
 impl Cluster {
     /// Starts everything; the services run from here on.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self> {
-        store::keys::ensure_dir(&settings.data_dir).with_context(|| {
-            format!("cannot use the data folder {}", settings.data_dir.display())
-        })?;
+        let folder = ServerDir::open(&settings.data_dir)?;
+        let lock = folder.lock()?;
         let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
         let address = listener.local_addr()?;
         let public =
@@ -91,7 +93,7 @@ impl Cluster {
         let mut services = JoinSet::new();
 
         let auth = auth::prepare(auth::Config {
-            data_dir: settings.data_dir.join("auth"),
+            data_dir: folder.auth(),
             listen: settings.auth_listen,
             cluster: settings.cluster.clone(),
             admin: Some(settings.admin.clone()),
@@ -125,7 +127,7 @@ impl Cluster {
             name: settings.node_name.clone(),
             also_known_as: Vec::new(),
             labels: settings.labels.clone(),
-            data_dir: settings.data_dir.join("node"),
+            data_dir: folder.node(),
             proxies: vec![reachable(address).to_string()],
             pin,
             join_token: Some(join_token),
@@ -149,7 +151,7 @@ impl Cluster {
                 .context("diagnostics failed")?;
             Ok("diagnostics")
         });
-        Ok(Self { address, invitation, ready, node_ready, services })
+        Ok(Self { address, invitation, ready, node_ready, services, _lock: lock })
     }
 
     /// Waits until the node has its tunnel, so that the first `scry ssh` finds it.

@@ -10,6 +10,7 @@ use model::{Login, SessionId};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use store::keys::ClientDir;
 use tokio_util::sync::CancellationToken;
 use wire::recording::{ListRecordings, Phase, RecordingFacts};
 
@@ -59,8 +60,12 @@ async fn session(
 ) -> Result<ExitCode> {
     let invitation =
         cluster.invitation.as_ref().context("a fresh cluster invites its first admin")?;
-    let profile =
-        login::sign_up_with(invitation, &throw_away_password(), &folder.join("client")).await?;
+    let profile = login::sign_up_with(
+        invitation,
+        &throw_away_password(),
+        &ClientDir::at(&folder.join("client")),
+    )
+    .await?;
     show::remark(format!(
         "This shell on {} is recorded, as {}; `exit` ends it.",
         settings.node_name, profile.user

@@ -10,19 +10,19 @@ use std::path::Path;
 pub fn run(place: &Where) -> Result<()> {
     let profile = Profile::load(place)?;
     let exe = std::env::current_exe().context("cannot find scry's own path")?;
-    show::line(text(&profile, &exe, &profile.folder));
+    show::line(text(&profile, &exe));
     Ok(())
 }
 
 /// Cipher order: AES-GCM first halves the CPU of every hop.
 const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
 
-fn text(profile: &Profile, exe: &Path, folder: &Path) -> String {
+fn text(profile: &Profile, exe: &Path) -> String {
     let name = &profile.cluster.name;
     let (host, port) = profile.address.rsplit_once(':').unwrap_or((&profile.address, "4422"));
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let exe = quoted(exe);
-    let file = |file: &str| quoted(&folder.join(file));
+    let files = profile.files();
     let common = format!(
         "    IdentityFile {}
     CertificateFile {}
@@ -30,9 +30,9 @@ fn text(profile: &Profile, exe: &Path, folder: &Path) -> String {
     HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com
     Ciphers {CIPHERS}
     IdentitiesOnly yes",
-        file("id_ed25519"),
-        file("id_ed25519-cert.pub"),
-        file("known_hosts"),
+        quoted(&files.ssh_key()),
+        quoted(&files.ssh_certificate()),
+        quoted(&files.known_hosts()),
     );
     format!(
         "\
@@ -50,7 +50,7 @@ Host *.{name}
 {common}
 # scry: end of cluster {name}",
         jump = format_args!("proxy.{name}"),
-        folder = quoted(folder),
+        folder = quoted(files.root()),
         user = profile.user,
     )
 }

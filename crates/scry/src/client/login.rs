@@ -7,8 +7,8 @@ use crate::show;
 use anyhow::{Context as _, Result, bail};
 use model::UserName;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::{Command, Stdio};
+use store::keys::ClientDir;
 use wire::people::{ReadInvitation, SignIn, SignUp};
 
 /// `scry signup`: reads the invitation, asks for a password twice, signs in.
@@ -25,7 +25,11 @@ pub async fn signup(invitation: &Invitation) -> Result<()> {
 }
 
 /// Takes up an invitation and signs in, keeping what is needed under `home`.
-pub async fn sign_up_with(invitation: &Invitation, password: &str, home: &Path) -> Result<Profile> {
+pub async fn sign_up_with(
+    invitation: &Invitation,
+    password: &str,
+    home: &ClientDir,
+) -> Result<Profile> {
     let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
     let client = reach::stranger(&at).await?;
     let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;
@@ -65,7 +69,7 @@ pub async fn login(args: &Login_) -> Result<()> {
 /// `scry logout`.
 pub fn logout(place: &Where) -> Result<()> {
     let profile = Profile::load(place)?;
-    let key = profile.folder.join("id_ed25519");
+    let key = profile.files().ssh_key();
     if agent_runs() && key.exists() {
         // An agent that never had the key refuses; that is no failure of signing out.
         let _ = Command::new("ssh-add").arg("-qd").arg(&key).stderr(Stdio::null()).status();
@@ -108,7 +112,7 @@ async fn sign_in(
     user: UserName,
     password: String,
     life_ms: Option<u64>,
-    home: &Path,
+    home: &ClientDir,
 ) -> Result<Profile> {
     let client = reach::stranger(at).await?;
     let (keys, tls_request) = make_keys()?;
@@ -147,7 +151,7 @@ fn into_agent(profile: &Profile) -> Result<()> {
         return Ok(());
     }
     let seconds = profile.expires.0.saturating_sub(show::now().0) / 1000;
-    let key = profile.folder.join("id_ed25519");
+    let key = profile.files().ssh_key();
     let status = Command::new("ssh-add")
         .args(["-q", "-t", &seconds.max(1).to_string()])
         .arg(key)

@@ -1,13 +1,13 @@
 //! What a client keeps of a cluster it is signed in to: address, keys, certificates, authorities.
 //!
-//! `~/.scry` (or `$SCRY_HOME`) holds one folder a cluster, 0700, and `current`, the name of the last one used.
+//! `~/.scry` (or `$SCRY_HOME`) holds one folder a cluster and `current`, the name of the last one used.
 
 use crate::cli::Where;
 use anyhow::{Context as _, Result, bail};
 use model::{Time, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use store::keys;
+use store::keys::{self, ClientDir, ClusterDir};
 use wire::people::{ClusterFacts, Credentials};
 
 /// A cluster as this client knows it.
@@ -53,25 +53,25 @@ impl Profile {
         let home = home()?;
         let name = match &place.cluster {
             Some(name) => name.clone(),
-            None => std::fs::read_to_string(home.join("current"))
+            None => std::fs::read_to_string(home.current())
                 .ok()
                 .map(|name| name.trim().to_owned())
                 .filter(|name| !name.is_empty())
                 .context("not signed in; use `scry signup INVITATION` or `scry login ADDRESS`")?,
         };
-        let folder = home.join(&name);
-        if !folder.join("profile.json").exists() {
+        let folder = home.cluster(&name)?;
+        if !folder.facts().exists() {
             bail!("not signed in to {name}; use `scry login`");
         }
-        Self::load_from(&folder)
+        Self::load_from(folder.root())
     }
 
     /// The cluster whose folder this is.
     pub fn load_from(folder: &Path) -> Result<Self> {
-        let path = folder.join("profile.json");
-        let text = keys::read_private(&path)?;
+        let files = ClusterDir::at(folder);
+        let text = keys::read_private(&files.facts())?;
         let profile: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is damaged", path.display()))?;
+            .with_context(|| format!("{} is damaged", files.facts().display()))?;
         Ok(Self { folder: folder.to_owned(), ..profile })
     }
 
@@ -94,50 +94,53 @@ impl Profile {
     }
 
     /// Writes everything of a fresh sign-in under `home`, and makes this cluster the current one.
-    pub fn save(home: &Path, at: &Address, keys_: &Keys, got: Credentials) -> Result<Self> {
+    pub fn save(home: &ClientDir, at: &Address, own: &Keys, got: Credentials) -> Result<Self> {
+        // The cluster says its own name; it must not lead out of the folder.
+        let files = home.cluster(&got.cluster.name)?;
         let profile = Self {
             address: at.address.clone(),
             user: got.user,
             pin: at.pin.clone(),
             expires: got.expires,
-            folder: home.join(&got.cluster.name),
             cluster: got.cluster,
+            folder: files.root().to_owned(),
         };
-        keys::ensure_dir(home)?;
-        keys::ensure_dir(&profile.folder)?;
-        let write =
-            |name: &str, text: &str| keys::write(&profile.folder.join(name), text.as_bytes());
-        write("id_ed25519", &keys_.ssh_key)?;
-        write("id_ed25519.pub", &line(&keys_.ssh_public))?;
-        write("id_ed25519-cert.pub", &line(&got.ssh_certificate))?;
-        write("tls.key", &keys_.tls_key)?;
-        write("tls.pem", &got.tls_certificate)?;
-        write("known_hosts", &profile.known_hosts())?;
-        write("profile.json", &serde_json::to_string_pretty(&profile)?)?;
-        keys::write(&home.join("current"), line(&profile.cluster.name).as_bytes())?;
+        home.ensure()?;
+        files.ensure()?;
+        let write = |path: &Path, text: &str| keys::write(path, text.as_bytes());
+        write(&files.ssh_key(), &own.ssh_key)?;
+        write(&files.ssh_public_key(), &line(&own.ssh_public))?;
+        write(&files.ssh_certificate(), &line(&got.ssh_certificate))?;
+        write(&files.tls_key(), &own.tls_key)?;
+        write(&files.tls_certificate(), &got.tls_certificate)?;
+        write(&files.known_hosts(), &profile.known_hosts())?;
+        write(&files.facts(), &serde_json::to_string_pretty(&profile)?)?;
+        write(&home.current(), &line(&profile.cluster.name))?;
         Ok(profile)
     }
 
     /// Removes keys and certificates; the cluster's address, pin and authorities stay known.
     pub fn forget(&self) -> Result<()> {
-        let folder = &self.folder;
-        for name in ["id_ed25519", "id_ed25519.pub", "id_ed25519-cert.pub", "tls.key", "tls.pem"] {
-            match std::fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
-        }
+        let files = self.files();
         let gone = Self { expires: Time(0), ..self.clone() };
-        keys::write(&folder.join("profile.json"), serde_json::to_string_pretty(&gone)?.as_bytes())?;
+        keys::write(&files.facts(), serde_json::to_string_pretty(&gone)?.as_bytes())?;
+        let (ssh, tls) = (files.ssh_key(), files.tls_key());
+        for path in
+            [ssh, files.ssh_public_key(), files.ssh_certificate(), tls, files.tls_certificate()]
+        {
+            keys::remove(&path)?;
+        }
         Ok(())
     }
 
-    /// A file of the cluster's folder, as text.
-    pub fn read(&self, name: &str) -> Result<String> {
-        let path = self.folder.join(name);
-        let bytes = keys::read_private(&path)?;
+    /// Where the files of the cluster lie.
+    pub fn files(&self) -> ClusterDir {
+        ClusterDir::at(&self.folder)
+    }
+
+    /// A private file of the cluster's folder, as text.
+    pub fn read(path: &Path) -> Result<String> {
+        let bytes = keys::read_private(path)?;
         String::from_utf8(bytes.to_vec()).with_context(|| format!("{} is no text", path.display()))
     }
 
@@ -150,12 +153,8 @@ impl Profile {
 }
 
 /// `$SCRY_HOME`, or `~/.scry`.
-pub fn home() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("SCRY_HOME").filter(|value| !value.is_empty()) {
-        return Ok(PathBuf::from(folder));
-    }
-    let home = std::env::var_os("HOME").context("HOME is not set; set SCRY_HOME to a folder")?;
-    Ok(Path::new(&home).join(".scry"))
+pub fn home() -> Result<ClientDir> {
+    Ok(ClientDir::locate(std::env::var_os("SCRY_HOME"), std::env::var_os("HOME"))?)
 }
 
 fn line(text: &str) -> String {

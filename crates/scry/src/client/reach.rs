@@ -34,7 +34,11 @@ pub fn node_name<'a>(profile: &Profile, node: &'a str) -> &'a str {
 }
 
 fn dialer(profile: &Profile, name: &'static str, protocol: &[u8]) -> Result<Dialer> {
-    let identity = TlsIdentity::new(profile.read("tls.pem")?, profile.read("tls.key")?);
+    let files = profile.files();
+    let identity = TlsIdentity::new(
+        Profile::read(&files.tls_certificate())?,
+        Profile::read(&files.tls_key())?,
+    );
     let trust = Trust::Authority(profile.cluster.tls_authority.clone());
     let tls = client_tls(&trust, Some(&Badge::new(&identity)?), &[protocol])?;
     Ok(Dialer::new(profile.address.clone(), name, tls))

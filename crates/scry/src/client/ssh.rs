@@ -97,8 +97,10 @@ async fn sign_in(
     login: &Login,
     agent: Option<PathBuf>,
 ) -> Result<Client> {
-    let key = PrivateKey::from_openssh(profile.read("id_ed25519")?)?;
-    let certificate = Certificate::from_openssh(profile.read("id_ed25519-cert.pub")?.trim())?;
+    let files = profile.files();
+    let key = PrivateKey::from_openssh(Profile::read(&files.ssh_key())?)?;
+    let certificate = Profile::read(&files.ssh_certificate())?;
+    let certificate = Certificate::from_openssh(certificate.trim())?;
     let name = reach::node_name(profile, node.as_str()).to_owned();
     let authorities: Vec<PublicKey> = profile
         .cluster

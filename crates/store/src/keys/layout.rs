@@ -43,18 +43,6 @@ impl ClientDir {
         self.root.join("current")
     }
 
-    /// OpenSSH settings that `scry config` writes, for `Include`.
-    #[must_use]
-    pub fn ssh_config(&self) -> PathBuf {
-        self.root.join("ssh_config")
-    }
-
-    /// Where output that is not taken spills to.
-    #[must_use]
-    pub fn elastic(&self) -> PathBuf {
-        self.root.join("elastic")
-    }
-
     /// The folder of a cluster; not made yet.
     ///
     /// # Errors
@@ -102,6 +90,12 @@ pub struct ClusterDir {
 }
 
 impl ClusterDir {
+    /// At a given place, which [`ClientDir::cluster`] gave before.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Makes the folder and those above it, 0700 each.
     ///
     /// # Errors
@@ -202,52 +196,16 @@ impl ServerDir {
         &self.root
     }
 
-    /// Auth's folder: its database, and the two below.
+    /// Auth's folder.
     #[must_use]
     pub fn auth(&self) -> PathBuf {
         self.root.join("auth")
-    }
-
-    /// Auth's keys.
-    #[must_use]
-    pub fn auth_keys(&self) -> PathBuf {
-        self.auth().join("keys")
-    }
-
-    /// Auth's database.
-    #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.auth().join("scry.db")
-    }
-
-    /// A proxy's folder: keys and certificates.
-    #[must_use]
-    pub fn proxy(&self) -> PathBuf {
-        self.root.join("proxy")
     }
 
     /// A node's folder.
     #[must_use]
     pub fn node(&self) -> PathBuf {
         self.root.join("node")
-    }
-
-    /// A node's keys and certificates.
-    #[must_use]
-    pub fn node_keys(&self) -> PathBuf {
-        self.node().join("keys")
-    }
-
-    /// A node's spool.
-    #[must_use]
-    pub fn spool(&self) -> PathBuf {
-        self.node().join("spool")
-    }
-
-    /// Where a node's untaken input spills to.
-    #[must_use]
-    pub fn elastic(&self) -> PathBuf {
-        self.node().join("elastic")
     }
 }
 
