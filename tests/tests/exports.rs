@@ -56,3 +56,22 @@ fn asciinema() -> Option<std::path::PathBuf> {
     let out = Command::new(&name).arg("--version").output().ok()?;
     String::from_utf8_lossy(&out.stdout).contains("asciinema 3").then(|| name.into())
 }
+
+#[test]
+fn a_player_whose_terminal_is_gone_ends() {
+    let cluster = Cluster::start();
+    assert_success(&cluster.ssh("echo played"));
+    let id = cluster.recording_of("echo played")["id"].as_str().unwrap().to_owned();
+    let file = cluster.export(&id, "scry");
+    let pid = cluster.path("player.pid");
+    let scry = house::scry_path();
+    let command =
+        format!("sh -c 'echo $$ > {}; exec {} play {}'", pid.display(), scry.display(), file.display());
+    let terminal = house::terminal::Terminal::start(cluster.folder.path(), 80, 24, &command);
+    terminal.wait_for("played");
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let process = format!("/proc/{}", pid.trim());
+    assert!(std::path::Path::new(&process).exists());
+    drop(terminal);
+    house::wait_for("the player's end", || !std::path::Path::new(&process).exists());
+}

@@ -96,6 +96,7 @@ impl Tunnel {
             let began = Instant::now();
             match self.once(&stop).await {
                 Ok(()) => tracing::info!(proxy = self.dialer.address(), "the tunnel was closed"),
+                Err(_) if stop.is_cancelled() => {}
                 Err(error) => tracing::warn!(
                     proxy = self.dialer.address(),
                     error = words(&error),

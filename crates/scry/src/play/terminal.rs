@@ -428,16 +428,25 @@ impl Signals {
                 runtime.block_on(async move {
                     let kinds = [SignalKind::terminate(), SignalKind::hangup()];
                     let [Ok(mut term), Ok(mut hangup)] = kinds.map(signal) else { return };
-                    tokio::select! {
-                        _ = term.recv() => {}
-                        _ = hangup.recv() => {}
+                    let hung_up = tokio::select! {
+                        _ = term.recv() => false,
+                        _ = hangup.recv() => true,
                         _ = gone => return,
-                    }
+                    };
                     stop.store(true, Ordering::Relaxed);
+                    if hung_up {
+                        leave_without_a_terminal();
+                    }
                 });
             })?;
         Ok(Self { done: Some(done), thread: Some(thread) })
     }
+}
+
+/// Reading a terminal that has gone never returns from the terminal library, which tries again for ever.
+#[expect(clippy::disallowed_methods, reason = "the thread that plays cannot be reached, and there is nothing to restore")]
+fn leave_without_a_terminal() {
+    std::process::exit(129);
 }
 
 impl Drop for Signals {
