@@ -65,8 +65,12 @@ fn a_player_whose_terminal_is_gone_ends() {
     let file = cluster.export(&id, "scry");
     let pid = cluster.path("player.pid");
     let scry = house::scry_path();
-    let command =
-        format!("sh -c 'echo $$ > {}; exec {} play {}'", pid.display(), scry.display(), file.display());
+    let command = format!(
+        "sh -c 'echo $$ > {}; exec {} play {}'",
+        pid.display(),
+        scry.display(),
+        file.display()
+    );
     let terminal = house::terminal::Terminal::start(cluster.folder.path(), 80, 24, &command);
     terminal.wait_for("played");
     let pid = std::fs::read_to_string(pid).unwrap();
@@ -74,4 +78,36 @@ fn a_player_whose_terminal_is_gone_ends() {
     assert!(std::path::Path::new(&process).exists());
     drop(terminal);
     house::wait_for("the player's end", || !std::path::Path::new(&process).exists());
+}
+
+#[test]
+fn a_session_that_goes_on_is_followed_and_rewound() {
+    let cluster = Cluster::start();
+    let mut ssh = cluster.ssh_command();
+    let command = "for i in $(seq 1 300); do echo live-$i; sleep 0.1; done";
+    let mut session = ssh
+        .args(["-tt", &cluster.host(), command])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    house::wait_for("the recording", || {
+        !cluster.scry_json(&["recordings", "ls", "--live", "--json"]).as_array().unwrap().is_empty()
+    });
+    let id = cluster.scry_json(&["recordings", "ls", "--live", "--json"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let command = format!(
+        "env SCRY_HOME={} {} play --follow {id}",
+        cluster.path("client").display(),
+        house::scry_path().display()
+    );
+    let terminal = house::terminal::Terminal::start(cluster.folder.path(), 80, 24, &command);
+    terminal.wait_for("live-40");
+    terminal.keys(&["g"]);
+    house::wait_for("the beginning", || !terminal.shows("live-40"));
+    terminal.keys(&["f"]);
+    terminal.wait_for("live-60");
+    session.kill().unwrap();
+    session.wait().unwrap();
 }

@@ -336,7 +336,8 @@ pub enum Roles {
     /// List roles
     Ls(Show),
     /// Print a role as TOML, to be changed and set again
-    Show {
+    #[command(name = "show")]
+    Print {
         /// Which
         role: RoleName,
         #[command(flatten)]

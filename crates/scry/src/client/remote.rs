@@ -40,12 +40,12 @@ impl Remote {
             live: AtomicBool::new(true),
             pieces: Mutex::new(VecDeque::new()),
         };
-        remote.fetch(0).await?;
+        remote.fetch(0, 1).await?;
         Ok(remote)
     }
 
-    async fn fetch(&self, from: u64) -> Result<Vec<u8>> {
-        let path = format!("{}&from={from}&most={PIECE}", self.path);
+    async fn fetch(&self, from: u64, most: u64) -> Result<Vec<u8>> {
+        let path = format!("{}&from={from}&most={most}", self.path);
         let (headers, bytes) = self.client.get_bytes(&path, PIECE as usize).await?;
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(total) = header(stream::TOTAL_HEADER).and_then(|text| text.parse().ok()) {
@@ -55,19 +55,22 @@ impl Remote {
         Ok(bytes.to_vec())
     }
 
-    fn piece(&self, from: u64) -> Result<Vec<u8>, SourceError> {
-        let total = self.total.load(Ordering::Relaxed);
+    /// Bytes kept of the piece that begins at `from`, fetched if there are none or it may have grown.
+    fn piece(&self, from: u64, needed: usize) -> Result<Vec<u8>, SourceError> {
         let kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
-        let whole =
-            |bytes: &[u8]| bytes.len() as u64 == PIECE || from + bytes.len() as u64 >= total;
-        if let Some((_, bytes)) = kept.iter().find(|(at, bytes)| *at == from && whole(bytes)) {
-            return Ok(bytes.clone());
-        }
+        let held = kept.iter().find(|(at, _)| *at == from).map(|(_, bytes)| bytes.clone());
         drop(kept);
-        let bytes = self
-            .runtime
-            .block_on(self.fetch(from))
-            .map_err(|error| failed(format!("{error:#}")))?;
+        let mut bytes = held.unwrap_or_default();
+        let full = bytes.len() as u64 == PIECE;
+        let may_grow = bytes.is_empty() || self.live.load(Ordering::Relaxed);
+        if bytes.len() >= needed || full || !may_grow {
+            return Ok(bytes);
+        }
+        // One byte that is known already: asked for nothing but news, auth would wait for some.
+        let known = bytes.len().saturating_sub(1);
+        let fetched = self.runtime.block_on(self.fetch(from + known as u64, PIECE - known as u64));
+        bytes.truncate(known);
+        bytes.extend(fetched.map_err(|error| failed(format!("{error:#}")))?);
         let mut kept = self.pieces.lock().map_err(|_| failed("a reader panicked"))?;
         kept.retain(|(at, _)| *at != from);
         kept.push_front((from, bytes.clone()));
@@ -78,10 +81,6 @@ impl Remote {
 
 impl Source for Remote {
     fn len(&self) -> u64 {
-        if self.live.load(Ordering::Relaxed) {
-            // Asking for the end is how a growing recording says its length; auth waits a moment for news.
-            let _ = self.runtime.block_on(self.fetch(self.total.load(Ordering::Relaxed)));
-        }
         self.total.load(Ordering::Relaxed)
     }
 
@@ -90,8 +89,8 @@ impl Source for Remote {
         while out.len() < most {
             let at = offset + out.len() as u64;
             let start = at - at % PIECE;
-            let piece = self.piece(start)?;
             let from = usize::try_from(at - start).unwrap_or(usize::MAX);
+            let piece = self.piece(start, from + (most - out.len()).min(PIECE as usize - from))?;
             let Some(rest) = piece.get(from..).filter(|rest| !rest.is_empty()) else { break };
             let take = rest.len().min(most - out.len());
             out.extend_from_slice(rest.get(..take).unwrap_or_default());

@@ -14,7 +14,7 @@ use wire::people::{ListRoles, RemoveRole, SetRole};
 pub async fn run(command: &Roles) -> Result<()> {
     match command {
         Roles::Ls(show) => ls(show).await,
-        Roles::Show { role, show } => {
+        Roles::Print { role, show } => {
             let roles = all(&show.place).await?;
             let found = roles.into_iter().find(|one| one.name == *role);
             let found = found.with_context(|| format!("there is no role {role}"))?;

@@ -444,7 +444,10 @@ impl Signals {
 }
 
 /// Reading a terminal that has gone never returns from the terminal library, which tries again for ever.
-#[expect(clippy::disallowed_methods, reason = "the thread that plays cannot be reached, and there is nothing to restore")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread that plays cannot be reached, and there is nothing to restore"
+)]
 fn leave_without_a_terminal() {
     std::process::exit(129);
 }
