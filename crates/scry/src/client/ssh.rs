@@ -227,21 +227,23 @@ fn standard_input() -> mpsc::Receiver<Bytes> {
 }
 
 /// `~.` at the beginning of a line ends the session, as in OpenSSH.
-#[derive(Default)]
-struct Escape {
-    /// What was typed since the line began, as far as it could become the escape.
-    inside_line: bool,
-    tilde: bool,
+#[derive(Clone, Copy, Default)]
+enum Escape {
+    #[default]
+    LineBegins,
+    Tilde,
+    InsideLine,
 }
 
 impl Escape {
     fn asks_to_leave(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
-            if self.tilde && *byte == b'.' {
-                return true;
-            }
-            self.tilde = !self.inside_line && *byte == b'~';
-            self.inside_line = !matches!(byte, b'\r' | b'\n') && !self.tilde;
+            *self = match (*self, byte) {
+                (Self::Tilde, b'.') => return true,
+                (_, b'\r' | b'\n') => Self::LineBegins,
+                (Self::LineBegins, b'~') => Self::Tilde,
+                _ => Self::InsideLine,
+            };
         }
         false
     }
