@@ -64,6 +64,23 @@ impl Cluster {
         cluster
     }
 
+    /// As [`Cluster::start`], for a static that many tests share: statics are never dropped, so somebody else cleans up.
+    pub fn start_shared() -> Self {
+        let cluster = Self::start();
+        let (tests, server) = (std::process::id(), cluster.server_pid());
+        let folder = cluster.folder.path().display();
+        let watch =
+            format!("while kill -0 {tests}; do sleep 1; done; kill -9 {server}; rm -rf {folder}");
+        let mut watcher = Command::new("sh");
+        watcher
+            .args(["-c", &watch])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        watcher.spawn().expect("sh runs");
+        cluster
+    }
+
     /// Starts the server again where it was; gives the invitation if one is printed.
     pub fn restart(&mut self) {
         let address = self.address.clone();
