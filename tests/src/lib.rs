@@ -65,6 +65,7 @@ impl Cluster {
     }
 
     /// As [`Cluster::start`], for a static that many tests share: statics are never dropped, so somebody else cleans up.
+    #[expect(clippy::zombie_processes, reason = "the watcher outlives the tests on purpose")]
     pub fn start_shared() -> Self {
         let cluster = Self::start();
         let (tests, server) = (std::process::id(), cluster.server_pid());
