@@ -387,3 +387,34 @@ fn compression_and_rekeying_do_no_harm() {
     assert_success(&out);
     assert_eq!(out.stderr.len(), 20_000_000);
 }
+
+/// A certificate of the cluster's own authority, with these further flags for `ssh-keygen`.
+fn own_certificate(name: &str, flags: &[&str]) -> std::path::PathBuf {
+    let key = CLUSTER.path(name);
+    let keygen = |args: &[&str]| {
+        assert_success(&Command::new("ssh-keygen").args(args).output().unwrap());
+    };
+    let (path, public) = (key.to_str().unwrap(), format!("{}.pub", key.display()));
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", path]);
+    let authority = CLUSTER.path("data/auth/keys/user_ca");
+    let (authority, login) = (authority.to_str().unwrap(), CLUSTER.login.as_str());
+    let mut args = vec!["-q", "-s", authority, "-I", login, "-n", login, "-V", "-1m:+1h"];
+    args.extend(flags);
+    args.push(&public);
+    keygen(&args);
+    key
+}
+
+#[test]
+fn a_certificate_without_permit_pty_opens_no_terminal() {
+    let key = own_certificate("no-pty", &["-O", "clear", "-O", "extension:roles@scry=admin"]);
+    let with = |flag: &str| {
+        let mut ssh = CLUSTER.ssh_command();
+        ssh.arg("-o").arg(format!("CertificateFile={}-cert.pub", key.display()));
+        ssh.arg("-i").arg(&key).args([flag, &CLUSTER.host(), "echo in"]).output().unwrap()
+    };
+    assert_eq!(text(&with("-T")), "in");
+    let out = with("-tt");
+    let words = String::from_utf8_lossy(&out.stderr).into_owned() + &text(&out);
+    assert!(!out.status.success() && words.contains("does not allow a terminal"), "{words}");
+}

@@ -60,6 +60,11 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
+    if terminal.is_some() && !permit.permits_pty() {
+        let why = "the certificate has no permit-pty".to_owned();
+        caller.tell_in(id, Audited::Denied { action: "open a terminal".to_owned(), why });
+        return refuse(&session.output, "your certificate does not allow a terminal").await;
+    }
     let recorder = match begin(post, id, &caller, &permit, (terminal, session.agent), &what).await {
         Ok(recorder) => recorder,
         Err(why) => {

@@ -18,7 +18,10 @@ pub async fn run(command: &Users) -> Result<()> {
             let client = reach::auth(&Profile::signed_in(place)?).await?;
             for user in users {
                 client.call(&RemoveUser { user: user.clone() }).await?;
-                show::remark(format!("Removed {user}; their recordings stay."));
+                show::remark(format!(
+                    "Removed {user}; their recordings stay. Nodes go on taking a certificate they hold \
+                     until it expires, at most 12 hours."
+                ));
             }
             Ok(())
         }
