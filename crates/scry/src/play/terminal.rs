@@ -412,6 +412,9 @@ fn restore() {
     let _ = terminal::disable_raw_mode();
 }
 
+/// How long the player may take to stop; one that waits for a terminal that has gone never does.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// Asks the player to stop at SIGTERM and SIGHUP, so that the terminal is given back.
 struct Signals {
     done: Option<tokio::sync::oneshot::Sender<()>>,
@@ -421,20 +424,20 @@ struct Signals {
 impl Signals {
     fn watch(stop: Arc<AtomicBool>) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (done, gone) = tokio::sync::oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let (done, mut gone) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread =
             std::thread::Builder::new().name("player signals".into()).spawn(move || {
                 runtime.block_on(async move {
                     let kinds = [SignalKind::terminate(), SignalKind::hangup()];
                     let [Ok(mut term), Ok(mut hangup)] = kinds.map(signal) else { return };
-                    let hung_up = tokio::select! {
-                        _ = term.recv() => false,
-                        _ = hangup.recv() => true,
-                        _ = gone => return,
-                    };
+                    tokio::select! {
+                        _ = term.recv() => {}
+                        _ = hangup.recv() => {}
+                        _ = &mut gone => return,
+                    }
                     stop.store(true, Ordering::Relaxed);
-                    if hung_up {
+                    if tokio::time::timeout(LEAVE, gone).await.is_err() {
                         leave_without_a_terminal();
                     }
                 });
