@@ -117,6 +117,13 @@ fn compare(moment: &Moment, picture: &Screen) -> (usize, usize) {
     (characters, looks)
 }
 
+/// A pause of up to 0.7 s that differs from run to run, so that no moment is a chosen one.
+fn random_ms() -> u64 {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let hash = blake3::hash(&clock.to_le_bytes());
+    10 + u64::from(hash.as_bytes()[0]) * 690 / 255
+}
+
 /// Characters that may differ, over all moments of a program: the known exceptions. May only fall.
 fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, usize)) {
     let cluster = Cluster::start();
@@ -136,7 +143,7 @@ fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, 
             }),
             Text(text) => terminal.type_text(text),
         }
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(random_ms()));
         moments.push(still(&terminal));
     }
     drop(terminal);
