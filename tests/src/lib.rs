@@ -2,13 +2,15 @@
 //!
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
+pub mod apart;
+pub mod process;
 pub mod terminal;
 
+use process::Server;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The password of everybody in tests.
@@ -51,11 +53,17 @@ pub const NODE: &str = "box";
 impl Cluster {
     /// Starts a cluster and signs its first admin up.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Cluster::start`], with further flags of `scry start`.
+    pub fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
         let login = whoami();
         let mut cluster = Self { folder, address: String::new(), login, server: None };
-        let invitation =
-            cluster.serve("127.0.0.1:0").expect("the first start prints an invitation");
+        let invitation = cluster
+            .serve_roles("127.0.0.1:0", further)
+            .expect("the first start prints an invitation");
         let address = invitation.trim_start_matches("scry://").split('/').next();
         cluster.address = address.expect("an invitation has an address").to_owned();
         let out = cluster.scry_with_input(&["signup", &invitation], PASSWORD);
@@ -89,45 +97,24 @@ impl Cluster {
     }
 
     fn serve(&mut self, listen: &str) -> Option<String> {
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.path("server.log"))
-            .expect("a log file");
-        let mut server = Command::new(scry_path())
+        self.serve_roles(listen, &[])
+    }
+
+    /// Starts the server with further flags.
+    pub(crate) fn serve_roles(&mut self, listen: &str, further: &[&str]) -> Option<String> {
+        let mut command = Command::new(scry_path());
+        command
             .arg("start")
             .args(["--listen", listen, "--diagnostics-listen", "127.0.0.1:0"])
             .args(["--cluster", CLUSTER, "--node-name", NODE, "--admin", &self.login])
             .arg("--data-dir")
             .arg(self.path("data"))
-            .env("SCRY_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("scry starts");
-        let out = server.stdout.take().expect("piped");
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                let _ = send.send(line);
-            }
-        });
-        self.server = Some(server);
-        let mut invitation = None;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = lines.recv_timeout(left).unwrap_or_else(|_| {
-                panic!("the server did not get ready; its log:\n{}", self.log());
-            });
-            if let Some(found) = line.split_whitespace().find(|word| word.starts_with("scry://")) {
-                invitation = Some(found.to_owned());
-            }
-            if line.starts_with("ready") {
-                return invitation;
-            }
-        }
+            .args(further);
+        let server = Server::start(command, &self.path("server.log"));
+        let lines = server.until_ready();
+        self.server = Some(server.into_child());
+        let words = lines.iter().flat_map(|line| line.split_whitespace());
+        words.into_iter().find(|word| word.starts_with("scry://")).map(str::to_owned)
     }
 
     /// Kills the server as `kill -9` does.

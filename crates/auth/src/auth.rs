@@ -40,6 +40,8 @@ pub struct Auth {
     throttle: Mutex<Throttle>,
     /// Changes of users and roles, one after the other, because each asks whether an admin is left.
     pub people_turn: tokio::sync::Mutex<()>,
+    /// Joins and removals of parts, one after the other, because each asks who has the name.
+    pub parts_turn: tokio::sync::Mutex<()>,
     /// For parts of this process.
     pub own_token: OwnToken,
     /// Requests under way; they outlive their connections. Their number is bounded by the streams of connections.
@@ -99,6 +101,7 @@ impl Auth {
             passwords: Passwords::new().await?,
             throttle: Mutex::default(),
             people_turn: tokio::sync::Mutex::default(),
+            parts_turn: tokio::sync::Mutex::default(),
             own_token: OwnToken::fresh(),
             work: TaskTracker::new(),
             stop: CancellationToken::new(),

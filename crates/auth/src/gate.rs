@@ -199,6 +199,8 @@ administrator! {
     UserAdmin Users;
     /// A person who may administer roles.
     RoleAdmin Roles;
+    /// A person who may administer nodes.
+    NodeAdmin Nodes;
     /// A person who may read the ledger.
     Auditor Audit;
 }
@@ -219,6 +221,22 @@ impl NodePart {
 
 impl Proof for NodePart {
     const ACCEPTS: &'static [Kind] = &[Kind::Node];
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        Ok(Self { part: joined(auth, &asked).await? })
+    }
+}
+
+/// A proxy that has joined and was not removed.
+#[derive(Debug)]
+pub struct ProxyPart {
+    /// What is known of it.
+    pub part: Part,
+}
+
+impl Proof for ProxyPart {
+    const ACCEPTS: &'static [Kind] = &[Kind::Proxy];
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
@@ -269,13 +287,16 @@ async fn joined(auth: &Auth, asked: &Asked) -> Result<Part, Refusal> {
         _ => return Err(Refusal::new(Fault::Unauthenticated, "join the cluster first")),
     };
     let found = auth.tables.part(kind, name).await?;
-    found.ok_or_else(|| {
-        let why =
-            format!("{} has a certificate, but is no part of the cluster", asked.peer.identity);
-        Refusal::denied(
-            asked.route,
-            &why,
-            "this machine is no part of the cluster: let it join again",
-        )
-    })
+    let refused = |why: &str| {
+        let why = format!("{} {why}", asked.peer.identity);
+        let words = "this machine is no part of the cluster any more: invite it anew with \
+                     `scry nodes invite`, and let it join again";
+        Refusal::denied(asked.route, &why, words)
+    };
+    let part = found.ok_or_else(|| refused("has a certificate, but is no part of the cluster"))?;
+    // A machine that was removed keeps a certificate until it expires, and its name may be another's now.
+    if part.tls_key.is_some() && part.tls_key != asked.peer.key {
+        return Err(refused("shows a key that is not the one of the machine that has this name"));
+    }
+    Ok(part)
 }

@@ -9,11 +9,12 @@ use ed25519_dalek::VerifyingKey;
 use link::PeerIdentity;
 use model::audit::Audited;
 use model::limit::CLOCK_SKEW_MS;
+use model::role::Labels;
 use model::seal::SignerCertificate;
 use model::{NodeName, Time};
 use policy::{CertificatePlan, Identity};
 use ssh_key::{Algorithm, PrivateKey, PublicKey};
-use store::tables::{PartKind, User};
+use store::tables::{PartKey, PartKind, User};
 use wire::name::PROXY_SERVER;
 use wire::node::{PartCredentials, PartKeys};
 use wire::people::Credentials;
@@ -59,12 +60,21 @@ pub async fn person(
     })
 }
 
+/// How a part comes to its certificates.
+pub enum Standing {
+    /// It joins, with the labels that its invitation gives.
+    Joins(Labels),
+    /// It has joined, with these labels, and renews.
+    Renews(Labels),
+}
+
 /// What a node or proxy needs: host certificate, TLS certificate, the word on its signing key.
 pub async fn part(
     auth: &Auth,
     asked: &Asked,
     keys: &PartKeys,
     kind: PartKind,
+    standing: Standing,
 ) -> Result<PartCredentials, Refusal> {
     check_aliases(auth, keys).await?;
     let host_key = read_key(&keys.host_key)?;
@@ -83,7 +93,20 @@ pub async fn part(
     };
     let host_certificate = sign(&plan, &host_key, &auth.keys.host_ca)?;
     let tls_certificate = tls(auth, &keys.tls_request, &subject, names, life)?;
-    auth.tables.put_part(kind, &keys.name, serial, now).await?;
+    let tls_key = link::tls::pin_of(&tls_certificate).map_err(Error::Tls)?;
+    let part = PartKey { kind, name: &keys.name, tls_key: &tls_key, serial };
+    let labels = match standing {
+        Standing::Joins(labels) => {
+            auth.tables.put_part(part, &labels, now).await?;
+            labels
+        }
+        Standing::Renews(labels) => {
+            if !auth.tables.renew_part(part).await? {
+                return Err(Refusal::not_found("part of the cluster any more"));
+            }
+            labels
+        }
+    };
     let mut event = asked.event(issued("host", &plan));
     event.node = Some(keys.name.clone());
     auth.ledger.write(&[event]).await?;
@@ -92,6 +115,7 @@ pub async fn part(
         tls_certificate,
         signer,
         expires: plan.expires(),
+        labels,
         cluster: auth.facts(),
     })
 }

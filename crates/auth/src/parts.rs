@@ -1,57 +1,26 @@
-//! Nodes and proxies: joining, renewing, presence, what they report, and what they are told.
+//! Nodes and proxies that have joined: renewing, presence, what they report, and what they are told.
 
 use crate::auth::Auth;
 use crate::clock;
 use crate::error::Refusal;
-use crate::gate::{AnyPart, Anybody, NodePart};
-use crate::issue;
+use crate::gate::{AnyPart, NodePart};
+use crate::issue::{self, Standing};
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::stream;
 use model::audit::Audited;
-use model::limit::CLOCK_SKEW_MS;
+use model::limit::{CLOCK_SKEW_MS, LABELS};
+use model::role::Labels;
 use model::{AuditEvent, NodeName, Time};
 use std::sync::Arc;
 use std::time::Duration;
 use store::tables::PartKind;
 use tokio::sync::watch;
-use wire::node::{Heartbeat, Join, News, Part, PartCredentials, PartKeys, Renew, Report};
-use wire::{Done, Fault};
+use wire::Done;
+use wire::node::{Heartbeat, News, Part, PartCredentials, Renew, Report};
 
-/// A part that was heard of within this time holds its name: no token gives it away.
-const NAME_HELD_MS: i64 = 10 * 60 * 1000;
 /// Between two lines of news when nothing happens.
 const NEWS_EVERY: Duration = Duration::from_secs(10);
-/// Labels of one node, at most, and bytes of one label or value.
-const LABELS: (usize, usize) = (64, 256);
-
-pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCredentials, Refusal> {
-    let (kind, name) = (kind(call.keys.part), call.keys.name.clone());
-    let (token, address) = (call.token.trim(), by.asked.address());
-    if auth.waits(address) {
-        return Err(Refusal::new(Fault::TooMany, "too many wrong tokens from this address: wait"));
-    }
-    // Tokens for parts of this very process are not in the database: they end with it, and may take a name over.
-    let own = auth.own_token.fits(token);
-    if !own && name_is_held(&auth, &call.keys).await? {
-        return Err(held(&name));
-    }
-    if !own && !auth.tables.use_join_token(token, kind, clock::now()).await? {
-        auth.note_failed(address);
-        let why = format!("{name} wanted to join with a token that is unknown, used up or expired");
-        let words = "this join token is not known, was used up, or has expired: ask for a new one";
-        return Err(Refusal::denied("join", &why, words));
-    }
-    if own && auth.tables.part(other(kind), &name).await?.is_some() {
-        return Err(held(&name));
-    }
-    let credentials = issue::part(&auth, &by.asked, &call.keys, kind).await?;
-    tracing::info!(%name, part = kind.word(), "joined");
-    let mut event = by.asked.event(Audited::NodeJoined {});
-    event.node = Some(name);
-    auth.ledger.write(&[event]).await?;
-    Ok(credentials)
-}
 
 pub async fn renew(auth: Arc<Auth>, by: AnyPart, call: Renew) -> Result<PartCredentials, Refusal> {
     let asked_for = (kind(call.keys.part), &call.keys.name);
@@ -69,21 +38,30 @@ pub async fn renew(auth: Arc<Auth>, by: AnyPart, call: Renew) -> Result<PartCred
             "certificates are renewed for one's own name only",
         ));
     }
-    issue::part(&auth, &by.asked, &call.keys, by.part.kind).await
+    let standing = Standing::Renews(by.part.granted);
+    issue::part(&auth, &by.asked, &call.keys, by.part.kind, standing).await
 }
 
 pub async fn heartbeat(auth: Arc<Auth>, by: NodePart, call: Heartbeat) -> Result<Done, Refusal> {
-    let (count, bytes) = LABELS;
-    let long = |text: &String| text.len() > bytes || text.chars().any(char::is_control);
-    if call.labels.len() > count || call.labels.iter().any(|(key, value)| long(key) || long(value))
-    {
-        let words = format!("a node has at most {count} labels of {bytes} plain characters each");
-        return Err(Refusal::malformed(words));
-    }
+    check_labels(&call.labels)?;
+    let mut labels = call.labels;
+    // What the admin gave is not the node's to change: roles select by it.
+    labels.extend(by.part.granted.clone());
     let version: String = call.version.chars().take(64).collect();
     let (name, now) = (by.name(), clock::now());
-    auth.tables.part_seen(PartKind::Node, name, &call.labels, &version, call.sessions, now).await?;
+    auth.tables.part_seen(PartKind::Node, name, &labels, &version, call.sessions, now).await?;
     Ok(Done {})
+}
+
+/// Labels that may stand in lists and rules.
+pub fn check_labels(labels: &Labels) -> Result<(), Refusal> {
+    let (count, bytes) = LABELS;
+    let long = |text: &String| text.len() > bytes || text.chars().any(char::is_control);
+    if labels.len() <= count && !labels.iter().any(|(key, value)| long(key) || long(value)) {
+        return Ok(());
+    }
+    let words = format!("a node has at most {count} labels of {bytes} plain characters each");
+    Err(Refusal::malformed(words))
 }
 
 pub async fn report(auth: Arc<Auth>, by: AnyPart, call: Report) -> Result<Done, Refusal> {
@@ -167,34 +145,11 @@ impl Told {
     }
 }
 
-async fn name_is_held(auth: &Auth, keys: &PartKeys) -> Result<bool, Refusal> {
-    let kind = kind(keys.part);
-    if auth.tables.part(other(kind), &keys.name).await?.is_some() {
-        return Ok(true);
-    }
-    let held_since = clock::now().plus_ms(-NAME_HELD_MS);
-    let part = auth.tables.part(kind, &keys.name).await?;
-    Ok(part.is_some_and(|part| part.last_seen.unwrap_or(part.joined) >= held_since))
-}
-
-fn held(name: &NodeName) -> Refusal {
-    Refusal::new(
-        Fault::Conflict,
-        format!("{name} is the name of another part of the cluster: take another"),
-    )
-}
-
-fn kind(part: Part) -> PartKind {
+/// The word of the database for it.
+pub fn kind(part: Part) -> PartKind {
     match part {
         Part::Node => PartKind::Node,
         Part::Proxy => PartKind::Proxy,
-    }
-}
-
-fn other(kind: PartKind) -> PartKind {
-    match kind {
-        PartKind::Node => PartKind::Proxy,
-        PartKind::Proxy => PartKind::Node,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use bytes::{Buf, Bytes};
 use model::limit::PIPE_BYTES;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// A byte stream in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -37,6 +39,69 @@ pub(crate) async fn linger(stream: &mut (impl Duplex + ?Sized), most: usize) {
             Ok(0) | Err(_) => return,
             Ok(taken) => left = left.saturating_sub(taken),
         }
+    }
+}
+
+/// A stream that can be cut from outside: from then on each end of it meets an error.
+pub struct Severable<S> {
+    stream: S,
+    severed: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S> Severable<S> {
+    /// `stream`, until `cut`.
+    pub fn new(stream: S, cut: CancellationToken) -> Self {
+        Self { stream, severed: Box::pin(cut.cancelled_owned()) }
+    }
+
+    fn check(&mut self, poller: &mut Poller<'_>) -> io::Result<()> {
+        match self.severed.as_mut().poll(poller) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut off")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Severable<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        poller: &mut Poller<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(poller)?;
+        Pin::new(&mut self.stream).poll_read(poller, room)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Severable<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        poller: &mut Poller<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(poller)?;
+        Pin::new(&mut self.stream).poll_write(poller, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        poller: &mut Poller<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(poller)?;
+        Pin::new(&mut self.stream).poll_write_vectored(poller, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, poller: &mut Poller<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(poller)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, poller: &mut Poller<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(poller)
     }
 }
 
@@ -116,6 +181,18 @@ mod tests {
         let mut text = String::new();
         Rewound::new(&b"hello"[..], near).read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "hello world");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cut_off_ends_also_for_who_waits_on_it() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let cut = CancellationToken::new();
+        let mut near = Severable::new(near, cut.clone());
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(near.read_u8().await.unwrap(), b'x');
+        let (read, ()) = tokio::join!(near.read_u8(), async { cut.cancel() });
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert!(near.write_all(b"y").await.is_err());
     }
 
     #[tokio::test]

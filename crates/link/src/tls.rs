@@ -5,7 +5,7 @@ mod badge;
 mod identity;
 mod trust;
 
-pub use authority::{Authority, TLS_AUTHORITY_MS, pin_of};
+pub use authority::{Authority, TLS_AUTHORITY_MS, pin_of, pin_of_request};
 pub use badge::{Badge, KeyRequest, TlsIdentity};
 pub use identity::{Peer, PeerIdentity};
 pub use trust::{ClientTls, Trust, client_tls, server_config};
@@ -85,7 +85,12 @@ pub(crate) fn certificate_pem(der: &[u8]) -> String {
 /// SHA-256 of the certificate's SubjectPublicKeyInfo, in hexadecimal.
 pub(crate) fn spki_pin(certificate: &[u8]) -> Option<String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    key_pin(parsed.tbs_certificate.subject_pki.raw)
+}
+
+/// SHA-256 of a SubjectPublicKeyInfo (DER), in hexadecimal.
+pub(crate) fn key_pin(key: &[u8]) -> Option<String> {
     let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13()?;
-    let digest = suite.common.hash_provider.hash(parsed.tbs_certificate.subject_pki.raw);
+    let digest = suite.common.hash_provider.hash(key);
     Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,5 +1,6 @@
 //! What can stand in the ledger. Codes are stable: a meaning never changes its code.
 
+use crate::role::Labels;
 use crate::{ConnectionId, Login, NodeName, RoleName, SessionId, Time, UserName};
 use serde::{Deserialize, Serialize};
 
@@ -216,6 +217,22 @@ audited! {
     Tampering "S5003W" "recording.tampering" {
         /// What was wrong.
         why: String,
+    }
+    /// A machine was invited: a join token was made.
+    PartInvited "S2010I" "node.invite" {
+        /// `node` or `proxy`.
+        part: String,
+        /// The one name it may join with, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")] name: Option<NodeName>,
+        /// Labels it gets.
+        labels: Labels,
+        /// Last moment the token counts.
+        expires: Time,
+    }
+    /// A node was removed; its certificates count no more.
+    NodeRemoved "S2011I" "node.remove" {
+        /// Which.
+        removed: NodeName,
     }
 }
 

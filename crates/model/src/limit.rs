@@ -140,6 +140,12 @@ pub const SHUTDOWN_MS: u64 = 5_000;
 pub const USER_CERTIFICATE_MS: i64 = 12 * 3600 * 1000;
 /// Life of an invitation, in milliseconds.
 pub const INVITATION_MS: i64 = 24 * 3600 * 1000;
+/// Life of a machine's invitation, in milliseconds, unless its maker says otherwise; and at most. Refuse.
+pub const JOIN_TOKEN_MS: (i64, i64) = (3600 * 1000, 30 * 24 * 3600 * 1000);
+/// Invitations of machines that wait at once. Refuse.
+pub const JOIN_TOKENS: u32 = 1000;
+/// Labels of one node, and bytes of one label or value. Refuse.
+pub const LABELS: (usize, usize) = (64, 256);
 /// Life of a node's certificates, in milliseconds; renewed at half of it.
 pub const NODE_CERTIFICATE_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Principals of one SSH certificate; OpenSSH reads no more (`SSHKEY_CERT_MAX_PRINCIPALS`). Refuse.

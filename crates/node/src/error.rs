@@ -1,13 +1,50 @@
 //! Why a node cannot serve. What goes wrong in one connection or session is handled there.
 
+use model::NodeName;
 use thiserror::Error;
 
 /// A node cannot start or go on.
 #[derive(Debug, Error)]
 pub enum Error {
     /// Neither credentials nor a way to get them.
-    #[error("the node has not joined a cluster yet and was given no join token")]
-    NoToken,
+    #[error(
+        "this machine has not joined a cluster yet, or its certificates have expired: run \
+         `scry nodes invite` where an admin is signed in, and start this machine with the command it prints"
+    )]
+    NotInvited,
+    /// What answers at the address has not the authority that the invitation names.
+    #[error(
+        "what answers at {address} is not of the cluster that the invitation is for (its pin differs): copy all of the \
+         invitation, and check that the address leads to your cluster; if the cluster was set up anew, make a new one"
+    )]
+    Stranger {
+        /// What was dialled.
+        address: String,
+    },
+    /// The folder belongs to another cluster.
+    #[error(
+        "this machine has joined the cluster {cluster}, and the invitation is for another one: give another \
+         --data-dir, or move {folder} away once its recordings are shipped"
+    )]
+    OtherCluster {
+        /// Which it has joined.
+        cluster: String,
+        /// Where that stands.
+        folder: String,
+    },
+    /// The machine has another name in the cluster.
+    #[error(
+        "this machine has joined as {joined} and cannot become {wanted}: start it without --node-name, or \
+         `scry nodes rm {joined}`, move {folder} away and invite it as {wanted}"
+    )]
+    OtherName {
+        /// Its name.
+        joined: NodeName,
+        /// The one that was asked for.
+        wanted: NodeName,
+        /// Where that stands.
+        folder: String,
+    },
     /// Nothing to dial.
     #[error("the node knows no proxy to dial")]
     NoProxy,

@@ -2,10 +2,11 @@
 
 use crate::{Config, Error, clock};
 use ed25519_dalek::SigningKey;
-use link::http::{Channel, Dialer};
+use link::http::{CallError, Channel, Dialer, Trouble, words};
 use link::tls::{Badge, KeyRequest, TlsIdentity, Trust, client_tls};
-use model::Time;
+use model::role::Labels;
 use model::seal::SignerCertificate;
+use model::{NodeName, Time};
 use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
 use ssh_key::{Certificate, LineEnding};
 use std::path::{Path, PathBuf};
@@ -14,11 +15,17 @@ use std::time::Duration;
 use store::keys;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use wire::Fault;
 use wire::name::{ALPN_AUTH, ALPN_TUNNEL, AUTH_SERVER, PROXY_SERVER};
 use wire::node::{Join, Part, PartCredentials, PartKeys, Renew};
 
 /// Pause between tries to join or renew, in milliseconds.
 const RETRY_MS: u64 = 1_000;
+
+/// File of what auth gave.
+const CREDENTIALS: &str = "credentials.json";
+/// File of the proxies that were dialled last, for a start without an invitation.
+const PROXIES: &str = "proxies.json";
 
 /// What the SSH server shows; replaced at each renewal, for connections from then on.
 #[derive(Debug, Clone)]
@@ -32,6 +39,8 @@ pub(crate) struct HostIdentity {
 pub(crate) struct Standing {
     /// Name of the cluster.
     pub cluster: String,
+    /// Its labels: those of its settings, and those that its invitation gave, which win.
+    pub labels: Labels,
     /// Calls to auth.
     pub auth: Channel,
     /// Signs recordings.
@@ -64,13 +73,60 @@ pub(crate) struct Renewal {
     issued: Time,
 }
 
-/// Uses the credentials that are there, or joins with the token of `config`, trying until it can.
-pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error> {
-    let keys = Keys::open(&config.data_dir.join("keys"), config)?;
-    let credentials = match keys.credentials()? {
-        Some(credentials) if credentials.expires > clock::now() => credentials,
-        _ => join(config, &keys).await?,
+/// What a machine's folder says of the cluster that it has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Under which name.
+    pub name: NodeName,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Proxies that it dialled last.
+    pub proxies: Vec<String>,
+}
+
+/// Reads what [`Config::data_dir`] says; `None` before the node has joined, or when its certificates have expired.
+///
+/// # Errors
+/// When a file there cannot be used.
+pub fn joined(data_dir: &Path) -> Result<Option<Joined>, Error> {
+    let folder = data_dir.join("keys");
+    let Some(credentials) = read_credentials(&folder)? else { return Ok(None) };
+    let (Some(signer), true) = (credentials.signer, credentials.expires > clock::now()) else {
+        return Ok(None);
     };
+    let proxies = match keys::read_private(&folder.join(PROXIES)) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        Err(error) if error.is_missing() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Joined { name: signer.node, cluster: credentials.cluster.name, proxies }))
+}
+
+/// Uses the credentials that are there, or joins with the invitation of `config`, trying until it can.
+pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error> {
+    let folder = config.data_dir.join("keys");
+    let keys = Keys::open(&folder, config)?;
+    let there = keys.credentials()?.filter(|there| there.expires > clock::now());
+    let credentials = match there {
+        None => join(config, &keys).await?,
+        Some(there) => {
+            check_cluster(config, &there)?;
+            match there.signer.as_ref().map(|signer| &signer.node) {
+                Some(name) if *name != config.name && config.own => join(config, &keys).await?,
+                Some(name) if *name != config.name => {
+                    let (joined, wanted) = (name.clone(), config.name.clone());
+                    return Err(Error::OtherName {
+                        joined,
+                        wanted,
+                        folder: folder.display().to_string(),
+                    });
+                }
+                _ => there,
+            }
+        }
+    };
+    let proxies = serde_json::to_vec(&config.proxies).map_err(Error::Json)?;
+    keys::write(&folder.join(PROXIES), &proxies)?;
     let badge = Badge::new(&keys.tls_identity(&credentials))?;
     let authority = credentials.cluster.tls_authority.clone();
     let trust = Trust::Authority(authority.clone());
@@ -79,8 +135,11 @@ pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error>
     let auth = Channel::new(Dialer::new(proxy.clone(), AUTH_SERVER, tls));
     let (tell_signer, signer) = watch::channel(keys.signer(&credentials)?);
     let (tell_host, host) = watch::channel(Arc::new(keys.host_identity(&credentials)?));
+    let mut labels = config.labels.clone();
+    labels.extend(credentials.labels.clone());
     let standing = Standing {
         cluster: credentials.cluster.name.clone(),
+        labels,
         auth: auth.clone(),
         signing: keys.signing.clone(),
         signer,
@@ -125,12 +184,23 @@ impl Renewal {
     }
 }
 
+/// An invitation into another cluster than the one this folder belongs to is a mistake: its recordings may wait here.
+fn check_cluster(config: &Config, there: &PartCredentials) -> Result<(), Error> {
+    let Some(invitation) = &config.invitation else { return Ok(()) };
+    if link::tls::pin_of(&there.cluster.tls_authority)?.eq_ignore_ascii_case(&invitation.pin) {
+        return Ok(());
+    }
+    let cluster = there.cluster.name.clone();
+    Err(Error::OtherCluster { cluster, folder: config.data_dir.display().to_string() })
+}
+
 async fn join(config: &Config, keys: &Keys) -> Result<PartCredentials, Error> {
-    let token = config.join_token.clone().ok_or(Error::NoToken)?;
+    let invitation = config.invitation.as_ref().ok_or(Error::NotInvited)?;
     let proxy = config.proxies.first().ok_or(Error::NoProxy)?;
-    let tls = client_tls(&Trust::Pin(config.pin.clone()), None, &[ALPN_AUTH])?;
+    let tls = client_tls(&Trust::Pin(invitation.pin.clone()), None, &[ALPN_AUTH])?;
     let dialer = Dialer::new(proxy.clone(), AUTH_SERVER, tls);
-    let request = Join { token, keys: keys.request()? };
+    let request = Join { token: invitation.token.clone(), keys: keys.request()? };
+    let mut tries = 0_u32;
     loop {
         let answer = match dialer.dial().await {
             Ok(client) => client.call(&request).await,
@@ -141,12 +211,33 @@ async fn join(config: &Config, keys: &Keys) -> Result<PartCredentials, Error> {
                 keys.keep(&credentials)?;
                 return Ok(credentials);
             }
-            Err(error @ link::http::CallError::Unreachable { .. }) => {
-                tracing::info!(%error, "auth is not reached yet");
+            Err(CallError::Unreachable { source, .. })
+                if matches!(*source, Trouble::Stranger(_)) =>
+            {
+                return Err(Error::Stranger { address: proxy.clone() });
+            }
+            Err(error) if passes(&error) => {
+                // At first often and quietly: parts of one process begin together.
+                if tries % 40 == 8 {
+                    tracing::warn!(error = words(&error), "auth is not reached yet; trying again");
+                }
+                tries = tries.wrapping_add(1);
                 tokio::time::sleep(Duration::from_millis(RETRY_MS / 4)).await;
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Whether the same call may succeed later without anybody's doing.
+fn passes(error: &CallError) -> bool {
+    match error {
+        CallError::Unreachable { source, .. } => matches!(
+            **source,
+            Trouble::Connect(_) | Trouble::Slow { .. } | Trouble::Gone | Trouble::Broken(_)
+        ),
+        CallError::Refused(failure) => matches!(failure.fault, Fault::Unavailable),
+        CallError::Garbled { .. } => false,
     }
 }
 
@@ -197,16 +288,12 @@ impl Keys {
     }
 
     fn credentials(&self) -> Result<Option<PartCredentials>, Error> {
-        match keys::read_private(&self.folder.join("credentials.json")) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        read_credentials(&self.folder)
     }
 
     fn keep(&self, credentials: &PartCredentials) -> Result<(), Error> {
         let text = serde_json::to_vec_pretty(credentials).map_err(Error::Json)?;
-        Ok(keys::write(&self.folder.join("credentials.json"), &text)?)
+        Ok(keys::write(&self.folder.join(CREDENTIALS), &text)?)
     }
 
     fn tls_identity(&self, credentials: &PartCredentials) -> TlsIdentity {
@@ -220,6 +307,14 @@ impl Keys {
     fn host_identity(&self, credentials: &PartCredentials) -> Result<HostIdentity, Error> {
         let certificate = Certificate::from_openssh(credentials.host_certificate.trim())?;
         Ok(HostIdentity { key: self.host.clone(), certificate })
+    }
+}
+
+fn read_credentials(folder: &Path) -> Result<Option<PartCredentials>, Error> {
+    match keys::read_private(&folder.join(CREDENTIALS)) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -29,4 +29,5 @@ mod session;
 mod ship;
 
 pub use error::Error;
-pub use serve::{Config, serve};
+pub use join::{Joined, joined};
+pub use serve::{Config, Invitation, serve};

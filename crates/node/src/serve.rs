@@ -41,16 +41,31 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Proxies to dial, `host:port`; a tunnel to each.
     pub proxies: Vec<String>,
-    /// Pin of the cluster's TLS authority.
-    pub pin: String,
     /// How to join, until it has joined.
-    pub join_token: Option<String>,
+    pub invitation: Option<Invitation>,
+    /// Whether the invitation is of auth in this very process, by which a machine may change its own name.
+    pub own: bool,
     /// Program that becomes session processes: scry itself.
     pub exe: PathBuf,
     /// Version of scry, for lists.
     pub version: String,
     /// Told `true` once people can reach it.
     pub ready: watch::Sender<bool>,
+}
+
+/// Lets a machine in that has not joined yet.
+#[derive(Clone)]
+pub struct Invitation {
+    /// Pin of the cluster's TLS authority.
+    pub pin: String,
+    /// Secret of the join token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invitation").field("pin", &self.pin).finish_non_exhaustive()
+    }
 }
 
 /// What every connection shares.
@@ -119,7 +134,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     steady.spawn(news::listen(auth.clone(), tell));
     steady.spawn(news::beat(
         auth.clone(),
-        config.labels.clone(),
+        standing.labels.clone(),
         config.version.clone(),
         sessions.clone(),
     ));
@@ -164,7 +179,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     steady.spawn(tell_when_ready(config.ready, up, latest.clone()));
 
     let post = Arc::new(Post {
-        facts: NodeFacts { name: config.name, labels: config.labels },
+        facts: NodeFacts { name: config.name, labels: standing.labels.clone() },
         standing,
         latest,
         reporter,

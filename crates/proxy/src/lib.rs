@@ -10,7 +10,7 @@
 //! | `reception` | what becomes of each arrival |
 //! | `carry` | streams to nodes by name, and to auth |
 //! | `jump` | who may use the SSH jump host |
-//! | `upkeep` | the cluster's keys, refreshed; own certificates, renewed |
+//! | `upkeep` | the cluster's keys, refreshed; which nodes count; own certificates, renewed |
 //! | `report` | denials, on their way into the ledger |
 
 mod carry;
@@ -92,6 +92,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let stop = CancellationToken::new();
     let reporting = upkeep.spawn(reports.run(channel.clone(), stop.clone()));
     upkeep.spawn(upkeep::refresh(channel.clone(), trusted));
+    let (nodes, nodes_now) = watch::channel(None);
+    upkeep.spawn(upkeep::listen(channel.clone(), nodes));
     let renewing = Upkeep { name, credentials, keep, also_known_as, badge, ssh, channel };
     upkeep.spawn(renewing.renew());
 
@@ -101,6 +103,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         carry,
         reporter,
         ssh: ssh_now,
+        nodes: nodes_now,
         startups: Startups::default(),
         stop: stop.clone(),
         cut: cut.clone(),

@@ -3,7 +3,9 @@
 use crate::carry::{Carry, pipe};
 use crate::jump;
 use crate::report::Reporter;
+use crate::upkeep::{NodeKeys, Nodes};
 use futures_util::future::BoxFuture;
+use link::duplex::Severable;
 use link::front::{Arrival, Secure};
 use link::http::{Accepted, Carrier, Connect, Routes, Service, serve, serve_http1, words};
 use link::ssh::Startups;
@@ -12,6 +14,7 @@ use link::tunnel::NoTunnel;
 use link::{Peer, PeerIdentity};
 use metrics::{counter, gauge};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wire::{Failure, Fault};
@@ -22,11 +25,16 @@ pub(crate) struct Reception {
     pub(crate) reporter: Reporter,
     pub(crate) ssh: watch::Receiver<Server>,
     pub(crate) startups: Startups,
+    /// Whose tunnels count.
+    pub(crate) nodes: Nodes,
     /// The proxy is stopping: take nothing further, let what is open end.
     pub(crate) stop: CancellationToken,
     /// Its time is over.
     pub(crate) cut: CancellationToken,
 }
+
+/// How long a tunnel waits until auth's word on its node is here: a node dials at once when it has joined.
+const KNOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// What an arrival is for, in words.
 pub(crate) fn kind(arrival: &Arrival) -> String {
@@ -66,9 +74,32 @@ impl Reception {
             self.reporter.denied(user(&peer), peer.address, "open a node's tunnel", &why);
             return;
         };
+        let (mut counting, mut ceasing) = (self.nodes.clone(), self.nodes.clone());
+        let counts = |known: &Option<NodeKeys>| {
+            let key = known.as_ref().and_then(|nodes| nodes.get(node));
+            key.is_some() && key == peer.key.as_ref()
+        };
+        let known = async { counting.wait_for(counts).await.is_ok() };
+        if !tokio::time::timeout(KNOWN_WAIT, known).await.unwrap_or(false) {
+            let why = format!(
+                "auth does not count {node} with this key among its nodes: it was removed, another \
+                 machine has its name, or auth has not been heard of since this proxy began"
+            );
+            self.reporter.denied(None, peer.address, "open a node's tunnel", &why);
+            return;
+        }
         tracing::info!(%node, address = %peer.address, "a tunnel is open");
         gauge!("scry_proxy_tunnels").increment(1.0);
-        let held = self.carry.tunnels.hold(node, stream, self.stop.clone()).await;
+        let cut = self.cut.child_token();
+        let stream = Severable::new(stream, cut.clone());
+        let held = tokio::select! {
+            held = self.carry.tunnels.hold(node, stream, self.stop.clone()) => held,
+            () = async { drop(ceasing.wait_for(|known| !counts(known)).await) } => {
+                tracing::warn!(%node, address = %peer.address, "the node was removed: its tunnel is cut");
+                cut.cancel();
+                Ok(())
+            }
+        };
         gauge!("scry_proxy_tunnels").decrement(1.0);
         match held {
             Ok(()) => tracing::info!(%node, "a tunnel ended"),

@@ -7,6 +7,7 @@ use link::ssh::server::Server;
 use link::ssh::ssh_key::PublicKey;
 use link::tls::Badge;
 use model::{NodeName, Time};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -19,6 +20,11 @@ const REFRESH: Duration = Duration::from_secs(60);
 const LOOK_MS: i64 = 60 * 60 * 1000;
 /// After a renewal, whether it worked or not.
 const RETRY: Duration = Duration::from_secs(60);
+
+/// Silence after which auth is asked anew; it speaks every 10 s.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Pause after the news about nodes broke off.
+const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
 /// Whose certificates count at the jump host.
 #[derive(Debug, Clone)]
@@ -62,6 +68,39 @@ pub(crate) async fn refresh(auth: Channel, trusted: watch::Sender<Trusted>) {
             }
         }
         tokio::time::sleep(REFRESH).await;
+    }
+}
+
+/// Every node of the cluster with the pin of its TLS key.
+pub(crate) type NodeKeys = BTreeMap<NodeName, String>;
+
+/// Whose tunnels count, as auth said last; nothing before it has spoken.
+pub(crate) type Nodes = watch::Receiver<Option<NodeKeys>>;
+
+/// Listens to which nodes count, for ever. While auth is away, what it said last goes on to count.
+pub(crate) async fn listen(auth: Channel, tell: watch::Sender<Option<NodeKeys>>) {
+    loop {
+        if let Err(why) = hear(&auth, &tell).await {
+            tracing::debug!(why, "the news about nodes broke off");
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+}
+
+async fn hear(auth: &Channel, tell: &watch::Sender<Option<NodeKeys>>) -> Result<(), String> {
+    let mut lines =
+        auth.lines::<wire::node::NodeKeys>("/v1/proxy/nodes").await.map_err(|e| words(&e))?;
+    loop {
+        match tokio::time::timeout(SILENCE, lines.next()).await {
+            Ok(Ok(Some(line))) => {
+                if let Some(nodes) = line.nodes {
+                    tell.send_replace(Some(nodes));
+                }
+            }
+            Ok(Ok(None)) => return Err("auth ended the stream".to_owned()),
+            Ok(Err(error)) => return Err(words(&error)),
+            Err(_) => return Err("auth fell silent".to_owned()),
+        }
     }
 }
 

@@ -144,6 +144,36 @@ async fn a_person_cannot_pose_as_a_node() {
     assert_eq!(denials, ["open a node's tunnel: user mallory is no node"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_removed_loses_its_tunnel_and_every_stream_in_it() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let client = house.client(Some(&user("alice"))).await;
+    let (_, mut stream) = house.connect(&client, "web-01").await.unwrap();
+    stream.write_all(b"still here\n").await.unwrap();
+    assert_eq!(kit::line(&mut stream).await, "still here");
+    house.cluster.nodes.send_modify(|nodes| drop(nodes.remove(&node("web-01"))));
+    let end = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0; 8])).await;
+    assert!(matches!(end, Ok(Ok(0) | Err(_))), "the stream ends: {end:?}");
+    let refused = refused(client.connect("web-01", &[]).await);
+    assert_eq!(refused.0, Fault::NotFound, "{}", refused.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_had_a_nodes_name_before_cannot_take_its_tunnel() {
+    let house = house().await;
+    let name = PeerIdentity::Node(node("web-01"));
+    // The second badge is of the machine that has the name now; the first still has a good certificate.
+    let old = house.dialer(Some(&name), ALPN_TUNNEL, PROXY_SERVER);
+    drop(house.cluster.badge(&name, &[]));
+    let mut stream = old.dial_tls().await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 64])).await;
+    assert!(matches!(end, Ok(Ok(0) | Err(_))), "closed: {end:?}");
+    let cluster = Arc::clone(&house.cluster);
+    let denials = found("a denial", || Some(cluster.denials()).filter(|all| !all.is_empty())).await;
+    assert!(denials[0].contains("auth does not count web-01 with this key"), "{denials:?}");
+}
+
 #[tokio::test]
 async fn a_wrong_token_does_not_join_and_is_told_so() {
     let house = house().await;

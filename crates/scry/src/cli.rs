@@ -21,7 +21,7 @@ pub struct Cli {
 pub enum Command {
     /// Try scry out: a recorded shell on this machine, played back and verified, leaving nothing behind
     Try(Try),
-    /// Serve: auth, proxy and node in one process
+    /// Serve: auth, proxy and node in one process, or some of them with --roles
     Start(Box<Flags>),
 
     /// Take up an invitation: set a password and sign in
@@ -37,9 +37,9 @@ pub enum Command {
     Ssh(Ssh),
     /// Print settings for plain ssh, scp, sftp, rsync, git and Ansible: `scry config >> ~/.ssh/config`
     Config(Where),
-    /// List the nodes you may reach
+    /// List the nodes you may reach; invite machines, remove nodes
     #[command(visible_alias = "ls")]
-    Nodes(Show),
+    Nodes(Nodes),
 
     /// List, inspect, export and remove recordings
     #[command(subcommand)]
@@ -175,6 +175,50 @@ pub struct Connect {
     /// Folder with the cluster's keys, as `scry config` found it
     #[arg(long, value_name = "FOLDER")]
     pub folder: PathBuf,
+}
+
+/// `scry nodes`; lists them if nothing else is said.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Nodes {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<NodesCommand>,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// What can be done with nodes.
+#[derive(Debug, Subcommand)]
+pub enum NodesCommand {
+    /// List the nodes you may reach
+    Ls(Show),
+    /// Invite a machine: print the command that makes it a node
+    Invite(Invite),
+    /// Remove nodes: their certificates count no more, sessions on them are cut; recordings stay
+    Rm {
+        /// Which
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<NodeName>,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+/// `scry nodes invite`.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// The one name the machine may have; else its own host name, if it is free
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<NodeName>,
+    /// A label the machine gets, whatever its own settings say; several are given one by one
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// How long the invitation counts, such as 30m, 8h or 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = span, default_value = "1h")]
+    pub life_ms: u64,
+    #[command(flatten)]
+    pub show: Show,
 }
 
 /// `scry recordings`.
@@ -470,6 +514,16 @@ impl FromStr for Invitation {
     }
 }
 
+/// A label such as `env=prod`.
+pub fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(format!("{text:?} is no label; say it like env=prod")),
+    }
+}
+
 /// A span of time such as `90s`, `30m`, `8h`, `7d`, in milliseconds.
 pub fn span(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is no span of time; say it like 90s, 30m, 8h or 7d");
@@ -509,6 +563,14 @@ mod tests {
         assert_eq!(target.login.unwrap().as_str(), "root");
         assert!("web-01".parse::<Target>().unwrap().login.is_none());
         assert!("a,b@web".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_label_is_a_key_and_a_value() {
+        assert_eq!(label("env=prod=1"), Ok(("env".into(), "prod=1".into())));
+        for bad in ["", "env", "=prod", " =x"] {
+            assert!(label(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

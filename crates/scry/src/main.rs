@@ -69,7 +69,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Ssh(args) => return client::ssh::run(&args).await,
         Command::Connect(args) => client::ssh::connect(&args).await?,
         Command::Config(place) => client::config::run(&place)?,
-        Command::Nodes(show) => client::nodes::run(&show).await?,
+        Command::Nodes(nodes) => client::nodes::run(&nodes).await?,
         Command::Recordings(command) => client::recordings::run(&command).await?,
         Command::Play(args) => client::recordings::play(&args).await?,
         Command::Users(command) => client::users::run(&command).await?,

@@ -1,5 +1,6 @@
 //! Settings of `scry start`: flags, then environment, then the TOML file, then defaults; parsed once into a total `Settings`.
 
+use crate::cli::{Invitation, label};
 use clap::Args;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use model::role::Labels;
@@ -7,6 +8,7 @@ use model::{NodeName, UserName};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -19,6 +21,15 @@ pub struct Flags {
     /// TOML file with settings
     #[arg(long, env = "SCRY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Parts of scry that this process runs; all of them if not said
+    #[arg(long, env = "SCRY_ROLES", value_name = "ROLE,…", value_delimiter = ',')]
+    pub roles: Option<Vec<Role>>,
+    /// Invitation of a machine, as `scry nodes invite` prints it, or `file:PATH` of one; needed once
+    #[arg(long, env = "SCRY_JOIN", value_name = "INVITATION", hide_env_values = true)]
+    pub join: Option<Joining>,
+    /// Proxies of the cluster that a node dials, when they have moved since it joined
+    #[arg(long, env = "SCRY_PROXY", value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub proxy: Option<Vec<String>>,
     /// Folder for keys, database, recordings and spool
     #[arg(long, env = "SCRY_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
@@ -43,12 +54,59 @@ pub struct Flags {
     /// Name of this machine's node
     #[arg(long, env = "SCRY_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<NodeName>,
+    /// A label of this machine's node; several are given one by one, or with commas
+    #[arg(long = "label", env = "SCRY_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub labels: Option<Vec<(String, String)>>,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `info,node=debug`
     #[arg(long, env = "SCRY_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// How it is logged
     #[arg(long, env = "SCRY_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
+}
+
+/// A part of scry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Certificate authority, people, roles, recordings, ledger
+    Auth,
+    /// The one port that people and nodes reach
+    Proxy,
+    /// This machine's SSH server and recorder
+    Node,
+}
+
+/// How a machine is let in: the invitation, or a file that holds it, so that it does not stand in the list of processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joining {
+    /// The invitation itself.
+    Invitation(Invitation),
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for Joining {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("file:") {
+            return Ok(Self::File(path.into()));
+        }
+        let invitation: Invitation = text.parse()?;
+        match wire::node::Part::of_token(&invitation.code) {
+            Some(_) => Ok(Self::Invitation(invitation)),
+            None => {
+                Err("this invites a person (`scry signup`); `scry nodes invite` invites a machine")
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Joining {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// How log lines look.
@@ -66,6 +124,9 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
+    roles: Option<Vec<Role>>,
+    join: Option<Joining>,
+    proxy: Option<Vec<String>>,
     data_dir: Option<PathBuf>,
     cluster: Option<NodeName>,
     listen: Option<SocketAddr>,
@@ -81,6 +142,9 @@ struct File {
 
 /// Every key of the file. Below `labels` any key is a label.
 const KEYS: &[&str] = &[
+    "roles",
+    "join",
+    "proxy",
     "data_dir",
     "cluster",
     "listen",
@@ -97,6 +161,12 @@ const KEYS: &[&str] = &[
 /// Everything `scry start` needs to know; nothing is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// What this process runs.
+    pub roles: Shape,
+    /// How this machine is let in, if it has not joined yet.
+    pub join: Option<Invitation>,
+    /// Proxies to dial; those of the invitation, or of the last start, if none.
+    pub proxies: Vec<String>,
     /// Folder for keys, database, recordings and spool.
     pub data_dir: PathBuf,
     /// Name of the cluster.
@@ -111,14 +181,40 @@ pub struct Settings {
     pub diagnostics_listen: SocketAddr,
     /// Who the first invitation is for.
     pub admin: UserName,
-    /// Name of this machine's node.
-    pub node_name: NodeName,
+    /// Name of this machine's node, if said.
+    pub node_name: Option<NodeName>,
+    /// Name of the machine, for a node without another.
+    pub host_name: NodeName,
     /// Labels of this machine's node.
     pub labels: Labels,
     /// Log filter.
     pub log: String,
     /// Log format.
     pub log_format: LogFormat,
+}
+
+/// What one process runs. Other combinations have no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Auth, proxy and node.
+    All,
+    /// Auth and proxy, for nodes elsewhere.
+    Cluster,
+    /// A node of a cluster elsewhere.
+    Node,
+}
+
+impl Shape {
+    fn of(roles: Option<Vec<Role>>) -> Result<Self, SettingsError> {
+        let Some(roles) = roles else { return Ok(Self::All) };
+        let has = |role| roles.contains(&role);
+        match (has(Role::Auth), has(Role::Proxy), has(Role::Node)) {
+            (true, true, true) => Ok(Self::All),
+            (true, true, false) => Ok(Self::Cluster),
+            (false, false, true) => Ok(Self::Node),
+            _ => Err(SettingsError::Roles),
+        }
+    }
 }
 
 /// Why settings could not be made. Shown with the place in the file.
@@ -160,6 +256,25 @@ pub enum SettingsError {
         #[label("here")]
         at: SourceSpan,
     },
+    /// Roles that do not go together.
+    #[error("these roles cannot run in one process")]
+    #[diagnostic(help(
+        "auth and proxy run together for now: `auth,proxy,node` (everything, the default), `auth,proxy` (the cluster, \
+         for nodes elsewhere) or `node` (a machine of a cluster elsewhere)"
+    ))]
+    Roles,
+    /// A cluster cannot join itself.
+    #[error("--join is for a machine that runs a node alone")]
+    #[diagnostic(help("add `--roles node`, or leave --join out"))]
+    JoinsItself,
+    /// The file of an invitation.
+    #[error("the invitation in {path} cannot be used: {why}")]
+    Joining {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no folder to keep anything in.
     #[error("no home folder is known for this user")]
     #[diagnostic(help("say where to keep data: --data-dir FOLDER"))]
@@ -183,13 +298,23 @@ impl Settings {
     /// Puts flags, file and defaults together. (Environment variables have become flags already.)
     pub fn gather(flags: Flags, around: &Surroundings) -> Result<Self, SettingsError> {
         let file = flags.config.as_deref().map_or_else(|| Ok(File::default()), read)?;
+        let roles = Shape::of(flags.roles.or(file.roles))?;
+        let join = flags.join.or(file.join).map(invitation).transpose()?;
+        if join.is_some() && roles != Shape::Node {
+            return Err(SettingsError::JoinsItself);
+        }
         let data_dir = match flags.data_dir.or(file.data_dir) {
             Some(folder) => folder,
             None if around.root => PathBuf::from("/var/lib/scry"),
             None => around.home.as_ref().ok_or(SettingsError::NoHome)?.join(".local/share/scry"),
         };
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let mut labels = file.labels;
+        labels.extend(flags.labels.unwrap_or_default());
         Ok(Self {
+            roles,
+            join,
+            proxies: flags.proxy.or(file.proxy).unwrap_or_default(),
             data_dir,
             cluster: flags.cluster.or(file.cluster).unwrap_or_else(|| named("scry")),
             listen: flags
@@ -203,11 +328,27 @@ impl Settings {
                 .or(file.diagnostics_listen)
                 .unwrap_or(loopback(PORT + 1)),
             admin: flags.admin.or(file.admin).unwrap_or_else(|| first_admin(around)),
-            node_name: flags.node_name.or(file.node_name).unwrap_or_else(|| host_name(around)),
-            labels: file.labels,
+            node_name: flags.node_name.or(file.node_name),
+            host_name: host_name(around),
+            labels,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         })
+    }
+}
+
+/// Reads the file of an invitation, if that is what was given.
+fn invitation(joining: Joining) -> Result<Invitation, SettingsError> {
+    let path = match joining {
+        Joining::Invitation(invitation) => return Ok(invitation),
+        Joining::File(path) => path,
+    };
+    let wrong = |why: String| SettingsError::Joining { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    match text.trim().parse::<Joining>() {
+        Ok(Joining::Invitation(invitation)) => Ok(invitation),
+        Ok(Joining::File(_)) => Err(wrong("it names another file".to_owned())),
+        Err(why) => Err(wrong(why.to_owned())),
     }
 }
 
@@ -280,7 +421,54 @@ mod tests {
         assert_eq!(settings.data_dir, PathBuf::from("/home/alice/.local/share/scry"));
         assert_eq!(settings.listen.port(), PORT);
         assert_eq!(settings.admin.as_str(), "alice");
-        assert_eq!(settings.node_name.as_str(), "web-01");
+        assert_eq!((settings.node_name, settings.host_name.as_str()), (None, "web-01"));
+        assert_eq!((settings.roles, settings.join), (Shape::All, None));
+    }
+
+    fn roles(given: &[Role]) -> Result<Settings, SettingsError> {
+        let flags = Flags { roles: Some(given.to_vec()), ..Flags::default() };
+        Settings::gather(flags, &around())
+    }
+
+    #[test]
+    fn roles_that_have_no_use_together_are_refused_with_those_that_have() {
+        use Role::{Auth, Node, Proxy};
+        for (given, expected) in [
+            (&[Node, Proxy, Auth][..], Shape::All),
+            (&[Auth, Proxy], Shape::Cluster),
+            (&[Node], Shape::Node),
+        ] {
+            assert_eq!(roles(given).unwrap().roles, expected, "{given:?}");
+        }
+        for given in [&[][..], &[Auth], &[Proxy], &[Auth, Node], &[Proxy, Node]] {
+            assert!(matches!(roles(given), Err(SettingsError::Roles)), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_invitation_comes_from_the_flag_the_settings_or_a_file_and_must_be_a_machines() {
+        let (pin, folder) = ("0".repeat(64), tempfile::tempdir().unwrap());
+        let machine = format!("scry://a:1/{pin}/node-abc");
+        let person = format!("scry://a:1/{pin}/abc");
+        assert!(person.parse::<Joining>().unwrap_err().contains("invites a person"));
+        let toml = format!("roles = [\"node\"]\njoin = \"{machine}\"\n");
+        assert!(matches!(parse("t", &toml).unwrap().join, Some(Joining::Invitation(_))));
+        assert!(parse("t", &toml.replace("node-", "")).is_err());
+        let path = folder.path().join("invitation");
+        let given = |roles: Role| Flags {
+            roles: Some(vec![roles]),
+            join: format!("file:{}", path.display()).parse().ok(),
+            ..Flags::default()
+        };
+        let gather = || Settings::gather(given(Role::Node), &around());
+        assert!(matches!(gather(), Err(SettingsError::Joining { .. })), "no such file");
+        std::fs::write(&path, &person).unwrap();
+        assert!(matches!(gather(), Err(SettingsError::Joining { .. })), "a person's");
+        std::fs::write(&path, format!("{machine}\n")).unwrap();
+        assert_eq!(gather().unwrap().join.unwrap().to_string(), machine);
+        let mut all = given(Role::Node);
+        all.roles = None;
+        assert!(matches!(Settings::gather(all, &around()), Err(SettingsError::JoinsItself)));
     }
 
     #[test]
@@ -292,12 +480,14 @@ mod tests {
         let flags = Flags {
             config: Some(path),
             cluster: Some("flag".parse().unwrap()),
+            labels: Some(vec![("zone".into(), "a".into())]),
             ..Flags::default()
         };
         let settings = Settings::gather(flags, &around()).unwrap();
         assert_eq!(settings.cluster.as_str(), "flag");
         assert_eq!(settings.log, "debug");
-        assert_eq!(settings.labels.get("env").map(String::as_str), Some("prod"));
+        let labels: Vec<_> = settings.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(labels, ["env=prod", "zone=a"]);
     }
 
     #[test]
@@ -305,7 +495,7 @@ mod tests {
         for (text, expected) in [
             ("listne = \"0.0.0.0:1\"", "did you mean `listen`?"),
             ("data-dir = \"/x\"", "did you mean `data_dir`?"),
-            ("qqq = 1", "the keys are data_dir"),
+            ("qqq = 1", "the keys are roles"),
         ] {
             match parse("scry.toml", text) {
                 Err(SettingsError::UnknownKey { help, .. }) => {

@@ -1,11 +1,13 @@
-//! `scry start`: auth, proxy and node in one process. They meet only over `link`, as they would on three machines.
+//! `scry start`: auth, proxy and node in one process, or some of them. They meet only over `link`, as they would on
+//! machines of their own.
 
 use crate::cli::Invitation;
 use crate::observe::{self, Ready};
-use crate::settings::Settings;
+use crate::settings::{Settings, Shape};
 use crate::show;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use model::NodeName;
+use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,36 +15,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::keys::{ServerDir, ServerLock};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// How long everything may take to be reachable before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves until SIGINT or SIGTERM.
 pub async fn run(settings: Settings) -> Result<()> {
     observe::logs(&settings.log, settings.log_format)?;
     let stop = CancellationToken::new();
     let mut cluster = Cluster::start(&settings, &stop).await?;
-    show::line(format!(
-        "scry {} serves the cluster `{}` on {}, data in {}",
-        env!("CARGO_PKG_VERSION"),
-        settings.cluster,
-        cluster.address,
-        settings.data_dir.display()
-    ));
-    if let Some(invitation) = &cluster.invitation {
-        show::line(format!(
-            "\nNobody has signed up yet. {} takes up this invitation within a day:\n\n    scry signup {invitation}\n",
-            settings.admin
-        ));
-    }
-    cluster.wait_until_ready().await?;
-    show::line("ready");
+    greet(&settings, &cluster);
+    let ended = serve(&settings, &mut cluster).await;
     // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let ended = tokio::select! {
-        ended = cluster.next_end() => Some(ended),
-        () = asked_to_stop() => None,
-    };
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
     stop.cancel();
     cluster.join().await;
@@ -50,6 +38,60 @@ pub async fn run(settings: Settings) -> Result<()> {
         Some(Ok(name)) => bail!("{name} ended by itself"),
         Some(Err(error)) => Err(error),
         None => Ok(()),
+    }
+}
+
+fn greet(settings: &Settings, cluster: &Cluster) {
+    let (version, data) = (env!("CARGO_PKG_VERSION"), settings.data_dir.display());
+    match cluster.address {
+        Some(address) => show::line(format!(
+            "scry {version} serves the cluster `{}` on {address}, data in {data}",
+            settings.cluster
+        )),
+        None => show::line(format!(
+            "scry {version} runs the node {} of the cluster at {}, data in {data}",
+            cluster.node_name,
+            cluster.proxies.join(", ")
+        )),
+    }
+    if let Some(invitation) = &cluster.invitation {
+        show::line(format!(
+            "\nNobody has signed up yet. {} takes up this invitation within a day:\n\n    scry signup {invitation}\n",
+            settings.admin
+        ));
+    }
+}
+
+/// Until a service ends or somebody asks to stop. Says when people can be sent here.
+async fn serve(settings: &Settings, cluster: &mut Cluster) -> Option<Result<&'static str>> {
+    let (mut reachable, ready) = (cluster.reachable.clone(), cluster.ready.clone());
+    let asked = asked_to_stop();
+    let late = tokio::time::sleep(PATIENCE);
+    tokio::pin!(asked, late);
+    let (mut told, mut waits) = (false, true);
+    loop {
+        tokio::select! {
+            ended = cluster.next_end() => return Some(ended),
+            () = &mut asked => return None,
+            // The sender goes with its service, whose end is the news then.
+            Ok(_) = reachable.wait_for(|up| *up), if !told => {
+                told = true;
+                ready.store(true, Ordering::Relaxed);
+                show::line("ready");
+                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("serves")]);
+            }
+            () = &mut late, if !told && waits => {
+                waits = false;
+                let seconds = PATIENCE.as_secs();
+                if settings.roles != Shape::Node {
+                    return Some(Err(anyhow!("the node did not reach the proxy within {seconds} s")));
+                }
+                // Its cluster may be away for long; sessions that a crash left are taken care of meanwhile.
+                let words = format!("{} not reached yet; trying on", cluster.proxies.join(", "));
+                tracing::warn!("{words}");
+                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&words)]);
+            }
+        }
     }
 }
 
@@ -70,77 +112,61 @@ async fn asked_to_stop() {
 
 /// The running services.
 pub struct Cluster {
-    /// Where people and nodes connect to.
-    pub address: SocketAddr,
+    /// Where people and nodes connect to; none with a node alone.
+    pub address: Option<SocketAddr>,
     /// For the first admin, while nobody has signed up.
     pub invitation: Option<Invitation>,
+    node_name: NodeName,
+    /// What the node dials.
+    proxies: Vec<String>,
     ready: Ready,
-    node_ready: tokio::sync::watch::Receiver<bool>,
+    /// People can be sent here.
+    reachable: watch::Receiver<bool>,
     services: JoinSet<Result<&'static str>>,
-    /// Nobody else serves from this data folder.
-    _lock: ServerLock,
+    /// Nobody else serves from these folders.
+    _locks: Vec<ServerLock>,
+}
+
+/// What auth and proxy of this process tell the node beside them.
+struct Beside {
+    address: SocketAddr,
+    invitation: Option<Invitation>,
+    join: node::Invitation,
 }
 
 impl Cluster {
-    /// Starts everything; the services run from here on.
+    /// Starts what the settings ask for; the services run from here on.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self> {
         let folder = ServerDir::open(&settings.data_dir)?;
-        let lock = folder.lock()?;
-        let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
-        let address = listener.local_addr()?;
-        let public =
-            settings.public_address.clone().unwrap_or_else(|| reachable(address).to_string());
         let mut services = JoinSet::new();
-
-        let auth = auth::prepare(auth::Config {
-            data_dir: folder.auth(),
-            listen: settings.auth_listen,
-            cluster: settings.cluster.clone(),
-            admin: Some(settings.admin.clone()),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        })
-        .await
-        .context("auth cannot start")?;
-        let (auth_address, pin) = (auth.address(), auth.pin().to_owned());
-        let invitation = auth.invitation().map(|code| Invitation {
-            address: public.clone(),
-            pin: pin.clone(),
-            code: code.to_owned(),
-        });
-        let join_token = auth.join_token().to_owned();
-        let token = stop.child_token();
-        services.spawn(async move {
-            auth::serve(auth, token).await.context("auth failed")?;
-            Ok("auth")
-        });
-
-        let proxy =
-            proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
-        let token = stop.child_token();
-        services.spawn(async move {
-            proxy::serve(proxy, token).await.context("proxy failed")?;
-            Ok("proxy")
-        });
-
-        let (tell, node_ready) = tokio::sync::watch::channel(false);
-        let node = node::Config {
-            name: settings.node_name.clone(),
-            also_known_as: Vec::new(),
-            labels: settings.labels.clone(),
-            data_dir: folder.node(),
-            proxies: vec![reachable(address).to_string()],
-            pin,
-            join_token: Some(join_token),
-            exe: own_path()?,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ready: tell,
+        let mut locks = Vec::new();
+        let (tell, reachable) = watch::channel(false);
+        let beside = match settings.roles {
+            Shape::All | Shape::Cluster => {
+                locks.push(folder.lock("auth")?);
+                Some(auth_and_proxy(settings, &folder, stop, &mut services).await?)
+            }
+            Shape::Node => None,
         };
-        let token = stop.child_token();
-        services.spawn(async move {
-            node::serve(node, token).await.context("node failed")?;
-            Ok("node")
-        });
-
+        let (address, invitation) = match &beside {
+            Some(beside) => (Some(beside.address), beside.invitation.clone()),
+            None => (None, None),
+        };
+        let mut node_name = settings.host_name.clone();
+        let mut proxies = Vec::new();
+        if settings.roles == Shape::Cluster {
+            // The port is bound and the proxy has joined.
+            tell.send_replace(true);
+        } else {
+            locks.push(folder.lock("node")?);
+            let node = node_config(settings, &folder, beside, tell)?;
+            (node_name, proxies) = (node.name.clone(), node.proxies.clone());
+            let token = stop.child_token();
+            services.spawn(async move {
+                node::serve(node, token).await.context("node failed")?;
+                Ok("node")
+            });
+        }
         let ready = Ready::default();
         let diagnostics = observe::bind(settings.diagnostics_listen, "diagnostics").await?;
         let metrics = observe::metrics()?;
@@ -151,19 +177,28 @@ impl Cluster {
                 .context("diagnostics failed")?;
             Ok("diagnostics")
         });
-        Ok(Self { address, invitation, ready, node_ready, services, _lock: lock })
+        Ok(Self {
+            address,
+            invitation,
+            node_name,
+            proxies,
+            ready,
+            reachable,
+            services,
+            _locks: locks,
+        })
     }
 
     /// Waits until the node has its tunnel, so that the first `scry ssh` finds it.
     pub async fn wait_until_ready(&mut self) -> Result<()> {
-        let mut node_ready = self.node_ready.clone();
-        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        let mut reachable = self.reachable.clone();
+        let waited = tokio::time::timeout(PATIENCE, async {
             tokio::select! {
                 ended = self.next_end() => {
                     let name = ended?;
                     bail!("{name} ended before it was ready");
                 }
-                ready = node_ready.wait_for(|ready| *ready) => Ok(ready.map(|_| ())?),
+                ready = reachable.wait_for(|ready| *ready) => Ok(ready.map(|_| ())?),
             }
         });
         waited.await.context("the node did not reach the proxy within 30 s")??;
@@ -188,6 +223,87 @@ impl Cluster {
             self.services.shutdown().await;
         }
     }
+}
+
+/// Starts the cluster itself.
+async fn auth_and_proxy(
+    settings: &Settings,
+    folder: &ServerDir,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) -> Result<Beside> {
+    let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
+    let address = listener.local_addr()?;
+    let public = settings.public_address.clone().unwrap_or_else(|| reachable(address).to_string());
+    let auth = auth::prepare(auth::Config {
+        data_dir: folder.auth(),
+        listen: settings.auth_listen,
+        cluster: settings.cluster.clone(),
+        admin: Some(settings.admin.clone()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+    .await
+    .context("auth cannot start")?;
+    let (auth_address, pin) = (auth.address(), auth.pin().to_owned());
+    let invitation = auth.invitation().map(|code| Invitation {
+        address: public,
+        pin: pin.clone(),
+        code: code.to_owned(),
+    });
+    let join_token = auth.join_token().to_owned();
+    let token = stop.child_token();
+    services.spawn(async move {
+        auth::serve(auth, token).await.context("auth failed")?;
+        Ok("auth")
+    });
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
+    let token = stop.child_token();
+    services.spawn(async move {
+        proxy::serve(proxy, token).await.context("proxy failed")?;
+        Ok("proxy")
+    });
+    Ok(Beside { address, invitation, join: node::Invitation { pin, token: join_token } })
+}
+
+/// A node beside its cluster, or one that finds it by invitation or by what it kept.
+fn node_config(
+    settings: &Settings,
+    folder: &ServerDir,
+    beside: Option<Beside>,
+    ready: watch::Sender<bool>,
+) -> Result<node::Config> {
+    let joined = node::joined(&folder.node())?;
+    let own = beside.is_some();
+    let (address, invitation) = match (beside, &settings.join) {
+        (Some(beside), _) => (Some(reachable(beside.address).to_string()), Some(beside.join)),
+        (None, Some(join)) => {
+            let invitation = node::Invitation { pin: join.pin.clone(), token: join.code.clone() };
+            (Some(join.address.clone()), Some(invitation))
+        }
+        (None, None) => (None, None),
+    };
+    let (name, kept) = joined.map(|joined| (joined.name, joined.proxies)).unzip();
+    let proxies = match (settings.proxies.is_empty() || own, address) {
+        (false, _) => settings.proxies.clone(),
+        (true, Some(address)) => vec![address],
+        (true, None) => kept.unwrap_or_default(),
+    };
+    if proxies.is_empty() {
+        return Err(node::Error::NotInvited.into());
+    }
+    let said = settings.node_name.clone();
+    Ok(node::Config {
+        name: said.or(name).unwrap_or_else(|| settings.host_name.clone()),
+        also_known_as: Vec::new(),
+        labels: settings.labels.clone(),
+        data_dir: folder.node(),
+        proxies,
+        invitation,
+        own,
+        exe: own_path()?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ready,
+    })
 }
 
 /// A proxy keeps nothing: it joins anew at each start, and what it renews it may forget.

@@ -68,9 +68,9 @@ async fn session(
     .await?;
     show::remark(format!(
         "This shell on {} is recorded, as {}; `exit` ends it.",
-        settings.node_name, profile.user
+        settings.host_name, profile.user
     ));
-    let code = ssh::shell(&profile, &settings.node_name, &login).await?;
+    let code = ssh::shell(&profile, &settings.host_name, &login).await?;
     let client = reach::auth(&profile).await?;
     let facts = stored(&client).await?;
     let file = client::recordings::keep(&client, facts.id, &where_to_keep(facts.id)?).await?;

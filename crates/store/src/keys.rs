@@ -75,7 +75,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Another process works in the data directory.
-    #[error("another scry is running on {}: stop it first, or give --data another directory", .path.display())]
+    #[error("another scry is running on {}: stop it first, or give another one with --data-dir", .path.display())]
     Locked {
         /// The data directory.
         path: PathBuf,

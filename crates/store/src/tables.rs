@@ -12,7 +12,7 @@ mod recordings;
 mod roles;
 
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
-pub use parts::{Cluster, Part, PartKind};
+pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
 
@@ -130,6 +130,7 @@ pub struct Tables {
     read: SqlitePool,
     roles_rev: watch::Sender<u64>,
     ledger_end: watch::Sender<u64>,
+    parts_changed: watch::Sender<u64>,
 }
 
 impl Tables {
@@ -155,7 +156,8 @@ impl Tables {
             .map_err(|source| TableError::Migrate { path: path.to_owned(), source })?;
         let read = pool(READERS).connect_with(options.read_only(true)).await.map_err(opening)?;
         let (roles_rev, ledger_end) = (watch::Sender::new(0), watch::Sender::new(0));
-        let tables = Self { write, read, roles_rev, ledger_end };
+        let parts_changed = watch::Sender::new(0);
+        let tables = Self { write, read, roles_rev, ledger_end, parts_changed };
         tables.roles_rev.send_replace(tables.roles().await?.rev);
         tables.ledger_end.send_replace(tables.ledger_head().await?.number);
         Ok(tables)

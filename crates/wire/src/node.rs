@@ -6,6 +6,7 @@ use model::role::{Labels, RoleSet};
 use model::seal::{PublicKey, SignerCertificate};
 use model::{AuditEvent, NodeName, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which part of scry joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,24 @@ pub enum Part {
     Node,
     /// A front door.
     Proxy,
+}
+
+impl Part {
+    /// Its word, with which its join tokens begin.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Proxy => "proxy",
+        }
+    }
+
+    /// Which part a join token is for; `None` if it is the code of a person's invitation.
+    #[must_use]
+    pub fn of_token(token: &str) -> Option<Self> {
+        let (word, _) = token.split_once('-')?;
+        [Self::Node, Self::Proxy].into_iter().find(|part| part.word() == word)
+    }
 }
 
 /// Joins the cluster. Needs no identity; the token is the proof. A joined part renews with [`Renew`].
@@ -64,6 +83,9 @@ pub struct PartCredentials {
     pub signer: Option<SignerCertificate>,
     /// Last moment of all three.
     pub expires: Time,
+    /// Labels that came with its invitation; they beat its own settings.
+    #[serde(default)]
+    pub labels: Labels,
     /// The cluster as it stands.
     pub cluster: ClusterFacts,
 }
@@ -109,6 +131,47 @@ pub struct Node {
     pub logins: Vec<String>,
 }
 
+/// Invites a machine: makes a join token that counts once. Needs the right over nodes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InvitePart {
+    /// Which part it may become.
+    pub part: Part,
+    /// The one name it may join with; any free one if none.
+    pub name: Option<NodeName>,
+    /// Labels it gets, whatever its own settings say.
+    #[serde(default)]
+    pub labels: Labels,
+    /// How long the token counts, in milliseconds; [`model::limit::JOIN_TOKEN_MS`] if not said.
+    #[serde(default)]
+    pub life_ms: Option<i64>,
+}
+
+/// The token that was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InvitedPart {
+    /// The secret; shown once, never stored in clear. Begins with the part's word and a dash.
+    pub token: String,
+    /// Pin of the TLS authority: SHA-256 of its SubjectPublicKeyInfo, hexadecimal.
+    pub pin: String,
+    /// Last moment it counts.
+    pub expires: Time,
+}
+
+/// Removes a node: its certificates count no more. Needs the right over nodes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemoveNode {
+    /// Which.
+    pub node: NodeName,
+}
+
+/// One line of the stream `GET /v1/proxy/nodes`, as JSON: sent at once, at each change, and every 10 s to show that the
+/// line is alive. A tunnel counts only if its key stands here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeKeys {
+    /// Every node with the pin of its TLS key, if any changed since the last line.
+    pub nodes: Option<BTreeMap<NodeName, String>>,
+}
+
 /// One line of the stream `GET /v1/node/news`, as JSON: sent at once, at each change, and every 10 s to show that the line is alive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct News {
@@ -124,4 +187,6 @@ call! {
     Heartbeat, "node/heartbeat", Done;
     Report, "report", Done;
     ListNodes, "nodes/list", Vec<Node>;
+    InvitePart, "nodes/invite", InvitedPart;
+    RemoveNode, "nodes/remove", Done;
 }

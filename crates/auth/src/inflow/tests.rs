@@ -13,6 +13,8 @@ fn node() -> Part {
     Part {
         kind: PartKind::Node,
         name: "web-01".parse().unwrap(),
+        granted: model::role::Labels::new(),
+        tls_key: None,
         labels: [("env".to_owned(), "prod".to_owned())].into(),
         version: String::new(),
         sessions: 0,

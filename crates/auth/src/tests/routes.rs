@@ -45,6 +45,8 @@ const EXPECTED: &[(&str, [Outcome; 4])] = &[
     ("/v1/node/heartbeat", [OUT, NO, Senseless, NO]),
     ("/v1/report", [OUT, NO, Senseless, Senseless]),
     ("/v1/nodes/list", [OUT, Answered("[]"), NO, NO]),
+    ("/v1/nodes/invite", [OUT, NO, NO, NO]),
+    ("/v1/nodes/remove", [OUT, NO, NO, NO]),
     ("/v1/access/explain", [OUT, Senseless, NO, NO]),
     ("/v1/node/progress", [OUT, NO, Senseless, NO]),
     ("/v1/recordings/list", [OUT, Answered("[]"), NO, NO]),
@@ -53,6 +55,7 @@ const EXPECTED: &[(&str, [Outcome; 4])] = &[
     ("/v1/audit/list", [OUT, NO, NO, NO]),
     ("/v1/audit/head", [OUT, NO, NO, NO]),
     ("/v1/node/news", [OUT, NO, Streams, NO]),
+    ("/v1/proxy/nodes", [OUT, NO, NO, Streams]),
     ("/v1/node/ship/{id}", [OUT, NO, Senseless, NO]),
     ("/v1/recordings/{id}/bytes", [OUT, NO, NO, NO]),
     ("/v1/audit/follow", [OUT, NO, NO, NO]),
@@ -130,8 +133,6 @@ async fn a_part_joins_once_keeps_its_name_and_speaks_as_itself() {
     assert_eq!(certificate.valid_principals(), ["web-01", "web-01.lab"]);
     assert!(certificate.cert_type().is_host());
 
-    let (keys, _) = part_keys(Part::Node, "web-01");
-    web.client.call(&Renew { keys }).await.unwrap();
     for (part, name) in [(Part::Node, "db-01"), (Part::Proxy, "web-01")] {
         let (keys, _) = part_keys(part, name);
         let (fault, _) = super::house::refused(&web.client, &Renew { keys }).await;
@@ -154,4 +155,8 @@ async fn a_part_joins_once_keeps_its_name_and_speaks_as_itself() {
     let labels = [("a\nb".to_owned(), String::new())].into();
     let beat = Heartbeat { labels, version: String::new(), sessions: 0 };
     assert_eq!(super::house::refused(&web.client, &beat).await.0, Fault::Malformed);
+    // It may take a new key; then the old one speaks for it no more.
+    let (keys, _) = part_keys(Part::Node, "web-01");
+    web.client.call(&Renew { keys }).await.unwrap();
+    assert_eq!(super::house::refused(&web.client, &beat).await.0, Fault::Denied);
 }

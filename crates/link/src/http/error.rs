@@ -1,5 +1,6 @@
 //! Why a call had no answer, in words for the person who waits for it.
 
+use rustls::CertificateError;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
@@ -77,7 +78,12 @@ pub enum Trouble {
         "the server is not of the cluster this machine trusts: {0}. \
          Check the address; if the cluster was set up anew, sign in again with a new invitation or pin"
     )]
-    Stranger(rustls::CertificateError),
+    Stranger(CertificateError),
+    /// The server's certificate is good, but not at this machine's time.
+    #[error(
+        "{0}, by this machine's clock: set the clock here (`date -u` shows it), or that of the server, and try again"
+    )]
+    Clock(&'static str),
     /// The server does not take the certificate that was shown.
     #[error("the server does not accept the certificate shown to it ({0}): sign in again")]
     Turned(String),
@@ -133,6 +139,12 @@ impl Trouble {
 
     fn of_tls(error: &rustls::Error) -> Self {
         match error {
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Self::Clock("the server's certificate is not valid yet"),
+            rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Self::Clock("the server's certificate is not valid any more"),
             rustls::Error::InvalidCertificate(why) => Self::Stranger(why.clone()),
             rustls::Error::AlertReceived(alert) => Self::of_alert(&format!("{alert:?}")),
             rustls::Error::InvalidMessage(_) => {
@@ -150,4 +162,26 @@ fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
     }
     let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
     tls_error(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: CertificateError, expected: &str) {
+        let words = Trouble::of(&rustls::Error::InvalidCertificate(error)).to_string();
+        assert!(words.contains(expected), "{words}");
+    }
+
+    #[test]
+    fn a_wrong_clock_is_not_taken_for_a_wrong_server() {
+        use rustls::pki_types::UnixTime;
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1));
+        check(
+            CertificateError::NotValidYetContext { time, not_before: time },
+            "not valid yet, by this machine's clock: set the clock",
+        );
+        check(CertificateError::ExpiredContext { time, not_after: time }, "not valid any more");
+        check(CertificateError::UnknownIssuer, "not of the cluster this machine trusts");
+    }
 }

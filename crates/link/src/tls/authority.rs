@@ -1,6 +1,6 @@
 //! The cluster's TLS authority: makes itself, and signs certificates for users, nodes, proxies and auth. Auth holds its key.
 
-use super::{PeerIdentity, TlsError, certificates, spki_pin};
+use super::{PeerIdentity, TlsError, certificates, key_pin, spki_pin};
 use model::Time;
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -8,7 +8,11 @@ use rcgen::{
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
+use rustls::pki_types::CertificateSigningRequestDer;
+use rustls::pki_types::pem::PemObject;
 use std::time::Duration;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
 /// Life of a TLS authority, in milliseconds: ten years.
@@ -122,6 +126,20 @@ pub fn pin_of(authority: &str) -> Result<String, TlsError> {
         .as_deref()
         .and_then(spki_pin)
         .ok_or_else(|| TlsError::Certificate { why: "it is not X.509".to_owned() })
+}
+
+/// Pin of the key in a PKCS#10 request (PEM): that of every certificate signed for it. Whether the request is signed by
+/// that key is looked at when it is signed.
+///
+/// # Errors
+/// [`TlsError::Request`] when it cannot be read.
+pub fn pin_of_request(request: &str) -> Result<String, TlsError> {
+    let bad = |why: String| TlsError::Request { why };
+    let der = CertificateSigningRequestDer::from_pem_slice(request.as_bytes())
+        .map_err(|e| bad(e.to_string()))?;
+    let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(|e| bad(e.to_string()))?;
+    key_pin(parsed.certification_request_info.subject_pki.raw)
+        .ok_or_else(|| bad("its key cannot be hashed".to_owned()))
 }
 
 fn named(name: &str) -> DistinguishedName {

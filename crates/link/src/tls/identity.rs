@@ -64,13 +64,15 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Last moment of its certificate.
     pub expires: Option<Time>,
+    /// Pin of its key: SHA-256 of the SubjectPublicKeyInfo, hexadecimal. Two machines never share one.
+    pub key: Option<String>,
 }
 
 impl Peer {
     /// A peer without a certificate.
     #[must_use]
     pub fn nobody(address: SocketAddr) -> Self {
-        Self { identity: PeerIdentity::Nobody, address, expires: None }
+        Self { identity: PeerIdentity::Nobody, address, expires: None, key: None }
     }
 
     /// Reads the leaf of a chain that TLS has verified.
@@ -79,7 +81,8 @@ impl Peer {
     /// [`TlsError::Certificate`] when it cannot be read or names two identities.
     pub fn of_certificate(leaf: &[u8], address: SocketAddr) -> Result<Self, TlsError> {
         let facts = Facts::read(leaf)?;
-        Ok(Self { identity: facts.identity, address, expires: Some(facts.not_after) })
+        let (expires, key) = (Some(facts.not_after), super::spki_pin(leaf));
+        Ok(Self { identity: facts.identity, address, expires, key })
     }
 }
 

@@ -50,7 +50,8 @@ struct Held {
 
 impl Tunnels {
     /// Holds a node's tunnel until it ends or `stop`. `stream` has passed the TLS handshake, and its certificate is
-    /// that of `node`. On `stop` the tunnel takes no more streams here; open ones live as long as they do.
+    /// that of `node`. On `stop` the tunnel takes no more streams here; open ones live as long as they do, unless
+    /// `stream` itself is cut.
     ///
     /// # Errors
     /// When the node does not speak HTTP/2.

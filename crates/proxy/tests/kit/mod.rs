@@ -13,11 +13,13 @@ use link::tls::{client_tls, server_config};
 use link::tunnel::{Knocks, Tunnel};
 use model::{AuditEvent, NodeName, Time};
 use proxy::{Config, Credentials, Keep, Keys};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wire::name::{ALPN_HTTP2, ALPN_TUNNEL, AUTH_SERVER, PROXY_SERVER};
@@ -34,6 +36,8 @@ pub struct Cluster {
     pub events: Mutex<Vec<AuditEvent>>,
     /// Which certificates were kept.
     pub kept: Mutex<Vec<PartCredentials>>,
+    /// Which nodes count, by name.
+    pub nodes: watch::Sender<BTreeMap<NodeName, String>>,
     /// From where the last caller came.
     pub caller: Mutex<Option<(PeerIdentity, SocketAddr)>>,
 }
@@ -76,6 +80,7 @@ impl Cluster {
             hosts: key(2),
             events: Mutex::default(),
             kept: Mutex::default(),
+            nodes: watch::Sender::default(),
             caller: Mutex::default(),
         })
     }
@@ -92,6 +97,10 @@ impl Cluster {
         let asked = KeyRequest::make().unwrap();
         let (from, to) = (now().plus_ms(-60_000), now().plus_ms(3_600_000));
         let chain = self.authority.sign(&asked.request, who, names, [9; 16], from, to).unwrap();
+        if let PeerIdentity::Node(name) = who {
+            let key = link::tls::pin_of(&chain).unwrap();
+            self.nodes.send_modify(|nodes| drop(nodes.insert(name.clone(), key)));
+        }
         Badge::new(&TlsIdentity { chain, key: asked.key }).unwrap()
     }
 
@@ -120,6 +129,7 @@ impl Cluster {
             tls_certificate: chain,
             signer: None,
             expires: to,
+            labels: model::role::Labels::new(),
             cluster: self.facts(),
         }
     }
@@ -278,12 +288,23 @@ pub async fn line(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     }
 }
 
+fn node_keys(told: watch::Receiver<BTreeMap<NodeName, String>>) -> axum::response::Response {
+    let lines = futures_util::stream::unfold((told, true), |(mut told, first)| async move {
+        if !first {
+            told.changed().await.ok()?;
+        }
+        let nodes = Some(told.borrow_and_update().clone());
+        Some((wire::node::NodeKeys { nodes }, (told, false)))
+    });
+    link::http::lines(lines)
+}
+
 async fn fake_auth(cluster: Arc<Cluster>, listener: TcpListener) {
     let menu = Menu::auth(vec!["127.0.0.1".parse().unwrap()]);
     let badge = cluster.badge(&PeerIdentity::Nobody, &[AUTH_SERVER]);
     let tls = server_config(&badge, cluster.authority.certificate(), &menu.alpn()).unwrap();
     let mut front = Front::new(listener, tls, menu).unwrap();
-    let routes = Routes::new(cluster)
+    let routes = Routes::new(Arc::clone(&cluster))
         .on::<Join, _, _>(|cluster, _peer, join| async move {
             if join.token != "let me in" {
                 let message = "this join token is not known".to_owned();
@@ -304,6 +325,9 @@ async fn fake_auth(cluster: Arc<Cluster>, listener: TcpListener) {
             cluster.events.lock().unwrap().extend(report.events);
             Ok(Done {})
         });
+    let told = cluster.nodes.subscribe();
+    let nodes = axum::routing::get(move || std::future::ready(node_keys(told.clone())));
+    let routes = routes.merge(axum::Router::new().route("/v1/proxy/nodes", nodes));
     let service = Service::new(routes.router());
     let mut connections = JoinSet::new();
     loop {

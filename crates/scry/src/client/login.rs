@@ -13,6 +13,12 @@ use wire::people::{ReadInvitation, SignIn, SignUp};
 
 /// `scry signup`: reads the invitation, asks for a password twice, signs in.
 pub async fn signup(invitation: &Invitation) -> Result<()> {
+    if wire::node::Part::of_token(&invitation.code).is_some() {
+        bail!(
+            "this invites a machine, not a person: on the machine run \
+             `scry start --roles node --join {invitation}`"
+        );
+    }
     let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
     let client = reach::stranger(&at).await?;
     let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;

@@ -170,12 +170,13 @@ impl ServerDir {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Takes the directory for this process; the system frees it when the process ends, however it ends.
+    /// Takes a part's folder (`auth`, `node`, …) for this process; the system frees it when the process ends, however it
+    /// ends. Parts in processes of their own may share a data directory.
     ///
     /// # Errors
     /// [`KeyError::Locked`] when another process has it.
-    pub fn lock(&self) -> Result<ServerLock, KeyError> {
-        let path = self.root.join("lock");
+    pub fn lock(&self, part: &str) -> Result<ServerLock, KeyError> {
+        let path = self.root.join(format!("{part}.lock"));
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -185,7 +186,9 @@ impl ServerDir {
             .map_err(KeyError::io("open", &path))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(ServerLock { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(KeyError::Locked { path: self.root.clone() }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(KeyError::Locked { path: self.root.join(part) })
+            }
             Err(error) => Err(KeyError::io("lock", &path)(error.into())),
         }
     }
@@ -202,6 +205,12 @@ impl ServerDir {
         self.root.join("auth")
     }
 
+    /// A proxy's folder.
+    #[must_use]
+    pub fn proxy(&self) -> PathBuf {
+        self.root.join("proxy")
+    }
+
     /// A node's folder.
     #[must_use]
     pub fn node(&self) -> PathBuf {
@@ -209,7 +218,7 @@ impl ServerDir {
     }
 }
 
-/// Holds a data directory for as long as it lives.
+/// Holds a part's folder for as long as it lives.
 #[derive(Debug)]
 pub struct ServerLock {
     _file: File,

@@ -137,9 +137,10 @@ fn a_cluster_has_a_folder_of_its_own_and_its_name_leads_nowhere_else() {
 fn a_data_directory_has_one_master_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let server = ServerDir::open(dir.path()).unwrap();
-    let lock = server.lock().unwrap();
-    let text = server.lock().unwrap_err().to_string();
+    let lock = server.lock("auth").unwrap();
+    let text = server.lock("auth").unwrap_err().to_string();
     assert!(text.contains("another scry is running"), "{text}");
+    assert!(server.lock("node").is_ok(), "parts may run in processes of their own");
     drop(lock);
-    assert!(server.lock().is_ok());
+    assert!(server.lock("auth").is_ok());
 }

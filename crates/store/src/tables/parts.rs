@@ -6,6 +6,7 @@ use model::role::Labels;
 use model::{NodeName, Time};
 use sqlx::sqlite::SqliteRow;
 use std::str::FromStr;
+use tokio::sync::watch;
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub struct Part {
     pub name: NodeName,
     /// Its labels; a proxy has none.
     pub labels: Labels,
+    /// Those labels that came with its invitation; it cannot change them.
+    pub granted: Labels,
+    /// Pin of the TLS key that speaks for it; none for a part that has not renewed since pins are kept.
+    pub tls_key: Option<String>,
     /// Version of scry on it.
     pub version: String,
     /// Sessions open on it.
@@ -63,6 +68,32 @@ pub struct Part {
     pub last_seen: Option<Time>,
     /// Serial number of its host certificate.
     pub serial: u64,
+}
+
+/// A part as it joins or renews.
+#[derive(Debug, Clone, Copy)]
+pub struct PartKey<'a> {
+    /// Which sort.
+    pub kind: PartKind,
+    /// Its name.
+    pub name: &'a NodeName,
+    /// Pin of its TLS key.
+    pub tls_key: &'a str,
+    /// Serial number of its host certificate.
+    pub serial: u64,
+}
+
+/// What a join token lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinToken {
+    /// Which sort of part.
+    pub part: PartKind,
+    /// The one name it counts for; any free one if none.
+    pub name: Option<NodeName>,
+    /// Labels it gives.
+    pub labels: Labels,
+    /// Last moment it counts.
+    pub expires: Time,
 }
 
 impl Tables {
@@ -110,77 +141,166 @@ impl Tables {
         Ok(value.unsigned_abs())
     }
 
-    /// Makes a join token that counts `uses` times until `expires`.
+    /// Makes a join token that counts once. `false` when `most` tokens wait already.
     ///
     /// # Errors
-    /// [`TableError::Query`].
+    /// [`TableError::Query`], [`TableError::Json`].
     pub async fn put_join_token(
         &self,
-        token: &str,
-        part: PartKind,
-        uses: u32,
-        expires: Time,
-    ) -> Result<(), TableError> {
-        sqlx::query(
-            "INSERT INTO join_token (hash, part, expires, uses_left) VALUES ($1, $2, $3, $4)",
+        secret: &str,
+        token: &JoinToken,
+        most: u32,
+        now: Time,
+    ) -> Result<bool, TableError> {
+        let done = sqlx::query(
+            "INSERT INTO join_token (hash, part, expires, uses_left, name, labels)
+             SELECT $1, $2, $3, 1, $4, $5 WHERE
+             (SELECT COUNT(*) FROM join_token WHERE uses_left > 0 AND expires >= $6) < $7",
         )
-        .bind(digest(token))
-        .bind(part.word())
-        .bind(expires.0)
-        .bind(i64::from(uses))
+        .bind(digest(secret))
+        .bind(token.part.word())
+        .bind(token.expires.0)
+        .bind(token.name.as_ref().map(NodeName::as_str))
+        .bind(json("set of labels", &token.labels)?)
+        .bind(now.0)
+        .bind(i64::from(most))
         .execute(&self.write)
         .await
         .map_err(failed("write a join token"))?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
-    /// Uses a join token once. `false` when it is unknown, for another part, used up or expired.
+    /// What a join token is good for at this moment, to the part whose TLS key has the pin `by`. `None` when it is
+    /// unknown, for another sort of part, expired, or was used by another key.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn join_token(
+        &self,
+        secret: &str,
+        part: PartKind,
+        by: &str,
+        now: Time,
+    ) -> Result<Option<JoinToken>, TableError> {
+        let row = sqlx::query(
+            "SELECT name, labels, expires FROM join_token
+             WHERE hash = $1 AND part = $2 AND expires >= $3 AND (uses_left > 0 OR used_by = $4)",
+        )
+        .bind(digest(secret))
+        .bind(part.word())
+        .bind(now.0)
+        .bind(by)
+        .fetch_optional(&self.read)
+        .await
+        .map_err(failed("read a join token"))?;
+        let Some(row) = row else { return Ok(None) };
+        let fields = Fields(&row);
+        let unreadable = |found| TableError::Unreadable { column: "name", found };
+        let name = fields.maybe_text("name")?;
+        let name = name.map(|name| name.parse().map_err(|_| unreadable(name))).transpose()?;
+        let (labels, expires) = (fields.json("labels")?, fields.time("expires")?);
+        Ok(Some(JoinToken { part, name, labels, expires }))
+    }
+
+    /// Uses a join token up. `false` as [`Tables::join_token`] answers `None`: whoever used it may use it again, for its
+    /// answer may have been lost on the way.
     ///
     /// # Errors
     /// [`TableError::Query`].
     pub async fn use_join_token(
         &self,
-        token: &str,
+        secret: &str,
         part: PartKind,
+        by: &str,
         now: Time,
     ) -> Result<bool, TableError> {
         let used = sqlx::query(
-            "UPDATE join_token SET uses_left = uses_left - 1
-             WHERE hash = $1 AND part = $2 AND expires >= $3 AND uses_left > 0 RETURNING uses_left",
+            "UPDATE join_token SET uses_left = 0, used_by = $4
+             WHERE hash = $1 AND part = $2 AND expires >= $3 AND (uses_left > 0 OR used_by = $4)",
         )
-        .bind(digest(token))
+        .bind(digest(secret))
         .bind(part.word())
         .bind(now.0)
-        .fetch_optional(&self.write)
+        .bind(by)
+        .execute(&self.write)
         .await
         .map_err(failed("use a join token"))?;
-        Ok(used.is_some())
+        Ok(used.rows_affected() == 1)
     }
 
-    /// Notes that a part has joined, or has a new certificate; labels and presence stay.
+    /// Notes that a part has joined, with the labels it was given; one of that name is replaced, its presence stays.
     ///
     /// # Errors
-    /// [`TableError::Query`].
+    /// [`TableError::Query`], [`TableError::Json`].
     pub async fn put_part(
         &self,
-        kind: PartKind,
-        name: &NodeName,
-        serial: u64,
+        part: PartKey<'_>,
+        granted: &Labels,
         now: Time,
     ) -> Result<(), TableError> {
         sqlx::query(
-            "INSERT INTO part (kind, name, labels, version, sessions, joined, serial)
-             VALUES ($1, $2, '{}', '', 0, $3, $4)
-             ON CONFLICT (kind, name) DO UPDATE SET serial = excluded.serial",
+            "INSERT INTO part (kind, name, labels, version, sessions, joined, serial, granted, tls_key)
+             VALUES ($1, $2, $5, '', 0, $3, $4, $5, $6)
+             ON CONFLICT (kind, name) DO UPDATE SET serial = excluded.serial,
+             granted = excluded.granted, tls_key = excluded.tls_key",
         )
-        .bind(kind.word())
-        .bind(name.as_str())
+        .bind(part.kind.word())
+        .bind(part.name.as_str())
         .bind(now.0)
-        .bind(signed(serial))
+        .bind(signed(part.serial))
+        .bind(json("set of labels", granted)?)
+        .bind(part.tls_key)
         .execute(&self.write)
         .await
         .map_err(failed("write a part"))?;
+        self.tell_parts();
         Ok(())
+    }
+
+    /// Notes a part's new certificate. `false` when it was removed meanwhile.
+    ///
+    /// # Errors
+    /// [`TableError::Query`].
+    pub async fn renew_part(&self, part: PartKey<'_>) -> Result<bool, TableError> {
+        let done =
+            sqlx::query("UPDATE part SET serial = $3, tls_key = $4 WHERE kind = $1 AND name = $2")
+                .bind(part.kind.word())
+                .bind(part.name.as_str())
+                .bind(signed(part.serial))
+                .bind(part.tls_key)
+                .execute(&self.write)
+                .await
+                .map_err(failed("renew a part"))?;
+        self.tell_parts();
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Removes a part: its certificates count no more. `false` when there is none.
+    ///
+    /// # Errors
+    /// [`TableError::Query`].
+    pub async fn remove_part(&self, kind: PartKind, name: &NodeName) -> Result<bool, TableError> {
+        let done = sqlx::query("DELETE FROM part WHERE kind = $1 AND name = $2")
+            .bind(kind.word())
+            .bind(name.as_str())
+            .execute(&self.write)
+            .await
+            .map_err(failed("remove a part"))?;
+        let removed = done.rows_affected() == 1;
+        if removed {
+            self.tell_parts();
+        }
+        Ok(removed)
+    }
+
+    /// Changes each time a part joins, renews or is removed.
+    #[must_use]
+    pub fn watch_parts(&self) -> watch::Receiver<u64> {
+        self.parts_changed.subscribe()
+    }
+
+    fn tell_parts(&self) {
+        self.parts_changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Notes that a part is there. `false` when no such part has joined.
@@ -251,6 +371,8 @@ fn read_part(row: &SqliteRow) -> Result<Part, TableError> {
         kind: kind.parse().map_err(unreadable)?,
         name: fields.parsed("name")?,
         labels: fields.json("labels")?,
+        granted: fields.json("granted")?,
+        tls_key: fields.maybe_text("tls_key")?,
         version: fields.text("version")?,
         sessions: u32::try_from(fields.count("sessions")?).unwrap_or(u32::MAX),
         joined: fields.time("joined")?,

@@ -96,45 +96,72 @@ async fn no_two_certificates_have_one_serial_number() {
     assert_eq!(reopened(&dir, tables).await.next_serial().await.unwrap(), 51);
 }
 
+fn token(name: Option<&str>, expires: i64) -> JoinToken {
+    JoinToken {
+        part: PartKind::Node,
+        name: name.map(node),
+        labels: [("env".to_owned(), "prod".to_owned())].into(),
+        expires: Time(expires),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_join_token_counts_as_often_as_it_says_also_when_all_come_at_once() {
+async fn a_join_token_counts_for_one_machine_also_when_all_come_at_once() {
     let (_dir, tables) = tables().await;
     let kind = PartKind::Node;
-    tables.put_join_token("once", kind, 1, Time(100)).await.unwrap();
-    tables.put_join_token("thrice", kind, 3, Time(100)).await.unwrap();
-    for (token, part, now, expected) in [
-        ("nonsense", kind, 50, false),
-        ("once", PartKind::Proxy, 50, false),
-        ("once", kind, 101, false),
-        ("once", kind, 100, true),
-        ("once", kind, 50, false),
+    let once = token(Some("web-01"), 100);
+    for secret in ["once", "raced"] {
+        assert!(tables.put_join_token(secret, &once, 2, Time(1)).await.unwrap());
+    }
+    assert!(!tables.put_join_token("more", &once, 2, Time(1)).await.unwrap(), "two wait");
+    for (secret, part, by, now, expected) in [
+        ("nonsense", kind, "a", 50, false),
+        ("once", PartKind::Proxy, "a", 50, false),
+        ("once", kind, "a", 101, false),
+        ("once", kind, "a", 100, true),
+        ("once", kind, "b", 50, false),
+        ("once", kind, "a", 50, true),
+        ("once", kind, "a", 101, false),
     ] {
-        let used = tables.use_join_token(token, part, Time(now)).await.unwrap();
-        assert_eq!(used, expected, "{token} {part:?} at {now}");
+        let found = tables.join_token(secret, part, by, Time(now)).await.unwrap();
+        assert_eq!(found, expected.then(|| once.clone()), "{secret} {part:?} {by} at {now}");
+        let used = tables.use_join_token(secret, part, by, Time(now)).await.unwrap();
+        assert_eq!(used, expected, "{secret} {part:?} {by} at {now}");
     }
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..20 {
-        let tables = tables.clone();
-        tasks.spawn(async move { tables.use_join_token("thrice", kind, Time(1)).await.unwrap() });
+    for n in 0..20 {
+        let (tables, by) = (tables.clone(), n.to_string());
+        tasks.spawn(
+            async move { tables.use_join_token("raced", kind, &by, Time(1)).await.unwrap() },
+        );
     }
-    assert_eq!(tasks.join_all().await.into_iter().filter(|used| *used).count(), 3);
+    assert_eq!(tasks.join_all().await.into_iter().filter(|used| *used).count(), 1);
+    assert!(tables.put_join_token("more", &once, 1, Time(1)).await.unwrap(), "none waits");
 }
 
 #[tokio::test]
-async fn a_part_joins_says_that_it_is_there_and_renews() {
+async fn a_part_joins_says_that_it_is_there_renews_and_is_removed() {
     let (dir, tables) = tables().await;
     let (kind, name) = (PartKind::Node, node("web-01"));
     let labels: model::role::Labels = [("env".to_owned(), "prod".to_owned())].into();
+    let none = model::role::Labels::new();
+    let key = |kind, tls_key, serial| PartKey { kind, name: &name, tls_key, serial };
+    let mut told = tables.watch_parts();
     assert!(!tables.part_seen(kind, &name, &labels, "0.1", 1, Time(1)).await.unwrap());
-    tables.put_part(kind, &name, 7, Time(2)).await.unwrap();
-    tables.put_part(PartKind::Proxy, &name, 8, Time(2)).await.unwrap();
+    assert!(!tables.renew_part(key(kind, "a", 7)).await.unwrap(), "not there");
+    told.borrow_and_update();
+    tables.put_part(key(kind, "a", 7), &labels, Time(2)).await.unwrap();
+    assert!(told.has_changed().unwrap());
+    tables.put_part(key(PartKind::Proxy, "c", 8), &none, Time(2)).await.unwrap();
     assert!(tables.part_seen(kind, &name, &labels, "0.1", 3, Time(9)).await.unwrap());
-    tables.put_part(kind, &name, 11, Time(10)).await.unwrap();
+    assert!(tables.renew_part(key(kind, "b", 11)).await.unwrap());
     let tables = reopened(&dir, tables).await;
     let expected = Part {
         kind,
         name: name.clone(),
+        granted: labels.clone(),
         labels,
+        tls_key: Some("b".into()),
         version: "0.1".into(),
         sessions: 3,
         joined: Time(2),
@@ -144,6 +171,13 @@ async fn a_part_joins_says_that_it_is_there_and_renews() {
     assert_eq!(tables.part(kind, &name).await.unwrap(), Some(expected.clone()));
     assert_eq!(tables.parts(kind).await.unwrap(), [expected]);
     assert_eq!(tables.part(kind, &node("db")).await.unwrap(), None);
+    let mut told = tables.watch_parts();
+    assert!(tables.remove_part(kind, &name).await.unwrap());
+    assert!(told.has_changed().unwrap());
+    told.borrow_and_update();
+    assert!(!tables.remove_part(kind, &name).await.unwrap());
+    assert_eq!(tables.part(kind, &name).await.unwrap(), None);
+    assert!(tables.part(PartKind::Proxy, &name).await.unwrap().is_some(), "another part");
 }
 
 #[tokio::test]

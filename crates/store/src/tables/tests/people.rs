@@ -75,7 +75,13 @@ async fn secrets_do_not_stand_in_the_file() {
     let secret = "correct-horse-battery-staple";
     tables.put_user(&user("alice"), &[], &[], Time(1)).await.unwrap();
     tables.invite(secret, &user("alice"), Time(100)).await.unwrap();
-    tables.put_join_token(secret, PartKind::Node, 1, Time(100)).await.unwrap();
+    let token = JoinToken {
+        part: PartKind::Node,
+        name: None,
+        labels: model::role::Labels::new(),
+        expires: Time(100),
+    };
+    assert!(tables.put_join_token(secret, &token, 1, Time(1)).await.unwrap());
     let id = SessionId::from_random([1; 16]);
     tables.put_ticket(secret, &user("alice"), &id, Time(100)).await.unwrap();
     tables.close().await;

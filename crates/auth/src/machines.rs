@@ -1,0 +1,194 @@
+//! Machines come and go: invitations, joining under a name of one's own, removal, and what proxies know of it.
+
+use crate::auth::Auth;
+use crate::error::Refusal;
+use crate::gate::{Anybody, NodeAdmin, ProxyPart};
+use crate::issue::{self, Standing};
+use crate::parts::{check_labels, kind};
+use crate::{clock, secret};
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::stream;
+use model::NodeName;
+use model::audit::Audited;
+use model::limit::{JOIN_TOKEN_MS, JOIN_TOKENS};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::tables::{JoinToken, PartKind};
+use tokio::sync::watch;
+use wire::node::{InvitePart, InvitedPart, Join, NodeKeys, PartCredentials, RemoveNode};
+use wire::{Done, Fault};
+
+/// Between two lines about the nodes when nothing happens.
+const KEYS_EVERY: Duration = Duration::from_secs(10);
+
+pub async fn invite(
+    auth: Arc<Auth>,
+    by: NodeAdmin,
+    call: InvitePart,
+) -> Result<InvitedPart, Refusal> {
+    let (usual, most) = JOIN_TOKEN_MS;
+    let life = call.life_ms.unwrap_or(usual);
+    if !(1..=most).contains(&life) {
+        let days = most / 86_400_000;
+        return Err(Refusal::malformed(format!("an invitation counts for at most {days} days")));
+    }
+    check_labels(&call.labels)?;
+    if let Some(name) = &call.name
+        && issue::part_named(&auth, name).await?
+    {
+        let words = format!(
+            "{name} is a part of the cluster already; if another machine takes its place, \
+             `scry nodes rm {name}` first"
+        );
+        return Err(Refusal::new(Fault::Conflict, words));
+    }
+    let (now, part) = (clock::now(), kind(call.part));
+    let expires = now.plus_ms(life);
+    let token = JoinToken { part, name: call.name, labels: call.labels, expires };
+    let secret = format!("{}-{}", call.part.word(), secret::fresh());
+    if !auth.tables.put_join_token(&secret, &token, JOIN_TOKENS, now).await? {
+        let words = format!(
+            "{JOIN_TOKENS} invitations of machines wait already: let some be used, or expire"
+        );
+        return Err(Refusal::new(Fault::TooMany, words));
+    }
+    let JoinToken { name, labels, .. } = token;
+    let what = Audited::PartInvited { part: part.word().to_owned(), name, labels, expires };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(InvitedPart { token: secret, pin: auth.pin.clone(), expires })
+}
+
+pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCredentials, Refusal> {
+    let (kind, name) = (kind(call.keys.part), call.keys.name.clone());
+    let (secret, address) = (call.token.trim(), by.asked.address());
+    if auth.waits(address) {
+        return Err(Refusal::new(Fault::TooMany, "too many wrong tokens from this address: wait"));
+    }
+    let _turn = auth.parts_turn.lock().await;
+    // Tokens for parts of this very process are not in the database: they end with it, and may take a name over.
+    let labels = match auth.own_token.fits(secret) {
+        true if auth.tables.part(other(kind), &name).await?.is_some() => return Err(held(&name)),
+        true => model::role::Labels::new(),
+        false => match take_token(&auth, &call, kind).await? {
+            Some(token) => token.labels,
+            None => {
+                auth.note_failed(address);
+                let why = format!(
+                    "{name} wanted to join with a token that is unknown, used up or expired"
+                );
+                let words = "this invitation is not known, was used by another machine, or has \
+                             expired: make a new one with `scry nodes invite`";
+                return Err(Refusal::denied("join", &why, words));
+            }
+        },
+    };
+    let standing = Standing::Joins(labels);
+    let credentials = issue::part(&auth, &by.asked, &call.keys, kind, standing).await?;
+    tracing::info!(%name, part = kind.word(), "joined");
+    let mut event = by.asked.event(Audited::NodeJoined {});
+    event.node = Some(name);
+    auth.ledger.write(&[event]).await?;
+    Ok(credentials)
+}
+
+/// Uses the token up, if it lets this machine in under the name it asks for. Nothing is used by a machine that may not.
+async fn take_token(
+    auth: &Auth,
+    call: &Join,
+    kind: PartKind,
+) -> Result<Option<JoinToken>, Refusal> {
+    let (secret, name, now) = (call.token.trim(), &call.keys.name, clock::now());
+    let by = link::tls::pin_of_request(&call.keys.tls_request)
+        .map_err(|error| Refusal::malformed(error.to_string()))?;
+    let Some(token) = auth.tables.join_token(secret, kind, &by, now).await? else {
+        return Ok(None);
+    };
+    if let Some(only) = token.name.as_ref().filter(|only| *only != name) {
+        let why = format!("{name} wanted to join with an invitation for {only}");
+        let words =
+            format!("this invitation is for a machine named {only}: start with --node-name {only}");
+        return Err(Refusal::denied("join", &why, &words));
+    }
+    let holder = auth.tables.part(kind, name).await?;
+    // Its own: it joined, and the answer was lost on the way.
+    let its_own = holder.as_ref().is_some_and(|part| part.tls_key.as_deref() == Some(by.as_str()));
+    if (holder.is_some() && !its_own) || auth.tables.part(other(kind), name).await?.is_some() {
+        return Err(held(name));
+    }
+    Ok(auth.tables.use_join_token(secret, kind, &by, now).await?.then_some(token))
+}
+
+pub async fn remove(auth: Arc<Auth>, by: NodeAdmin, call: RemoveNode) -> Result<Done, Refusal> {
+    let _turn = auth.parts_turn.lock().await;
+    if !auth.tables.remove_part(PartKind::Node, &call.node).await? {
+        return Err(Refusal::not_found("node"));
+    }
+    tracing::info!(node = %call.node, "removed");
+    let what = Audited::NodeRemoved { removed: call.node };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(Done {})
+}
+
+/// At once, at each change, and every ten seconds.
+pub async fn node_keys(
+    auth: Arc<Auth>,
+    by: ProxyPart,
+    _request: Request,
+) -> Result<Response, Refusal> {
+    tracing::debug!(proxy = %by.part.name, "listens to which nodes count");
+    let changes = auth.tables.watch_parts();
+    let told = Told { auth, changes, nodes: None };
+    let lines = stream::unfold(told, |mut told| async move {
+        let line = told.next().await?;
+        Some((line, told))
+    });
+    Ok(link::http::lines(lines))
+}
+
+struct Told {
+    auth: Arc<Auth>,
+    changes: watch::Receiver<u64>,
+    nodes: Option<BTreeMap<NodeName, String>>,
+}
+
+impl Told {
+    /// The next line; `None` when auth stops or cannot read its parts: the proxy then asks again.
+    async fn next(&mut self) -> Option<NodeKeys> {
+        if self.nodes.is_some() {
+            tokio::select! {
+                changed = self.changes.changed() => changed.ok()?,
+                () = tokio::time::sleep(KEYS_EVERY) => {}
+                () = self.auth.stop.cancelled() => return None,
+            }
+        }
+        let parts = match self.auth.tables.parts(PartKind::Node).await {
+            Ok(parts) => parts,
+            Err(error) => {
+                tracing::error!(error = crate::error::chain(&error), "the nodes cannot be read");
+                return None;
+            }
+        };
+        let nodes = parts.into_iter().filter_map(|part| Some((part.name, part.tls_key?)));
+        let nodes = Some(nodes.collect());
+        let changed = nodes != self.nodes;
+        self.nodes = nodes;
+        Some(NodeKeys { nodes: self.nodes.clone().filter(|_| changed) })
+    }
+}
+
+fn held(name: &NodeName) -> Refusal {
+    let words = format!(
+        "{name} is the name of another part of the cluster: start with another --node-name; \
+         or, if this machine takes its place, `scry nodes rm {name}` first"
+    );
+    Refusal::new(Fault::Conflict, words)
+}
+
+fn other(kind: PartKind) -> PartKind {
+    match kind {
+        PartKind::Node => PartKind::Proxy,
+        PartKind::Proxy => PartKind::Node,
+    }
+}

@@ -1,0 +1,169 @@
+//! A node in a process of its own: invitations, names, restarts, removal, and what is said when something is wrong.
+
+use house::apart::Apart;
+use house::process::Server;
+use house::{CLUSTER, Cluster, NODE, assert_success, scry_path, text, wait_for};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Starts a node that must fail, and answers what it says.
+fn fails(apart: &Apart, folder: &str, args: &[&str]) -> String {
+    let log = apart.cluster.path(&format!("{folder}.log"));
+    let mut command = Command::new(scry_path());
+    command
+        .args(["start", "--roles", "node", "--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(apart.cluster.path(folder))
+        .args(args);
+    let mut server = Server::start(command, &log);
+    let status = server.wait(Duration::from_secs(20));
+    let said = server.log();
+    assert!(status.is_some_and(|status| !status.success()), "{args:?} does not fail: {said}");
+    said
+}
+
+#[test]
+fn a_node_elsewhere_joins_once_serves_and_needs_no_token_again() {
+    let mut apart = Apart::start();
+    let out = apart.cluster.ssh("echo far away");
+    assert_eq!(text(&out), "far away", "{}", String::from_utf8_lossy(&out.stderr));
+    let row = apart.cluster.recording_of("echo far away");
+    assert_eq!(row["node"], NODE);
+    assert_eq!(apart.cluster.audit("node.invite").len(), 1);
+
+    assert!(apart.node().stop().success());
+    apart.start_node(&[]);
+    assert_eq!(text(&apart.cluster.ssh("echo again")), "again");
+    assert_eq!(apart.cluster.audit("node.join").iter().filter(|e| e["node"] == NODE).count(), 1);
+}
+
+#[test]
+fn labels_of_an_invitation_decide_who_may_reach_the_node() {
+    let mut apart = Apart::start();
+    let invited = apart.cluster.scry(&["nodes", "invite", "--label", "env=prod", "--for", "5m"]);
+    assert_success(&invited);
+    let line = text(&invited);
+    assert!(line.starts_with("scry start --roles node --join scry://"), "{line}");
+    apart.forget_node();
+    apart.remove_node();
+    let invitation = apart.invite(&["--name", NODE, "--label", "env=prod"]);
+    apart.start_node(&["--join", &invitation, "--label", "env=test,disk=ssd"]);
+    wait_for("the labels", || {
+        let nodes = apart.cluster.scry_json(&["nodes", "ls", "--json"]);
+        nodes[0]["labels"] == serde_json::json!({ "env": "prod", "disk": "ssd" })
+    });
+    for env in ["prod", "test"] {
+        let role = format!(
+            "name = \"{env}-only\"\n[allow]\nlogins = [\"{{user}}\"]\nnodes = {{ env = [\"{env}\"] }}\n"
+        );
+        let path = apart.cluster.path("role.toml");
+        std::fs::write(&path, role).unwrap();
+        assert_success(&apart.cluster.scry(&["roles", "set", path.to_str().unwrap()]));
+        let role = format!("{env}-only");
+        assert_success(&apart.cluster.scry(&["users", "add", "bob", "--role", &role]));
+        let asked = ["access", "explain", "bob", &format!("bob@{NODE}"), "--json"];
+        let allowed = &apart.cluster.scry_json(&asked)["allowed"];
+        assert_eq!(allowed, env == "prod", "the node called itself env=test");
+    }
+}
+
+#[test]
+fn a_removed_node_is_cut_off_and_its_name_is_free_for_another_machine() {
+    let mut apart = Apart::start();
+    let mut ssh = apart.cluster.ssh_command();
+    ssh.args([&apart.cluster.host(), "echo begun; sleep 60"]).stdout(Stdio::piped());
+    let mut child = ssh.spawn().unwrap();
+    wait_for("the session", || {
+        apart.cluster.scry_json(&["recordings", "ls", "--json", "--live"])[0]["id"].is_string()
+    });
+    apart.remove_node();
+    wait_for("the session's end", || child.try_wait().unwrap().is_some());
+    let out = apart.cluster.ssh("true");
+    assert!(!out.status.success());
+    wait_for("the node's word on it", || {
+        std::fs::read_to_string(apart.cluster.path("node.log"))
+            .unwrap()
+            .contains("no part of the cluster any more")
+    });
+    // Started again, it is still out.
+    apart.kill_node();
+    let removed = apart.cluster.audit("node.remove");
+    assert_eq!(removed[0]["removed"], NODE);
+
+    std::fs::rename(apart.node_folder(), apart.cluster.path("old machine")).unwrap();
+    let invitation = apart.invite(&["--name", NODE]);
+    apart.start_node(&["--join", &invitation]);
+    assert_eq!(text(&apart.cluster.ssh("echo new machine")), "new machine");
+    // The old machine comes back with its certificates, which have not expired.
+    let mut old = Command::new(scry_path());
+    old.args(["start", "--roles", "node", "--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(apart.cluster.path("old machine"));
+    let old = Server::start(old, &apart.cluster.path("old.log"));
+    wait_for("the denial", || {
+        let denied = apart.cluster.audit("access.denied");
+        denied.iter().any(|event| event.to_string().contains("open a node's tunnel"))
+    });
+    assert!(old.log().contains("no part of the cluster any more"), "{}", old.log());
+    assert_eq!(text(&apart.cluster.ssh("echo new machine")), "new machine");
+}
+
+#[test]
+fn each_mistake_is_answered_with_what_to_do() {
+    let apart = Apart::start();
+    let good = apart.invite(&[]);
+    let said = fails(&apart, "nothing", &[]);
+    assert!(said.contains("scry nodes invite"), "{said}");
+
+    let (head, code) = good.rsplit_once('/').unwrap();
+    let (head, _) = head.rsplit_once('/').unwrap();
+    let other_pin = format!("{head}/{}/{code}", "0".repeat(64));
+    let said = fails(&apart, "pin", &["--join", &other_pin]);
+    assert!(said.contains("its pin differs"), "{said}");
+
+    let wrong = format!("{}x", good.strip_suffix(|_: char| true).unwrap());
+    let said = fails(&apart, "token", &["--join", &wrong]);
+    assert!(said.contains("make a new one with `scry nodes invite`"), "{said}");
+
+    let brief = apart.invite(&["--for", "1s"]);
+    std::thread::sleep(Duration::from_millis(1100));
+    let said = fails(&apart, "late", &["--join", &brief, "--node-name", "late"]);
+    assert!(said.contains("expired"), "{said}");
+
+    let said = fails(&apart, "taken", &["--join", &good, "--node-name", NODE]);
+    assert!(said.contains("another --node-name"), "{said}");
+
+    let named = apart.invite(&["--name", "web-01"]);
+    let said = fails(&apart, "named", &["--join", &named, "--node-name", "web-02"]);
+    assert!(said.contains("--node-name web-01"), "{said}");
+
+    let other = Cluster::start();
+    let out = other.scry(&["nodes", "invite", "--json", "--name", NODE]);
+    let out: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+    assert!(out["invitation"].is_null(), "the node of one process has the name: {out}");
+    let elsewhere = other.scry_json(&["nodes", "invite", "--json"]);
+    let elsewhere = elsewhere["invitation"].as_str().unwrap().to_owned();
+    let mut apart = apart;
+    apart.kill_node();
+    let said = fails(&apart, "machine", &["--join", &elsewhere]);
+    assert!(said.contains(&format!("has joined the cluster {CLUSTER}")), "{said}");
+    let said = fails(&apart, "machine", &["--node-name", "web-09"]);
+    assert!(said.contains("cannot become web-09"), "{said}");
+
+    let mut signup = apart.cluster.scry_command();
+    let out = signup.args(["signup", &good]).stdin(Stdio::null()).output().unwrap();
+    assert!(String::from_utf8_lossy(&out.stderr).contains("invites a machine"));
+    let said = fails(&apart, "roles", &["--roles", "proxy"]);
+    assert!(said.contains("auth and proxy run together"), "{said}");
+}
+
+#[test]
+fn a_node_that_does_not_reach_its_cluster_waits_for_it() {
+    let mut apart = Apart::start();
+    assert!(apart.node().stop().success());
+    apart.kill_cluster();
+    let command = apart.node_command(&[]);
+    apart.start_node_by(command);
+    assert!(apart.node().wait(Duration::from_secs(2)).is_none(), "it waits");
+    apart.restart_cluster();
+    apart.node().until_ready();
+    assert_eq!(text(&apart.cluster.ssh("echo back")), "back");
+}
