@@ -1,5 +1,6 @@
-//! Chores of the project: `cargo xtask try`, `test`, `lint`, `tidy`.
+//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `tidy`.
 
+mod bench;
 mod packages;
 mod run;
 mod tidy;
@@ -13,6 +14,7 @@ cargo xtask COMMAND
 
   try [ARGS]     build the release and run the main job, `scry try ARGS`
   test [--long]  run every test; --long with the full counts
+  bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   lint           formatting, clippy and cargo deny
   tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows up to date
 ";
@@ -34,6 +36,7 @@ fn chore() -> Result<ExitCode> {
             [flag] if flag == "--long" => run::test(&root, true)?,
             _ => bail!("`cargo xtask test` knows one flag, --long"),
         },
+        Some((command, rest)) if command == "bench" => bench::run(&root, rest)?,
         Some((command, [])) if command == "lint" => run::lint(&root)?,
         Some((command, rest)) if command == "tidy" => {
             if rest.first().is_some_and(|flag| flag == "--write") {

@@ -66,6 +66,7 @@ fn cargo<const N: usize>(root: &Path, args: [&str; N]) -> Result<()> {
     Ok(())
 }
 
-fn target(root: &Path) -> PathBuf {
+/// Where cargo builds.
+pub fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }

@@ -1,0 +1,309 @@
+//! Who stands beside whom: OpenSSH's server and scry's, each in a folder of its own, and the ways to reach them.
+
+use super::processes;
+use anyhow::{Context as _, Result, bail};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const CLUSTER: &str = "home";
+const NODE: &str = "box";
+const PASSWORD: &str = "correct horse battery";
+const SSHD: &str = "/usr/sbin/sshd";
+/// The same for both, so that the ciphers of a row are those it names.
+pub const CIPHER: &str = "aes128-gcm@openssh.com";
+
+/// A way to run a command on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// OpenSSH's client to OpenSSH's server over TCP.
+    Sshd,
+    /// The same through a jump host, which is the same server.
+    SshdJump,
+    /// OpenSSH's client to scry, as `scry config` sets it up.
+    Scry,
+    /// OpenSSH's client to scry through its jump host.
+    ScryJump,
+    /// scry's own client to scry.
+    ScrySsh,
+}
+
+impl Side {
+    /// All ways, the plain peer first.
+    pub const ALL: [Self; 5] =
+        [Self::Sshd, Self::SshdJump, Self::Scry, Self::ScryJump, Self::ScrySsh];
+
+    /// As the table says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sshd => "sshd",
+            Self::SshdJump => "sshd, ssh -J",
+            Self::Scry => "scry",
+            Self::ScryJump => "scry, ssh -J",
+            Self::ScrySsh => "scry ssh",
+        }
+    }
+
+    /// Whether the server is scry.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Scry | Self::ScryJump | Self::ScrySsh)
+    }
+}
+
+/// How a command is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish<'a> {
+    /// On a terminal.
+    pub terminal: bool,
+    /// With this cipher; [`CIPHER`] if none is named. scry's own client has no such wish.
+    pub cipher: Option<&'a str>,
+}
+
+/// CPU seconds of both ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Cpu {
+    /// The server's, with everything that it started.
+    pub server: f64,
+    /// The client's, with its helpers.
+    pub client: f64,
+}
+
+/// Both servers, running.
+pub struct Sides {
+    folder: TempDir,
+    login: String,
+    sshd: Child,
+    scry: Child,
+    client: PathBuf,
+}
+
+impl Sides {
+    /// Starts both. `binary` is the scry to measure.
+    pub fn start(binary: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("scry-bench").tempdir()?;
+        let login = run(Command::new("id").arg("-un"))?.trim().to_owned();
+        // A file of its own: a client that shared its pages with the server would make the server look smaller.
+        let client = folder.path().join("scry-client");
+        fs::copy(binary, &client).with_context(|| format!("no {}", binary.display()))?;
+        let sshd = start_sshd(folder.path(), &login)?;
+        let scry = start_scry(folder.path(), binary, &client, &login)?;
+        let sides = Self { folder, login, sshd, scry, client };
+        for side in Side::ALL {
+            let out = sides.command(side, Wish::default(), "echo hello").output()?;
+            if out.stdout != b"hello\n" {
+                let told = String::from_utf8_lossy(&out.stderr).into_owned();
+                bail!("{} does not work: {told}\n{}", side.name(), sides.logs());
+            }
+        }
+        Ok(sides)
+    }
+
+    /// The folder of the run, removed at its end.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client that runs `remote`; the caller connects its streams.
+    pub fn command(&self, side: Side, wish: Wish<'_>, remote: &str) -> Command {
+        let cipher = wish.cipher.unwrap_or(CIPHER);
+        if side == Side::ScrySsh {
+            let mut command = self.scry(&["ssh", if wish.terminal { "-tt" } else { "-T" }]);
+            command.arg(format!("{}@{NODE}", self.login)).arg(remote).stdin(Stdio::null());
+            return command;
+        }
+        let mut command = Command::new("ssh");
+        let config = if side.is_ours() { "scry_config" } else { "sshd_client" };
+        command.arg("-F").arg(self.folder.path().join(config)).args(["-c", cipher]);
+        command.arg(if wish.terminal { "-tt" } else { "-T" });
+        match side {
+            Side::SshdJump => drop(command.args(["-J", "bastion"])),
+            Side::ScryJump => {
+                command.arg("-J").arg(format!("proxy.{CLUSTER}"));
+            }
+            _ => {}
+        }
+        let host = if side.is_ours() { format!("{NODE}.{CLUSTER}") } else { "peer".to_owned() };
+        command.arg(host).arg(remote).stdin(Stdio::null());
+        command.env_remove("SSH_AUTH_SOCK").env("TERM", "xterm-256color");
+        command
+    }
+
+    /// scry's client as the signed-in person.
+    pub fn scry(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.client);
+        command.env("SCRY_HOME", self.folder.path().join("client")).env_remove("SSH_AUTH_SOCK");
+        command.env("TERM", "xterm-256color").args(args);
+        command
+    }
+
+    /// Process id of a side's server.
+    pub fn server(&self, side: Side) -> u32 {
+        if side.is_ours() { self.scry.id() } else { self.sshd.id() }
+    }
+
+    /// The program of a side's server, as `/proc/PID/exe` names it.
+    pub fn exe(&self, side: Side) -> Result<PathBuf> {
+        fs::read_link(format!("/proc/{}/exe", self.server(side))).context("a server has gone")
+    }
+
+    /// Runs `work` and gives the CPU seconds that were spent on it: of the side's server and its children, and of the
+    /// clients that `work` waited for, their helpers included.
+    pub fn cpu<T>(&self, side: Side, work: impl FnOnce() -> Result<T>) -> Result<(T, Cpu)> {
+        let server = self.server(side);
+        let processes = processes::count(server);
+        let before = (processes::cpu_seconds(server), processes::own_children_seconds());
+        let done = work()?;
+        processes::wait_for_quiet(server, processes);
+        let server = processes::cpu_seconds(server) - before.0;
+        Ok((done, Cpu { server, client: processes::own_children_seconds() - before.1 }))
+    }
+
+    /// The servers' last words.
+    fn logs(&self) -> String {
+        ["sshd.log", "scry.log"]
+            .map(|name| {
+                let text =
+                    fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                format!("{name}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
+            })
+            .join("\n")
+    }
+}
+
+impl Drop for Sides {
+    fn drop(&mut self) {
+        for child in [&mut self.sshd, &mut self.scry] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Debian's sshd with Debian's settings, but its own port and keys. Like scry's node it shows a host certificate and takes
+/// a user certificate.
+fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
+    let dir = folder.join("sshd");
+    fs::create_dir(&dir)?;
+    let path = |name: &str| dir.join(name).display().to_string();
+    for name in ["user_ca", "host_ca", "host", "user"] {
+        let keygen = ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"];
+        run(Command::new("ssh-keygen").args(keygen).arg(path(name)))?;
+    }
+    let sign = ["-q", "-I", "bench", "-V", "+1d", "-s"];
+    let host = ["-h", "-n", "peer,bastion"];
+    run(Command::new("ssh-keygen").args(sign).arg(path("host_ca")).args(host).arg(path("host.pub")))?;
+    let user = ["-n", login];
+    run(Command::new("ssh-keygen").args(sign).arg(path("user_ca")).args(user).arg(path("user.pub")))?;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nLogLevel ERROR\n\
+         HostKey {host}\nHostCertificate {host}-cert.pub\nTrustedUserCAKeys {ca}.pub\n\
+         PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+         UsePAM yes\nX11Forwarding yes\nPrintMotd no\nAcceptEnv LANG LC_*\n\
+         MaxStartups 1000\nSubsystem sftp /usr/lib/openssh/sftp-server\n",
+        host = path("host"),
+        ca = path("user_ca"),
+    );
+    fs::write(dir.join("sshd_config"), config)?;
+    let authority = fs::read_to_string(dir.join("host_ca.pub"))?;
+    fs::write(dir.join("known_hosts"), format!("@cert-authority peer,bastion {authority}"))?;
+    let client = format!(
+        "Host peer bastion\n    HostName 127.0.0.1\n    Port {port}\n    User {login}\n\
+         \u{20}   IdentityFile {user}\n    CertificateFile {user}-cert.pub\n    IdentitiesOnly yes\n\
+         \u{20}   UserKnownHostsFile {known}\n    GlobalKnownHostsFile /dev/null\n\
+         \u{20}   BatchMode yes\n    LogLevel ERROR\n    Ciphers {CIPHER}\n\
+         Host peer\n    HostKeyAlias peer\nHost bastion\n    HostKeyAlias bastion\n",
+        user = path("user"),
+        known = path("known_hosts"),
+    );
+    fs::write(folder.join("sshd_client"), client)?;
+    // sshd wants to be started by its full path, and a place that Debian makes at boot.
+    fs::create_dir_all("/run/sshd")?;
+    let log = fs::File::create(folder.join("sshd.log"))?;
+    let mut child = Command::new(SSHD)
+        .args(["-D", "-e", "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("cannot start sshd")?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if child.try_wait()?.is_some() || Instant::now() > deadline {
+            let _ = child.kill();
+            let why = fs::read_to_string(folder.join("sshd.log")).unwrap_or_default();
+            bail!("sshd does not start: {why}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(child)
+}
+
+/// `scry start` with its defaults, a signed-up person, and OpenSSH's settings for it.
+fn start_scry(folder: &Path, binary: &Path, client: &Path, login: &str) -> Result<Child> {
+    let mut child = Command::new(binary)
+        .args(["start", "--listen", "127.0.0.1:0", "--diagnostics-listen", "127.0.0.1:0"])
+        .args(["--cluster", CLUSTER, "--node-name", NODE, "--admin", login, "--data-dir"])
+        .arg(folder.join("data"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(folder.join("scry.log"))?)
+        .spawn()
+        .context("cannot start scry")?;
+    let invited = invitation(&mut child).and_then(|invitation| {
+        let home = folder.join("client");
+        let mut signup = Command::new(client);
+        signup.env("SCRY_HOME", &home).args(["signup", &invitation]);
+        let mut signup = signup.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let mut stdin = signup.stdin.take().context("piped")?;
+        stdin.write_all(format!("{PASSWORD}\n").as_bytes())?;
+        drop(stdin);
+        if !signup.wait()?.success() {
+            bail!("scry signup failed");
+        }
+        let config = run(Command::new(client).env("SCRY_HOME", &home).arg("config"))?;
+        let user = format!(
+            "\nHost *.{CLUSTER}\n    User {login}\n    BatchMode yes\n    LogLevel ERROR\n"
+        );
+        fs::write(folder.join("scry_config"), config + &user)?;
+        Ok(())
+    });
+    if let Err(error) = invited {
+        let _ = child.kill();
+        let _ = child.wait();
+        let log = fs::read_to_string(folder.join("scry.log")).unwrap_or_default();
+        return Err(error.context(log));
+    }
+    Ok(child)
+}
+
+/// Reads what the first start prints up to `ready`.
+fn invitation(child: &mut Child) -> Result<String> {
+    let out = child.stdout.take().context("piped")?;
+    let mut found = None;
+    for line in BufReader::new(out).lines() {
+        let line = line?;
+        if let Some(word) = line.split_whitespace().find(|word| word.starts_with("scry://")) {
+            found = Some(word.to_owned());
+        }
+        if line.starts_with("ready") {
+            break;
+        }
+    }
+    found.context("scry start printed no invitation")
+}
+
+/// Runs a program to its end and gives what it printed.
+pub fn run(command: &mut Command) -> Result<String> {
+    let out = command.stdin(Stdio::null()).output();
+    let out = out.with_context(|| format!("cannot run {command:?}"))?;
+    if !out.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
