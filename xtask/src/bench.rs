@@ -96,11 +96,8 @@ pub fn beside(
         let found = all.iter().find(|(one, _)| *one == side);
         found.and_then(|(_, samples)| value(samples))
     };
-    let pairs = [
-        (Side::Scry, Side::Sshd),
-        (Side::ScrySsh, Side::Sshd),
-        (Side::ScryJump, Side::SshdJump),
-    ];
+    let pairs =
+        [(Side::Scry, Side::Sshd), (Side::ScrySsh, Side::Sshd), (Side::ScryJump, Side::SshdJump)];
     let rows = pairs.into_iter().filter_map(|(side, peer)| {
         Some(Row {
             bench,
@@ -193,7 +190,9 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
     let wanted = |bench: &&Bench| names.is_empty() || names.contains(&bench.name);
     let mut rows = Vec::new();
     for bench in BENCHES.iter().filter(wanted) {
-        rows.extend((bench.run)(&context, &sides).with_context(|| format!("bench {}", bench.name))?);
+        rows.extend(
+            (bench.run)(&context, &sides).with_context(|| format!("bench {}", bench.name))?,
+        );
     }
     if has("--json") {
         println!("{:#}", table::json(&rows));
@@ -232,9 +231,9 @@ fn binary(root: &Path) -> Result<PathBuf> {
 fn write(root: &Path, args: &[String], rows: &[Row]) -> Result<()> {
     let path = root.join(DOCUMENT);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let around = text.split_once(FENCES.0).and_then(|(before, rest)| {
-        Some((before, rest.split_once(FENCES.1)?.1))
-    });
+    let around = text
+        .split_once(FENCES.0)
+        .and_then(|(before, rest)| Some((before, rest.split_once(FENCES.1)?.1)));
     let (before, after) = around.with_context(|| format!("{DOCUMENT} has no fences"))?;
     let table = format!(
         "`cargo xtask bench {}`\n\n{}\n\n{}",

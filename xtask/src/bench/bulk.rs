@@ -59,7 +59,7 @@ fn both_ways(
     ciphers: &[(&str, &str)],
     with_bars: bool,
 ) -> Result<Vec<Row>> {
-    let mib = context.reduced(192, 1024);
+    let mib = context.reduced(512, 1024);
     let file = log_file(sides.folder(), mib)?;
     let mut rows = Vec::new();
     for (cipher, short) in ciphers {
@@ -76,9 +76,7 @@ fn both_ways(
                 note(&mut client, side, spent.client / gib);
                 Ok(vec![mib as f64 * MIB / 1e6 / seconds])
             })?;
-            let bar = |side| {
-                (with_bars && side == Side::Scry).then_some(Bar::RatioAtLeast(1.0))
-            };
+            let bar = |side| (with_bars && side == Side::Scry).then_some(Bar::RatioAtLeast(1.0));
             let what = format!("{word}, {short}");
             rows.extend(beside(bench, &what, "MB/s", &speed, Value::median, bar));
             let what = format!("{word}, {short}, server CPU");

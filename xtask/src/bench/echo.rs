@@ -9,11 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// See the module.
-pub const BENCH: Bench = Bench {
-    name: "echo",
-    what: "from a key press to its echo on a terminal, through `cat`",
-    run,
-};
+pub const BENCH: Bench =
+    Bench { name: "echo", what: "from a key press to its echo on a terminal, through `cat`", run };
 
 const SIDES: [Side; 5] = Side::ALL;
 /// Presses that are not counted: connections and caches get warm.

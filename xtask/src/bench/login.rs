@@ -15,9 +15,8 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let mut times = Side::ALL.map(|side| (side, Samples::default()));
     let mut cpu = times.clone();
     context.rounds("login", context.reduced(3, 7), &mut times, |side| {
-        let (round, spent) = sides.cpu(side, || {
-            (0..logins).map(|_| login(sides, side)).collect::<Result<Vec<f64>>>()
-        })?;
+        let (round, spent) = sides
+            .cpu(side, || (0..logins).map(|_| login(sides, side)).collect::<Result<Vec<f64>>>())?;
         note(&mut cpu, side, spent.server * 1e3 / round.len() as f64);
         Ok(round)
     })?;

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 const CLUSTER: &str = "home";
 const NODE: &str = "box";
 const PASSWORD: &str = "correct horse battery";
+const ACCOUNT: &str = "scrybench";
 const SSHD: &str = "/usr/sbin/sshd";
 /// The same for both, so that the ciphers of a row are those it names.
 pub const CIPHER: &str = "aes128-gcm@openssh.com";
@@ -79,19 +81,23 @@ pub struct Sides {
     sshd: Child,
     scry: Child,
     client: PathBuf,
+    _account: Account,
 }
 
 impl Sides {
     /// Starts both. `binary` is the scry to measure.
     pub fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("scry-bench").tempdir()?;
-        let login = run(Command::new("id").arg("-un"))?.trim().to_owned();
+        // The account below must be able to reach its home and what it is told to read.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let account = Account::make(folder.path())?;
+        let login = account.name.clone();
         // A file of its own: a client that shared its pages with the server would make the server look smaller.
         let client = folder.path().join("scry-client");
         fs::copy(binary, &client).with_context(|| format!("no {}", binary.display()))?;
         let sshd = start_sshd(folder.path(), &login)?;
         let scry = start_scry(folder.path(), binary, &client, &login)?;
-        let sides = Self { folder, login, sshd, scry, client };
+        let sides = Self { folder, login, sshd, scry, client, _account: account };
         for side in Side::ALL {
             let out = sides.command(side, Wish::default(), "echo hello").output()?;
             if out.stdout != b"hello\n" {
@@ -166,8 +172,7 @@ impl Sides {
     fn logs(&self) -> String {
         ["sshd.log", "scry.log"]
             .map(|name| {
-                let text =
-                    fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+                let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().collect();
                 format!("{name}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
             })
@@ -184,6 +189,36 @@ impl Drop for Sides {
     }
 }
 
+/// The account that is logged in to. Root makes one of its own with a plain shell and an empty home, so that nobody's
+/// settings are measured, and removes it; anybody else uses their own.
+struct Account {
+    name: String,
+    made: bool,
+}
+
+impl Account {
+    fn make(folder: &Path) -> Result<Self> {
+        let own = run(Command::new("id").arg("-un"))?.trim().to_owned();
+        if own != "root" {
+            return Ok(Self { name: own, made: false });
+        }
+        // One that a killed run left behind points to a home that is gone.
+        let _ = Command::new("userdel").arg(ACCOUNT).stderr(Stdio::null()).status();
+        let home = folder.join("home");
+        let plain = ["--system", "--shell", "/bin/sh", "--password", "*", "--create-home"];
+        run(Command::new("useradd").args(plain).arg("--home-dir").arg(home).arg(ACCOUNT))?;
+        Ok(Self { name: ACCOUNT.to_owned(), made: true })
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.made {
+            let _ = Command::new("userdel").arg(ACCOUNT).stderr(Stdio::null()).status();
+        }
+    }
+}
+
 /// Debian's sshd with Debian's settings, but its own port and keys. Like scry's node it shows a host certificate and takes
 /// a user certificate.
 fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
@@ -196,9 +231,17 @@ fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
     }
     let sign = ["-q", "-I", "bench", "-V", "+1d", "-s"];
     let host = ["-h", "-n", "peer,bastion"];
-    run(Command::new("ssh-keygen").args(sign).arg(path("host_ca")).args(host).arg(path("host.pub")))?;
+    run(Command::new("ssh-keygen")
+        .args(sign)
+        .arg(path("host_ca"))
+        .args(host)
+        .arg(path("host.pub")))?;
     let user = ["-n", login];
-    run(Command::new("ssh-keygen").args(sign).arg(path("user_ca")).args(user).arg(path("user.pub")))?;
+    run(Command::new("ssh-keygen")
+        .args(sign)
+        .arg(path("user_ca"))
+        .args(user)
+        .arg(path("user.pub")))?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nLogLevel ERROR\n\

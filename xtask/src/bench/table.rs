@@ -115,9 +115,10 @@ mod tests {
             theirs: Some(Value { value: 100.0, spread: (90.0, 110.0), count: 9 }),
             bar: Some(Bar::RatioAtMost(1.1)),
         };
-        let line = "| echo | µs | sshd | 100 (90.0–110) | scry | 120 (110–130) | 1.20 | ✗ ≤ 1.1 × |";
-        assert_eq!(markdown(&[row.clone()]).lines().last(), Some(line));
-        assert!(plain(&[row.clone()]).contains("✗ ≤ 1.1 ×"));
+        let line =
+            "| echo | µs | sshd | 100 (90.0–110) | scry | 120 (110–130) | 1.20 | ✗ ≤ 1.1 × |";
+        assert_eq!(markdown(std::slice::from_ref(&row)).lines().last(), Some(line));
+        assert!(plain(std::slice::from_ref(&row)).contains("✗ ≤ 1.1 ×"));
         assert_eq!(json(&[row])[0]["holds"], false);
     }
 }

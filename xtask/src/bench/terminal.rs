@@ -24,7 +24,8 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         Ok(vec![bytes / 1e6 / seconds])
     })?;
     let bar = |side| (side == Side::Scry).then_some(Bar::RatioAtLeast(0.9));
-    let rows = beside("terminal", "`cat` of a log on a terminal", "MB/s", &speed, Value::median, bar);
+    let rows =
+        beside("terminal", "`cat` of a log on a terminal", "MB/s", &speed, Value::median, bar);
     let what = "`cat` of a log on a terminal, server CPU";
     let cpu = beside("terminal", what, "s/GiB", &cpu, Value::median, |_| None);
     Ok([rows, cpu].concat())
