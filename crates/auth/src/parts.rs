@@ -89,7 +89,14 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> Result<AuditEvent,
             | A::RecordingFailed { .. }
             | A::ForwardOpened { .. }
             | A::ForwardClosed { .. }
+            | A::ForwardListening { .. }
+            | A::ForwardStopped { .. }
+            | A::ForwardFailed { .. }
+            | A::ForwardAround { .. }
+            | A::AccountRefused { .. }
+            | A::VariableRefused { .. }
             | A::Denied { .. }
+            | A::EventsLost { .. }
             | A::Tampering { .. }
     );
     if !seen_by_parts {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use store::intake::{IntakeError, RecordingReader, Stored};
 use store::tables::{PartKind, Phase, Recording, RecordingFilter, Visible};
 use wire::recording::{
-    ListRecordings, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
+    ListRecordings, Only, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
 };
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
 use wire::{Done, Fault};
@@ -50,6 +50,7 @@ pub async fn list(
         until: call.until,
         id_prefix: call.id_prefix,
         live: call.live,
+        connections: call.only.map(|only| only == Only::Connections),
         after: None,
         limit: call.limit,
     };

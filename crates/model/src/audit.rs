@@ -234,6 +234,44 @@ audited! {
         /// Which.
         removed: NodeName,
     }
+    /// A socket on the node waits for connections that go to the client.
+    ForwardListening "S3022I" "forward.listen" {
+        /// `agent`, `remote` or `x11`.
+        direction: String,
+        /// `address:port`, or the path of a socket.
+        at: String,
+    }
+    /// That socket was closed.
+    ForwardStopped "S3023I" "forward.stop" {
+        /// `agent`, `remote` or `x11`.
+        direction: String,
+        /// As in `forward.listen`.
+        at: String,
+    }
+    /// A forward that was allowed could not be opened.
+    ForwardFailed "S3024W" "forward.failed" {
+        /// `agent`, `local`, `remote` or `x11`.
+        direction: String,
+        /// Where to, or where it was to wait.
+        target: String,
+        /// Why.
+        why: String,
+    }
+    /// A forward reaches the node's own port 22: what is done over it is recorded by nobody.
+    ForwardAround "S3025W" "forward.around_recorder" {
+        /// Where to.
+        target: String,
+    }
+    /// The machine lets this account in no more, whatever the roles allow: PAM, an expired or locked account, nologin.
+    AccountRefused "S3026W" "account.refused" {
+        /// Why, in the machine's words.
+        why: String,
+    }
+    /// A client asked for a variable that may not be set.
+    VariableRefused "S3027W" "session.variable_refused" {
+        /// Its name.
+        name: String,
+    }
 }
 
 #[cfg(test)]

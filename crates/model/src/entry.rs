@@ -1,5 +1,6 @@
 //! What can stand on a session's time line. One sum type for live view, recording, replay and export.
 
+use crate::role::Forwarding;
 use crate::{Login, Seq, Size, UserName};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,87 @@ pub enum Entry {
     },
     /// The program ended. The last entry of a recording that ended well.
     Ended(Ending),
+    /// Something of a connection beside its sessions; stands in the connection's own recording only.
+    Forward(Forward),
+}
+
+/// What happens with a service of a connection: who reached what over it, how much went each way, and how it ended.
+/// Bytes are counted, never kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forward {
+    /// A socket on the node waits for connections that go to the client.
+    Listening {
+        /// For which service.
+        what: Forwarding,
+        /// `address:port`, or the path of a socket.
+        at: String,
+    },
+    /// That socket is closed. What came through it before goes on.
+    Stopped {
+        /// For which service.
+        what: Forwarding,
+        /// As in `Listening`.
+        at: String,
+    },
+    /// Something was refused, or could not be opened.
+    Refused {
+        /// Which service.
+        what: Forwarding,
+        /// Where to, or where it was to wait.
+        target: String,
+        /// Who asked, as far as is known.
+        by: String,
+        /// Why, for a person.
+        why: String,
+    },
+    /// A connection was opened.
+    Opened {
+        /// Number within this recording, counted from 1.
+        id: u64,
+        /// Over which service.
+        what: Forwarding,
+        /// Where to: `address:port`, the path of a socket, or the client's agent or display.
+        target: String,
+        /// Who opened it: for [`Forwarding::Local`] what the client says of it, else the address, or the process with its uid.
+        by: String,
+    },
+    /// That connection is closed.
+    Closed {
+        /// As in `Opened`.
+        id: u64,
+        /// Bytes from the client.
+        sent: u64,
+        /// Bytes to the client.
+        received: u64,
+        /// How long it was open.
+        ms: u64,
+        /// How it ended, in words.
+        result: String,
+    },
+}
+
+impl Forward {
+    /// One line for a person. Texts of foreign origin stand in it as they came.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Listening { what, at } => format!("{} waits at {at}", what.word()),
+            Self::Stopped { what, at } => format!("{} waits no longer at {at}", what.word()),
+            Self::Refused { what, target, by, why } => {
+                format!("{} to {target} refused to {by}: {why}", what.word())
+            }
+            Self::Opened { id, what, target, by } => {
+                format!("#{id} {} to {target} opened by {by}", what.word())
+            }
+            Self::Closed { id, sent, received, ms, result } => {
+                let seconds = format!("{}.{:03} s", ms / 1000, ms % 1000);
+                format!(
+                    "#{id} closed after {seconds}, {sent} bytes from the client, {received} to it: {result}"
+                )
+            }
+        }
+    }
 }
 
 /// How a session ended.

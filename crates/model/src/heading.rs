@@ -35,7 +35,7 @@ pub struct Heading {
     pub signer: SignerCertificate,
 }
 
-/// What a session channel was asked to run.
+/// What a session channel was asked to run, or that it is the connection's own recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Kind {
@@ -51,16 +51,19 @@ pub enum Kind {
         /// Its name.
         name: String,
     },
+    /// No session: what belongs to the connection itself, see [`crate::entry::Forward`].
+    Connection,
 }
 
 impl Kind {
-    /// One word for lists: `shell`, `exec`, or the subsystem's name.
+    /// One word for lists: `shell`, `exec`, `connection`, or the subsystem's name.
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
             Self::Shell => "shell",
             Self::Exec { .. } => "exec",
             Self::Subsystem { name } => name,
+            Self::Connection => "connection",
         }
     }
 }

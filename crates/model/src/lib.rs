@@ -11,7 +11,7 @@ pub mod size;
 pub mod time;
 
 pub use audit::AuditEvent;
-pub use entry::{Entry, Gap, Stamped, Stream};
+pub use entry::{Entry, Forward, Gap, Stamped, Stream};
 pub use heading::{Heading, Kind};
 pub use id::{ConnectionId, Login, NameError, NodeName, RoleName, Seq, SessionId, UserName};
 pub use size::Size;

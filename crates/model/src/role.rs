@@ -71,16 +71,34 @@ pub struct Options {
     pub idle_minutes: Option<u32>,
 }
 
-/// Services of a connection beside its sessions.
+/// Services of a connection beside its sessions. Variants are appended, never reordered: recordings count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Forwarding {
     /// The client's agent (`-A`).
     Agent,
-    /// From the client to where the node can reach (`-L`, `-D`).
+    /// From the client to where the node can reach (`-L`, `-D`), ports and sockets.
     Local,
-    /// From a port on the node to the client (`-R`).
+    /// From a port or a socket on the node to the client (`-R`).
     Remote,
+    /// The client's display (`-X`, `-Y`).
+    X11,
+}
+
+impl Forwarding {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Agent, Self::Local, Self::Remote, Self::X11];
+
+    /// Its word, as roles name it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::X11 => "x11",
+        }
+    }
 }
 
 /// What may be done with a recording.

@@ -258,6 +258,7 @@ fn read_paper(
         permits_pty: permits("permit-pty"),
         permits_ports: permits("permit-port-forwarding"),
         permits_agent: permits("permit-agent-forwarding"),
+        permits_x11: permits("permit-X11-forwarding"),
     };
     Ok(Identity {
         user,

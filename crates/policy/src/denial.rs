@@ -58,6 +58,7 @@ impl fmt::Display for Action {
                     write!(f, "forward connections from the client through {node}")
                 }
                 Forwarding::Remote => write!(f, "forward ports of {node} to the client"),
+                Forwarding::X11 => write!(f, "show windows of {node} on the client's display"),
             },
             Self::Recording { action, owner } => {
                 write!(f, "{} recordings of {owner}", action_word(*action))
@@ -85,14 +86,6 @@ pub(crate) fn right_word(right: AdminRight) -> &'static str {
         AdminRight::Roles => "roles",
         AdminRight::Nodes => "nodes",
         AdminRight::Audit => "audit",
-    }
-}
-
-pub(crate) fn forwarding_word(what: Forwarding) -> &'static str {
-    match what {
-        Forwarding::Agent => "agent",
-        Forwarding::Local => "local",
-        Forwarding::Remote => "remote",
     }
 }
 

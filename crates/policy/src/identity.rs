@@ -24,6 +24,7 @@ pub(crate) struct Paper {
     pub(crate) permits_pty: bool,
     pub(crate) permits_ports: bool,
     pub(crate) permits_agent: bool,
+    pub(crate) permits_x11: bool,
 }
 
 impl Identity {

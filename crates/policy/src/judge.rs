@@ -1,6 +1,6 @@
 //! The one core that decides. Every door and every explanation is a view of its [`Judgement`].
 
-use crate::denial::{Action, Denial, Why, action_word, forwarding_word, right_word};
+use crate::denial::{Action, Denial, Why, action_word, right_word};
 use crate::identity::Identity;
 use crate::rule::{matches_labels, matching_login, show_condition, show_labels};
 use model::role::{
@@ -142,7 +142,7 @@ impl Bench<'_> {
         self.check_extension(what);
         let login_steps = self.steps.len();
         let missing = || {
-            let (word, labels) = (forwarding_word(what), show_labels(&node.labels));
+            let (word, labels) = (what.word(), show_labels(&node.labels));
             format!(
                 "allow.forward with `{word}` in a role whose allow.nodes matches {} ({labels})",
                 node.name
@@ -215,6 +215,7 @@ impl Bench<'_> {
         let Some(paper) = &self.who.certificate else { return };
         let (permitted, extension) = match what {
             Forwarding::Agent => (paper.permits_agent, "permit-agent-forwarding"),
+            Forwarding::X11 => (paper.permits_x11, "permit-X11-forwarding"),
             Forwarding::Local | Forwarding::Remote => {
                 (paper.permits_ports, "permit-port-forwarding")
             }
@@ -268,7 +269,7 @@ impl Bench<'_> {
     }
 
     fn forward(&mut self, name: &RoleName, role: &Role, node: &NodeFacts, what: Forwarding) {
-        let word = forwarding_word(what);
+        let word = what.word();
         if !role.allow.forward.contains(&what) {
             return self.step(name, "allow.forward", Says::Nothing, format!("{word} is not in it"));
         }

@@ -124,6 +124,9 @@ pub fn plan_user_certificate(
     if may(&[Forwarding::Agent]) {
         extensions.push(("permit-agent-forwarding", String::new()));
     }
+    if may(&[Forwarding::X11]) {
+        extensions.push(("permit-X11-forwarding", String::new()));
+    }
     let key_id = who.user.as_str().to_owned();
     plan(CertType::User, serial, key_id, principals, extensions, life, now)
 }

@@ -11,12 +11,13 @@ use thiserror::Error;
 /// `admin`, who may do everything, and `access`, who may work and look at their own recordings.
 #[must_use]
 pub fn default_roles() -> RoleSet {
-    let forward = || vec![Forwarding::Local, Forwarding::Remote, Forwarding::Agent];
+    // A display that a node may draw on can be read by it, so it is not everybody's (sshd: `X11Forwarding no`).
+    let forward = vec![Forwarding::Local, Forwarding::Remote, Forwarding::Agent];
     let any_node = || BTreeMap::from([(ANY.to_owned(), vec![ANY.to_owned()])]);
     let admin = Allow {
         logins: [USER, "root", LOGINS].map(str::to_owned).into(),
         nodes: any_node(),
-        forward: forward(),
+        forward: Forwarding::ALL.into(),
         recordings: ACTIONS.map(|action| (action, Reading::All)).into(),
         admin: vec![AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit],
     };
@@ -24,7 +25,7 @@ pub fn default_roles() -> RoleSet {
     let access = Allow {
         logins: [USER, LOGINS].map(str::to_owned).into(),
         nodes: any_node(),
-        forward: forward(),
+        forward,
         recordings: own.into(),
         admin: Vec::new(),
     };

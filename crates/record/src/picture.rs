@@ -36,11 +36,16 @@ pub fn picture_of(frame: &Keyframe) -> Screen {
     screen
 }
 
-/// Draws an entry, if it draws anything. Output without a terminal gets the carriage returns a terminal would add.
+/// Draws an entry, if it draws anything: what belongs to a connection is a line each. Output without a terminal gets the carriage returns a terminal would add.
 pub fn draw(screen: &mut Screen, entry: &Entry) {
     match entry {
         Entry::Output { stream, bytes } => draw_bytes(screen, *stream, bytes),
         Entry::Resize(size) => resize(screen, *size),
+        Entry::Forward(forward) => {
+            let line = forward.words().replace(char::is_control, "\u{b7}");
+            screen.feed(line.as_bytes());
+            screen.feed(b"\r\n");
+        }
         _ => {}
     }
 }

@@ -8,7 +8,7 @@ use crate::reader::Recovered;
 use crate::track::Checkpoint;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
-use model::entry::{Ending, Entry, People};
+use model::entry::{Ending, Entry, Forward, People};
 use model::limit::{
     CHECKPOINT_MS, ENTRY_BYTES, GROUP_BYTES, GROUP_MS, RECORD_BYTES, RECORD_UNPACKED_BYTES,
     SEGMENT_BYTES, SEGMENT_MS,
@@ -387,7 +387,24 @@ fn bounded(entry: Entry) -> Entry {
         Entry::Ended(Ending::NotStarted { why }) => {
             Entry::Ended(Ending::NotStarted { why: cut(why) })
         }
+        Entry::Forward(forward) => Entry::Forward(bounded_forward(forward)),
         other => other,
+    }
+}
+
+fn bounded_forward(forward: Forward) -> Forward {
+    match forward {
+        Forward::Listening { what, at } => Forward::Listening { what, at: cut(at) },
+        Forward::Stopped { what, at } => Forward::Stopped { what, at: cut(at) },
+        Forward::Refused { what, target, by, why } => {
+            Forward::Refused { what, target: cut(target), by: cut(by), why: cut(why) }
+        }
+        Forward::Opened { id, what, target, by } => {
+            Forward::Opened { id, what, target: cut(target), by: cut(by) }
+        }
+        Forward::Closed { id, sent, received, ms, result } => {
+            Forward::Closed { id, sent, received, ms, result: cut(result) }
+        }
     }
 }
 

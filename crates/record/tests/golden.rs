@@ -51,6 +51,12 @@ fn exec_file() -> Vec<u8> {
     kit::seal_file(join(&records), &[], &seal_key())
 }
 
+fn connection_file() -> Vec<u8> {
+    let heading = heading_by(6, Kind::Connection, &node_key(), &seal_key());
+    let records = write(&heading, node_key(), &kit::forwards(), Some(Ending::Disconnected));
+    kit::seal_file(join(&records), &[], &seal_key())
+}
+
 fn live_file() -> Vec<u8> {
     join(&write(&heading(4), node_key(), &story(), None))
 }
@@ -69,13 +75,14 @@ fn the_golden_files_are_what_the_writer_writes() {
     check("exec.rec", &exec_file());
     check("live.rec", &live_file());
     check("redacted.rec", &redacted_file());
+    check("connection.rec", &connection_file());
 }
 
 #[test]
 fn the_golden_files_verify_and_read_as_they_always_did() {
     let key = seal_key().verifying_key().to_bytes();
     let mut text = String::new();
-    for name in ["shell.rec", "exec.rec", "live.rec", "redacted.rec"] {
+    for name in ["shell.rec", "exec.rec", "live.rec", "redacted.rec", "connection.rec"] {
         let file = std::fs::read(folder().join(name)).unwrap();
         let report = verify(&file, &[key], &mut |_| {});
         text.push_str(&format!("{name}: {report}\n"));

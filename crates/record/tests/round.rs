@@ -5,8 +5,9 @@ mod kit;
 
 use bytes::Bytes;
 use kit::{heading, join, node_key, output, seal_key, sealed, story, told, write};
-use model::entry::{Ending, Entry, Gap, GapCause, Party, Stamped, Stream};
+use model::entry::{Ending, Entry, Forward, Gap, GapCause, Party, Stamped, Stream};
 use model::limit::ENTRY_BYTES;
+use model::role::Forwarding;
 use model::{Seq, Size, Tick};
 use proptest::prelude::*;
 use record::{From, Recording, Source, Verdict, Writer, scan, verify};
@@ -285,6 +286,12 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         1 => (stream, any::<u64>(), any::<[u8; 32]>())
             .prop_map(|(stream, bytes, hash)| Entry::Elided { stream, bytes, hash }),
         1 => any::<bool>().prop_map(|granted| Entry::Service { name: "x11-req".into(), granted }),
+        1 => ("[a-z/:0-9]{0,40}", any::<u64>()).prop_map(|(target, id)| {
+            Entry::Forward(Forward::Opened { id, what: Forwarding::X11, target, by: "uid 0".into() })
+        }),
+        1 => any::<[u64; 4]>().prop_map(|[id, sent, received, ms]| {
+            Entry::Forward(Forward::Closed { id, sent, received, ms, result: "closed".into() })
+        }),
     ]
 }
 

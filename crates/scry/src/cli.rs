@@ -269,6 +269,12 @@ pub struct RecordingsLs {
     /// Only sessions that go on
     #[arg(long)]
     pub live: bool,
+    /// Only sessions, not what belongs to connections
+    #[arg(long, conflicts_with = "connections")]
+    pub sessions: bool,
+    /// Only what belongs to connections: forwards, agent, X11
+    #[arg(long)]
+    pub connections: bool,
     /// At most so many
     #[arg(long, default_value_t = 50)]
     pub limit: u32,

@@ -39,9 +39,22 @@ pub struct ListRecordings {
     /// Only those that go on.
     #[serde(default)]
     pub live: bool,
+    /// Only those of sessions, or only those of connections; both if not said.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// At most so many, newest first; 0 is the default, 100.
     #[serde(default)]
     pub limit: u32,
+}
+
+/// One half of the recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    /// Of sessions.
+    Sessions,
+    /// Of connections: forwards, agent and X11 ([`Kind::Connection`]).
+    Connections,
 }
 
 /// A recording in a list.

@@ -253,7 +253,7 @@ fn rare_patterns() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![3 => Just(Vec::new()), 1 => patterns()]
 }
 
-const FORWARDS: [Forwarding; 3] = [Forwarding::Agent, Forwarding::Local, Forwarding::Remote];
+const FORWARDS: [Forwarding; 4] = Forwarding::ALL;
 const RIGHTS: [AdminRight; 4] =
     [AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit];
 const ACTIONS: [RecordingAction; 4] = [
@@ -314,6 +314,7 @@ fn with_certificate(who: &Identity, principals: &[&str], asked: &str) -> Identit
         permits_pty: true,
         permits_ports: true,
         permits_agent: true,
+        permits_x11: true,
     };
     Identity { certificate: Some(paper), ..who.clone() }
 }

@@ -41,7 +41,8 @@ fn the_matrix_of_roles_actions_and_objects_stands_as_committed() {
                 let got = crate::login(&set, &who, &node, &login(name), NOW).is_ok();
                 writeln!(page, "  login {name}@{} ({env}): {}", node.name, word(got)).unwrap();
             }
-            for what in [Forwarding::Local, Forwarding::Remote, Forwarding::Agent] {
+            for what in [Forwarding::Local, Forwarding::Remote, Forwarding::Agent, Forwarding::X11]
+            {
                 let got = forward(&set, &who, &node, &login("alice"), what, NOW).is_ok();
                 writeln!(
                     page,

@@ -73,6 +73,7 @@ fn note(entry: &Entry) -> Option<String> {
             format!("{bytes} bytes of {} not kept", stream_word(*stream))
         }
         Entry::Ended(ending) => ending_words(ending),
+        Entry::Forward(forward) => forward.words(),
         _ => return None,
     })
 }

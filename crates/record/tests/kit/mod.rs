@@ -8,7 +8,8 @@
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
-use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
+use model::entry::{Ending, Entry, Forward, Gap, GapCause, Party, People, Stream};
+use model::role::Forwarding;
 use model::seal::{Head, Receipt, SignerCertificate};
 use model::{ConnectionId, Heading, Kind, Seq, SessionId, Size, Tick, Time};
 use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
@@ -97,6 +98,40 @@ pub fn story() -> Vec<(u64, Entry)> {
     story.push((5, Entry::Signal { name: "INT".into() }));
     story.push((31_000, output("web-01:~# exit\r\n")));
     story
+}
+
+/// What happened on a connection beside its sessions.
+pub fn forwards() -> Vec<(u64, Entry)> {
+    let forward = |ms, forward| (ms, Entry::Forward(forward));
+    let by = || "127.0.0.1:50222".to_owned();
+    let target = || "127.0.0.1:5432".to_owned();
+    let socket = || "/home/root/back.sock".to_owned();
+    let (local, remote) = (Forwarding::Local, Forwarding::Remote);
+    vec![
+        forward(0, Forward::Opened { id: 1, what: local, target: target(), by: by() }),
+        forward(40, Forward::Listening { what: remote, at: socket() }),
+        forward(
+            900,
+            Forward::Refused {
+                what: Forwarding::X11,
+                target: "the client's display".into(),
+                by: "a session".into(),
+                why: "no role allows it".into(),
+            },
+        ),
+        forward(3, Forward::Opened { id: 2, what: remote, target: socket(), by: "uid 0".into() }),
+        forward(
+            2_500,
+            Forward::Closed {
+                id: 1,
+                sent: 300,
+                received: 70_000,
+                ms: 3_443,
+                result: "closed".into(),
+            },
+        ),
+        forward(1, Forward::Stopped { what: remote, at: socket() }),
+    ]
 }
 
 /// Every record a writer made of a story; with an ending, to the end. A keyframe is given wherever one is wanted.

@@ -13,7 +13,7 @@ use record::export::{Asciicast, Export, JsonLines, Transcript};
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use store::file::FileSource;
-use wire::recording::{ListRecordings, Phase, RecordingFacts, RemoveRecording, ViewKind};
+use wire::recording::{ListRecordings, Only, Phase, RecordingFacts, RemoveRecording, ViewKind};
 
 /// Runs one of `scry recordings`.
 pub async fn run(command: &Recordings) -> Result<()> {
@@ -118,6 +118,11 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
         until: moment(&args.until)?,
         id_prefix: None,
         live: args.live,
+        only: match (args.sessions, args.connections) {
+            (true, _) => Some(Only::Sessions),
+            (_, true) => Some(Only::Connections),
+            _ => None,
+        },
         limit: args.limit,
     };
     let client = reach::auth(&Profile::signed_in(&args.show.place)?).await?;
@@ -151,6 +156,7 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
 fn what(kind: &Kind) -> String {
     match kind {
         Kind::Exec { command } => show::clean(command, 40),
+        Kind::Connection => "connection: forwards".to_owned(),
         other => other.word().to_owned(),
     }
 }

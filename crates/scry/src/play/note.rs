@@ -23,6 +23,8 @@ pub enum NoteKind {
     People,
     /// Something is missing.
     Gap,
+    /// A service of the connection.
+    Forward,
     /// The end.
     End,
 }
@@ -45,6 +47,7 @@ impl Note {
             Entry::Elided { bytes, .. } => {
                 (NoteKind::Gap, format!("{} beyond the limit were counted, not kept", size(*bytes)))
             }
+            Entry::Forward(forward) => (NoteKind::Forward, clean(&forward.words(), 160)),
             Entry::Ended(ending) => (NoteKind::End, ending_text(ending)),
             _ => return None,
         };
@@ -57,6 +60,7 @@ impl Note {
             NoteKind::Mark => '◆',
             NoteKind::People => '●',
             NoteKind::Gap => '×',
+            NoteKind::Forward => '⇄',
             NoteKind::End => '■',
         }
     }

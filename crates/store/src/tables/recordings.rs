@@ -134,6 +134,8 @@ pub struct RecordingFilter {
     pub id_prefix: Option<String>,
     /// Only those that go on.
     pub live: bool,
+    /// Only the connections' own (`true`), or only those of sessions (`false`).
+    pub connections: Option<bool>,
     /// After this one in the list: the next page.
     pub after: Option<(Time, SessionId)>,
     /// At most so many; 0 is 100, and [`model::limit::PAGE_ROWS`] the most.
@@ -173,6 +175,7 @@ macro_rules! list {
                AND ($6 IS NULL OR (id >= $6 AND id < $7))
                AND ($8 = 0 OR phase = 'live')
                AND ($9 IS NULL OR (started, id) < ($9, $10))
+               AND ($12 IS NULL OR (kind = $13) = $12)
              ORDER BY started DESC, id DESC LIMIT $11"
         )
     };
@@ -422,6 +425,8 @@ impl Tables {
             .bind(filter.after.map(|(time, _)| time.0))
             .bind(filter.after.map(|(_, id)| key(&id)))
             .bind(i64::from(filter.limit))
+            .bind(filter.connections.map(i64::from))
+            .bind(json("kind of session", &Kind::Connection)?)
             .fetch_all(&self.read)
             .await
             .map_err(failed("list recordings"))?
