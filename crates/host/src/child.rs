@@ -1,5 +1,7 @@
 //! A program that runs for a session: its streams, its end, and signals to it.
 
+use crate::accounting::PamState;
+use crate::closing_process::Leave;
 use crate::pty::{LoosePty, Pty};
 use crate::signal;
 use crate::{Reader, Writer};
@@ -26,6 +28,8 @@ pub struct Child {
     pub process: Process,
     /// Signals to it.
     pub signals: Signals,
+    /// What became of PAM.
+    pub pam: PamState,
 }
 
 /// Streams of a program.
@@ -96,13 +100,17 @@ impl Child {
     }
 }
 
-/// The program itself, until it ends.
+/// The program itself, until it ends. Dropping it closes what the machine holds open for the session: its PAM session,
+/// its place in the list of who is here.
 #[derive(Debug)]
-pub struct Process(tokio::process::Child);
+pub struct Process {
+    child: tokio::process::Child,
+    _leave: Option<Leave>,
+}
 
 impl Process {
-    pub(crate) fn new(process: tokio::process::Child) -> Self {
-        Self(process)
+    pub(crate) fn new(child: tokio::process::Child, leave: Option<Leave>) -> Self {
+        Self { child, _leave: leave }
     }
 
     /// Waits for the program's end; may be asked again. Output may still come: jobs that it left behind keep
@@ -111,7 +119,7 @@ impl Process {
     /// # Errors
     /// When the system does not say how it ended.
     pub async fn wait(&mut self) -> io::Result<Exit> {
-        self.0.wait().await.map(exit)
+        self.child.wait().await.map(exit)
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn allowed(name: &str, value: &str) -> bool {
 }
 
 /// The whole environment of a session: nothing of the daemon's is in it.
-pub(crate) fn compose(spec: &Spec) -> Environment {
+/// `pam` is what PAM's modules set; it counts more than the admin's files, which some of them read too.
+pub(crate) fn compose(spec: &Spec, pam: &[(OsString, OsString)]) -> Environment {
     let mut all = Environment::new();
     let path = if spec.rights.uid == 0 { PATH_OF_ROOT } else { PATH_OF_USERS };
     put(&mut all, "PATH", path);
@@ -57,6 +58,7 @@ pub(crate) fn compose(spec: &Spec) -> Environment {
             put(&mut all, name, value);
         }
     }
+    all.extend(pam.iter().cloned());
     for (name, value) in spec.environment.iter().filter(|(name, value)| allowed(name, value)) {
         put(&mut all, name, value);
     }
@@ -77,6 +79,9 @@ pub(crate) fn compose(spec: &Spec) -> Environment {
         put(&mut all, "SSH_TTY", &pty.name);
         let named = !pty.term.is_empty() && pty.term.bytes().all(|byte| byte.is_ascii_graphic());
         put(&mut all, "TERM", if named { pty.term.as_str() } else { "dumb" });
+    }
+    if let Some((display, _)) = &spec.x11 {
+        put(&mut all, "DISPLAY", &display.display);
     }
     if let Some(socket) = &spec.agent_socket {
         all.insert("SSH_AUTH_SOCK".into(), OsString::from_vec(socket.clone()));

@@ -22,13 +22,6 @@ pub(crate) struct Message {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-impl Message {
-    /// An error if the other side went without a word.
-    pub(crate) fn refuse_silence(self) -> io::Result<Self> {
-        if self.bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(self) }
-    }
-}
-
 /// Two connected ends, both closed on exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(
@@ -94,6 +87,11 @@ impl Channel {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         self.0.async_io(Interest::WRITABLE, |end| send(end.as_fd(), bytes, descriptors)).await
+    }
+
+    /// As [`Channel::send`], without waiting: an error when it would have to.
+    pub(crate) fn send_now(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        send(self.0.get_ref().as_fd(), bytes, descriptors)
     }
 
     pub(crate) async fn receive(&self) -> io::Result<Message> {

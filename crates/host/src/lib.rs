@@ -1,6 +1,6 @@
 //! Everything done as, or on behalf of, a local user: accounts, session processes, terminals, signals, sockets.
 //!
-//! The daemon never forks. [`spawn`] and [`Net::start`] start this program anew (`__session`, `__net`),
+//! The daemon never forks. [`spawn`] and [`Net::start`] start this program anew (`__session`, `__net`, `__close`),
 //! which is a `posix_spawn` and costs the same however large the daemon is; the new process is handed its
 //! task and its descriptors over a socket, becomes the user, and then runs the shell or serves requests.
 //! The door calls [`dispatch`] before anything else in `main`.
@@ -9,12 +9,16 @@
 //! **Invariant:** `unsafe` stands in `sys` alone.
 
 pub mod account;
+mod accounting;
 mod child;
+mod closing_process;
+mod display;
 mod environment;
 mod fdpass;
 mod flow;
 mod modes;
 mod net;
+mod net_made;
 mod net_process;
 mod privilege;
 mod pty;
@@ -22,9 +26,13 @@ mod session_process;
 pub mod signal;
 mod spawn;
 mod sys;
+mod utmp;
 
 pub use account::{Account, AccountError};
+pub use accounting::{PamState, sweep_logins};
 pub use child::{Child, Exit, Io, Process, SignalError, Signals};
+pub use closing_process::close_main;
+pub use display::X11Plan;
 pub use environment::allowed_variable;
 pub use flow::{Reader, Writer};
 pub use net::{Net, NetError};
@@ -39,6 +47,8 @@ use std::process::ExitCode;
 pub const SESSION: &str = "__session";
 /// First argument of a connection's net helper.
 pub const NET: &str = "__net";
+/// First argument of the process that closes a session as root.
+pub const CLOSE: &str = "__close";
 
 /// Runs the process that [`spawn`] or [`Net::start`] asked for, if this is one; `None` for every other start.
 /// Call it first in `main`: no thread may run and no descriptor of value be open.
@@ -49,6 +59,8 @@ pub fn dispatch() -> Option<ExitCode> {
         Some(session_main())
     } else if asked == NET {
         Some(net_main())
+    } else if asked == CLOSE {
+        Some(close_main())
     } else {
         None
     }

@@ -4,6 +4,7 @@
 //! with the user's uid resolves names, dials and listens, and hands the descriptors over.
 
 use crate::account::{self, AccountError};
+use crate::accounting::Guest;
 use crate::fdpass::{self, Channel, Message};
 use crate::net_process::{Answer, Request, Welcome};
 use crate::spawn::{self, Settings, SpawnError};
@@ -13,11 +14,12 @@ use policy::{ForwardPermit, LoginPermit};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use serde::de::DeserializeOwned;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Milliseconds to wait for an answer: those the helper has to dial, and some for the way.
 const ANSWER_MS: u64 = crate::net_process::DIAL_MS + 5_000;
@@ -76,15 +78,27 @@ pub enum NetError {
 }
 
 impl Net {
-    /// Starts the helper for the permit's login.
+    /// Starts the helper for the permit's login, for a connection that comes from `client`. The machine is asked as for
+    /// a session whether the account may come in.
     ///
     /// # Errors
     /// When the account cannot be used or the process does not come up.
-    pub async fn start(settings: &Settings, permit: &LoginPermit) -> Result<Self, NetError> {
+    pub async fn start(
+        settings: &Settings,
+        permit: &LoginPermit,
+        client: Option<IpAddr>,
+    ) -> Result<Self, NetError> {
         let account = account::lookup(permit.login()).await?;
         let (process, control) = spawn::start(&settings.exe, crate::NET).map_err(from_spawn)?;
         let net = Self { login: account.name.clone(), control, process };
-        let welcome = Welcome { rights: spawn::rights(&account) };
+        let guest = Guest {
+            login: account.name.to_string(),
+            uid: account.uid,
+            client,
+            services: settings.pam_services.clone(),
+        };
+        let rights = spawn::rights(&account);
+        let welcome = Welcome { rights, guest, shell: account.shell.clone() };
         let memory = spawn::remember(&welcome).map_err(os("write down a task"))?;
         net.control.send(b"net", &[memory.as_fd()]).await.map_err(|_| NetError::Gone)?;
         let message = within(net.control.receive()).await?;
@@ -113,7 +127,7 @@ impl Net {
         port: u16,
     ) -> Result<TcpStream, NetError> {
         self.allow(permit, Forwarding::Local)?;
-        let (_, socket) = self.ask(&Request::Dial { host: host.to_owned(), port }).await?;
+        let (_, socket) = self.ask_one(&Request::Dial { host: host.to_owned(), port }).await?;
         let stream = std::net::TcpStream::from(tcp(socket, false)?);
         let _ = stream.set_nodelay(true);
         adopt(stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)))
@@ -132,9 +146,64 @@ impl Net {
         port: u16,
     ) -> Result<TcpListener, NetError> {
         self.allow(permit, Forwarding::Remote)?;
-        let (_, socket) = self.ask(&Request::Listen { address: address.to_owned(), port }).await?;
-        let listener = std::net::TcpListener::from(tcp(socket, true)?);
-        adopt(listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)))
+        let request = Request::Listen { address: address.to_owned(), port };
+        let (_, socket) = self.ask_one(&request).await?;
+        tcp_listener(socket)
+    }
+
+    /// Connects to a socket in the node's file system.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with the reason, such as that the user may not open it.
+    pub async fn dial_socket(
+        &self,
+        permit: &ForwardPermit,
+        path: &str,
+    ) -> Result<UnixStream, NetError> {
+        self.allow(permit, Forwarding::Local)?;
+        let (_, socket) = self.ask_one(&Request::DialSocket { path: path.to_owned() }).await?;
+        expect_socket(&socket, false, &[AddressFamily::UNIX])?;
+        let stream = std::os::unix::net::UnixStream::from(socket);
+        adopt(stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)))
+    }
+
+    /// Listens at a path of the node, which must not be there yet. The socket goes with the helper, or with
+    /// [`Net::forget_socket`].
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with the reason.
+    pub async fn listen_socket(
+        &self,
+        permit: &ForwardPermit,
+        path: &str,
+    ) -> Result<UnixListener, NetError> {
+        self.allow(permit, Forwarding::Remote)?;
+        let (_, socket) = self.ask_one(&Request::ListenSocket { path: path.to_owned() }).await?;
+        unix_listener(socket)
+    }
+
+    /// Removes a socket that [`Net::listen_socket`] made.
+    ///
+    /// # Errors
+    /// When the helper has gone, and with it the socket.
+    pub async fn forget_socket(&self, path: &str) -> Result<(), NetError> {
+        self.ask(&Request::Forget { path: path.to_owned() }).await.map(drop)
+    }
+
+    /// Lends a display on loopback (`X11UseLocalhost yes`), number 10 and up: its number, and where it waits.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] with the reason.
+    pub async fn display(
+        &self,
+        permit: &ForwardPermit,
+    ) -> Result<(u16, Vec<TcpListener>), NetError> {
+        self.allow(permit, Forwarding::X11)?;
+        let (answer, sockets) = self.ask(&Request::Display).await?;
+        let Answer::Display(number) = answer else { return Err(NetError::Gone) };
+        let listeners: Result<Vec<_>, _> = sockets.into_iter().map(tcp_listener).collect();
+        let listeners = listeners?;
+        if listeners.is_empty() { Err(NetError::Gone) } else { Ok((number, listeners)) }
     }
 
     /// Makes a socket for a forwarded agent, reachable by the user only; the path is for `SSH_AUTH_SOCK`.
@@ -144,13 +213,9 @@ impl Net {
     /// [`NetError::Refused`] with the reason.
     pub async fn agent(&self, permit: &ForwardPermit) -> Result<(UnixListener, PathBuf), NetError> {
         self.allow(permit, Forwarding::Agent)?;
-        let (answer, socket) = self.ask(&Request::Agent).await?;
+        let (answer, socket) = self.ask_one(&Request::Agent).await?;
         let Answer::At(path) = answer else { return Err(NetError::Gone) };
-        expect_socket(&socket, true, &[AddressFamily::UNIX])?;
-        let listener = std::os::unix::net::UnixListener::from(socket);
-        let listener =
-            adopt(listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)))?;
-        Ok((listener, path))
+        Ok((unix_listener(socket)?, path))
     }
 
     fn allow(&self, permit: &ForwardPermit, wanted: Forwarding) -> Result<(), NetError> {
@@ -165,7 +230,7 @@ impl Net {
     }
 
     /// Each request brings the socket on which it is answered, so that none waits for another.
-    async fn ask(&self, request: &Request) -> Result<(Answer, OwnedFd), NetError> {
+    async fn ask(&self, request: &Request) -> Result<(Answer, Vec<OwnedFd>), NetError> {
         let bytes = postcard::to_allocvec(request).map_err(|_| NetError::Gone)?;
         if bytes.len() > fdpass::MESSAGE_BYTES {
             return Err(NetError::Refused { why: "the address is too long".to_owned() });
@@ -179,8 +244,12 @@ impl Net {
         if let Answer::Failed(why) = answer {
             return Err(NetError::Refused { why });
         }
-        let socket = message.descriptors.into_iter().next().ok_or(NetError::Gone)?;
-        Ok((answer, socket))
+        Ok((answer, message.descriptors))
+    }
+
+    async fn ask_one(&self, request: &Request) -> Result<(Answer, OwnedFd), NetError> {
+        let (answer, sockets) = self.ask(request).await?;
+        Ok((answer, sockets.into_iter().next().ok_or(NetError::Gone)?))
     }
 }
 
@@ -193,6 +262,17 @@ async fn within(answer: impl Future<Output = io::Result<Message>>) -> Result<Mes
 
 fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, NetError> {
     postcard::from_bytes(&message.bytes).map_err(|_| NetError::Gone)
+}
+
+fn tcp_listener(socket: OwnedFd) -> Result<TcpListener, NetError> {
+    let listener = std::net::TcpListener::from(tcp(socket, true)?);
+    adopt(listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)))
+}
+
+fn unix_listener(socket: OwnedFd) -> Result<UnixListener, NetError> {
+    expect_socket(&socket, true, &[AddressFamily::UNIX])?;
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    adopt(listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)))
 }
 
 fn tcp(socket: OwnedFd, listening: bool) -> Result<OwnedFd, NetError> {
@@ -223,7 +303,7 @@ fn os(what: &'static str) -> impl FnOnce(io::Error) -> NetError {
 fn from_spawn(error: SpawnError) -> NetError {
     match error {
         SpawnError::Account(error) => NetError::Account(error),
-        SpawnError::NotStarted { why } => NetError::Refused { why },
+        SpawnError::NotStarted { why } | SpawnError::Refused { why } => NetError::Refused { why },
         SpawnError::Os { what, source } => NetError::Os { what, source },
     }
 }

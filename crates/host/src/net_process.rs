@@ -1,22 +1,24 @@
 //! `__net`: a connection's helper with the user's rights. Reads requests until the daemon hangs up, then cleans up.
 
+use crate::accounting::{self, Guest, Refused};
+use crate::closing_process;
 use crate::fdpass;
+use crate::net_made::{AgentDirectory, Made, dial_socket, listen_socket};
 use crate::privilege::{Rights, become_user};
 use crate::session_process::take_control;
+use crate::sys;
 use model::limit;
-use rustix::fs::{FileType, Mode, OFlags};
+use nix::unistd::geteuid;
+use rustix::fs::Mode;
 use rustix::process::DumpableBehavior;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Milliseconds for all addresses of one dial together. Refuse: the last error is reported.
@@ -27,6 +29,10 @@ const ADDRESS_MS: u64 = 10_000;
 const AT_ONCE: usize = limit::CHANNELS_PER_CONNECTION;
 /// Agent sockets of one connection. Refuse: said in the answer.
 const AGENTS: usize = 4;
+/// First display that is lent, and how many are tried (sshd's `X11DisplayOffset` and `MAX_DISPLAYS`). Refuse: as above.
+const DISPLAYS: (u16, u16) = (10, 1000);
+/// Port of display 0 (x11(7)).
+const DISPLAY_PORT: u16 = 6000;
 /// Stack of a worker, in bytes; name service modules need some.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -34,21 +40,41 @@ const STACK_BYTES: usize = 512 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Welcome {
     pub(crate) rights: Rights,
+    pub(crate) guest: Guest,
+    pub(crate) shell: PathBuf,
 }
 
 /// What the daemon wants; the socket for the [`Answer`] comes beside it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Dial { host: String, port: u16 },
-    Listen { address: String, port: u16 },
+    Dial {
+        host: String,
+        port: u16,
+    },
+    DialSocket {
+        path: String,
+    },
+    Listen {
+        address: String,
+        port: u16,
+    },
+    ListenSocket {
+        path: String,
+    },
+    /// The socket that waited at this path does so no longer.
+    Forget {
+        path: String,
+    },
     Agent,
+    Display,
 }
 
-/// What came of it; a socket comes beside `Done` and `At`.
+/// What came of it. Sockets come beside all but `Failed`, and beside `Done` unless it answers `Forget`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     Done,
     At(PathBuf),
+    Display(u16),
     Failed(String),
 }
 
@@ -61,11 +87,13 @@ pub fn net_main() -> ExitCode {
     };
     let started = begin(&control);
     let answer = started.as_ref().map_or_else(|why| Answer::Failed(why.clone()), |()| Answer::Done);
-    if reply(&control, &answer, None).is_err() || started.is_err() {
+    if reply(&control, &answer, &[]).is_err() || started.is_err() {
         return ExitCode::FAILURE;
     }
-    let mut agents = Vec::new();
-    serve(&control, &mut agents);
+    let made = Arc::new(Mutex::new(Made::default()));
+    serve(&control, &made);
+    // Threads may still work, so it does not go by itself.
+    *made.lock().unwrap_or_else(PoisonError::into_inner) = Made::default();
     ExitCode::SUCCESS
 }
 
@@ -75,7 +103,19 @@ fn begin(control: &OwnedFd) -> Result<(), String> {
     rustix::process::setsid().map_err(|why| format!("cannot begin a session: {why}"))?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let _ = std::fs::write("/proc/self/oom_score_adj", "0");
-    become_user(&welcome.rights)?;
+    let Welcome { rights, guest, shell } = welcome;
+    let asked = || {
+        accounting::has_shell(&guest.login, &shell)
+            .and_then(|()| accounting::may_come_in(&guest))
+            .map_err(|Refused(why)| why)
+    };
+    // PAM's modules stay in the memory of whoever asks them.
+    if geteuid().is_root() {
+        sys::in_child(asked)?
+    } else {
+        asked()?
+    }
+    become_user(&rights)?;
     // The user may not trace what shares sockets with the daemon.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = std::env::set_current_dir("/");
@@ -85,20 +125,16 @@ fn begin(control: &OwnedFd) -> Result<(), String> {
 fn welcome(control: &OwnedFd) -> io::Result<Welcome> {
     let message = fdpass::receive(control.as_fd())?;
     let memory = message.descriptors.into_iter().next().ok_or(io::ErrorKind::UnexpectedEof)?;
-    let (mut file, mut bytes) = (File::from(memory), Vec::new());
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    postcard::from_bytes(&bytes)
-        .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why.to_string()))
+    closing_process::read(memory)
 }
 
-fn reply(to: &OwnedFd, answer: &Answer, socket: Option<&OwnedFd>) -> io::Result<()> {
+fn reply(to: &OwnedFd, answer: &Answer, sockets: &[OwnedFd]) -> io::Result<()> {
     let bytes = postcard::to_allocvec(answer).map_err(|why| io::Error::other(why.to_string()))?;
-    let sockets: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
+    let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
     fdpass::send(to.as_fd(), &bytes, &sockets)
 }
 
-fn serve(control: &OwnedFd, agents: &mut Vec<AgentDirectory>) {
+fn serve(control: &OwnedFd, made: &Arc<Mutex<Made>>) {
     let busy = Arc::new(AtomicUsize::new(0));
     loop {
         let message = match fdpass::receive(control.as_fd()) {
@@ -108,50 +144,25 @@ fn serve(control: &OwnedFd, agents: &mut Vec<AgentDirectory>) {
         };
         let Some(to) = message.descriptors.into_iter().next() else { continue };
         match postcard::from_bytes(&message.bytes) {
-            Ok(Request::Agent) => {
-                let made = if agents.len() < AGENTS {
-                    AgentDirectory::make()
-                        .map_err(|why| format!("cannot make an agent socket: {why}"))
-                } else {
-                    Err(format!("a connection has at most {AGENTS} agent sockets"))
-                };
-                answer_agent(&to, made, agents);
-            }
-            Ok(request) => work(request, to, &busy),
-            Err(why) => drop(reply(&to, &Answer::Failed(format!("not a request: {why}")), None)),
+            Ok(request) => work(request, to, &busy, made),
+            Err(why) => drop(reply(&to, &Answer::Failed(format!("not a request: {why}")), &[])),
         }
     }
-}
-
-fn answer_agent(
-    to: &OwnedFd,
-    made: Result<(AgentDirectory, UnixListener), String>,
-    agents: &mut Vec<AgentDirectory>,
-) {
-    let sent = match made {
-        Ok((directory, listener)) => {
-            let path = directory.socket();
-            agents.push(directory);
-            reply(to, &Answer::At(path), Some(&listener.into()))
-        }
-        Err(why) => reply(to, &Answer::Failed(why), None),
-    };
-    // Whoever asked may have gone meanwhile.
-    drop(sent);
 }
 
 /// Each request has a thread, because a dial may take its whole time.
-fn work(request: Request, to: OwnedFd, busy: &Arc<AtomicUsize>) {
+fn work(request: Request, to: OwnedFd, busy: &Arc<AtomicUsize>, made: &Arc<Mutex<Made>>) {
     if busy.fetch_add(1, Ordering::AcqRel) >= AT_ONCE {
         busy.fetch_sub(1, Ordering::AcqRel);
         let why = format!("{AT_ONCE} connections are being opened already; try again");
-        return drop(reply(&to, &Answer::Failed(why), None));
+        return drop(reply(&to, &Answer::Failed(why), &[]));
     }
-    let (counter, spare) = (Arc::clone(busy), to.try_clone());
+    let (counter, spare, made) = (Arc::clone(busy), to.try_clone(), Arc::clone(made));
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-        let _ = match open(&request) {
-            Ok(socket) => reply(&to, &Answer::Done, Some(&socket)),
-            Err(why) => reply(&to, &Answer::Failed(why), None),
+        // Whoever asked may have gone meanwhile.
+        let _ = match open(&request, &made) {
+            Ok((answer, sockets)) => reply(&to, &answer, &sockets),
+            Err(why) => reply(&to, &Answer::Failed(why), &[]),
         };
         counter.fetch_sub(1, Ordering::AcqRel);
     });
@@ -159,19 +170,50 @@ fn work(request: Request, to: OwnedFd, busy: &Arc<AtomicUsize>) {
     busy.fetch_sub(1, Ordering::AcqRel);
     if let Ok(to) = spare {
         let why = format!("the user has too many processes: {error}");
-        drop(reply(&to, &Answer::Failed(why), None));
+        drop(reply(&to, &Answer::Failed(why), &[]));
     }
 }
 
-fn open(request: &Request) -> Result<OwnedFd, String> {
+fn open(request: &Request, made: &Mutex<Made>) -> Result<(Answer, Vec<OwnedFd>), String> {
+    let made = || made.lock().unwrap_or_else(PoisonError::into_inner);
+    let done = |socket: OwnedFd| (Answer::Done, vec![socket]);
     match request {
         Request::Dial { host, port } => dial(host, *port)
-            .map(OwnedFd::from)
+            .map(|stream| done(stream.into()))
             .map_err(|why| format!("cannot connect to {host} port {port}: {}", plain(&why))),
+        Request::DialSocket { path } => dial_socket(path)
+            .map(done)
+            .map_err(|why| format!("cannot connect to {path}: {}", plain(&why))),
         Request::Listen { address, port } => listen(address, *port)
-            .map(OwnedFd::from)
+            .map(|listener| done(listener.into()))
             .map_err(|why| format!("cannot listen on port {port}: {}", plain(&why))),
-        Request::Agent => Err("not here".to_owned()),
+        Request::ListenSocket { path } => {
+            let (socket, listener) = listen_socket(path)
+                .map_err(|why| format!("cannot listen at {path}: {}", plain(&why)))?;
+            made().sockets.push(socket);
+            Ok(done(listener.into()))
+        }
+        Request::Forget { path } => {
+            made().sockets.retain(|socket| socket.path.as_os_str() != path.as_str());
+            Ok((Answer::Done, Vec::new()))
+        }
+        Request::Agent => {
+            let mut made = made();
+            if made.agents.len() >= AGENTS {
+                return Err(format!("a connection has at most {AGENTS} agent sockets"));
+            }
+            let (directory, listener) = AgentDirectory::make()
+                .map_err(|why| format!("cannot make an agent socket: {}", plain(&why)))?;
+            let path = directory.socket();
+            made.agents.push(directory);
+            Ok((Answer::At(path), vec![listener.into()]))
+        }
+        Request::Display => {
+            let (number, listeners) =
+                display().map_err(|why| format!("no display can be lent: {}", plain(&why)))?;
+            let sockets = listeners.into_iter().map(OwnedFd::from).collect();
+            Ok((Answer::Display(number), sockets))
+        }
     }
 }
 
@@ -208,48 +250,19 @@ fn listen(address: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((loopback, port))
 }
 
-/// A directory of our own with the agent's socket in it; both go when it is dropped.
-struct AgentDirectory(PathBuf);
-
-impl AgentDirectory {
-    fn make() -> io::Result<(Self, UnixListener)> {
-        let uid = rustix::process::geteuid();
-        let runtime = PathBuf::from(format!("/run/user/{}", uid.as_raw()));
-        let base = if is_private(&runtime) { runtime } else { PathBuf::from("/tmp") };
-        let mut random = [0; 8];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let path = base.join(format!("scry-agent-{:016x}", u64::from_ne_bytes(random)));
-        // mkdir fails on whatever is there already, a symbolic link included.
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        let directory = Self(path);
-        if !is_private(&directory.0) {
-            return Err(io::Error::other("somebody else changed the new directory"));
+/// The first display that is free on both loopbacks. A number that somebody holds on one of them is passed over:
+/// programs resolve `localhost` as they like, and must not be led to a stranger.
+fn display() -> io::Result<(u16, Vec<TcpListener>)> {
+    let (first, count) = DISPLAYS;
+    for number in first..first.saturating_add(count) {
+        let port = DISPLAY_PORT.saturating_add(number);
+        let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else { continue };
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Ok(second) => return Ok((number, vec![listener, second])),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            // A machine without IPv6.
+            Err(_) => return Ok((number, vec![listener])),
         }
-        // The umask lets only the user in from the first moment.
-        let listener = UnixListener::bind(directory.socket())?;
-        rustix::fs::chmod(directory.socket(), Mode::RUSR | Mode::WUSR)?;
-        Ok((directory, listener))
     }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("agent")
-    }
-}
-
-impl Drop for AgentDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
-/// Whether this is a real directory, no link, of ours, and closed to everybody else.
-fn is_private(path: &Path) -> bool {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(directory) = rustix::fs::open(path, flags, Mode::empty()) else { return false };
-    rustix::fs::fstat(&directory).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode).is_dir()
-            && stat.st_uid == rustix::process::geteuid().as_raw()
-            && Mode::from_raw_mode(stat.st_mode) & (Mode::RWXG | Mode::RWXO) == Mode::empty()
-    })
+    Err(io::Error::new(io::ErrorKind::AddrInUse, format!("all {count} displays are taken")))
 }

@@ -1,13 +1,16 @@
 //! `__session`: the process that becomes the user and then the user's shell. One thread, no runtime, no way back.
 //!
-//! Order matters, and the numbers say where a later step belongs. PAM (account, credentials, session), the login uid and utmp
-//! go between 3 and 4: they need root and the terminal's name, and PAM also a process that stays, which forks
-//! before 4 and waits. Nothing else of the order changes.
+//! Order matters, and the numbers say where a later step belongs. PAM, the audit session and utmp stand between 3 and 5:
+//! they need root and the terminal's name. No process stays behind for their end: the daemon is handed what is needed
+//! and starts another for it (`closing_process`), so that an idle session costs no memory for it.
 
+use crate::accounting::{self, Closing, Entered, Guest, PamState, Refused};
+use crate::display;
 use crate::environment;
 use crate::fdpass;
 use crate::privilege::{Rights, become_user};
 use crate::sys;
+use crate::utmp::Before;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
@@ -27,12 +30,14 @@ const NOT_STARTED: u8 = 254;
 const DESCRIPTORS: u64 = 1024;
 /// Bytes of the message of the day. Cut: the terminal takes no more before somebody reads it.
 const MOTD_BYTES: usize = 8 * 1024;
-/// Bytes of a file that says why nobody may log in. Cut.
-const NOLOGIN_BYTES: usize = 4 * 1024;
 /// Said last: silence behind it means that the program runs, silence before it that the process died.
 pub(crate) const READY: &[u8] = b"+";
-const NOLOGIN: [&str; 2] = ["/run/nologin", "/etc/nologin"];
-const MOTD: [&str; 2] = ["/run/motd.dynamic", "/etc/motd"];
+/// Said first by a process that is root, with a [`Report`] and what PAM's modules keep open.
+pub(crate) const ENTERED: &[u8] = b"=";
+/// Begins the words of a machine that does not let the account in.
+pub(crate) const REFUSED: &str = "!";
+/// Pipes of PAM's modules that the daemon keeps for a session. Cut: others close when the program starts.
+const KEPT: usize = 3;
 
 /// Everything the process is told; it asks nobody else, so no name service runs in it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,8 +51,19 @@ pub(crate) struct Spec {
     pub(crate) pty: Option<Terminal>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) agent_socket: Option<Vec<u8>>,
+    /// The client's display, and the machine's xauth.
+    pub(crate) x11: Option<(crate::X11Plan, Vec<u8>)>,
     pub(crate) addresses: Option<crate::Addresses>,
     pub(crate) motd: bool,
+    /// PAM's services, see [`crate::Settings`].
+    pub(crate) pam_services: Vec<String>,
+}
+
+/// What the daemon learns of a login before the program runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) pam: PamState,
+    pub(crate) closing: Option<Closing>,
 }
 
 /// What becomes of the process.
@@ -108,19 +124,26 @@ fn run(control: &OwnedFd) -> Result<Infallible, String> {
     let (spec, streams) = receive(control).map_err(|why| format!("cannot take the task: {why}"))?;
     // 2. A process like any other, whatever the daemon is.
     reset();
-    refuse_when_closed(&spec, &NOLOGIN)?;
     // 3. A session of its own, with its terminal.
     rustix::process::setsid().map_err(|why| format!("cannot begin a session: {why}"))?;
     connect(&spec, streams).map_err(|why| format!("cannot take the terminal: {why}"))?;
-    // 4. The user, for good.
-    let environment = environment::compose(&spec);
-    become_user(&spec.rights)?;
+    // 4. Somebody whom the machine lets in, and knows of.
+    let welcomes = spec.motd && spec.pty.is_some() && matches!(spec.run, Run::Shell);
+    let entered = enter(&spec, !welcomes).map_err(|Refused(why)| format!("{REFUSED}{why}"))?;
+    report(control, &entered).map_err(|why| format!("the node has gone: {why}"))?;
+    // 5. The user, for good.
+    let environment = environment::compose(&spec, &entered.environment);
+    let groups = entered.groups.clone().unwrap_or_else(|| spec.rights.groups.clone());
+    become_user(&Rights { groups, ..spec.rights.clone() })?;
     let home = PathBuf::from(OsString::from_vec(spec.home.clone()));
     go_home(&home);
-    if spec.motd && spec.pty.is_some() && matches!(spec.run, Run::Shell) {
-        show_motd(&home);
+    if let Some((display, xauth)) = &spec.x11 {
+        display::add_cookie(display, xauth, &environment);
     }
-    // 5. The program. All that is open besides the three streams closes here.
+    if welcomes {
+        welcome(&home, &entered);
+    }
+    // 6. The program. All that is open besides the three streams closes here.
     let mut command = program(&spec)?;
     fdpass::send(control.as_fd(), READY, &[]).map_err(|_| "the node has gone".to_owned())?;
     let failed = command.env_clear().envs(environment).exec();
@@ -143,6 +166,33 @@ fn receive(control: &OwnedFd) -> io::Result<(Spec, Vec<OwnedFd>)> {
     Ok((spec, descriptors.collect()))
 }
 
+/// Asks the machine, by its own rules and lists; of a node that is not root it asks nothing but nologin.
+fn enter(spec: &Spec, silent: bool) -> Result<Entered, Refused> {
+    let guest = Guest {
+        login: spec.login.clone(),
+        uid: spec.rights.uid,
+        client: spec.addresses.map(|addresses| addresses.client.ip().to_canonical()),
+        services: spec.pam_services.clone(),
+    };
+    let terminal = spec.pty.as_ref().map(|pty| pty.name.as_str());
+    accounting::enter(&guest, &spec.rights.groups, terminal, silent)
+}
+
+/// Hands over what the end of the session will need.
+fn report(control: &OwnedFd, entered: &Entered) -> io::Result<()> {
+    if entered.pam == PamState::Unasked && entered.closing.is_none() {
+        return Ok(());
+    }
+    let memory =
+        crate::spawn::remember(&Report { pam: entered.pam, closing: entered.closing.clone() })?;
+    let kept = match entered.pam {
+        PamState::Used => sys::kept_pipes(control.as_fd(), KEPT),
+        _ => Vec::new(),
+    };
+    let all: Vec<_> = core::iter::once(&memory).chain(&kept).map(AsFd::as_fd).collect();
+    fdpass::send(control.as_fd(), ENTERED, &all)
+}
+
 fn reset() {
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     // Refused where the daemon is not root; then it had no special score to give up.
@@ -151,22 +201,6 @@ fn reset() {
     if limit.current.is_none_or(|now| now > DESCRIPTORS) {
         limit.current = Some(limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS)));
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
-    }
-}
-
-/// Nobody but root comes in while one of these files is there (nologin(5)).
-fn refuse_when_closed(spec: &Spec, files: &[&str]) -> Result<(), String> {
-    if spec.rights.uid == 0 {
-        return Ok(());
-    }
-    match files.iter().find(|file| Path::new(file).exists()) {
-        None => Ok(()),
-        Some(file) => {
-            let text = read_text(Path::new(file), NOLOGIN_BYTES).unwrap_or_default();
-            Err(format!("this machine takes no logins now ({file}) {}", text.trim())
-                .trim()
-                .to_owned())
-        }
     }
 }
 
@@ -195,19 +229,39 @@ fn go_home(home: &Path) {
     }
 }
 
-/// Shows the message of the day as login does, without waiting: nobody may be reading the terminal yet.
-fn show_motd(home: &Path) {
+/// Greets as sshd does: PAM's messages, the last login, and the message of the day unless PAM has shown it. A
+/// `~/.hushlogin` silences all of it. Nothing waits: nobody may be reading the terminal yet.
+fn welcome(home: &Path, entered: &Entered) {
     if home.join(".hushlogin").exists() {
         return;
     }
     let stdout = io::stdout();
     let Ok(flags) = rustix::fs::fcntl_getfl(&stdout) else { return };
     let _ = rustix::fs::fcntl_setfl(&stdout, flags | OFlags::NONBLOCK);
-    for file in MOTD {
-        let text = read_text(Path::new(file), MOTD_BYTES).unwrap_or_default();
+    let say = |text: &str| {
         let _ = rustix::io::write(&stdout, text.as_bytes());
+    };
+    say(&entered.messages);
+    if let Some(before) = &entered.before {
+        say(&last_login(before));
+    }
+    if !entered.motd_shown {
+        for file in accounting::motd_files() {
+            say(&read_text(&file, MOTD_BYTES).unwrap_or_default());
+        }
     }
     let _ = rustix::fs::fcntl_setfl(&stdout, flags);
+}
+
+/// As sshd words it, in the machine's time zone.
+fn last_login(before: &Before) -> String {
+    let Ok(moment) = jiff::Timestamp::from_second(before.seconds) else { return String::new() };
+    let moment = moment.to_zoned(jiff::tz::TimeZone::system());
+    let moment = moment.strftime("%a %b %e %H:%M:%S %Y");
+    match before.host.as_str() {
+        "" => format!("Last login: {moment}\n"),
+        host => format!("Last login: {moment} from {host}\n"),
+    }
 }
 
 /// The shell as sshd calls it: a login shell has a dash before its name, a command comes behind `-c`.
@@ -255,25 +309,16 @@ mod tests {
                 ("LC_ALL".into(), "a\0b".into()),
             ],
             agent_socket: None,
+            x11: None,
             addresses: None,
             motd: false,
+            pam_services: Vec::new(),
         }
     }
 
     #[test]
-    fn a_nologin_file_keeps_everybody_out_but_root_and_says_its_text() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "back at nine\n").unwrap();
-        let path = file.path().to_str().unwrap();
-        let why = refuse_when_closed(&spec(1000, Run::Shell), &["/none", path]).unwrap_err();
-        assert!(why.contains("back at nine") && why.contains(path), "{why}");
-        assert_eq!(refuse_when_closed(&spec(0, Run::Shell), &[path]), Ok(()));
-        assert_eq!(refuse_when_closed(&spec(1000, Run::Shell), &["/none"]), Ok(()));
-    }
-
-    #[test]
     fn what_slipped_past_the_door_does_not_reach_the_environment() {
-        let all = environment::compose(&spec(1000, Run::Shell));
+        let all = environment::compose(&spec(1000, Run::Shell), &[]);
         let of = |name: &str| all.get(OsStr::new(name)).and_then(|value| value.to_str());
         assert_eq!(of("LANG"), Some("C"));
         assert_eq!(

@@ -1,11 +1,14 @@
 //! Starting what a session asked for, as the user, for the holder of a permit.
 
 use crate::account::{self, Account, AccountError};
+use crate::accounting::PamState;
 use crate::child::{Child, Io, Process, Signals};
-use crate::fdpass::{self, Channel};
+use crate::closing_process::{self, Leave};
+use crate::display::X11Plan;
+use crate::fdpass::{self, Channel, Message};
 use crate::flow::{Reader, Writer};
 use crate::privilege::Rights;
-use crate::session_process::{READY, Run, Spec, Terminal};
+use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, Spec, Terminal};
 use crate::{SESSION, environment, pty};
 use model::{SessionId, Size, limit};
 use policy::LoginPermit;
@@ -32,6 +35,18 @@ pub struct Settings {
     pub exe: PathBuf,
     /// Where the system's sftp server may be; the first that is there is used.
     pub sftp_servers: Vec<PathBuf>,
+    /// Where xauth may be; the first that is there is used.
+    pub xauths: Vec<PathBuf>,
+    /// PAM's services, of which the first that is there is asked; none means that PAM is not asked.
+    pub pam_services: Vec<String>,
+}
+
+impl Settings {
+    /// The machine's xauth; without one no display can be lent.
+    #[must_use]
+    pub fn xauth(&self) -> Option<&Path> {
+        self.xauths.iter().map(PathBuf::as_path).find(|place| place.is_file())
+    }
 }
 
 impl Default for Settings {
@@ -45,8 +60,11 @@ impl Default for Settings {
             "/usr/libexec/ssh/sftp-server",
             "/run/current-system/sw/libexec/sftp-server",
         ];
+        let xauths = ["/usr/bin/xauth", "/usr/X11R6/bin/xauth", "/usr/local/bin/xauth"];
         Self {
             exe: PathBuf::from("/proc/self/exe"),
+            xauths: xauths.map(PathBuf::from).to_vec(),
+            pam_services: ["scry", "sshd"].map(str::to_owned).to_vec(),
             sftp_servers: places.map(PathBuf::from).to_vec(),
         }
     }
@@ -66,6 +84,8 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The socket of a forwarded agent, from [`crate::Net::agent`].
     pub agent_socket: Option<PathBuf>,
+    /// The client's display.
+    pub x11: Option<X11Plan>,
     /// Ends of the connection, for `SSH_CONNECTION`.
     pub addresses: Option<Addresses>,
     /// Whether to show the message of the day before a shell on a terminal.
@@ -109,6 +129,12 @@ pub enum SpawnError {
     /// The account is not there or not ours.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// The machine does not let the account in, whatever the permit says: PAM, nologin, an expired or locked account.
+    #[error("{why}")]
+    Refused {
+        /// Why, in the machine's words.
+        why: String,
+    },
     /// The session process could not become the shell.
     #[error("{why}")]
     NotStarted {
@@ -153,7 +179,13 @@ pub async fn spawn(
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
     let ready = hand_over(&control, memory, given);
-    let why = match tokio::time::timeout(Duration::from_millis(SETUP_MS), ready).await {
+    let mut entered = None;
+    let told = async {
+        let told = ready.await?;
+        entered = told.report;
+        io::Result::Ok(told.why)
+    };
+    let why = match tokio::time::timeout(Duration::from_millis(SETUP_MS), told).await {
         Ok(answer) => answer.unwrap_or_else(|error| {
             Some(format!("the session process ended before it was ready: {error}"))
         }),
@@ -162,32 +194,70 @@ pub async fn spawn(
             SETUP_MS / 1000
         )),
     };
+    let (pam, leave) = match entered {
+        Some(message) => accounted(settings, message)?,
+        None => (PamState::Unasked, None),
+    };
     if let Some(why) = why {
         // Not waited for: a process that hangs in a dead file server does not die before it answers.
         let _ = process.start_kill();
-        return Err(SpawnError::NotStarted { why });
+        return Err(match why.strip_prefix(REFUSED) {
+            Some(why) => SpawnError::Refused { why: why.to_owned() },
+            None => SpawnError::NotStarted { why },
+        });
     }
     let terminal = if let Io::Pty(pty) = &io { Some(pty.loosely()) } else { None };
     let signals = Signals::of(&process, terminal)
         .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
-    Ok(Child { io, process: Process::new(process), signals })
+    Ok(Child { io, process: Process::new(process, leave), signals, pam })
+}
+
+/// What a session process told before its program ran.
+struct Told {
+    /// Of a node that is root: a report, and what PAM's modules keep open.
+    report: Option<Message>,
+    /// Why there is no program, if so.
+    why: Option<String>,
+}
+
+/// What became of PAM, and what is to be done at the end.
+fn accounted(
+    settings: &Settings,
+    message: Message,
+) -> Result<(PamState, Option<Leave>), SpawnError> {
+    let mut descriptors = message.descriptors.into_iter();
+    let task = descriptors.next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+    let task: OwnedFd = task.map_err(os("take over a login"))?;
+    let copy = task.try_clone().map_err(os("take over a login"))?;
+    let report: Report = closing_process::read(copy).map_err(os("take over a login"))?;
+    let leave = report
+        .closing
+        .is_some()
+        .then(|| Leave::new(settings.exe.clone(), task, descriptors.collect()));
+    Ok((report.pam, leave))
 }
 
 /// Gives the process its task and waits until it has become the program, or says why not.
-async fn hand_over(
-    control: &Channel,
-    memory: OwnedFd,
-    given: Vec<OwnedFd>,
-) -> io::Result<Option<String>> {
+async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> io::Result<Told> {
     let all: Vec<BorrowedFd<'_>> =
         core::iter::once(memory.as_fd()).chain(given.iter().map(AsFd::as_fd)).collect();
     control.send(b"session", &all).await?;
     // From here on the other ends of terminal and pipes are the program's alone.
     drop(given);
-    let first = control.receive().await?;
-    let last =
-        if first.bytes == READY { control.receive().await? } else { first.refuse_silence()? };
-    Ok((!last.bytes.is_empty()).then(|| String::from_utf8_lossy(&last.bytes).into_owned()))
+    let mut report = None;
+    let mut next = control.receive().await?;
+    if next.bytes == ENTERED {
+        report = Some(next);
+        next = control.receive().await?;
+    }
+    if next.bytes == READY {
+        next = control.receive().await?;
+    } else if next.bytes.is_empty() {
+        let why = Some("the session process ended before it was ready".to_owned());
+        return Ok(Told { report, why });
+    }
+    let why = (!next.bytes.is_empty()).then(|| String::from_utf8_lossy(&next.bytes).into_owned());
+    Ok(Told { report, why })
 }
 
 /// Starts this program anew with one end of a socket as its standard input and nothing else.
@@ -257,8 +327,10 @@ fn spec(settings: &Settings, account: Account, plan: Plan, pty: Option<Terminal>
         pty,
         environment,
         agent_socket: plan.agent_socket.as_deref().map(bytes),
+        x11: plan.x11.zip(settings.xauth().map(bytes)),
         addresses: plan.addresses,
         motd: plan.motd,
+        pam_services: settings.pam_services.clone(),
     }
 }
 

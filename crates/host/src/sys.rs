@@ -4,8 +4,10 @@
     reason = "the only unsafe code of the project; each block says why it is sound"
 )]
 
+pub(crate) mod pam;
+
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
 /// Makes a descriptor non-blocking and has tokio watch it. Must be called within a tokio runtime.
@@ -60,4 +62,64 @@ fn close_range(first: u32, last: u32) {
         // SAFETY: as above; closing a number that is not open fails harmlessly.
         unsafe { libc::close(descriptor.cast_signed()) };
     }
+}
+
+/// Runs `work` in a child of this process, so that whatever it loads and leaves in memory goes with the child.
+/// Only for processes with one thread. Its words come back; a child that dies says so.
+pub(crate) fn in_child(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    use std::io::{Read, Write};
+    let failed = |what: &str, why: io::Error| format!("cannot {what}: {why}");
+    let (reading, writing) = std::io::pipe().map_err(|why| failed("make a pipe", why))?;
+    // SAFETY: this process has one thread, so its child may run anything.
+    match unsafe { libc::fork() } {
+        -1 => Err(failed("start a child", io::Error::last_os_error())),
+        0 => {
+            drop(reading);
+            let words = work().err().map_or_else(|| "+".to_owned(), |why| format!("-{why}"));
+            let sent = (&writing).write_all(words.as_bytes());
+            // SAFETY: ends the child at once, without the parent's destructors.
+            unsafe { libc::_exit(i32::from(sent.is_err())) }
+        }
+        child => {
+            drop(writing);
+            let mut words = String::new();
+            let read = (&reading).take(64 * 1024).read_to_string(&mut words);
+            let pid = nix::unistd::Pid::from_raw(child);
+            let _ = nix::sys::wait::waitpid(pid, None);
+            match (read, words.split_at_checked(1)) {
+                (Ok(_), Some(("+", ""))) => Ok(()),
+                (Ok(_), Some(("-", why))) => Err(why.to_owned()),
+                _ => Err("the account could not be looked at".to_owned()),
+            }
+        }
+    }
+}
+
+/// Copies of the pipes that a PAM module keeps open until its session is closed (pam_systemd's is one), at most `most`.
+/// They close on exec, as the originals do.
+pub(crate) fn kept_pipes(but: BorrowedFd<'_>, most: usize) -> Vec<OwnedFd> {
+    let mut kept = Vec::new();
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return kept };
+    let numbers: Vec<i32> =
+        open.filter_map(|one| one.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers {
+        if number < 3 || number == but.as_raw_fd() || kept.len() >= most {
+            continue;
+        }
+        // SAFETY: plain system calls with a number; one that is not open any more fails harmlessly.
+        let copy = unsafe {
+            let mut stat = std::mem::zeroed::<libc::stat>();
+            if libc::fstat(number, &raw mut stat) != 0
+                || stat.st_mode & libc::S_IFMT != libc::S_IFIFO
+            {
+                continue;
+            }
+            libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3)
+        };
+        if copy >= 0 {
+            // SAFETY: the kernel made this descriptor just now and nobody else has it.
+            kept.push(unsafe { OwnedFd::from_raw_fd(copy) });
+        }
+    }
+    kept
 }

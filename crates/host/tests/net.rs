@@ -11,13 +11,13 @@ mod common;
 use common::*;
 
 use host::{Net, NetError};
-use model::role::Forwarding::{Agent, Local, Remote};
+use model::role::Forwarding::{Agent, Local, Remote, X11};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn net() -> Net {
-    Net::start(&settings(), &permit(&own())).await.unwrap()
+    Net::start(&settings(), &permit(&own()), None).await.unwrap()
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn a_helper_that_does_not_come_up_is_an_error_and_not_a_hang() {
     let broken = host::Settings { exe: "/bin/true".into(), ..settings() };
     let permit = permit(&own());
     let started =
-        tokio::time::timeout(PATIENCE, Net::start(&broken, &permit)).await.expect("in time");
+        tokio::time::timeout(PATIENCE, Net::start(&broken, &permit, None)).await.expect("in time");
     assert!(matches!(started, Err(NetError::Gone)));
 }
 
@@ -174,4 +174,94 @@ async fn a_helper_that_was_killed_is_an_error_that_says_what_to_do() {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let error = net.listen(&forward(Remote), "", 0).await.unwrap_err();
     assert!(error.to_string().contains("connect again"), "{error}");
+}
+
+#[tokio::test]
+async fn sockets_are_dialled_and_listened_at_and_go_with_the_helper() {
+    let net = net().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let text = path.to_str().unwrap();
+    let listener = net.listen_socket(&forward(Remote), text).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0);
+    let permit = forward(Local);
+    let (accepted, dialled) = tokio::join!(listener.accept(), net.dial_socket(&permit, text));
+    let ((mut there, _), mut here) = (accepted.unwrap(), dialled.unwrap());
+    here.write_all(b"hello").await.unwrap();
+    let mut bytes = [0; 5];
+    there.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(&bytes, b"hello");
+    let again = net.listen_socket(&forward(Remote), text).await.unwrap_err().to_string();
+    assert!(again.contains("Address already in use"), "{again}");
+    net.forget_socket(text).await.unwrap();
+    assert!(!path.exists());
+    let _listener = net.listen_socket(&forward(Remote), text).await.unwrap();
+    drop(net);
+    let gone = async {
+        while path.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("removed in time");
+}
+
+#[tokio::test]
+async fn a_socket_that_somebody_else_put_there_meanwhile_is_left_alone() {
+    let net = net().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let text = path.to_str().unwrap();
+    let _listener = net.listen_socket(&forward(Remote), text).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "another's").unwrap();
+    net.forget_socket(text).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "another's");
+}
+
+#[tokio::test]
+async fn hostile_paths_of_sockets_are_refused_in_words() {
+    let net = net().await;
+    let long = format!("/{}", "x".repeat(200));
+    for (path, words) in [
+        ("relative", "must begin with /"),
+        ("", "must begin with /"),
+        ("\0abstract", "must begin with /"),
+        ("/a\0b", ""),
+        (long.as_str(), ""),
+        ("/no/such/folder/s", "No such file"),
+    ] {
+        let dialled = net.dial_socket(&forward(Local), path).await.unwrap_err();
+        let NetError::Refused { why } = &dialled else { panic!("{path:?}: {dialled:?}") };
+        assert!(why.contains(words), "{path:?}: {why}");
+        let listened = net.listen_socket(&forward(Remote), path).await.unwrap_err();
+        assert!(matches!(listened, NetError::Refused { .. }), "{path:?}: {listened:?}");
+    }
+    let wrong = net.dial_socket(&forward(Remote), "/x").await;
+    assert!(matches!(wrong, Err(NetError::Permit { .. })));
+    let wrong = net.listen_socket(&forward(Local), "/x").await;
+    assert!(matches!(wrong, Err(NetError::Permit { .. })));
+}
+
+#[tokio::test]
+async fn a_display_waits_on_every_loopback_and_a_half_taken_number_is_passed_over() {
+    let net = net().await;
+    let (number, listeners) = net.display(&forward(X11)).await.unwrap();
+    assert!(number >= 10);
+    for listener in &listeners {
+        let address = listener.local_addr().unwrap();
+        assert!(address.ip().is_loopback() && address.port() == 6000 + number, "{address}");
+    }
+    // Somebody who holds only the other family's port would be reached by programs that prefer it.
+    let Some(squatted) = (number + 1..number + 50).find_map(|number| {
+        let four = std::net::TcpListener::bind(("127.0.0.1", 6000 + number));
+        drop(four.ok()?);
+        Some((number, std::net::TcpListener::bind(("::1", 6000 + number)).ok()?))
+    }) else {
+        return skip("a_half_taken_number", "this machine has no IPv6 loopback");
+    };
+    for _ in 0..3 {
+        let (next, _) = net.display(&forward(X11)).await.unwrap();
+        assert_ne!(next, squatted.0);
+    }
+    assert!(matches!(net.display(&forward(Local)).await, Err(NetError::Permit { .. })));
 }

@@ -111,7 +111,7 @@ async fn nobody_has_a_shell_that_lets_nobody_in_and_it_has_its_say() {
 #[tokio::test]
 async fn the_net_helper_of_another_account_has_its_rights() {
     let Some(user) = as_somebody("the_net_helper_of_another_account") else { return };
-    let net = Net::start(&settings(), &permit(&user.name)).await.unwrap();
+    let net = Net::start(&settings(), &permit(&user.name), None).await.unwrap();
     let (_listener, path) = net.agent(&forward_as(&user.name, Agent)).await.unwrap();
     for path in [path.as_path(), path.parent().unwrap()] {
         assert_eq!(std::fs::symlink_metadata(path).unwrap().uid(), user.uid.as_raw());
@@ -166,8 +166,8 @@ async fn ordinary() {
         }
         other => panic!("{other:?}"),
     }
-    let net = Net::start(&settings(), &permit(&own())).await.unwrap();
+    let net = Net::start(&settings(), &permit(&own()), None).await.unwrap();
     assert!(net.agent(&forward(Agent)).await.is_ok());
-    let other = Net::start(&settings(), &permit("root")).await;
+    let other = Net::start(&settings(), &permit("root"), None).await;
     assert!(matches!(other, Err(NetError::Account(AccountError::NotOurs { .. }))));
 }

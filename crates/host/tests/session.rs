@@ -250,7 +250,7 @@ async fn modes_of_the_client_are_on_the_terminal_before_the_program_runs() {
 #[tokio::test]
 async fn a_terminal_hangs_up_when_it_is_dropped_and_the_shell_ends() {
     let child = start(&own(), plan_on_terminal("sleep 1000", size())).await.unwrap();
-    let host::Child { io, mut process, signals: _kept } = child;
+    let host::Child { io, mut process, signals: _kept, .. } = child;
     drop(io);
     let exit = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
     assert_eq!(exit, Exit::Signal { name: "HUP".into(), core: false });

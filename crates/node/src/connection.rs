@@ -1,7 +1,7 @@
 //! One SSH connection: who is let in, what they may open, and when it must end.
 
 use crate::buffers::OnDisk;
-use crate::forward::{Forwards, lend_agent};
+use crate::forward::Forwards;
 use crate::news::Known;
 use crate::serve::Post;
 use crate::session::{self, Opened};
@@ -10,7 +10,7 @@ use link::ssh::server::{Admission, Asked, Connection, Gate, Server, Session, Wis
 use link::tunnel::Knock;
 use model::audit::Audited;
 use model::role::{Forwarding, RecordingPolicy};
-use model::{AuditEvent, ConnectionId, Login, Tick};
+use model::{AuditEvent, ConnectionId, Heading, Kind, Login, SessionId, Tick};
 use policy::{Denial, Identity, LoginPermit};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +47,33 @@ impl Caller {
     pub fn denied(&self, denial: &Denial) {
         metrics::counter!("scry_denials_total").increment(1);
         self.tell(Audited::Denied { action: denial.action(), why: denial.why().to_string() });
+    }
+
+    /// The decision as the roles stand at this moment.
+    pub fn permit(&self, post: &Post) -> Result<LoginPermit, Denial> {
+        let known = post.latest.borrow().clone();
+        let roles = known.map(|known| known.roles.clone()).unwrap_or_default();
+        policy::login(&roles, &self.identity, &post.facts, &self.login, clock::now())
+    }
+
+    /// The heading of a recording that begins now, without a terminal.
+    pub fn heading(&self, post: &Post, permit: &LoginPermit, id: SessionId, kind: Kind) -> Heading {
+        let client = self.client.map(|client| client.ip().to_string());
+        Heading {
+            id,
+            connection: self.id,
+            cluster: post.standing.cluster.clone(),
+            node: permit.node().clone(),
+            user: permit.user().clone(),
+            login: permit.login().clone(),
+            roles: permit.roles().to_vec(),
+            client: client.unwrap_or_else(|| "unknown".to_owned()),
+            kind,
+            size: None,
+            term: None,
+            started: clock::now(),
+            signer: post.standing.signer.borrow().clone(),
+        }
     }
 
     fn event(&self, what: Audited) -> AuditEvent {
@@ -125,17 +152,16 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
         match policy::login(&known.roles, &identity, &post.facts, &login, now) {
             Err(denial) => refuse(&denial, Some(login), Some(user)),
             Ok(_) => {
-                let agent = policy::forward(
-                    &known.roles,
-                    &identity,
-                    &post.facts,
-                    &login,
-                    Forwarding::Agent,
-                    now,
-                );
+                let may = |what| {
+                    let facts = &post.facts;
+                    policy::forward(&known.roles, &identity, facts, &login, what, now).is_ok()
+                };
+                let agent = may(Forwarding::Agent);
+                let x11 = may(Forwarding::X11) && post.host.xauth().is_some();
                 Some(Admission {
                     buffers: Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user))),
-                    agent: agent.is_ok(),
+                    agent,
+                    x11,
                     sessions: true,
                     variable: host::allowed_variable,
                     subsystems: SUBSYSTEMS,
@@ -189,16 +215,14 @@ impl Served {
         };
         self.end.cancel();
         while self.sessions.join_next().await.is_some() {}
-        self.forwards.end().await;
+        self.forwards.end(farewell).await;
         if let Some(reason) = farewell {
             connection.end(reason).await;
         }
     }
 
-    /// The decision as the roles stand at this moment.
     fn permit(&self) -> Result<LoginPermit, Denial> {
-        let Caller { identity, login, .. } = &self.caller;
-        policy::login(&self.known().roles, identity, &self.post.facts, login, clock::now())
+        self.caller.permit(&self.post)
     }
 
     fn known(&self) -> Arc<Known> {
@@ -215,7 +239,7 @@ impl Served {
             Asked::Session(session) => self.session(session, expires).await,
             Asked::Direct(direct) => self.forwards.direct(direct, &self.known()),
             Asked::Listen(listen) => self.forwards.listen(listen, &self.known()).await,
-            Asked::Unlisten { address, port } => self.forwards.unlisten(&address, port),
+            Asked::Unlisten(at) => self.forwards.unlisten(&at),
         }
     }
 
@@ -234,11 +258,18 @@ impl Served {
             session::refuse(&session.output, &why).await;
             return;
         }
-        let agent = if session.agent { self.agent().await } else { None };
+        let known = self.known();
+        self.say_refused(&session.refused, &known).await;
+        let agent = if session.agent { self.forwards.lend_agent(&known).await } else { None };
+        let display = match &session.x11 {
+            Some(wish) => self.forwards.lend_display(wish, &known).await,
+            None => None,
+        };
         let opened = Opened {
             caller: self.caller.clone(),
             permit,
             agent,
+            display,
             expires,
             end: self.end.child_token(),
         };
@@ -252,9 +283,17 @@ impl Served {
         });
     }
 
-    async fn agent(&mut self) -> Option<std::path::PathBuf> {
-        let known = self.known();
-        lend_agent(&mut self.forwards, &known).await
+    /// Tells the ledger what was asked for before the session began and not granted.
+    async fn say_refused(&self, refused: &[String], known: &Known) {
+        for asked in refused {
+            match asked.strip_prefix("env ") {
+                Some(name) => self.caller.tell(Audited::VariableRefused { name: name.to_owned() }),
+                None if asked == "x11-req" => {
+                    self.forwards.refused_in_session(Forwarding::X11, known).await;
+                }
+                None => self.forwards.refused_in_session(Forwarding::Agent, known).await,
+            }
+        }
     }
 }
 

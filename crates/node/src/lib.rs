@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `serve` | puts everything together; order of shutdown |
 //! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
-//! | `connection` | one SSH connection: who may, sessions, forwards, its end |
+//! | `connection`, `forward`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
 //! | `recorder`, `keep`, `keyframes` | entries to spool; what of an exec stream is kept; screens, read behind |
 //! | `ship`, `recover` | recordings to auth; what a crash left |
@@ -15,6 +15,7 @@
 pub mod buffers;
 mod clock;
 mod connection;
+mod connection_record;
 mod error;
 mod forward;
 mod join;

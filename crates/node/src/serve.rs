@@ -7,6 +7,7 @@ use crate::news::{self, Latest};
 use crate::report::Reporter;
 use crate::ship::{self, Received, Written};
 use crate::{clock, recover};
+use host::PamState;
 use link::ssh::Startups;
 use link::tunnel::{Knocks, Tunnel};
 use model::audit::Audited;
@@ -16,7 +17,7 @@ use model::{NodeName, SessionId, UserName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use store::elastic::Quota;
 use store::keys;
@@ -83,6 +84,8 @@ pub(crate) struct Post {
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
     quotas: Mutex<BTreeMap<UserName, Quota>>,
+    /// Whether it was said that this machine has no PAM.
+    pam_said: Once,
 }
 
 /// A recording to be shipped.
@@ -93,6 +96,17 @@ struct Job {
 }
 
 impl Post {
+    /// Says once that the machine has no PAM.
+    pub fn say_pam(&self, state: PamState) {
+        if state == PamState::Missing {
+            self.pam_said.call_once(|| {
+                tracing::info!(
+                    "this machine has no libpam; accounts are judged by /etc/shadow alone"
+                );
+            });
+        }
+    }
+
     /// The user's account of untaken input on this node.
     pub fn quota(&self, user: &UserName) -> Quota {
         let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +132,13 @@ impl Post {
 /// The node cannot join, or its folder cannot be used.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
     host::raise_descriptor_limit();
+    let swept = tokio::task::spawn_blocking(host::sweep_logins).await.unwrap_or_default();
+    if swept > 0 {
+        tracing::info!(
+            swept,
+            "the machine's list of who is here named sessions that a kill had ended"
+        );
+    }
     keys::ensure_dir(&config.data_dir)?;
     let elastic = config.data_dir.join("elastic");
     keys::ensure_dir(&elastic)?;
@@ -190,6 +211,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         elastic,
         jobs,
         quotas: Mutex::default(),
+        pam_said: Once::new(),
     });
     receive(&post, knocks, waiting, &mut shippers, &stop).await;
 

@@ -4,11 +4,12 @@ mod streams;
 
 use crate::clock;
 use crate::connection::{Caller, kind};
+use crate::forward::Display;
 use crate::keep::Keep;
 use crate::recorder::Recorder;
 use crate::serve::Post;
 use bytes::Bytes;
-use host::{Child, Exit, Plan, PtyPlan, What};
+use host::{Child, Exit, Plan, PtyPlan, SpawnError, What};
 use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
 use model::audit::Audited;
@@ -39,6 +40,8 @@ pub(crate) struct Opened {
     pub permit: LoginPermit,
     /// Socket of the client's agent.
     pub agent: Option<PathBuf>,
+    /// The client's display.
+    pub display: Option<Display>,
     /// End of the certificate.
     pub expires: Tick,
     /// The connection is gone or must end.
@@ -56,7 +59,7 @@ pub(crate) async fn refuse(output: &Output, why: &str) {
 pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     let id = SessionId::from_random(rand::random());
     let began = clock::tick();
-    let Opened { caller, permit, agent, expires, end } = opened;
+    let Opened { caller, permit, agent, display, expires, end } = opened;
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
@@ -65,18 +68,19 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
         caller.tell_in(id, Audited::Denied { action: "open a terminal".to_owned(), why });
         return refuse(&session.output, "your certificate does not allow a terminal").await;
     }
-    let recorder = match begin(post, id, &caller, &permit, (terminal, session.agent), &what).await {
-        Ok(recorder) => recorder,
-        Err(why) => {
-            caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
-            refuse(
-                &session.output,
-                &format!("this session cannot be recorded, so it is not opened: {why}"),
-            )
-            .await;
-            return;
-        }
-    };
+    let recorder =
+        match begin(post, id, &caller, &permit, (terminal, services(&session)), &what).await {
+            Ok(recorder) => recorder,
+            Err(why) => {
+                caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
+                refuse(
+                    &session.output,
+                    &format!("this session cannot be recorded, so it is not opened: {why}"),
+                )
+                .await;
+                return;
+            }
+        };
     let size = session.pty.as_ref().map(|pty| pty.size.to_string());
     let recording = match policy {
         RecordingPolicy::Off => "off",
@@ -94,7 +98,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     if let Kind::Exec { command } = &what {
         caller.tell_in(id, Audited::Exec { command: command.clone() });
     }
-    let plan = plan(id, &session, agent, &caller);
+    let x11 = display.as_ref().map(|display| display.plan.clone());
+    let plan = Plan { x11, ..plan(id, &session, agent, &caller) };
     let output = session.output.clone();
     let spawned = tokio::select! {
         spawned = host::spawn(&post.host, &permit, plan) => Some(spawned),
@@ -103,9 +108,15 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     };
     let live = Live::new(recorder, &permit, expires, &session);
     let ((ending, failed), (output, input)) = match spawned {
-        Some(Ok(child)) => live.run(child, session, end).await,
+        Some(Ok(child)) => {
+            post.say_pam(child.pam);
+            live.run(child, session, end).await
+        }
         Some(Err(error)) => {
             let why = chain(&error);
+            if matches!(error, SpawnError::Refused { .. }) {
+                caller.tell_in(id, Audited::AccountRefused { why: why.clone() });
+            }
             refuse(&session.output, &why).await;
             (live.close(Ending::NotStarted { why }), (0, 0))
         }
@@ -130,39 +141,37 @@ async fn begin(
     id: SessionId,
     caller: &Caller,
     permit: &LoginPermit,
-    (terminal, wants_agent): (Option<PtyWish>, bool),
+    (terminal, services): (Option<PtyWish>, Vec<Entry>),
     what: &Kind,
 ) -> Result<Option<Recorder>, String> {
     if permit.terms().record == RecordingPolicy::Off {
         return Ok(None);
     }
-    let client =
-        caller.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string());
     let heading = Heading {
-        id,
-        connection: caller.id,
-        cluster: post.standing.cluster.clone(),
-        node: permit.node().clone(),
-        user: permit.user().clone(),
-        login: permit.login().clone(),
-        roles: permit.roles().to_vec(),
-        client: client.clone(),
-        kind: what.clone(),
         size: terminal.as_ref().map(|pty| pty.size),
         term: terminal.map(|pty| pty.term),
-        started: clock::now(),
-        signer: post.standing.signer.borrow().clone(),
+        ..caller.heading(post, permit, id, what.clone())
     };
     let begun = Recorder::begin(post, &heading, permit.terms().record).await;
     let mut recorder = begun.map_err(|error| chain(&error))?;
     let (user, login) = (permit.user().clone(), permit.login().clone());
-    let joined = People::Joined { party: Party::OWNER, user, login, from: client };
+    let joined = People::Joined { party: Party::OWNER, user, login, from: heading.client };
     recorder.take(Entry::People(joined));
-    if wants_agent {
-        let name = "auth-agent-req@openssh.com".to_owned();
-        recorder.take(Entry::Service { name, granted: true });
+    for service in services {
+        recorder.take(service);
     }
     Ok(Some(recorder))
+}
+
+/// What was asked for before the session began, and whether it was granted.
+fn services(session: &Session) -> Vec<Entry> {
+    let granted = [
+        session.agent.then_some("auth-agent-req@openssh.com"),
+        session.x11.as_ref().map(|_| "x11-req"),
+    ];
+    let granted = granted.into_iter().flatten().map(|name| (name.to_owned(), true));
+    let refused = session.refused.iter().map(|name| (name.clone(), false));
+    granted.chain(refused).map(|(name, granted)| Entry::Service { name, granted }).collect()
 }
 
 fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller: &Caller) -> Plan {
@@ -187,12 +196,13 @@ fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller:
         pty,
         environment: session.environment.clone(),
         agent_socket,
+        x11: None,
         addresses,
     }
 }
 
 /// A line from an error and everything behind it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -255,7 +265,7 @@ impl Live {
         mut session: Session,
         end: CancellationToken,
     ) -> (Closed, (u64, u64)) {
-        let Child { io, mut process, signals } = child;
+        let Child { io, mut process, signals, .. } = child;
         let mut streams = Streams::new(io);
         let output = session.output.clone();
         let mut writing: Option<Writing> = None;
@@ -513,7 +523,7 @@ async fn keyframe(recorder: &mut Option<Recorder>) {
     }
 }
 
-async fn timer_at(at: Option<Tick>) {
+pub(crate) async fn timer_at(at: Option<Tick>) {
     match at {
         Some(at) => crate::connection::until(at).await,
         None => std::future::pending().await,

@@ -37,7 +37,7 @@ pub fn own() -> String {
 fn world(login: &str) -> (RoleSet, Identity, NodeFacts) {
     let any = || BTreeMap::from([("*".to_owned(), vec!["*".to_owned()])]);
     let name: RoleName = "all".parse().unwrap();
-    let forward = vec![Forwarding::Agent, Forwarding::Local, Forwarding::Remote];
+    let forward = Forwarding::ALL.to_vec();
     let role = Role {
         name: name.clone(),
         description: String::new(),
@@ -73,6 +73,7 @@ pub fn plan(command: &str) -> Plan {
         pty: None,
         environment: Vec::new(),
         agent_socket: None,
+        x11: None,
         addresses: None,
         motd: false,
     }

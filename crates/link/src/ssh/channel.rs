@@ -5,6 +5,7 @@ use super::terms;
 use crate::duplex::Duplex;
 use bytes::{Bytes, BytesMut};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
@@ -218,50 +219,75 @@ pub struct Pipe {
     pub output: Output,
 }
 
+/// Bytes that a [`Pipe`] has carried so far; clones count the same.
+#[derive(Debug, Clone, Default)]
+pub struct Carried(Arc<[AtomicU64; 2]>);
+
+impl Carried {
+    /// From the peer and to the peer.
+    #[must_use]
+    pub fn so_far(&self) -> (u64, u64) {
+        let [received, sent] = &*self.0;
+        (received.load(Ordering::Relaxed), sent.load(Ordering::Relaxed))
+    }
+
+    fn received(&self, bytes: usize) {
+        let [received, _] = &*self.0;
+        received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn sent(&self, bytes: usize) {
+        let [_, sent] = &*self.0;
+        sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl Pipe {
     /// Copies between the channel and `stream` until both directions have ended or the channel is gone, then closes it.
     /// Answers the bytes from the peer and to the peer.
     pub async fn join(self, stream: impl Duplex) -> (u64, u64) {
+        let carried = Carried::default();
+        self.join_counted(stream, &carried).await;
+        carried.so_far()
+    }
+
+    /// As [`Pipe::join`]; when it is cancelled, `carried` still knows what went through.
+    pub async fn join_counted(self, stream: impl Duplex, carried: &Carried) {
         let (mut reading, mut writing) = tokio::io::split(stream);
         let Self { mut input, output } = self;
         let inward = async {
-            let mut moved: u64 = 0;
             while let Ok(Some(bytes)) = input.pull().await {
                 if writing.write_all(&bytes).await.is_err() {
-                    return moved;
+                    return;
                 }
-                moved = moved.saturating_add(bytes.len() as u64);
+                carried.received(bytes.len());
             }
             let _ = writing.shutdown().await;
-            moved
         };
         let outward = async {
-            let mut moved: u64 = 0;
             let mut room = BytesMut::new();
             loop {
                 room.reserve(PIECE_BYTES);
                 match reading.read_buf(&mut room).await {
                     Ok(0) | Err(_) => break,
-                    Ok(count) => moved = moved.saturating_add(count as u64),
+                    Ok(count) => carried.sent(count),
                 }
                 if output.write(room.split().freeze()).await.is_err() {
-                    return moved;
+                    return;
                 }
             }
             let _ = output.eof().await;
-            moved
         };
-        let (mut received, mut sent) = (None, None);
+        let (mut received, mut sent) = (false, false);
         tokio::pin!(inward, outward);
-        while received.is_none() || sent.is_none() {
+        while !received || !sent {
             tokio::select! {
-                moved = &mut inward, if received.is_none() => received = Some(moved),
-                moved = &mut outward, if sent.is_none() => sent = Some(moved),
-                () = output.gone(), if received.is_some() => break,
+                () = &mut inward, if !received => received = true,
+                () = &mut outward, if !sent => sent = true,
+                () = output.gone(), if received => break,
             }
         }
         output.close().await;
-        (received.unwrap_or_default(), sent.unwrap_or_default())
     }
 }
 

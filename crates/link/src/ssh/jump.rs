@@ -1,7 +1,7 @@
 //! The proxy's SSH jump host (`ssh -J`): a certificate signs in, and all it may do is reach a node.
 
 use super::buffer::Memory;
-use super::server::{Admission, Asked, Direct, Refusal, Server};
+use super::server::{Admission, Asked, Direct, Place, Refusal, Server};
 use super::{SshError, Startup};
 use crate::duplex::BoxDuplex;
 use russh::keys::ssh_key::Certificate;
@@ -40,6 +40,7 @@ where
             holder: Arc::new(holder),
             buffers: Arc::new(Memory { stall: Some(STALL), ..Memory::default() }),
             agent: false,
+            x11: false,
             sessions: false,
             variable: |_| false,
             subsystems: &[],
@@ -56,11 +57,16 @@ where
         match asked {
             None => return Ok(()),
             Some(Asked::Direct(direct)) => {
-                let dialling = dial(Arc::clone(&connection.holder), direct.host.clone());
+                let asked = match &direct.to {
+                    Place::Port { host, .. } => host.clone(),
+                    // No node has such a name, so it is refused like one that is none.
+                    Place::Socket { path } => format!("unix:{path}"),
+                };
+                let dialling = dial(Arc::clone(&connection.holder), asked);
                 carried.spawn(carry(direct, dialling));
             }
             Some(Asked::Listen(listen)) => listen.refuse(),
-            Some(Asked::Session(_) | Asked::Unlisten { .. }) => {}
+            Some(Asked::Session(_) | Asked::Unlisten(_)) => {}
         }
     }
     connection.end("the proxy is stopping").await;

@@ -20,7 +20,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{Gone, Input, Output, Pipe};
+pub use channel::{Carried, Gone, Input, Output, Pipe};
 pub use russh::keys::ssh_key;
 pub use startups::{Startup, Startups};
 

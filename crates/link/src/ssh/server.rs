@@ -25,6 +25,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const ASKED: usize = 64;
 /// Signals of one session that nobody has taken yet. Cut: further ones are lost.
 const SIGNALS: usize = 16;
+/// Refused requests of one session that are remembered. Cut: what comes behind them is refused all the same.
+pub const REFUSED: usize = 16;
 /// Milliseconds for this machine to open a listening socket. Refuse: the request fails.
 const LISTEN_MS: u64 = 2_000;
 /// Milliseconds for a client to answer the opening of a channel towards it.
@@ -40,6 +42,8 @@ pub struct Admission<T> {
     pub buffers: Arc<dyn Buffers>,
     /// Whether sessions may ask for the client's agent.
     pub agent: bool,
+    /// Whether sessions may ask for the client's display (RFC 4254 §6.3).
+    pub x11: bool,
     /// Whether sessions may be opened at all.
     pub sessions: bool,
     /// Which variables a client may set.
@@ -205,17 +209,39 @@ impl<T> Connection<T> {
 pub enum Asked {
     /// A shell, a command or a subsystem. It was granted; what cannot be run says so on its standard error.
     Session(Session),
-    /// A connection to somewhere (`-L`, `-D`; RFC 4254 §7.2).
+    /// A connection to somewhere (`-L`, `-D`; RFC 4254 §7.2, and OpenSSH's PROTOCOL §2.4 for sockets).
     Direct(Direct),
-    /// A listening socket (`-R`; RFC 4254 §7.1).
+    /// A listening socket (`-R`; RFC 4254 §7.1, and OpenSSH's PROTOCOL §2.4 for sockets).
     Listen(Listen),
-    /// Its end.
-    Unlisten {
-        /// As in [`Listen::address`].
-        address: String,
-        /// The port.
+    /// Its end; the place is that of [`Listen::at`].
+    Unlisten(Place),
+}
+
+/// Where a forward leads, or where it waits. Texts are the client's, whatever it wrote.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A port.
+    Port {
+        /// Name or address.
+        host: String,
+        /// Its number.
         port: u32,
     },
+    /// A socket in the file system.
+    Socket {
+        /// Its path.
+        path: String,
+    },
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Port { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Port { host, port } => write!(f, "{host}:{port}"),
+            Self::Socket { path } => f.write_str(path),
+        }
+    }
 }
 
 /// What a session channel asked for.
@@ -227,6 +253,10 @@ pub struct Session {
     pub environment: Vec<(String, String)>,
     /// Whether the client's agent was asked for and granted.
     pub agent: bool,
+    /// The client's display, if it was asked for and granted.
+    pub x11: Option<X11Wish>,
+    /// What was asked for and not granted: requests by their names, variables as `env NAME`. At most [`REFUSED`] of them.
+    pub refused: Vec<String>,
     /// What to run.
     pub wish: Wish,
     /// Standard input or what is typed.
@@ -262,14 +292,25 @@ pub struct PtyWish {
     pub modes: Vec<(u8, u32)>,
 }
 
+/// The client's display as it describes it (RFC 4254 §6.3.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct X11Wish {
+    /// Whether it takes one connection only.
+    pub single: bool,
+    /// Name of the authorisation, such as `MIT-MAGIC-COOKIE-1`.
+    pub protocol: String,
+    /// Its data in hexadecimal. Not the display's own: the client knows what it stands for.
+    pub cookie: String,
+    /// Number of the screen.
+    pub screen: u32,
+}
+
 /// A connection that the client asks for.
 pub struct Direct {
-    /// Host to connect to.
-    pub host: String,
-    /// Port to connect to.
-    pub port: u32,
-    /// Address and port it comes from, as the client says.
-    pub origin: (String, u32),
+    /// Where to.
+    pub to: Place,
+    /// Address and port it comes from, as the client says; a client says nothing of a socket.
+    pub origin: Option<(String, u32)>,
     channel: russh::Channel<server::Msg>,
     reply: server::ChannelOpenHandle,
     tasks: Tasks,
@@ -323,25 +364,20 @@ impl Direct {
 
 impl std::fmt::Debug for Direct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Direct")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .finish_non_exhaustive()
+        f.debug_struct("Direct").field("to", &self.to).finish_non_exhaustive()
     }
 }
 
 /// A listening socket that the client asks for.
 #[derive(Debug)]
 pub struct Listen {
-    /// Address to bind, as the client wrote it.
-    pub address: String,
-    /// Port to bind; 0 for any.
-    pub port: u32,
+    /// Where to wait, as the client wrote it; port 0 is any.
+    pub at: Place,
     reply: oneshot::Sender<Option<u32>>,
 }
 
 impl Listen {
-    /// It listens on `port`. Answers whether the client still waited, which is at most 2 s.
+    /// It listens, on `port` unless it is a socket. Answers whether the client still waited, which is at most 2 s.
     #[must_use]
     pub fn grant(self, port: u32) -> bool {
         self.reply.send(Some(port)).is_ok()
@@ -364,19 +400,34 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// Hands the client a connection that came to a socket it listens on (RFC 4254 §7.2). `address` and `port` are those of
-    /// its request, `origin` is who connected.
+    /// Hands the client a connection that came to a socket it listens on (RFC 4254 §7.2). `at` is that of its request with
+    /// the port that was granted, `origin` is who connected.
     ///
     /// # Errors
     /// When there are too many channels, the client refuses or does not answer, or the connection is gone.
-    pub async fn forwarded(
-        &self,
-        address: &str,
-        port: u32,
-        origin: (String, u32),
-    ) -> Result<Pipe, SshError> {
-        let opening = self.handle.channel_open_forwarded_tcpip(address, port, origin.0, origin.1);
-        self.open(opening).await
+    pub async fn forwarded(&self, at: &Place, origin: (String, u32)) -> Result<Pipe, SshError> {
+        match at {
+            Place::Port { host, port } => {
+                let opening = self.handle.channel_open_forwarded_tcpip(
+                    host.as_str(),
+                    *port,
+                    origin.0,
+                    origin.1,
+                );
+                self.open(opening).await
+            }
+            Place::Socket { path } => {
+                self.open(self.handle.channel_open_forwarded_streamlocal(path.as_str())).await
+            }
+        }
+    }
+
+    /// Hands the client a connection to its display (RFC 4254 §6.3.2).
+    ///
+    /// # Errors
+    /// As [`Opener::forwarded`].
+    pub async fn x11(&self, origin: (String, u32)) -> Result<Pipe, SshError> {
+        self.open(self.handle.channel_open_x11(origin.0, origin.1)).await
     }
 
     /// Opens a channel to the client's agent.
@@ -385,6 +436,12 @@ impl Opener {
     /// As [`Opener::forwarded`].
     pub async fn agent(&self) -> Result<Pipe, SshError> {
         self.open(self.handle.channel_open_agent()).await
+    }
+
+    /// Whether the connection is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
     }
 
     async fn open(

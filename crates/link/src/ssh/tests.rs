@@ -4,7 +4,7 @@ mod openssh;
 
 use super::buffer::{Buffers, Memory};
 use super::client::{self, Client, SignIn};
-use super::server::{Admission, Asked, Connection, Refusal, Server, Session, Wish};
+use super::server::{Admission, Asked, Connection, Place, Refusal, Server, Session, Wish};
 use super::{Pipe, Startups};
 use crate::duplex::BoxDuplex;
 use bytes::Bytes;
@@ -62,6 +62,7 @@ impl World {
                 holder: (),
                 buffers: Arc::clone(&buffers),
                 agent: true,
+                x11: true,
                 sessions: true,
                 variable: |name| name == "LANG",
                 subsystems: &["sftp"],
@@ -108,7 +109,7 @@ pub(super) async fn serve(mut connection: Connection<()>) {
             Asked::Session(session) => {
                 sessions.spawn(run(session));
             }
-            Asked::Direct(direct) if direct.host == "nowhere" => {
+            Asked::Direct(direct) if direct.to.to_string().starts_with("nowhere:") => {
                 direct.reject(Refusal::Unreachable).await;
             }
             Asked::Direct(direct) => {
@@ -116,16 +117,19 @@ pub(super) async fn serve(mut connection: Connection<()>) {
                 sessions.spawn(echo(pipe.input, pipe.output));
             }
             Asked::Listen(listen) => {
-                let (address, opener) = (listen.address.clone(), connection.opener());
+                let (mut at, opener) = (listen.at.clone(), connection.opener());
+                if let Place::Port { port, .. } = &mut at {
+                    *port = 4242;
+                }
                 assert!(listen.grant(4242));
                 sessions.spawn(async move {
                     let origin = ("192.0.2.7".to_owned(), 9);
-                    let pipe = opener.forwarded(&address, 4242, origin).await.unwrap();
+                    let pipe = opener.forwarded(&at, origin).await.unwrap();
                     pipe.output.write(Bytes::from_static(b"hello")).await.unwrap();
                     pipe.output.close().await;
                 });
             }
-            Asked::Unlisten { .. } => {}
+            Asked::Unlisten(_) => {}
         }
     }
 }

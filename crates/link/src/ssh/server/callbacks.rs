@@ -1,6 +1,9 @@
 //! russh's callbacks for one connection: quick answers, and values for whoever serves it.
 
-use super::{Admission, Asked, Direct, Gate, LISTEN_MS, Listen, PtyWish, SIGNALS, Session, Wish};
+use super::{
+    Admission, Asked, Direct, Gate, LISTEN_MS, Listen, Place, PtyWish, REFUSED, SIGNALS, Session,
+    Wish, X11Wish,
+};
 use crate::ssh::channel::{self, Pipe};
 use crate::ssh::terms;
 use crate::tasks::Tasks;
@@ -82,6 +85,7 @@ pub(super) struct Callbacks<T> {
 struct Rules {
     buffers: Arc<dyn crate::ssh::buffer::Buffers>,
     agent: bool,
+    x11: bool,
     sessions: bool,
     variable: fn(&str) -> bool,
     subsystems: &'static [&'static str],
@@ -101,6 +105,8 @@ struct Waiting {
     pty: Option<PtyWish>,
     environment: Vec<(String, String)>,
     agent: bool,
+    x11: Option<X11Wish>,
+    refused: Vec<String>,
     pipe: Pipe,
     slot: Slot,
     sizes: watch::Receiver<Size>,
@@ -143,6 +149,8 @@ impl<T: Send + 'static> Callbacks<T> {
             pty: None,
             environment: Vec::new(),
             agent: false,
+            x11: None,
+            refused: Vec::new(),
             pipe,
             slot,
             sizes: size_out,
@@ -166,6 +174,8 @@ impl<T: Send + 'static> Callbacks<T> {
             pty: waiting.pty,
             environment: waiting.environment,
             agent: waiting.agent,
+            x11: waiting.x11,
+            refused: waiting.refused,
             wish,
             input: waiting.pipe.input,
             output: waiting.pipe.output,
@@ -184,8 +194,54 @@ impl<T: Send + 'static> Callbacks<T> {
         let granted = allowed && fits && room;
         if granted {
             waiting.environment.push((name.to_owned(), value.to_owned()));
+        } else {
+            waiting.refuse(format!("env {name}"));
         }
         granted
+    }
+
+    /// Has a connection opened by whoever serves this one.
+    async fn direct(
+        &mut self,
+        channel: Channel<Msg>,
+        to: Place,
+        origin: Option<(String, u32)>,
+        reply: ChannelOpenHandle,
+        wire: &mut Wire,
+    ) {
+        let Some(rules) = &self.rules else { return };
+        let Some(slot) = self.counts.channel() else {
+            return reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        };
+        let direct = Direct {
+            to,
+            origin,
+            channel,
+            reply,
+            tasks: self.tasks.clone(),
+            closed: self.closed.clone(),
+            handle: wire.handle(),
+            buffers: Arc::clone(&rules.buffers),
+            slot,
+        };
+        // Refused when nobody takes it: dropping it tells the client so.
+        let _ = self.asked.try_send(Asked::Direct(direct));
+    }
+
+    /// Has a socket listened on; says on which port.
+    async fn listen(&mut self, at: Place) -> Option<u32> {
+        let (reply, replied) = oneshot::channel();
+        self.asked.try_send(Asked::Listen(Listen { at, reply })).ok()?;
+        let bound = Duration::from_millis(LISTEN_MS);
+        tokio::time::timeout(bound, replied).await.ok()?.ok()?
+    }
+}
+
+impl Waiting {
+    fn refuse(&mut self, what: String) {
+        if self.refused.len() < REFUSED && what.len() <= limit::ENVIRONMENT_BYTES {
+            self.refused.push(what);
+        }
     }
 }
 
@@ -213,6 +269,7 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         self.rules = Some(Rules {
             buffers: Arc::clone(&admission.buffers),
             agent: admission.agent,
+            x11: admission.x11,
             sessions: admission.sessions,
             variable: admission.variable,
             subsystems: admission.subsystems,
@@ -251,25 +308,19 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         reply: ChannelOpenHandle,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        let Some(rules) = &self.rules else { return Ok(()) };
-        let Some(slot) = self.counts.channel() else {
-            reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
-        };
-        let direct = Direct {
-            host: host.to_owned(),
-            port,
-            origin: (origin.to_owned(), origin_port),
-            channel,
-            reply,
-            tasks: self.tasks.clone(),
-            closed: self.closed.clone(),
-            handle: wire.handle(),
-            buffers: Arc::clone(&rules.buffers),
-            slot,
-        };
-        // Refused when nobody takes it: dropping it tells the client so.
-        let _ = self.asked.try_send(Asked::Direct(direct));
+        let to = Place::Port { host: host.to_owned(), port };
+        self.direct(channel, to, Some((origin.to_owned(), origin_port)), reply, wire).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        wire: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        self.direct(channel, Place::Socket { path: path.to_owned() }, None, reply, wire).await;
         Ok(())
     }
 
@@ -308,13 +359,24 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
     async fn x11_request(
         &mut self,
         id: ChannelId,
-        _: bool,
-        _: &str,
-        _: &str,
-        _: u32,
+        single: bool,
+        protocol: &str,
+        cookie: &str,
+        screen: u32,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        answer(wire, id, false)
+        let allowed = self.rules.as_ref().is_some_and(|rules| rules.x11);
+        let granted = self.waiting(id).is_some_and(|waiting| {
+            let fits = allowed && waiting.x11.is_none();
+            if fits {
+                let (protocol, cookie) = (protocol.to_owned(), cookie.to_owned());
+                waiting.x11 = Some(X11Wish { single, protocol, cookie, screen });
+            } else {
+                waiting.refuse("x11-req".to_owned());
+            }
+            fits
+        });
+        answer(wire, id, granted)
     }
 
     async fn env_request(
@@ -376,6 +438,9 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.agent);
         let Some(waiting) = self.waiting(id) else { return Ok(false) };
         waiting.agent = allowed;
+        if !allowed {
+            waiting.refuse("auth-agent-req@openssh.com".to_owned());
+        }
         Ok(allowed)
     }
 
@@ -397,13 +462,9 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         port: &mut u32,
         _: &mut Wire,
     ) -> Result<bool, Self::Error> {
-        let (reply, replied) = oneshot::channel();
-        let listen = Listen { address: address.to_owned(), port: *port, reply };
-        if self.asked.try_send(Asked::Listen(listen)).is_err() {
-            return Ok(false);
-        }
-        let bound = Duration::from_millis(LISTEN_MS);
-        let Ok(Ok(Some(granted))) = tokio::time::timeout(bound, replied).await else {
+        let Some(granted) =
+            self.listen(Place::Port { host: address.to_owned(), port: *port }).await
+        else {
             return Ok(false);
         };
         *port = granted;
@@ -416,6 +477,20 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         port: u32,
         _: &mut Wire,
     ) -> Result<bool, Self::Error> {
-        Ok(self.asked.try_send(Asked::Unlisten { address: address.to_owned(), port }).is_ok())
+        let at = Place::Port { host: address.to_owned(), port };
+        Ok(self.asked.try_send(Asked::Unlisten(at)).is_ok())
+    }
+
+    async fn streamlocal_forward(&mut self, path: &str, _: &mut Wire) -> Result<bool, Self::Error> {
+        Ok(self.listen(Place::Socket { path: path.to_owned() }).await.is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Wire,
+    ) -> Result<bool, Self::Error> {
+        let at = Place::Socket { path: path.to_owned() };
+        Ok(self.asked.try_send(Asked::Unlisten(at)).is_ok())
     }
 }
