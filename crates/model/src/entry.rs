@@ -1,7 +1,7 @@
 //! What can stand on a session's time line. One sum type for live view, recording, replay and export.
 
 use crate::role::Forwarding;
-use crate::{Login, Seq, Size, UserName};
+use crate::{Login, Seq, Size, Transfer, UserName};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,8 @@ pub enum Entry {
     Ended(Ending),
     /// Something of a connection beside its sessions; stands in the connection's own recording only.
     Forward(Forward),
+    /// What a file transfer did, in place of the bytes that it took.
+    Transfer(Transfer),
 }
 
 /// What happens with a service of a connection: who reached what over it, how much went each way, and how it ended.

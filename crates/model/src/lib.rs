@@ -9,6 +9,7 @@ pub mod role;
 pub mod seal;
 pub mod size;
 pub mod time;
+pub mod transfer;
 
 pub use audit::AuditEvent;
 pub use entry::{Entry, Forward, Gap, Stamped, Stream};
@@ -16,3 +17,4 @@ pub use heading::{Heading, Kind};
 pub use id::{ConnectionId, Login, NameError, NodeName, RoleName, Seq, SessionId, UserName};
 pub use size::Size;
 pub use time::{Tick, Time};
+pub use transfer::Transfer;

@@ -158,3 +158,30 @@ pub const CERTIFICATE_NAMES_BYTES: usize = 8192;
 pub const CLOCK_SKEW_MS: i64 = 60 * 1000;
 /// How long a node accepts new sessions on the policy it has while auth is away, in milliseconds.
 pub const AUTH_AWAY_MS: u64 = 10 * 60 * 1000;
+
+// File transfers, read in passing
+
+/// Bytes of a packet of sftp that are not a file's contents. Cut: the streams are not parsed any more and recorded as they are.
+pub const SFTP_PACKET_BYTES: usize = 256 * 1024;
+/// Bytes of a handle of sftp (draft-ietf-secsh-filexfer-02 §6.2). Cut: as [`SFTP_PACKET_BYTES`].
+pub const SFTP_HANDLE_BYTES: usize = 256;
+/// Files and folders that one session holds open. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_OPEN: usize = 1024;
+/// Requests of sftp without an answer, neighbouring reads or writes counted as one. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_REQUESTS: usize = 4096;
+/// Bytes of paths and texts in requests without an answer and of open files. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_TEXT_BYTES: usize = 1024 * 1024;
+/// Bytes of one path of a transfer, folders and name together, and of one message. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_PATH_BYTES: usize = 4096;
+/// Bytes of an unknown extension's request that stand in the entry. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_EXTENSION_BYTES: usize = 1024;
+/// Folders that one scp transfer is inside of. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_DEPTH: usize = 256;
+/// Bytes of one stream held back from the recording until it is clear what they are. Cut: as [`SFTP_PACKET_BYTES`].
+pub const TRANSFER_HELD_BYTES: usize = 64 * 1024;
+/// Stretches listed of a file that was not moved in order. Cut: further pieces are counted.
+pub const TRANSFER_EXTENTS: usize = 16;
+/// Lookups of a transfer after which their number is recorded.
+pub const TRANSFER_LOOKUPS: u64 = 1000;
+/// Events of finished transfers and changes that one session puts into the ledger. Cut: the rest is counted in one event at its end; the recording has all.
+pub const TRANSFER_EVENTS: u32 = 1000;

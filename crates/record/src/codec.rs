@@ -9,7 +9,7 @@ use model::{Seq, Size};
 /// Milliseconds that need a varint of their own.
 const LONG: u8 = 31;
 /// Variants of [`Entry`] that this version knows.
-const KNOWN_ENTRIES: u64 = 11;
+const KNOWN_ENTRIES: u64 = 12;
 
 /// Whether an entry stands in DATA; all others stand in META.
 pub fn is_data(entry: &Entry) -> bool {
@@ -173,13 +173,12 @@ fn meta_entry(bytes: &[u8], seq: u64) -> Result<Entry, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::entry::Forward;
-    use model::role::Forwarding;
+    use model::transfer::{Lookups, Transfer};
 
     #[test]
     fn the_last_entry_known_is_the_last_there_is() {
-        let last = Forward::Stopped { what: Forwarding::Local, at: String::new() };
-        let bytes = postcard::to_allocvec(&Entry::Forward(last)).unwrap();
+        let last = Entry::Transfer(Transfer::Lookups(Lookups::default()));
+        let bytes = postcard::to_allocvec(&last).unwrap();
         assert_eq!(u64::from(bytes[0]) + 1, KNOWN_ENTRIES, "count the new variants of Entry here");
         assert_eq!(meta_entry(&[KNOWN_ENTRIES as u8], 7), Err(Fault::NewerEntry(7)));
     }

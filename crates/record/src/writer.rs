@@ -388,6 +388,12 @@ fn bounded(entry: Entry) -> Entry {
             Entry::Ended(Ending::NotStarted { why: cut(why) })
         }
         Entry::Forward(forward) => Entry::Forward(bounded_forward(forward)),
+        Entry::Transfer(mut transfer) => {
+            for text in transfer.texts() {
+                *text = cut(std::mem::take(text));
+            }
+            Entry::Transfer(transfer)
+        }
         other => other,
     }
 }

@@ -4,7 +4,7 @@
 mod kit;
 
 use bytes::Bytes;
-use kit::{heading, heading_by, node_key, output, seal_key, story, told};
+use kit::{heading, heading_by, node_key, output, seal_key, story, told, transfers};
 use model::entry::{Ending, Entry, Stamped, Stream};
 use model::{Heading, Kind, Size};
 use record::export::{Asciicast, Export, JsonLines, Transcript};
@@ -115,6 +115,30 @@ fn json_lines_lose_nothing() {
     );
     assert!(lines[3].contains(&"ab".repeat(32)));
     assert_eq!(lines[4], r#"{"seq":4,"at":4,"entry":{"ended":"disconnected"}}"#);
+}
+
+#[test]
+fn transfers_are_lines_of_a_transcript_marks_of_an_asciicast_and_whole_in_json() {
+    let text = make(Transcript::new(&exec()), &transfers());
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[1], "[00:00:00 files are moved by sftp]");
+    let hash = blake3::hash(b"hello").to_hex();
+    assert_eq!(lines[2], format!("[00:00:00 written /home/alice/a: 5 bytes, blake3 {hash}]"));
+    assert!(
+        text.contains("read /home/alice/a: 3 bytes, not contiguous: 0+1 7+2 and 1 pieces more")
+    );
+    assert!(text.contains("[00:00:00 remove /etc/motd: failed, Permission denied]"), "{text}");
+    assert!(!text.contains("lookups"), "{text}");
+    let cast = make(Asciicast::v3(&exec()), &transfers());
+    assert!(cast.contains(r#", "m", "rename a to b"]"#), "{cast}");
+    let json = make(JsonLines::new(&exec()), &transfers());
+    let closed = format!(
+        r#""written":{{"bytes":5,"layout":{{"contiguous":{{"from":0,"hash":"{hash}"}}}}}}"#
+    );
+    let lookups = r#"{"transfer":{"lookups":{"failed":1,"names":2,"other":1,"stat":3}}}"#;
+    for wanted in [closed.as_str(), lookups, r#""not contiguous":{"extents":[{"bytes":1"#] {
+        assert!(json.contains(wanted), "{wanted}: {json}");
+    }
 }
 
 #[test]

@@ -12,7 +12,10 @@
 mod kit;
 
 use ed25519_dalek::SigningKey;
-use kit::{heading, heading_by, join, node_key, pieces, seal_key, sealed, sealed_by, story, write};
+use kit::{
+    heading, heading_by, join, node_key, pieces, seal_key, sealed, sealed_by, story, transfers,
+    write,
+};
 use model::Kind;
 use model::entry::Ending;
 use record::{From, Recording, digest_record, verify};
@@ -57,6 +60,13 @@ fn connection_file() -> Vec<u8> {
     kit::seal_file(join(&records), &[], &seal_key())
 }
 
+fn transfer_file() -> Vec<u8> {
+    let kind = Kind::Subsystem { name: "sftp".into() };
+    let heading = heading_by(7, kind, &node_key(), &seal_key());
+    let records = write(&heading, node_key(), &transfers(), Some(Ending::Exit { status: 0 }));
+    kit::seal_file(join(&records), &[], &seal_key())
+}
+
 fn live_file() -> Vec<u8> {
     join(&write(&heading(4), node_key(), &story(), None))
 }
@@ -76,13 +86,16 @@ fn the_golden_files_are_what_the_writer_writes() {
     check("live.rec", &live_file());
     check("redacted.rec", &redacted_file());
     check("connection.rec", &connection_file());
+    check("transfer.rec", &transfer_file());
 }
 
 #[test]
 fn the_golden_files_verify_and_read_as_they_always_did() {
     let key = seal_key().verifying_key().to_bytes();
     let mut text = String::new();
-    for name in ["shell.rec", "exec.rec", "live.rec", "redacted.rec", "connection.rec"] {
+    for name in
+        ["shell.rec", "exec.rec", "live.rec", "redacted.rec", "connection.rec", "transfer.rec"]
+    {
         let file = std::fs::read(folder().join(name)).unwrap();
         let report = verify(&file, &[key], &mut |_| {});
         text.push_str(&format!("{name}: {report}\n"));

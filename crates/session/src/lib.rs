@@ -6,10 +6,13 @@
 //!
 //! Inputs are methods of [`Hub`] that are named for what happened; the other three verbs are
 //! [`Hub::poll`], [`Hub::poll_timeout`] and [`Hub::handle_timeout`].
+//!
+//! [`tap`] reads what sftp and scp do in passing.
 
 mod hub;
 mod ring;
 #[cfg(test)]
 mod simulation;
+pub mod tap;
 
 pub use hub::{BURST_MS, End, Hub, Read, SeatId, SeatKind, Terms, Typing};

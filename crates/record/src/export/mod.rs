@@ -74,6 +74,7 @@ fn note(entry: &Entry) -> Option<String> {
         }
         Entry::Ended(ending) => ending_words(ending),
         Entry::Forward(forward) => forward.words(),
+        Entry::Transfer(transfer) if transfer.is_essential() => transfer.to_string(),
         _ => return None,
     })
 }

@@ -11,6 +11,10 @@ use ed25519_dalek::{Signer, SigningKey};
 use model::entry::{Ending, Entry, Forward, Gap, GapCause, Party, People, Stream};
 use model::role::Forwarding;
 use model::seal::{Head, Receipt, SignerCertificate};
+use model::transfer::{
+    Access, Attributes, Change, Digest, Extent, FileMoved, Layout, Lookups, Moved, Outcome,
+    Protocol, Times, Transfer,
+};
 use model::{ConnectionId, Heading, Kind, Seq, SessionId, Size, Tick, Time};
 use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
 
@@ -132,6 +136,55 @@ pub fn forwards() -> Vec<(u64, Entry)> {
         ),
         forward(1, Forward::Stopped { what: remote, at: socket() }),
     ]
+}
+
+/// A session that moves files: milliseconds since the entry before, and the entry.
+pub fn transfers() -> Vec<(u64, Entry)> {
+    let (path, access) = ("/home/alice/a".to_owned(), vec![Access::Write, Access::Create]);
+    let opened =
+        Transfer::Opened { file: 1, path: path.clone(), access: access.clone(), mode: Some(0o644) };
+    let hash = Digest(*blake3::hash(b"hello").as_bytes());
+    let written = Moved { bytes: 5, layout: Layout::Contiguous { from: 0, hash } };
+    let extents = vec![Extent { from: 0, bytes: 1 }, Extent { from: 7, bytes: 2 }];
+    let read = Moved { bytes: 3, layout: Layout::Scattered { extents, more: 1 } };
+    let closed = |path, read, written, outcome| {
+        let access = access.clone();
+        let (size, mode, times) = (Some(5), Some(0o600), Some(Times { modified: 1, accessed: 2 }));
+        let moved = FileMoved { file: 1, path, access, size, mode, times, read, written, outcome };
+        Transfer::Closed(Box::new(moved))
+    };
+    let denied = || Outcome::Failed { code: 3, text: "Permission denied".into() };
+    let attributes = Attributes { owner: Some((0, 0)), mode: Some(0o600), ..Attributes::default() };
+    let changed = |change| Transfer::Changed { change, outcome: Outcome::Ok };
+    let text = |text: &str| text.to_owned();
+    let told = [
+        Transfer::Began { protocol: Protocol::Sftp },
+        opened,
+        closed(path.clone(), None, Some(written), Outcome::Ok),
+        closed(path.clone(), Some(read), None, Outcome::Unanswered),
+        Transfer::NotOpened {
+            path: "/root/x".into(),
+            access: vec![Access::Read],
+            outcome: denied(),
+        },
+        Transfer::Listed { path: "/home/alice".into(), names: 12, outcome: Outcome::Ok },
+        Transfer::Changed {
+            change: Change::Remove { path: "/etc/motd".into() },
+            outcome: denied(),
+        },
+        changed(Change::Rename { path: text("a"), to: text("b"), replace: true }),
+        changed(Change::MakeFolder { path: text("d"), mode: Some(0o755) }),
+        changed(Change::RemoveFolder { path: text("d") }),
+        changed(Change::Symlink { path: text("l"), to: text("caf\\xe9") }),
+        changed(Change::Hardlink { path: text("a"), to: text("h") }),
+        changed(Change::Attributes { path: text("a"), follow: false, set: attributes }),
+        changed(Change::Copy { path: text("a"), from: 1, bytes: 2, to: text("b"), at: 3 }),
+        changed(Change::Extension { name: text("x@y"), data: text("z") }),
+        Transfer::Lookups(Lookups { stat: 3, names: 2, other: 1, failed: 1 }),
+        Transfer::Said { by: Stream::Stdout, text: text("scp: none: No such file or directory") },
+        Transfer::Unparsed { stream: Stream::Stdin, why: text("a packet that is too long") },
+    ];
+    told.into_iter().map(|transfer| (10, Entry::Transfer(transfer))).collect()
 }
 
 /// Every record a writer made of a story; with an ending, to the end. A keyframe is given wherever one is wanted.

@@ -1,6 +1,7 @@
 //! What is worth saying about an entry, in a few words.
 
 use super::clean;
+use model::Transfer;
 use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
 
 /// Something that happened, for the status line and the list.
@@ -25,6 +26,8 @@ pub enum NoteKind {
     Gap,
     /// A service of the connection.
     Forward,
+    /// A file was moved, or something was done to one.
+    File,
     /// The end.
     End,
 }
@@ -49,6 +52,12 @@ impl Note {
             }
             Entry::Forward(forward) => (NoteKind::Forward, clean(&forward.words(), 160)),
             Entry::Ended(ending) => (NoteKind::End, ending_text(ending)),
+            Entry::Transfer(Transfer::Unparsed { why, .. }) => {
+                (NoteKind::Mark, format!("recorded as it is from here on: {}", clean(why, 100)))
+            }
+            Entry::Transfer(transfer) if transfer.is_essential() => {
+                (NoteKind::File, clean(&transfer.to_string(), 240))
+            }
             _ => return None,
         };
         Some(Self { at: stamped.at, kind, text })
@@ -61,6 +70,7 @@ impl Note {
             NoteKind::People => '●',
             NoteKind::Gap => '×',
             NoteKind::Forward => '⇄',
+            NoteKind::File => '≡',
             NoteKind::End => '■',
         }
     }

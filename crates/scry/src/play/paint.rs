@@ -228,7 +228,7 @@ fn note_style(kind: NoteKind, style: Style) -> Style {
     match kind {
         NoteKind::Gap => Style { fg: Colour::Indexed(203), ..style },
         NoteKind::Mark => Style { fg: Colour::Indexed(222), ..style },
-        NoteKind::People | NoteKind::Forward | NoteKind::End => style,
+        NoteKind::People | NoteKind::Forward | NoteKind::File | NoteKind::End => style,
     }
 }
 

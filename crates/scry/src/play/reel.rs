@@ -245,6 +245,7 @@ fn can_be_seen(entry: &Entry) -> bool {
     match entry {
         Entry::Output { stream, bytes } => *stream != Stream::Stdin && !bytes.is_empty(),
         Entry::Typed { .. } | Entry::Signal { .. } | Entry::Service { .. } => false,
+        Entry::Transfer(transfer) => transfer.is_essential(),
         _ => true,
     }
 }
