@@ -272,6 +272,53 @@ audited! {
         /// Its name.
         name: String,
     }
+    /// A file was moved by sftp or scp. One that was both read and written is two events.
+    Transferred "S3060I" "session.transfer" {
+        /// As the protocol named it.
+        path: String,
+        /// `read` or `written`, as the node sees it.
+        direction: String,
+        /// How many bytes.
+        bytes: u64,
+        /// BLAKE3 of them in hexadecimal, if they came in order.
+        #[serde(default, skip_serializing_if = "Option::is_none")] hash: Option<String>,
+        /// `ok`, `not finished`, or why it failed.
+        result: String,
+    }
+    /// Something was changed, or was to be changed, by sftp or scp.
+    FileChanged "S3061I" "session.file_change" {
+        /// What was done, such as `remove` or `rename`.
+        change: String,
+        /// To what.
+        path: String,
+        /// The other path, where there are two.
+        #[serde(default, skip_serializing_if = "Option::is_none")] to: Option<String>,
+        /// `ok`, `not finished`, or why it failed.
+        result: String,
+    }
+    /// A file or folder could not be opened by sftp or scp.
+    NotOpened "S3062W" "session.not_opened" {
+        /// As the protocol named it.
+        path: String,
+        /// `read`, `write`, `read and write` or `list`.
+        access: String,
+        /// Why.
+        result: String,
+    }
+    /// A session did more with files than the ledger takes; its recording has all of it.
+    TransfersNotListed "S3063W" "session.transfers_not_listed" {
+        /// Transfers, changes and refusals without an event of their own.
+        count: u64,
+        /// Bytes moved by them.
+        bytes: u64,
+    }
+    /// A session began as a transfer and went on as something else, which is recorded as it is.
+    TransferUnparsed "S3064W" "session.transfer_unparsed" {
+        /// `stdin` or `stdout`.
+        stream: String,
+        /// What was wrong.
+        why: String,
+    }
 }
 
 #[cfg(test)]

@@ -63,6 +63,9 @@ pub struct Options {
     pub exec_stream_bytes: Option<u64>,
     /// Whether what is typed is recorded, besides that it was.
     pub record_typed: Option<bool>,
+    /// Whether the contents of files that sftp and scp move are recorded, besides what was done; up to
+    /// [`Options::exec_stream_bytes`] of each stream.
+    pub record_transfers: Option<bool>,
     /// Life of certificates, in minutes.
     pub certificate_minutes: Option<u32>,
     /// Longest session, in minutes.

@@ -6,7 +6,8 @@
 //! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
 //! | `connection`, `forward`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
-//! | `recorder`, `keep`, `keyframes` | entries to spool; what of an exec stream is kept; screens, read behind |
+//! | `recorder`, `keyframes` | entries to spool; screens, read behind |
+//! | `pipes`, `keep`, `files` | what is recorded of streams without a terminal; how much of them; files for the ledger |
 //! | `ship`, `recover` | recordings to auth; what a crash left |
 //! | `buffers` | where untaken input waits |
 //!
@@ -17,11 +18,13 @@ mod clock;
 mod connection;
 mod connection_record;
 mod error;
+mod files;
 mod forward;
 mod join;
 mod keep;
 mod keyframes;
 mod news;
+mod pipes;
 mod recorder;
 mod recover;
 mod report;

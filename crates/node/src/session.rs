@@ -4,8 +4,9 @@ mod streams;
 
 use crate::clock;
 use crate::connection::{Caller, kind};
+use crate::files::Files;
 use crate::forward::Display;
-use crate::keep::Keep;
+use crate::pipes::Pipes;
 use crate::recorder::Recorder;
 use crate::serve::Post;
 use bytes::Bytes;
@@ -106,7 +107,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
         () = output.gone() => None,
         () = end.cancelled() => None,
     };
-    let live = Live::new(recorder, &permit, expires, &session);
+    let files = Files::new(caller.clone(), id);
+    let live = Live::new(recorder, files, &permit, expires, &session);
     let ((ending, failed), (output, input)) = match spawned {
         Some(Ok(child)) => {
             post.say_pam(child.pam);
@@ -227,15 +229,16 @@ struct Live {
     record_typed: bool,
     /// Bytes typed and, where they are recorded, which; since when.
     typed: Option<(u32, Vec<u8>, Tick)>,
-    stdout: Keep,
-    stderr: Keep,
-    stdin: Keep,
+    /// Without a terminal.
+    pipes: Pipes,
+    files: Files,
     pty: bool,
 }
 
 impl Live {
     fn new(
         recorder: Option<Recorder>,
+        files: Files,
         permit: &LoginPermit,
         expires: Tick,
         session: &Session,
@@ -245,16 +248,14 @@ impl Live {
             Terms { session_ms: terms.session_ms, idle_ms: terms.idle_ms, expires: Some(expires) };
         let mut hub = Hub::new(limits, clock::tick());
         let owner = hub.sit(SeatKind::Owner);
-        let keep = |stream| Keep::new(stream, terms.exec_stream_bytes);
         Self {
             recorder,
             hub,
             owner,
             record_typed: terms.record_typed,
             typed: None,
-            stdout: keep(Stream::Stdout),
-            stderr: keep(Stream::Stderr),
-            stdin: keep(Stream::Stdin),
+            pipes: Pipes::new(terms.exec_stream_bytes, terms.record_transfers),
+            files,
             pty: session.pty.is_some(),
         }
     }
@@ -353,9 +354,7 @@ impl Live {
                 if self.pty {
                     self.typed(&bytes, streams.echo_off());
                 } else {
-                    for entry in self.stdin.take(bytes.clone()) {
-                        self.record(entry);
-                    }
+                    self.piped(Stream::Stdin, bytes.clone());
                 }
                 streams.give(bytes);
             }
@@ -365,16 +364,26 @@ impl Live {
 
     /// The recorder first, then the hub.
     fn output(&mut self, stream: Stream, bytes: Bytes) {
-        let mut seq = model::Seq(0);
-        let entries = match stream {
-            Stream::Stdout => self.stdout.take(bytes.clone()),
-            Stream::Stderr => self.stderr.take(bytes.clone()),
-            Stream::Pty | Stream::Stdin => vec![Entry::Output { stream, bytes: bytes.clone() }],
+        let seq = match stream {
+            Stream::Pty => self.record(Entry::Output { stream, bytes: bytes.clone() }),
+            Stream::Stdout | Stream::Stderr | Stream::Stdin => self.piped(stream, bytes.clone()),
         };
+        self.hub.offer(seq, stream, bytes);
+    }
+
+    /// Records what bytes of a stream without a terminal come to; the place of the last entry they made, or 0.
+    fn piped(&mut self, stream: Stream, bytes: Bytes) -> model::Seq {
+        let entries = self.pipes.take(stream, bytes);
+        self.record_all(entries)
+    }
+
+    fn record_all(&mut self, entries: Vec<Entry>) -> model::Seq {
+        let mut seq = model::Seq(0);
         for entry in entries {
+            self.files.tell(&entry);
             seq = self.record(entry);
         }
-        self.hub.offer(seq, stream, bytes);
+        seq
     }
 
     fn typed(&mut self, bytes: &Bytes, secret: bool) {
@@ -478,11 +487,9 @@ impl Live {
     /// Ends the recording; says why it failed, if it did.
     fn close(mut self, ending: Ending) -> Closed {
         self.record_typing();
-        for entry in
-            [self.stdin.finish(), self.stdout.finish(), self.stderr.finish()].into_iter().flatten()
-        {
-            self.record(entry);
-        }
+        let entries = self.pipes.finish();
+        self.record_all(entries);
+        self.files.finish();
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
         if let Some(recorder) = self.recorder.take() {
             recorder.end(ending.clone());

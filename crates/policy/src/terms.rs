@@ -14,6 +14,8 @@ pub struct Terms {
     pub exec_stream_bytes: u64,
     /// Whether what is typed is recorded, besides that it was.
     pub record_typed: bool,
+    /// Whether the contents of moved files are recorded, besides what was done.
+    pub record_transfers: bool,
     /// Longest session.
     pub session_ms: Option<u64>,
     /// Longest time without input.
@@ -36,11 +38,16 @@ impl Terms {
             None => "no limit".to_owned(),
         };
         let typed = if self.record_typed { "who, when and what" } else { "who and when" };
+        let transfers = match self.record_transfers {
+            true => "what was done, and the contents",
+            false => "what was done, and hashes of the contents",
+        };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
         [
             ("recording", record.to_owned()),
             ("exec streams kept whole", format!("{} bytes", self.exec_stream_bytes)),
             ("what is typed", typed.to_owned()),
+            ("files by sftp and scp", transfers.to_owned()),
             ("longest session", minutes(self.session_ms)),
             ("longest without input", minutes(self.idle_ms)),
             ("life of certificates", minutes(Some(certificate))),
@@ -74,6 +81,7 @@ fn strictest<'r>(all: impl Iterator<Item = &'r Options> + Clone) -> Terms {
             .max()
             .unwrap_or(limit::EXEC_STREAM_BYTES),
         record_typed: all.clone().any(|o| o.record_typed == Some(true)),
+        record_transfers: all.clone().any(|o| o.record_transfers == Some(true)),
         session_ms: least(|o| o.session_minutes),
         idle_ms: least(|o| o.idle_minutes),
         certificate_ms: certificate_ms
@@ -91,6 +99,7 @@ mod tests {
             record: Some(RecordingPolicy::Off),
             exec_stream_bytes: Some(1),
             record_typed: Some(false),
+            record_transfers: Some(false),
             certificate_minutes: Some(100_000),
             session_minutes: Some(60),
             idle_minutes: None,
@@ -99,6 +108,7 @@ mod tests {
             record: Some(RecordingPolicy::Strict),
             exec_stream_bytes: Some(u64::MAX),
             record_typed: Some(true),
+            record_transfers: Some(true),
             certificate_minutes: Some(5),
             session_minutes: Some(30),
             idle_minutes: Some(10),
@@ -108,6 +118,7 @@ mod tests {
             record: RecordingPolicy::Strict,
             exec_stream_bytes: u64::MAX,
             record_typed: true,
+            record_transfers: true,
             session_ms: Some(30 * 60_000),
             idle_ms: Some(10 * 60_000),
             certificate_ms: 5 * 60_000,
