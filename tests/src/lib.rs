@@ -3,6 +3,7 @@
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
 pub mod apart;
+pub mod moved;
 pub mod process;
 pub mod terminal;
 

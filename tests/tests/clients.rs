@@ -25,6 +25,11 @@ fn python(cluster: &Cluster, script: &str) {
     assert_eq!(got["out"], format!("{name} says hello"));
     assert_eq!((&got["err"], &got["status"]), (&"err\n".into(), &7.into()));
     assert_eq!((&got["size"], &got["sftp"]), (&"40 100".into(), &true.into()));
+    let path = cluster.path("through-python");
+    let moved = [b'x'; 200_000];
+    for direction in ["written", "read"] {
+        house::moved::check(cluster, path.to_str().unwrap(), direction, &moved);
+    }
     let row = cluster.recording_of("cat; echo err >&2; exit 7");
     assert_eq!((&row["node"], &row["ending"]), (&NODE.into(), &"exit 7".into()));
 }
