@@ -170,14 +170,21 @@ mod tests {
         let passwords = Passwords::new().await.unwrap();
         let hash = passwords.hash(secret("correct horse")).await.unwrap();
         let mut least = [Duration::MAX; 2];
-        for _ in 0..5 {
-            for (least, hash) in least.iter_mut().zip([Some(hash.clone()), None]) {
-                let begun = Instant::now();
-                passwords.check(hash, secret("wrong horse")).await.unwrap();
-                *least = begun.elapsed().min(*least);
+        // A busy machine makes single rounds slow; an answer that came without hashing never gets near.
+        let alike = async {
+            for _ in 0..40 {
+                for (least, hash) in least.iter_mut().zip([Some(hash.clone()), None]) {
+                    let begun = Instant::now();
+                    passwords.check(hash, secret("wrong horse")).await.unwrap();
+                    *least = begun.elapsed().min(*least);
+                }
+                let (known, unknown) = (least[0].as_secs_f64(), least[1].as_secs_f64());
+                if unknown > known * 0.5 && unknown < known * 2.0 {
+                    return true;
+                }
             }
-        }
-        let (known, unknown) = (least[0].as_secs_f64(), least[1].as_secs_f64());
-        assert!(unknown > known * 0.5 && unknown < known * 2.0, "{known} {unknown}");
+            false
+        };
+        assert!(alike.await, "{least:?}");
     }
 }
