@@ -165,6 +165,8 @@ impl Writer {
         if keyframe.seq > self.head.seq {
             self.flush(now);
         }
+        // Wanted no more, even if it is dropped: it would be made again and again, and dropped each time.
+        self.wanted = self.wanted.filter(|wanted| *wanted > keyframe.seq);
         let Some(packed) = pack_whole(&keyframe.dump) else { return };
         let mut payload = Vec::with_capacity(packed.len() + 32);
         put_varint(&mut payload, keyframe.seq.0);
@@ -176,7 +178,6 @@ impl Writer {
         if payload.len() > RECORD_BYTES || keyframe.dump.len() > RECORD_UNPACKED_BYTES {
             return;
         }
-        self.wanted = self.wanted.filter(|wanted| *wanted > keyframe.seq);
         self.seal(kind::KEYFRAME, 0, 0, &payload, now);
     }
 
@@ -252,6 +253,7 @@ impl Writer {
         self.finished = true;
         self.group = None;
         self.unsigned_since = None;
+        self.wanted = None;
     }
 
     /// Says whether output comes faster than it can be packed well; the next group is packed faster then.

@@ -242,6 +242,23 @@ fn a_repeating_stream_is_packed_small() {
 }
 
 #[test]
+fn a_screen_that_no_record_can_hold_is_not_asked_for_again_nor_one_behind_the_end() {
+    let mut writer = Writer::begin(&heading(1), node_key(), Tick(0));
+    writer.handle(output("a"), Tick(0));
+    writer.flush(Tick(0));
+    writer.handle(output("b"), Tick(60_000));
+    writer.flush(Tick(60_000));
+    assert!(writer.wants_keyframe().is_some());
+    let dump = Bytes::from(vec![b'x'; model::limit::RECORD_UNPACKED_BYTES + 1]);
+    let seq = writer.last_seq();
+    writer.keyframe(record::Keyframe { seq, at: 0, size: Size::default(), dump }, Tick(60_000));
+    assert_eq!(writer.wants_keyframe(), None, "it would be made and dropped without end");
+    writer.handle(output("c"), Tick(120_000));
+    writer.end(Ending::Crashed, Tick(120_000));
+    assert_eq!(writer.wants_keyframe(), None, "nothing is taken behind the end");
+}
+
+#[test]
 fn an_unknown_record_that_may_be_skipped_is_skipped_and_another_is_not() {
     let file = sealed(1);
     let keys = [seal_key().verifying_key().to_bytes()];
