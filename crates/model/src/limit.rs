@@ -21,6 +21,8 @@ pub const CHECKPOINT_MS: u64 = 10_000;
 pub const RECORD_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that one record may decompress to. Refuse: as [`RECORD_BYTES`].
 pub const RECORD_UNPACKED_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that the entries of one DATA record may decompress to; a writer makes at most [`SEGMENT_BYTES`] and one entry. Refuse: as [`RECORD_BYTES`].
+pub const SEGMENT_UNPACKED_BYTES: usize = 256 * 1024;
 /// Bytes of one output entry; longer reads are split.
 pub const ENTRY_BYTES: usize = 32 * 1024;
 /// Bytes of one exec stream that are recorded whole, unless a role says otherwise. Beyond: counts and a hash per [`ELIDED_BYTES`].

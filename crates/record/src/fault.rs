@@ -127,8 +127,11 @@ pub enum Fault {
     #[error("the receipt cannot be read")]
     Receipt,
     /// A receipt of something else.
-    #[error("the receipt is not for this recording as it stands here")]
+    #[error("the receipt is not for this recording as it stands before it")]
     ReceiptHead,
+    /// The same receipt once more.
+    #[error("a receipt for these records stands here already")]
+    ReceiptTwice,
     /// A receipt that the cluster did not sign.
     #[error("the receipt's signature is wrong, or not made by a key of this cluster")]
     ReceiptSignature,
@@ -141,12 +144,18 @@ pub enum Fault {
     /// An index that does not describe this file.
     #[error("the index does not describe this file: {0}")]
     IndexFit(&'static str),
+    /// Records that the seal does not list where they stand, or that it lists and that are not there.
+    #[error(
+        "from here on this is not the file that was sealed: records were added, taken out or replaced"
+    )]
+    NotAsSealed,
     /// An index that the cluster did not sign.
     #[error("the seal's signature is wrong, or not made by a key of this cluster")]
     Seal,
     /// The trailer is missing, wrong, or something stands behind it.
-    #[error(
-        "the file does not end as a sealed recording does: the trailer is missing or altered, or bytes were added"
-    )]
+    #[error("the file does not end as a sealed recording does: the trailer is missing or altered")]
     Trailer,
+    /// Something stands behind the trailer.
+    #[error("bytes were added behind the end of the recording")]
+    Behind,
 }

@@ -38,6 +38,10 @@ pub struct Index {
     pub gaps: Vec<GapAt>,
     /// All gaps.
     pub gap_count: u64,
+    /// Bytes at which receipts stand.
+    pub receipts: Vec<u64>,
+    /// Bytes at which digests stand in place of records that were taken out.
+    pub digests: Vec<u64>,
 }
 
 /// Where a group begins.
@@ -88,12 +92,41 @@ impl Index {
         thin(&mut self.keyframes);
     }
 
+    pub(crate) fn add_receipt(&mut self, offset: u64) {
+        self.receipts.push(offset);
+        thin(&mut self.receipts);
+    }
+
+    pub(crate) fn add_digest(&mut self, offset: u64) {
+        self.digests.push(offset);
+        thin(&mut self.digests);
+    }
+
+    /// The first byte at which two lists differ, if their files do: whatever was added, taken out or replaced
+    /// stands there, or before it.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<u64> {
+        let groups = |index: &Self| index.groups.iter().map(|group| group.offset).collect();
+        let keyframes = |index: &Self| index.keyframes.iter().map(|frame| frame.offset).collect();
+        let lists: [(Vec<u64>, Vec<u64>); 4] = [
+            (groups(self), groups(other)),
+            (keyframes(self), keyframes(other)),
+            (self.receipts.clone(), other.receipts.clone()),
+            (self.digests.clone(), other.digests.clone()),
+        ];
+        lists.iter().filter_map(|(one, two)| first_difference(one, two)).min()
+    }
+
     pub(crate) fn add_gap(&mut self, gap: GapAt) {
         self.gap_count = self.gap_count.saturating_add(1);
         if self.gaps.len() < GAPS_LISTED {
             self.gaps.push(gap);
         }
     }
+}
+
+fn first_difference(one: &[u64], two: &[u64]) -> Option<u64> {
+    let same = one.iter().zip(two).take_while(|(a, b)| a == b).count();
+    one.get(same).into_iter().chain(two.get(same)).min().copied()
 }
 
 fn thin<T>(list: &mut Vec<T>) {
@@ -123,7 +156,7 @@ pub fn finish<S: Source + ?Sized>(
     key: PublicKey,
     sign: impl FnOnce(&[u8]) -> Signature,
 ) -> Result<Vec<u8>, Corrupt> {
-    let survey = Survey::over(source);
+    let mut survey = Survey::over(source);
     if let Some(corrupt) = survey.stopped {
         return Err(corrupt);
     }
@@ -147,6 +180,7 @@ pub fn finish<S: Source + ?Sized>(
     }
     let mut added = Vec::new();
     for receipt in receipts {
+        survey.index.add_receipt(survey.offset + added.len() as u64);
         added.extend_from_slice(&receipt_record(receipt));
     }
     hasher.update(&added);

@@ -1,7 +1,7 @@
 //! Compression: one zstd stream a group, flushed a segment at a time. The only code that names zstd.
 
 use crate::fault::Fault;
-use model::limit::RECORD_UNPACKED_BYTES;
+use model::limit::{RECORD_UNPACKED_BYTES, SEGMENT_UNPACKED_BYTES};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
 /// Window of a stream, as a power of two: 256 KiB, as much as a group holds.
@@ -89,7 +89,7 @@ fn run(context: &mut DCtx, packed: &[u8]) -> Result<Vec<u8>, Fault> {
         let ended =
             context.decompress_stream(&mut output, &mut input).map_err(|_| Fault::Unpack)? == 0;
         let full = output.pos() == output.capacity();
-        if out.len() > RECORD_UNPACKED_BYTES {
+        if out.len() > SEGMENT_UNPACKED_BYTES {
             return Err(Fault::Unpacked);
         }
         if ended {
@@ -124,7 +124,7 @@ mod tests {
     fn a_bomb_is_refused_before_it_fills_memory() {
         let mut packer = Packer::new(3).unwrap();
         let mut bomb = Vec::new();
-        packer.pack(&vec![0; RECORD_UNPACKED_BYTES + CHUNK_BYTES], &mut bomb).unwrap();
+        packer.pack(&vec![0; SEGMENT_UNPACKED_BYTES + CHUNK_BYTES], &mut bomb).unwrap();
         assert_eq!(Unpacker::new().unpack(&bomb, true), Err(Fault::Unpacked));
         assert_eq!(unpack_whole(&bomb, u64::MAX), Err(Fault::Unpacked));
     }

@@ -266,7 +266,10 @@ pub fn read_entries(
             read_data(unpacked, span).map(Some)
         }
         Step::Digest(count) if count > 0 => {
-            unpacker.close();
+            // META and keyframes are no part of a group: where one was taken out, the group goes on.
+            if !track.in_group {
+                unpacker.close();
+            }
             let gap =
                 Gap { cause: GapCause::Redacted, bytes: None, entries: Some(count.into()), ms: 0 };
             let seq = Seq(header.first);
@@ -372,18 +375,20 @@ impl Survey {
             let before = self.track.head();
             let step = self.track.step(&header, payload)?;
             let sealed = is_index(&header);
-            self.note(step, start, before);
+            self.note(header.kind, step, start, before);
             self.offset = start.saturating_add(header.record_bytes());
             self.number = self.number.saturating_add(1);
-            let rest = source.read_at(self.offset, TRAILER_BYTES + 1)?;
-            if sealed && rest.len() == TRAILER_BYTES && trailer_offset(&rest) == Some(start) {
-                return Ok(());
+            if sealed {
+                let rest = source.read_at(self.offset, TRAILER_BYTES + 1)?;
+                if rest.len() == TRAILER_BYTES && trailer_offset(&rest) == Some(start) {
+                    return Ok(());
+                }
             }
         }
     }
 
     /// Lists what a record that was stepped over is.
-    pub fn note(&mut self, step: Step, offset: u64, before: Head) {
+    pub fn note(&mut self, kind: u8, step: Step, offset: u64, before: Head) {
         let seq = before.seq.next();
         match step {
             Step::Heading(heading) => self.heading = Some(*heading),
@@ -401,6 +406,8 @@ impl Survey {
             Step::Keyframe { seq, at } => {
                 self.index.add_keyframe(KeyframeAt { offset, seq, at });
             }
+            Step::Digest(_) => self.index.add_digest(offset),
+            Step::Beside if kind == kind::RECEIPT => self.index.add_receipt(offset),
             _ => {}
         }
     }

@@ -88,6 +88,8 @@ pub struct Report {
     pub gap_count: u64,
     /// Entries that were taken out afterwards, their digests left.
     pub redacted: u64,
+    /// Records that were taken out; one that held no entries was a screen.
+    pub redacted_records: u64,
     /// How the session ended.
     pub ending: Option<Ending>,
     /// Whether the cluster's seal is there and good.
@@ -112,6 +114,7 @@ impl Report {
             gaps: Vec::new(),
             gap_count: 0,
             redacted: 0,
+            redacted_records: 0,
             ending: None,
             sealed: false,
             torn_bytes: 0,
@@ -148,8 +151,8 @@ impl fmt::Display for Report {
                 Some(FoundFault { offset, record, what }) => {
                     write!(f, "broken at byte {offset}, record {record}: {what}; ")?;
                     match signed {
-                        0 => f.write_str("nothing before it is signed")?,
-                        _ => write!(f, "entries 1 to {signed} before it are signed")?,
+                        0 => f.write_str("nothing is signed")?,
+                        _ => write!(f, "entries 1 to {signed} are signed all the same")?,
                     }
                 }
                 None => f.write_str("broken")?,
@@ -158,8 +161,10 @@ impl fmt::Display for Report {
         if self.gap_count > 0 {
             write!(f, "; {} recorded", counted(self.gap_count, "gap"))?;
         }
-        if self.redacted > 0 {
-            write!(f, "; {} taken out afterwards", counted(self.redacted, "entry"))?;
+        match (self.redacted, self.redacted_records) {
+            (0, 0) => {}
+            (0, records) => write!(f, "; {} taken out afterwards", counted(records, "record"))?,
+            (entries, _) => write!(f, "; {} taken out afterwards", counted(entries, "entry"))?,
         }
         if self.torn_bytes > 0 && self.verdict != Verdict::Broken {
             write!(f, "; the last record is torn ({} bytes)", self.torn_bytes)?;

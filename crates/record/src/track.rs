@@ -29,7 +29,7 @@ pub struct Track {
     /// Whether the last chained record, END, stands.
     pub finished: bool,
     /// Whether a group is open that DATA may go on with.
-    in_group: bool,
+    pub in_group: bool,
     /// Whether records were taken out since the last checkpoint, so that `last_at` may be too early.
     loose_time: bool,
     /// Whether signatures of checkpoints are checked; a player need not.
@@ -265,8 +265,15 @@ impl Track {
 }
 
 fn read_heading(payload: &[u8]) -> Result<Box<Heading>, Fault> {
-    serde_json::from_slice(payload).map(Box::new).map_err(|error| Fault::Heading(error.to_string()))
+    serde_json::from_slice(payload).map(Box::new).map_err(|error| {
+        // The error may quote the file, and is shown in a terminal.
+        let plain = |ch: char| if ch.is_control() { '\u{fffd}' } else { ch };
+        Fault::Heading(error.to_string().chars().map(plain).take(HEADING_ERROR_CHARS).collect())
+    })
 }
+
+/// Characters of what is said of a heading that cannot be read. Beyond: cut.
+const HEADING_ERROR_CHARS: usize = 200;
 
 /// Bytes of a checkpoint's payload.
 pub const CHECKPOINT_BYTES: usize = 120;

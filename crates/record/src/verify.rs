@@ -1,7 +1,9 @@
 //! The full check of a file: what is signed, what is only chained, what is lost, and exactly where it is wrong.
 
 use crate::fault::Fault;
-use crate::frame::{END_MAGIC, HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, kind, magic, tag_of};
+use crate::frame::{
+    END_MAGIC, HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, chain_step, kind, magic, tag_of,
+};
 use crate::index::{Seal, is_index, trailer_offset};
 use crate::pack::Unpacker;
 use crate::reader::{Survey, read_entries, read_keyframe, record_at};
@@ -10,7 +12,6 @@ use crate::source::{Source, Window};
 use crate::track::{CHECKPOINT_BYTES, Step, check_signer, signature_fits};
 use model::limit::RECORD_BYTES;
 use model::seal::{Head, PublicKey, Receipt};
-use std::collections::BTreeMap;
 
 /// Faults listed, at most; one is enough to be broken.
 const FAULTS: usize = 100;
@@ -35,12 +36,10 @@ pub fn verify<S: Source + ?Sized>(
         hasher: blake3::Hasher::new(),
         lost: false,
         group_lost: false,
-        waiting: BTreeMap::new(),
+        receipted: 0,
         report: Report::empty(source.len()),
     };
-    check.find_receipts();
     check.run(progress);
-    check.missing_receipts();
     progress(source.len());
     check.judge()
 }
@@ -56,10 +55,13 @@ struct Check<'a, S: ?Sized> {
     lost: bool,
     /// Behind a segment that could not be unpacked, until the next group.
     group_lost: bool,
-    /// Receipts by the record that they are for, with offset and number of their own record.
-    waiting: BTreeMap<u64, Vec<(u64, u64, Receipt)>>,
+    /// Records that the last receipt is for.
+    receipted: u64,
     report: Report,
 }
+
+/// Lengths tried for a record that seems torn, at most.
+const LENGTHS: usize = 1_000;
 
 /// Whether to go on.
 #[derive(PartialEq)]
@@ -112,7 +114,9 @@ impl<S: Source + ?Sized> Check<'_, S> {
         let flow = match record_at(&mut window, self.source, start) {
             Ok(None) if start > MAGIC.len() as u64 => Flow::Stop,
             Ok(None) => self.torn(),
-            Err(Fault::Torn) if self.more_behind() => self.astray(Fault::Length),
+            Err(Fault::Torn) if self.more_behind() || self.true_length().is_some() => {
+                self.astray(Fault::Length)
+            }
             Err(Fault::Torn) => self.torn(),
             Err(what) => self.unreadable(what),
             Ok(Some((header, payload))) => self.whole(&header, payload),
@@ -167,6 +171,29 @@ impl<S: Source + ?Sized> Check<'_, S> {
         let tail = self.report.bytes.saturating_sub(END_MAGIC.len() as u64);
         let sealed = self.source.read_at(tail, END_MAGIC.len()).is_ok_and(|end| end == END_MAGIC);
         !self.survey.track.finished && (sealed || self.find_checkpoint().is_some())
+    }
+
+    /// The length at which the record that seems torn would fit its tag: it is whole, and only its length was altered.
+    fn true_length(&self) -> Option<u32> {
+        let bytes = self.source.read_at(self.start(), RECORD_BYTES + 2 * HEADER_BYTES).ok()?;
+        let header = Header::parse(&bytes)?;
+        let rest = bytes.get(HEADER_BYTES..)?;
+        let next = self.survey.track.next.saturating_add(header.count.into());
+        let follows = |at: &usize| {
+            let behind = rest.get(*at..).and_then(|behind| Header::read(behind).ok());
+            *at == rest.len()
+                || behind.is_some_and(|behind| behind.beside() || behind.first == next)
+        };
+        let fits = |at: usize| {
+            let len = u32::try_from(at).ok()?;
+            let digest = Header { len, ..header }.digest(rest.get(..at)?);
+            let hash = match header.beside() {
+                true => digest,
+                false => chain_step(&self.survey.track.hash, &digest),
+            };
+            (tag_of(&hash) == header.tag).then_some(len)
+        };
+        (0..=rest.len()).filter(follows).take(LENGTHS).find_map(fits)
     }
 
     /// The next place that holds a checkpoint with a good signature.
@@ -245,8 +272,7 @@ impl<S: Source + ?Sized> Check<'_, S> {
         if clean && matches!(step, Step::Checkpoint { .. }) {
             self.report.signed = zone;
         }
-        self.survey.note(step, self.start(), before);
-        self.match_receipts();
+        self.survey.note(header.kind, step, self.start(), before);
     }
 
     fn content(&mut self, header: &Header, payload: &[u8], step: &Step) {
@@ -263,7 +289,10 @@ impl<S: Source + ?Sized> Check<'_, S> {
             }
             Step::Digest(count) => {
                 self.report.redacted = self.report.redacted.saturating_add(u64::from(*count));
-                self.unpacker.close();
+                self.report.redacted_records = self.report.redacted_records.saturating_add(1);
+                if !self.survey.track.in_group {
+                    self.unpacker.close();
+                }
             }
             Step::Data { group, .. } => {
                 self.group_lost &= !group;
@@ -282,47 +311,35 @@ impl<S: Source + ?Sized> Check<'_, S> {
     }
 
     fn beside(&mut self, header: &Header, payload: &[u8]) {
-        if let Err(what) = self.survey.track.step(header, payload) {
+        let before = self.survey.track.head();
+        let step = match self.survey.track.step(header, payload) {
+            Ok(step) => step,
+            Err(what) => return self.fault(what),
+        };
+        self.survey.note(header.kind, step, self.start(), before);
+        if header.kind == kind::RECEIPT
+            && let Err(what) = self.receipt(payload, before)
+        {
             self.fault(what);
-        } else if header.kind == kind::RECEIPT && read_receipt(payload).is_none() {
-            self.fault(Fault::Receipt);
         }
     }
 
-    /// Receipts may stand long behind what they are for, so they are looked up first.
-    fn find_receipts(&mut self) {
-        let mut window = Window::new();
-        let (mut offset, mut number, mut many) = (MAGIC.len() as u64, 1, 0);
-        while let Ok(Some((header, payload))) = record_at(&mut window, self.source, offset) {
-            if header.kind == kind::RECEIPT
-                && let Some(receipt) = read_receipt(payload)
-            {
-                many += 1;
-                if many > RECEIPTS {
-                    return self.fault_at(offset, number, &Fault::TooManyReceipts);
-                }
-                self.waiting
-                    .entry(receipt.head.records)
-                    .or_default()
-                    .push((offset, number, receipt));
-            }
-            offset = offset.saturating_add(header.record_bytes());
-            number += 1;
+    /// A receipt stands directly behind the records that it is for.
+    fn receipt(&mut self, payload: &[u8], head: Head) -> Result<(), Fault> {
+        let receipt = read_receipt(payload).ok_or(Fault::Receipt)?;
+        if self.lost {
+            return Ok(());
         }
-    }
-
-    fn match_receipts(&mut self) {
-        let head = self.survey.track.head();
-        for (offset, number, receipt) in self.waiting.remove(&head.records).unwrap_or_default() {
-            match self.check_receipt(&receipt, head) {
-                Err(what) => self.fault_at(offset, number, &what),
-                Ok(()) => self.report.receipts.push(SeenReceipt {
-                    seq: head.seq.0,
-                    records: head.records,
-                    received: receipt.received,
-                }),
-            }
+        self.check_receipt(&receipt, head)?;
+        if std::mem::replace(&mut self.receipted, head.records) == head.records {
+            return Err(Fault::ReceiptTwice);
         }
+        if self.report.receipts.len() >= RECEIPTS {
+            return Err(Fault::TooManyReceipts);
+        }
+        let Head { seq, records, .. } = head;
+        self.report.receipts.push(SeenReceipt { seq: seq.0, records, received: receipt.received });
+        Ok(())
     }
 
     fn check_receipt(&self, receipt: &Receipt, head: Head) -> Result<(), Fault> {
@@ -339,28 +356,25 @@ impl<S: Source + ?Sized> Check<'_, S> {
         }
     }
 
-    /// A receipt for records that are not there: they were cut off.
-    fn missing_receipts(&mut self) {
-        if !self.report.faults.is_empty() {
-            return;
-        }
-        for (offset, number, _) in std::mem::take(&mut self.waiting).into_values().flatten() {
-            self.fault_at(offset, number, &Fault::ReceiptHead);
-        }
-    }
-
     fn index(&mut self, header: &Header, payload: &[u8]) -> Flow {
         let start = self.start();
         let digest = *self.hasher.finalize().as_bytes();
-        if let Err(what) = self.check_seal(header, payload, &digest) {
-            self.fault(what);
+        match self.check_seal(header, payload, &digest) {
+            Err(Fault::NotAsSealed) => self.not_as_sealed(payload),
+            Err(what) => self.fault(what),
+            Ok(()) => {}
         }
         self.passed(header);
         let rest = self.source.read_at(self.survey.offset, TRAILER_BYTES + 1).unwrap_or_default();
-        if rest.len() != TRAILER_BYTES || trailer_offset(&rest) != Some(start) {
+        let trailer = rest.get(..TRAILER_BYTES).and_then(trailer_offset);
+        if trailer != Some(start) {
             self.fault(Fault::Trailer);
         } else {
             self.survey.offset = self.survey.offset.saturating_add(TRAILER_BYTES as u64);
+            self.survey.number = self.survey.number.saturating_add(1);
+            if rest.len() > TRAILER_BYTES {
+                self.fault(Fault::Behind);
+            }
         }
         self.report.sealed = self.report.faults.is_empty();
         Flow::Stop
@@ -377,25 +391,51 @@ impl<S: Source + ?Sized> Check<'_, S> {
         }
         let seal = Seal::read(payload).ok_or(Fault::Index)?;
         let index = seal.index()?;
+        let Some(heading) = &self.survey.heading else { return Err(Fault::Index) };
+        let known = self.keys.is_empty() || self.keys.contains(&seal.key);
+        if !known || !signature_fits(&seal.key, &seal.statement(&heading.id), &seal.signature) {
+            return Err(Fault::Seal);
+        }
+        if seal.digest != *digest {
+            return Err(Fault::NotAsSealed);
+        }
         if !self.survey.track.finished {
             return Err(Fault::IndexFit("it stands before the end of the recording"));
         }
-        if seal.digest != *digest {
-            return Err(Fault::IndexFit("bytes before it were altered, added or taken away"));
+        self.survey.total();
+        if !self.lost && index != self.survey.index {
+            return Err(Fault::IndexFit("it lists what is not there, or not all that is"));
         }
-        if !self.lost {
-            self.survey.total();
-            if index != self.survey.index {
-                return Err(Fault::IndexFit("it lists what is not there, or not all that is"));
+        Ok(())
+    }
+
+    /// The seal is good, and the bytes before it are others. Faults that were found say where; else the lists do.
+    fn not_as_sealed(&mut self, payload: &[u8]) {
+        let index = Seal::read(payload).and_then(|seal| seal.index().ok()).unwrap_or_default();
+        let place = self.survey.index.first_difference(&index);
+        let first = self.report.faults.first().map_or(self.start(), |fault| fault.offset);
+        match place.filter(|place| *place < first) {
+            Some(place) => {
+                let number = self.number_at(place);
+                self.fault_at(place, number, &Fault::NotAsSealed);
+            }
+            None => {
+                self.fault(Fault::IndexFit("bytes before it were altered, added or taken away"))
             }
         }
-        let Some(heading) = &self.survey.heading else { return Err(Fault::Index) };
-        let known = self.keys.is_empty() || self.keys.contains(&seal.key);
-        if known && signature_fits(&seal.key, &seal.statement(&heading.id), &seal.signature) {
-            Ok(())
-        } else {
-            Err(Fault::Seal)
+    }
+
+    /// The number of the record that begins at a byte, or of the first behind it.
+    fn number_at(&self, place: u64) -> u64 {
+        let mut window = Window::new();
+        let (mut offset, mut number) = (MAGIC.len() as u64, 1);
+        while offset < place
+            && let Ok(Some((header, _))) = record_at(&mut window, self.source, offset)
+        {
+            offset = offset.saturating_add(header.record_bytes());
+            number += 1;
         }
+        number
     }
 
     fn judge(mut self) -> Report {

@@ -113,6 +113,25 @@ fn a_recording_signed_again_by_a_stranger_is_refused() {
 }
 
 #[test]
+fn a_screen_or_a_note_taken_out_leaves_its_group_readable() {
+    let records = write(&heading(1), node_key(), &story(), Some(Ending::Exit { status: 0 }));
+    let end = records.len() - 2;
+    for (kind, words) in [(3, "entries taken out"), (4, "records taken out")] {
+        let mut file = Vec::new();
+        for (place, record) in records.iter().enumerate() {
+            match digest_record(&record.bytes) {
+                Ok(digest) if place < end && record.bytes[4] == kind => file.extend(digest),
+                _ => file.extend_from_slice(&record.bytes),
+            }
+        }
+        let file = kit::seal_file(file, &[], &seal_key());
+        check(&file, Verdict::Complete, words);
+        let recording = record::Recording::open(file).unwrap();
+        assert!(recording.entries(record::From::Ms(0)).all(|entry| entry.is_ok()));
+    }
+}
+
+#[test]
 fn four_thousand_random_alterations_are_found() {
     let (file, other) = (sealed(1), sealed(2));
     assert_eq!((look(&file).verdict, look(&other).verdict), (Verdict::Complete, Verdict::Complete));

@@ -161,17 +161,23 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "receipt-moved",
             with(&|list| list.swap(receipt, receipt + 1)),
-            "bytes before it were altered",
+            "the receipt is not for this recording as it stands before it",
         ),
         (
             "receipt-dropped",
             with(&|list| drop(list.remove(receipt))),
-            "bytes before it were altered",
+            "from here on this is not the file that was sealed",
+        ),
+        ("receipt-twice", with(&|list| list.insert(receipt, list[receipt].clone())), "already"),
+        (
+            "record-taken-out",
+            with(&|list| list[keyframe] = digest_record(&list[keyframe]).unwrap()),
+            "from here on this is not the file that was sealed",
         ),
         ("index-flip", flip(index, 200), "its checksum does not fit"),
         ("trailer-flip", flip(index + 1, 0), "the trailer is missing or altered"),
         ("trailer-cut", good[..good.len() - 3].to_vec(), "the trailer is missing or altered"),
-        ("bytes-behind", [&good[..], b"x"].concat(), "bytes were added"),
+        ("bytes-behind", [&good[..], b"x"].concat(), "bytes were added behind the end"),
         ("stranger", sealed_by(&own, &stranger, &stranger), "not issued by a key of this cluster"),
         (
             "stranger-seal",

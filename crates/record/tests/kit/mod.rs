@@ -6,6 +6,8 @@
     reason = "a helper of tests, shared by several, that may fail loudly"
 )]
 
+pub mod streams;
+
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use model::entry::{Ending, Entry, Forward, Gap, GapCause, Party, People, Stream};

@@ -15,11 +15,19 @@ pub enum Step {
     Resize(u16, u16),
 }
 
-pub const STREAMS: [(&str, &[u8]); 4] = [
+pub const STREAMS: [(&str, &[u8]); 12] = [
     ("cmatrix", include_bytes!("../streams/cmatrix.rec.zst")),
+    ("grep", include_bytes!("../streams/grep.rec.zst")),
+    ("htop", include_bytes!("../streams/htop.rec.zst")),
+    ("less", include_bytes!("../streams/less.rec.zst")),
+    ("listing", include_bytes!("../streams/listing.rec.zst")),
     ("mc", include_bytes!("../streams/mc.rec.zst")),
-    ("vttest", include_bytes!("../streams/vttest.rec.zst")),
+    ("shell", include_bytes!("../streams/shell.rec.zst")),
+    ("tmux", include_bytes!("../streams/tmux.rec.zst")),
+    ("top", include_bytes!("../streams/top.rec.zst")),
     ("uni", include_bytes!("../streams/uni.rec.zst")),
+    ("vim", include_bytes!("../streams/vim.rec.zst")),
+    ("vttest", include_bytes!("../streams/vttest.rec.zst")),
 ];
 
 /// Records of `f64 seconds, u8 kind ('o', 'i', 'r'), u32 length, bytes`, little endian.
