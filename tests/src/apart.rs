@@ -1,37 +1,83 @@
-//! A cluster whose node is a process of its own, as on two machines.
+//! A cluster whose node is a process of its own, as on two machines; or whose auth, proxy and node are three.
 
 use crate::process::Server;
-use crate::{Cluster, NODE, assert_success, scry_path};
+use crate::{Cluster, NODE, assert_success, free_port, invitation, scry_path};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Auth and proxy in one process (the `cluster`), the node in another.
+/// Auth and proxy in one process (the `cluster`), the node in another. Or auth in one, proxy and node in others.
 pub struct Apart {
-    /// Auth and proxy, and the person who is signed in.
+    /// Auth and proxy, or auth alone; and the person who is signed in.
     pub cluster: Cluster,
+    proxy: Option<Server>,
+    /// Flags of the cluster's process.
+    roles: Vec<String>,
     node: Option<Server>,
     /// Where the node reaches the proxy; a test may put something between them.
     pub route: String,
 }
 
-/// What the cluster's process runs.
-pub const ROLES: &[&str] = &["--roles", "auth,proxy"];
+/// Auth and proxy in the cluster's process.
+const AUTH_AND_PROXY: &[&str] = &["--roles", "auth,proxy"];
 
 impl Apart {
     /// Starts both; the node joins by invitation.
     pub fn start() -> Self {
-        let cluster = Cluster::start_with(ROLES);
-        let route = cluster.address.clone();
-        Self::of(cluster, route)
+        Self::with_route(str::to_owned)
     }
 
-    /// Starts a node of `cluster` that reaches it at `route`.
-    pub fn of(cluster: Cluster, route: String) -> Self {
-        let mut apart = Self { cluster, node: None, route };
-        let invitation = apart.invite(&["--name", NODE]);
-        let invitation = invitation.replace(&apart.cluster.address, &apart.route);
-        apart.start_node(&["--join", &invitation]);
+    /// As [`Apart::start`]; the node reaches the proxy at what `route` makes of its address.
+    pub fn with_route(route: impl FnOnce(&str) -> String) -> Self {
+        let cluster = Cluster::start_with(AUTH_AND_PROXY);
+        let roles = AUTH_AND_PROXY.iter().map(|&flag| flag.to_owned()).collect();
+        let route = route(&cluster.address);
+        let mut apart = Self { cluster, proxy: None, roles, node: None, route };
+        apart.invite_node();
         apart
+    }
+
+    /// Auth, proxy and node in a process each; the proxy reaches auth at what `route` makes of its address.
+    pub fn in_three(route: impl FnOnce(&str) -> String) -> Self {
+        let mut cluster = Cluster::empty();
+        let (port, auth_port) = (free_port(), free_port());
+        let address = format!("127.0.0.1:{port}");
+        let auth = format!("127.0.0.1:{auth_port}");
+        let roles = ["--roles", "auth", "--auth-listen", &auth].map(str::to_owned).to_vec();
+        let flags: Vec<&str> = roles.iter().map(String::as_str).collect();
+        let command = cluster.server_command(&address, &flags);
+        let lines = cluster.serve_by(command).until_ready();
+        let proxy = invitation(&lines, "--roles proxy --join ").expect("a proxy is invited");
+        let admin = invitation(&lines, "scry signup ").expect("an admin is invited");
+        cluster.address.clone_from(&address);
+        let mut apart = Self { cluster, proxy: None, roles, node: None, route: address };
+        apart.start_proxy(&["--join", &proxy.replace(&auth, &route(&auth))]);
+        apart.cluster.sign_up(&admin);
+        apart.invite_node();
+        apart
+    }
+
+    fn invite_node(&mut self) {
+        let invitation = self.invite(&["--name", NODE]);
+        let invitation = invitation.replace(&self.cluster.address, &self.route);
+        self.start_node(&["--join", &invitation]);
+    }
+
+    /// Starts a proxy of its own.
+    pub fn start_proxy(&mut self, args: &[&str]) {
+        let mut command = Command::new(scry_path());
+        command
+            .args(["start", "--roles", "proxy", "--listen", &self.cluster.address])
+            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.cluster.path("front"))
+            .args(args);
+        let server = Server::start(command, &self.cluster.path("proxy.log"));
+        server.until_ready();
+        self.proxy = Some(server);
+    }
+
+    /// Kills the proxy as `kill -9` does.
+    pub fn kill_proxy(&mut self) {
+        self.proxy = None;
     }
 
     /// Makes an invitation of a machine: `scry://…`.
@@ -77,19 +123,24 @@ impl Apart {
 
     /// Kills the node as `kill -9` does.
     pub fn kill_node(&mut self) {
-        self.node().kill();
         self.node = None;
     }
 
-    /// Kills auth and proxy.
+    /// Kills auth, and the proxy if it is in the same process.
     pub fn kill_cluster(&mut self) {
         self.cluster.kill();
     }
 
-    /// Starts auth and proxy again.
+    /// Starts what [`Apart::kill_cluster`] killed.
     pub fn restart_cluster(&mut self) {
-        let address = self.cluster.address.clone();
-        self.cluster.serve_roles(&address, ROLES);
+        let command = self.cluster_command();
+        self.cluster.serve_by(command).until_ready();
+    }
+
+    /// The command that starts auth, and the proxy if it is in the same process.
+    pub fn cluster_command(&self) -> Command {
+        let flags: Vec<&str> = self.roles.iter().map(String::as_str).collect();
+        self.cluster.server_command(&self.cluster.address, &flags)
     }
 
     /// Removes the node's folder, as on a machine set up anew.

@@ -3,15 +3,18 @@
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
 pub mod apart;
+pub mod crash_point;
+pub mod lines;
 pub mod moved;
 pub mod process;
+pub mod relay;
 pub mod terminal;
 
 use process::Server;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The password of everybody in tests.
@@ -43,7 +46,7 @@ pub struct Cluster {
     pub address: String,
     /// Name of the account that the tests log in as: the one they run as.
     pub login: String,
-    server: Option<Child>,
+    server: Option<Server>,
 }
 
 /// Name of every test cluster and its node.
@@ -59,18 +62,25 @@ impl Cluster {
 
     /// As [`Cluster::start`], with further flags of `scry start`.
     pub fn start_with(further: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
-        let login = whoami();
-        let mut cluster = Self { folder, address: String::new(), login, server: None };
-        let invitation = cluster
-            .serve_roles("127.0.0.1:0", further)
-            .expect("the first start prints an invitation");
-        let address = invitation.trim_start_matches("scry://").split('/').next();
-        cluster.address = address.expect("an invitation has an address").to_owned();
-        let out = cluster.scry_with_input(&["signup", &invitation], PASSWORD);
-        assert_success(&out);
-        cluster.write_config();
+        let mut cluster = Self::empty();
+        let invitation = cluster.serve_roles("127.0.0.1:0", further);
+        cluster.sign_up(&invitation.expect("the first start prints an invitation"));
         cluster
+    }
+
+    /// A folder, and nothing running in it.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
+        Self { folder, address: String::new(), login: whoami(), server: None }
+    }
+
+    /// Signs the first admin up, and writes settings for OpenSSH.
+    pub(crate) fn sign_up(&mut self, invitation: &str) {
+        let address = invitation.trim_start_matches("scry://").split('/').next();
+        self.address = address.expect("an invitation has an address").to_owned();
+        let out = self.scry_with_input(&["signup", invitation], PASSWORD);
+        assert_success(&out);
+        self.write_config();
     }
 
     /// As [`Cluster::start`], for a static that many tests share: statics are never dropped, so somebody else cleans up.
@@ -94,15 +104,19 @@ impl Cluster {
     /// Starts the server again where it was; gives the invitation if one is printed.
     pub fn restart(&mut self) {
         let address = self.address.clone();
-        self.serve(&address);
+        self.serve_roles(&address, &[]);
     }
 
-    fn serve(&mut self, listen: &str) -> Option<String> {
-        self.serve_roles(listen, &[])
-    }
-
-    /// Starts the server with further flags.
+    /// Starts the server with further flags; gives the invitation of the first admin if one is printed.
     pub(crate) fn serve_roles(&mut self, listen: &str, further: &[&str]) -> Option<String> {
+        let server = Server::start(self.server_command(listen, further), &self.path("server.log"));
+        let lines = server.until_ready();
+        self.server = Some(server);
+        invitation(&lines, "scry signup ")
+    }
+
+    /// The command that starts the server.
+    pub fn server_command(&self, listen: &str, further: &[&str]) -> Command {
         let mut command = Command::new(scry_path());
         command
             .arg("start")
@@ -111,32 +125,34 @@ impl Cluster {
             .arg("--data-dir")
             .arg(self.path("data"))
             .args(further);
-        let server = Server::start(command, &self.path("server.log"));
-        let lines = server.until_ready();
-        self.server = Some(server.into_child());
-        let words = lines.iter().flat_map(|line| line.split_whitespace());
-        words.into_iter().find(|word| word.starts_with("scry://")).map(str::to_owned)
+        command
+    }
+
+    /// Starts the server by a command of the test's own, such as one with a crash point, and does not wait.
+    pub fn serve_by(&mut self, command: Command) -> &mut Server {
+        self.server.insert(Server::start(command, &self.path("server.log")))
+    }
+
+    /// The server's process.
+    pub fn server(&mut self) -> &mut Server {
+        self.server.as_mut().expect("the server runs")
     }
 
     /// Kills the server as `kill -9` does.
     pub fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill().expect("the server can be killed");
-            server.wait().expect("the server can be waited for");
-        }
+        self.server = None;
     }
 
     /// Process id of the server.
     pub fn server_pid(&self) -> u32 {
-        self.server.as_ref().expect("the server runs").id()
+        self.server.as_ref().expect("the server runs").pid()
     }
 
     /// Asks the server to stop, and waits for it.
     pub fn stop(&mut self) -> std::process::ExitStatus {
-        let mut server = self.server.take().expect("the server runs");
-        let status = Command::new("kill").arg(server.id().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()));
-        server.wait().expect("the server can be waited for")
+        let status = self.server().stop();
+        self.server = None;
+        status
     }
 
     /// The server's log so far.
@@ -276,6 +292,14 @@ impl Drop for Cluster {
         }
         self.kill();
     }
+}
+
+/// The invitation behind `word` among printed lines.
+pub(crate) fn invitation(lines: &[String], word: &str) -> Option<String> {
+    lines.iter().find_map(|line| {
+        let (_, behind) = line.split_once(word)?;
+        behind.split_whitespace().next().map(str::to_owned)
+    })
 }
 
 /// Expects success, and shows everything if it is none.

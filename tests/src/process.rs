@@ -4,13 +4,15 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// A running `scry start`, killed when dropped.
 pub struct Server {
     child: Option<Child>,
-    lines: Receiver<String>,
+    /// Behind a lock, for clusters that many tests share.
+    lines: Mutex<Receiver<String>>,
     log: PathBuf,
 }
 
@@ -18,7 +20,7 @@ impl Server {
     /// Starts it; standard error is appended to `log`.
     pub fn start(mut command: Command, log: &Path) -> Self {
         let appended = fs::File::options().create(true).append(true).open(log);
-        command.env("SCRY_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.env("SCRY_LOG", "info,node=debug").stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.stderr(appended.expect("a log file")).spawn().expect("scry starts");
         let out = child.stdout.take().expect("piped");
         let (send, lines) = mpsc::channel();
@@ -27,23 +29,42 @@ impl Server {
                 let _ = send.send(line);
             }
         });
-        Self { child: Some(child), lines, log: log.to_owned() }
+        Self { child: Some(child), lines: Mutex::new(lines), log: log.to_owned() }
     }
 
     /// Waits for the line `ready`; answers those before it.
+    #[track_caller]
     pub fn until_ready(&self) -> Vec<String> {
+        match self.ready_or_ended() {
+            Ok(before) => before,
+            Err(before) => {
+                panic!("the server did not get ready: {before:#?}\nits log:\n{}", self.log())
+            }
+        }
+    }
+
+    /// Waits for the line `ready`, or for the end; answers the lines before it.
+    ///
+    /// # Errors
+    /// The same lines, if it ended before it was ready, or was not ready after a minute.
+    pub fn ready_or_ended(&self) -> Result<Vec<String>, Vec<String>> {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut before = Vec::new();
+        let lines = self.lines.lock().expect("nobody panicked with it");
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
-                panic!("the server did not get ready: {before:#?}\nits log:\n{}", self.log());
-            });
-            if line.starts_with("ready") {
-                return before;
+            match lines.recv_timeout(left) {
+                Ok(line) if line.starts_with("ready") => return Ok(before),
+                Ok(line) => before.push(line),
+                Err(_) => return Err(before),
             }
-            before.push(line);
         }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_none_or(|child| child.try_wait().expect("it can be waited for").is_some())
     }
 
     /// Its process id.
@@ -84,11 +105,6 @@ impl Server {
     /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The process, for who looks after it by other means.
-    pub fn into_child(mut self) -> Child {
-        self.child.take().expect("it runs")
     }
 }
 

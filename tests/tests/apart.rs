@@ -151,8 +151,8 @@ fn each_mistake_is_answered_with_what_to_do() {
     let mut signup = apart.cluster.scry_command();
     let out = signup.args(["signup", &good]).stdin(Stdio::null()).output().unwrap();
     assert!(String::from_utf8_lossy(&out.stderr).contains("invites a machine"));
-    let said = fails(&apart, "roles", &["--roles", "proxy"]);
-    assert!(said.contains("auth and proxy run together"), "{said}");
+    let said = fails(&apart, "roles", &["--roles", "proxy,node"]);
+    assert!(said.contains("what goes together"), "{said}");
 }
 
 #[test]
@@ -166,4 +166,68 @@ fn a_node_that_does_not_reach_its_cluster_waits_for_it() {
     apart.restart_cluster();
     apart.node().until_ready();
     assert_eq!(text(&apart.cluster.ssh("echo back")), "back");
+}
+
+#[test]
+fn auth_proxy_and_node_run_in_three_processes_and_each_can_be_restarted_alone() {
+    let mut apart = Apart::in_three(str::to_owned);
+    assert_eq!(text(&apart.cluster.ssh("echo three")), "three");
+    apart.kill_proxy();
+    apart.start_proxy(&[]);
+    wait_for("the tunnel", || text(&apart.cluster.ssh("echo proxy again")) == "proxy again");
+    assert!(apart.cluster.stop().success());
+    apart.restart_cluster();
+    wait_for("auth", || apart.cluster.scry(&["nodes", "--json"]).status.success());
+    assert_eq!(text(&apart.cluster.ssh("echo auth again")), "auth again");
+    assert!(apart.node().stop().success());
+    apart.start_node(&[]);
+    assert_eq!(text(&apart.cluster.ssh("echo node again")), "node again");
+    let rows = apart.cluster.stored_recordings();
+    assert!(rows.len() >= 4 && rows.iter().all(|row| row["gaps"] == 0), "{rows:#?}");
+}
+
+#[test]
+fn systemd_hears_when_it_is_ready_and_when_it_stops() {
+    let mut apart = Apart::start();
+    apart.kill_cluster();
+    let path = apart.cluster.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let said = || {
+        let mut room = [0; 4096];
+        let n = socket.recv(&mut room).expect("systemd is told");
+        String::from_utf8_lossy(&room[..n]).into_owned()
+    };
+    let mut command = apart.cluster_command();
+    command.env("NOTIFY_SOCKET", &path);
+    apart.cluster.serve_by(command);
+    assert!(said().contains("READY=1"));
+    assert!(apart.cluster.scry(&["status"]).status.success(), "what says ready can be used");
+    assert!(apart.cluster.stop().success());
+    assert!(said().contains("STOPPING=1"));
+}
+
+#[test]
+fn the_units_for_systemd_in_the_handbook_are_understood_by_it() {
+    let handbook = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operate.md");
+    let text = std::fs::read_to_string(handbook).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = Vec::new();
+    for block in text.split("```ini\n").skip(1) {
+        let unit = block.split("```").next().unwrap();
+        let name = unit.lines().next().unwrap().trim_start_matches("# /etc/systemd/system/");
+        let unit = unit.replace("/usr/local/bin/scry", house::scry_path().to_str().unwrap());
+        let path = folder.path().join(name);
+        std::fs::write(&path, unit).unwrap();
+        units.push(path);
+    }
+    assert_eq!(units.len(), 2, "one for everything or a node, one for the cluster");
+    let verified = Command::new("systemd-analyze").arg("verify").args(&units).output();
+    let Ok(out) = verified else {
+        eprintln!("skipped: systemd-analyze is not there to read the units");
+        return;
+    };
+    // It warns of keys that it does not know, and succeeds.
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && !said.contains("scry"), "{said}");
 }

@@ -9,12 +9,12 @@ use crate::password::Passwords;
 use crate::sealing::{Sealer, SealerWork};
 use crate::throttle::Throttle;
 use crate::{Config, secret};
-use model::limit::INVITATION_MS;
+use model::limit::{INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS};
 use model::{RoleName, Time};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::intake::Intake;
-use store::tables::Tables;
+use store::tables::{JoinToken, PartKind, Tables};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,8 +74,8 @@ impl OwnToken {
 
 impl Auth {
     /// Opens keys, database and recordings; makes what is missing at the first start.
-    /// Answers also the sealer's work, and the first admin's invitation while nobody has signed up.
-    pub async fn open(config: &Config) -> Result<(Self, SealerWork, Option<String>), Error> {
+    /// Answers also the sealer's work, and what this start invites.
+    pub async fn open(config: &Config) -> Result<(Self, SealerWork, Invited), Error> {
         store::keys::ensure_dir(&config.data_dir).map_err(Error::Directory)?;
         let database = config.data_dir.join("scry.db");
         let cluster = config.cluster.to_string();
@@ -83,7 +83,10 @@ impl Auth {
         let keys = Arc::new(keys);
         let tables = Tables::open(&database).await?;
         found(&tables, &cluster).await?;
-        let invitation = invite_first_admin(&tables, config).await?;
+        let invited = Invited {
+            admin: invite_first_admin(&tables, config).await?,
+            proxy: invite_proxy(&tables, config).await?,
+        };
         let intake = Intake::open(&config.data_dir).await?;
         let ledger = Arc::new(Ledger::new(tables.clone(), keys.ledger.clone(), &config.data_dir));
         let inflow =
@@ -106,7 +109,7 @@ impl Auth {
             work: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        Ok((auth, work, invitation))
+        Ok((auth, work, invited))
     }
 
     /// Whether somebody at this address has tried too often.
@@ -137,6 +140,29 @@ impl Auth {
             ledger_keys: vec![self.keys.ledger_public()],
         }
     }
+}
+
+/// Secrets of what a start invites.
+#[derive(Default)]
+pub struct Invited {
+    /// The first admin, while nobody has signed up.
+    pub admin: Option<String>,
+    /// A proxy from another process, if the settings name one.
+    pub proxy: Option<String>,
+}
+
+/// Who starts auth may also let its proxy in; an earlier one of that name is then replaced.
+async fn invite_proxy(tables: &Tables, config: &Config) -> Result<Option<String>, Error> {
+    let Some(name) = &config.proxy else { return Ok(None) };
+    let now = clock::now();
+    let token = JoinToken {
+        part: PartKind::Proxy,
+        name: Some(name.clone()),
+        labels: model::role::Labels::new(),
+        expires: now.plus_ms(JOIN_TOKEN_MS.0),
+    };
+    let code = format!("{}-{}", token.part.word(), secret::fresh());
+    Ok(tables.put_join_token(&code, &token, JOIN_TOKENS, now).await?.then_some(code))
 }
 
 /// Makes the cluster and its roles at the first start; a directory of another cluster is refused.

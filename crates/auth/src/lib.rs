@@ -59,6 +59,8 @@ pub struct Config {
     pub cluster: NodeName,
     /// Who the first invitation is for, while nobody has signed up.
     pub admin: Option<UserName>,
+    /// The name of a proxy that joins from another process, for whom each start makes an invitation.
+    pub proxy: Option<NodeName>,
     /// Version of scry, for the ledger.
     pub version: String,
 }

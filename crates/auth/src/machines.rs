@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::tables::{JoinToken, PartKind};
 use tokio::sync::watch;
-use wire::node::{InvitePart, InvitedPart, Join, NodeKeys, PartCredentials, RemoveNode};
+use wire::node::{InvitePart, InvitedPart, Join, NodeKeys, Part, PartCredentials, RemoveNode};
 use wire::{Done, Fault};
 
 /// Between two lines about the nodes when nothing happens.
@@ -35,6 +35,10 @@ pub async fn invite(
         return Err(Refusal::malformed(format!("an invitation counts for at most {days} days")));
     }
     check_labels(&call.labels)?;
+    if call.part == Part::Proxy {
+        let words = "a proxy is invited by `scry start --roles auth`, which prints how";
+        return Err(Refusal::malformed(words));
+    }
     if let Some(name) = &call.name
         && issue::part_named(&auth, name).await?
     {
@@ -114,7 +118,11 @@ async fn take_token(
     let holder = auth.tables.part(kind, name).await?;
     // Its own: it joined, and the answer was lost on the way.
     let its_own = holder.as_ref().is_some_and(|part| part.tls_key.as_deref() == Some(by.as_str()));
-    if (holder.is_some() && !its_own) || auth.tables.part(other(kind), name).await?.is_some() {
+    // An invitation of a proxy is made only by who starts auth, for the proxy of that one name.
+    let replaces = kind == PartKind::Proxy && token.name.is_some();
+    if (holder.is_some() && !its_own && !replaces)
+        || auth.tables.part(other(kind), name).await?.is_some()
+    {
         return Err(held(name));
     }
     Ok(auth.tables.use_join_token(secret, kind, &by, now).await?.then_some(token))

@@ -1,6 +1,6 @@
 //! Start and end: the port, the certificate shown on it, the connections, clean shutdown.
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Invited};
 use crate::error::{Error, chain};
 use crate::ledger;
 use crate::routes::Routes;
@@ -31,7 +31,7 @@ pub struct Prepared {
     front: Front,
     badge: Badge,
     address: SocketAddr,
-    invitation: Option<String>,
+    invited: Invited,
     version: String,
 }
 
@@ -57,7 +57,13 @@ impl Prepared {
     /// Code of the first admin's invitation, while nobody has signed up. Made anew at each start.
     #[must_use]
     pub fn invitation(&self) -> Option<&str> {
-        self.invitation.as_deref()
+        self.invited.admin.as_deref()
+    }
+
+    /// Code of the invitation of a proxy in another process, if the settings ask for one. Made anew at each start.
+    #[must_use]
+    pub fn proxy_invitation(&self) -> Option<&str> {
+        self.invited.proxy.as_deref()
     }
 
     /// Join token for parts of the same process, of either kind; counts for ten minutes, and never after a restart.
@@ -72,7 +78,7 @@ impl Prepared {
 /// # Errors
 /// Any [`Error`]; nothing that is there was replaced.
 pub async fn prepare(config: Config) -> Result<Prepared, Error> {
-    let (auth, sealer, invitation) = Auth::open(&config).await?;
+    let (auth, sealer, invited) = Auth::open(&config).await?;
     let badge = Badge::new(&own_identity(&auth)?)?;
     let menu = Menu::auth(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
     let tls = server_config(&badge, auth.keys.tls.certificate(), &menu.alpn())?;
@@ -81,7 +87,7 @@ pub async fn prepare(config: Config) -> Result<Prepared, Error> {
     let front = Front::new(listener, tls, menu).map_err(listening)?;
     let address = front.address().map_err(listening)?;
     let (auth, version) = (Arc::new(auth), config.version);
-    Ok(Prepared { auth, sealer, front, badge, address, invitation, version })
+    Ok(Prepared { auth, sealer, front, badge, address, invited, version })
 }
 
 /// Serves until `shutdown`, then lets requests end, and names who was late.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod front_door;
 mod observe;
 mod play;
 mod settings;

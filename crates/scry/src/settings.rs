@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
+use wire::node::Part;
 
 /// Port that people and nodes reach.
 pub const PORT: u16 = 4422;
@@ -94,7 +95,7 @@ impl FromStr for Joining {
             return Ok(Self::File(path.into()));
         }
         let invitation: Invitation = text.parse()?;
-        match wire::node::Part::of_token(&invitation.code) {
+        match Part::of_token(&invitation.code) {
             Some(_) => Ok(Self::Invitation(invitation)),
             None => {
                 Err("this invites a person (`scry signup`); `scry nodes invite` invites a machine")
@@ -202,6 +203,10 @@ pub enum Shape {
     Cluster,
     /// A node of a cluster elsewhere.
     Node,
+    /// Auth, for a proxy in another process of this machine.
+    Auth,
+    /// A proxy beside auth.
+    Proxy,
 }
 
 impl Shape {
@@ -212,6 +217,8 @@ impl Shape {
             (true, true, true) => Ok(Self::All),
             (true, true, false) => Ok(Self::Cluster),
             (false, false, true) => Ok(Self::Node),
+            (true, false, false) => Ok(Self::Auth),
+            (false, true, false) => Ok(Self::Proxy),
             _ => Err(SettingsError::Roles),
         }
     }
@@ -259,14 +266,20 @@ pub enum SettingsError {
     /// Roles that do not go together.
     #[error("these roles cannot run in one process")]
     #[diagnostic(help(
-        "auth and proxy run together for now: `auth,proxy,node` (everything, the default), `auth,proxy` (the cluster, \
-         for nodes elsewhere) or `node` (a machine of a cluster elsewhere)"
+        "what goes together is `auth,proxy,node` (everything, the default), `auth,proxy` (the cluster, for nodes \
+         elsewhere), `node` (a machine of a cluster elsewhere), and `auth` and `proxy` in two processes of one machine"
     ))]
     Roles,
     /// A cluster cannot join itself.
-    #[error("--join is for a machine that runs a node alone")]
-    #[diagnostic(help("add `--roles node`, or leave --join out"))]
+    #[error("--join is for a node or a proxy alone")]
+    #[diagnostic(help("add `--roles node` or `--roles proxy`, or leave --join out"))]
     JoinsItself,
+    /// An invitation of another part.
+    #[error("this invitation is for a {for_}: start with `--roles {for_}`")]
+    OtherPart {
+        /// What it is for.
+        for_: &'static str,
+    },
     /// The file of an invitation.
     #[error("the invitation in {path} cannot be used: {why}")]
     Joining {
@@ -300,8 +313,13 @@ impl Settings {
         let file = flags.config.as_deref().map_or_else(|| Ok(File::default()), read)?;
         let roles = Shape::of(flags.roles.or(file.roles))?;
         let join = flags.join.or(file.join).map(invitation).transpose()?;
-        if join.is_some() && roles != Shape::Node {
-            return Err(SettingsError::JoinsItself);
+        let invited = join.as_ref().and_then(|join| Part::of_token(&join.code));
+        match (invited, roles) {
+            (None, _) | (Some(Part::Node), Shape::Node) | (Some(Part::Proxy), Shape::Proxy) => {}
+            (Some(part), Shape::Node | Shape::Proxy) => {
+                return Err(SettingsError::OtherPart { for_: part.word() });
+            }
+            (Some(_), _) => return Err(SettingsError::JoinsItself),
         }
         let data_dir = match flags.data_dir.or(file.data_dir) {
             Some(folder) => folder,
@@ -322,7 +340,11 @@ impl Settings {
                 .or(file.listen)
                 .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)),
             public_address: flags.public_address.or(file.public_address),
-            auth_listen: flags.auth_listen.or(file.auth_listen).unwrap_or(loopback(0)),
+            // A proxy in a process of its own must find it again.
+            auth_listen: flags.auth_listen.or(file.auth_listen).unwrap_or(loopback(match roles {
+                Shape::Auth => PORT + 2,
+                _ => 0,
+            })),
             diagnostics_listen: flags
                 .diagnostics_listen
                 .or(file.diagnostics_listen)
@@ -437,10 +459,12 @@ mod tests {
             (&[Node, Proxy, Auth][..], Shape::All),
             (&[Auth, Proxy], Shape::Cluster),
             (&[Node], Shape::Node),
+            (&[Auth], Shape::Auth),
+            (&[Proxy], Shape::Proxy),
         ] {
             assert_eq!(roles(given).unwrap().roles, expected, "{given:?}");
         }
-        for given in [&[][..], &[Auth], &[Proxy], &[Auth, Node], &[Proxy, Node]] {
+        for given in [&[][..], &[Auth, Node], &[Proxy, Node]] {
             assert!(matches!(roles(given), Err(SettingsError::Roles)), "{given:?}");
         }
     }
@@ -466,6 +490,8 @@ mod tests {
         assert!(matches!(gather(), Err(SettingsError::Joining { .. })), "a person's");
         std::fs::write(&path, format!("{machine}\n")).unwrap();
         assert_eq!(gather().unwrap().join.unwrap().to_string(), machine);
+        let proxy = Settings::gather(given(Role::Proxy), &around());
+        assert!(matches!(proxy, Err(SettingsError::OtherPart { for_: "node" })));
         let mut all = given(Role::Node);
         all.roles = None;
         assert!(matches!(Settings::gather(all, &around()), Err(SettingsError::JoinsItself)));

@@ -4,7 +4,7 @@
 use crate::cli::Invitation;
 use crate::observe::{self, Ready};
 use crate::settings::{Settings, Shape};
-use crate::show;
+use crate::{front_door, show};
 use anyhow::{Context as _, Result, anyhow, bail};
 use model::NodeName;
 use sd_notify::NotifyState;
@@ -43,16 +43,19 @@ pub async fn run(settings: Settings) -> Result<()> {
 
 fn greet(settings: &Settings, cluster: &Cluster) {
     let (version, data) = (env!("CARGO_PKG_VERSION"), settings.data_dir.display());
-    match cluster.address {
-        Some(address) => show::line(format!(
-            "scry {version} serves the cluster `{}` on {address}, data in {data}",
-            settings.cluster
-        )),
-        None => show::line(format!(
-            "scry {version} runs the node {} of the cluster at {}, data in {data}",
-            cluster.node_name,
-            cluster.proxies.join(", ")
-        )),
+    let (name, there) = (&settings.cluster, cluster.proxies.join(", "));
+    let what = match (settings.roles, cluster.address) {
+        (Shape::Auth, Some(address)) => format!("is auth of the cluster `{name}` on {address}"),
+        (Shape::Proxy, Some(address)) => format!("is a proxy on {address}"),
+        (_, Some(address)) => format!("serves the cluster `{name}` on {address}"),
+        (_, None) => format!("runs the node {} of the cluster at {there}", cluster.node_name),
+    };
+    show::line(format!("scry {version} {what}, data in {data}"));
+    if let Some(invitation) = &cluster.proxy {
+        show::line(format!(
+            "\nA proxy on this machine joins within the hour, once; one that has joined needs no invitation:\n\n    \
+             scry start --roles proxy --join {invitation}\n"
+        ));
     }
     if let Some(invitation) = &cluster.invitation {
         show::line(format!(
@@ -116,6 +119,8 @@ pub struct Cluster {
     pub address: Option<SocketAddr>,
     /// For the first admin, while nobody has signed up.
     pub invitation: Option<Invitation>,
+    /// For a proxy in another process.
+    proxy: Option<Invitation>,
     node_name: NodeName,
     /// What the node dials.
     proxies: Vec<String>,
@@ -127,11 +132,14 @@ pub struct Cluster {
     _locks: Vec<ServerLock>,
 }
 
-/// What auth and proxy of this process tell the node beside them.
-struct Beside {
-    address: SocketAddr,
+/// What auth and proxy of this process are to others.
+#[derive(Default)]
+struct Served {
+    address: Option<SocketAddr>,
     invitation: Option<Invitation>,
-    join: node::Invitation,
+    proxy: Option<Invitation>,
+    /// For the node beside them.
+    join: Option<node::Invitation>,
 }
 
 impl Cluster {
@@ -141,24 +149,27 @@ impl Cluster {
         let mut services = JoinSet::new();
         let mut locks = Vec::new();
         let (tell, reachable) = watch::channel(false);
-        let beside = match settings.roles {
+        let served = match settings.roles {
             Shape::All | Shape::Cluster => {
                 locks.push(folder.lock("auth")?);
-                Some(auth_and_proxy(settings, &folder, stop, &mut services).await?)
+                auth_and_proxy(settings, &folder, stop, &mut services).await?
             }
-            Shape::Node => None,
+            Shape::Auth => {
+                locks.push(folder.lock("auth")?);
+                auth_alone(settings, &folder, stop, &mut services).await?
+            }
+            Shape::Proxy => {
+                locks.push(folder.lock("proxy")?);
+                proxy_alone(settings, &folder, stop, &mut services).await?
+            }
+            Shape::Node => Served::default(),
         };
-        let (address, invitation) = match &beside {
-            Some(beside) => (Some(beside.address), beside.invitation.clone()),
-            None => (None, None),
-        };
+        let Served { address, invitation, proxy, join } = served;
         let mut node_name = settings.host_name.clone();
         let mut proxies = Vec::new();
-        if settings.roles == Shape::Cluster {
-            // The port is bound and the proxy has joined.
-            tell.send_replace(true);
-        } else {
+        if matches!(settings.roles, Shape::All | Shape::Node) {
             locks.push(folder.lock("node")?);
+            let beside = address.zip(join);
             let node = node_config(settings, &folder, beside, tell)?;
             (node_name, proxies) = (node.name.clone(), node.proxies.clone());
             let token = stop.child_token();
@@ -166,6 +177,9 @@ impl Cluster {
                 node::serve(node, token).await.context("node failed")?;
                 Ok("node")
             });
+        } else {
+            // The port is bound, and what must have joined has.
+            tell.send_replace(true);
         }
         let ready = Ready::default();
         let diagnostics = observe::bind(settings.diagnostics_listen, "diagnostics").await?;
@@ -180,6 +194,7 @@ impl Cluster {
         Ok(Self {
             address,
             invitation,
+            proxy,
             node_name,
             proxies,
             ready,
@@ -225,57 +240,122 @@ impl Cluster {
     }
 }
 
+fn auth_config(settings: &Settings, folder: &ServerDir) -> Result<auth::Config> {
+    let alone = settings.roles == Shape::Auth;
+    Ok(auth::Config {
+        data_dir: folder.auth(),
+        listen: settings.auth_listen,
+        cluster: settings.cluster.clone(),
+        admin: Some(settings.admin.clone()),
+        proxy: if alone { Some(front_door::NAME.parse()?) } else { None },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
 /// Starts the cluster itself.
 async fn auth_and_proxy(
     settings: &Settings,
     folder: &ServerDir,
     stop: &CancellationToken,
     services: &mut JoinSet<Result<&'static str>>,
-) -> Result<Beside> {
+) -> Result<Served> {
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
-    let public = settings.public_address.clone().unwrap_or_else(|| reachable(address).to_string());
-    let auth = auth::prepare(auth::Config {
-        data_dir: folder.auth(),
-        listen: settings.auth_listen,
-        cluster: settings.cluster.clone(),
-        admin: Some(settings.admin.clone()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
-    .await
-    .context("auth cannot start")?;
+    let auth = auth::prepare(auth_config(settings, folder)?).await.context("auth cannot start")?;
+    let invitation = first_invitation(settings, &auth, address);
     let (auth_address, pin) = (auth.address(), auth.pin().to_owned());
-    let invitation = auth.invitation().map(|code| Invitation {
-        address: public,
-        pin: pin.clone(),
+    let join_token = auth.join_token().to_owned();
+    spawn_auth(auth, stop, services);
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
+    spawn_proxy(proxy, stop, services);
+    let join = Some(node::Invitation { pin, token: join_token });
+    Ok(Served { address: Some(address), invitation, proxy: None, join })
+}
+
+/// Auth, whose proxy is another process of this machine, so that either can be restarted alone.
+async fn auth_alone(
+    settings: &Settings,
+    folder: &ServerDir,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) -> Result<Served> {
+    let auth = auth::prepare(auth_config(settings, folder)?).await.context("auth cannot start")?;
+    let address = auth.address();
+    let proxy = auth.proxy_invitation().map(|code| Invitation {
+        address: reachable(address).to_string(),
+        pin: auth.pin().to_owned(),
         code: code.to_owned(),
     });
-    let join_token = auth.join_token().to_owned();
+    let invitation = first_invitation(settings, &auth, settings.listen);
+    spawn_auth(auth, stop, services);
+    Ok(Served { address: Some(address), invitation, proxy, join: None })
+}
+
+async fn proxy_alone(
+    settings: &Settings,
+    folder: &ServerDir,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) -> Result<Served> {
+    let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
+    let address = listener.local_addr()?;
+    let kept = front_door::Folder::open(&folder.proxy())?;
+    let (auth, credentials) = kept.stand(settings.join.as_ref()).await?;
+    let keep = Arc::new(kept);
+    let config = proxy::Config { listener, auth, credentials, keep, also_known_as: Vec::new() };
+    spawn_proxy(config, stop, services);
+    Ok(Served { address: Some(address), ..Served::default() })
+}
+
+fn spawn_auth(
+    auth: auth::Prepared,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) {
     let token = stop.child_token();
     services.spawn(async move {
         auth::serve(auth, token).await.context("auth failed")?;
         Ok("auth")
     });
-    let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
+}
+
+fn spawn_proxy(
+    proxy: proxy::Config,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) {
     let token = stop.child_token();
     services.spawn(async move {
         proxy::serve(proxy, token).await.context("proxy failed")?;
         Ok("proxy")
     });
-    Ok(Beside { address, invitation, join: node::Invitation { pin, token: join_token } })
+}
+
+/// The first admin's, with the address by which people reach the proxy.
+fn first_invitation(
+    settings: &Settings,
+    auth: &auth::Prepared,
+    proxy: SocketAddr,
+) -> Option<Invitation> {
+    let public = settings.public_address.clone();
+    Some(Invitation {
+        address: public.unwrap_or_else(|| reachable(proxy).to_string()),
+        pin: auth.pin().to_owned(),
+        code: auth.invitation()?.to_owned(),
+    })
 }
 
 /// A node beside its cluster, or one that finds it by invitation or by what it kept.
 fn node_config(
     settings: &Settings,
     folder: &ServerDir,
-    beside: Option<Beside>,
+    beside: Option<(SocketAddr, node::Invitation)>,
     ready: watch::Sender<bool>,
 ) -> Result<node::Config> {
     let joined = node::joined(&folder.node())?;
     let own = beside.is_some();
     let (address, invitation) = match (beside, &settings.join) {
-        (Some(beside), _) => (Some(reachable(beside.address).to_string()), Some(beside.join)),
+        (Some((address, join)), _) => (Some(reachable(address).to_string()), Some(join)),
         (None, Some(join)) => {
             let invitation = node::Invitation { pin: join.pin.clone(), token: join.code.clone() };
             (Some(join.address.clone()), Some(invitation))

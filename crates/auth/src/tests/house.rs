@@ -29,6 +29,9 @@ pub struct House {
     pub pin: String,
     pub invitation: Option<String>,
     pub token: String,
+    /// Of a proxy in another process.
+    pub proxy_code: Option<String>,
+    change: fn(&mut Config),
     stop: CancellationToken,
     serving: JoinSet<Result<(), crate::Error>>,
 }
@@ -54,8 +57,9 @@ impl House {
     }
 
     pub async fn restart(self) -> Self {
+        let change = self.change;
         let dir = self.stop().await;
-        Self::in_dir(dir).await
+        Self::in_dir_with(dir, change).await
     }
 
     pub async fn stop(mut self) -> TempDir {
@@ -66,15 +70,26 @@ impl House {
         self.dir
     }
 
+    pub async fn with(change: fn(&mut Config)) -> Self {
+        Self::in_dir_with(tempfile::tempdir().unwrap(), change).await
+    }
+
     pub async fn in_dir(dir: TempDir) -> Self {
-        let prepared = prepare(config(&dir)).await.unwrap();
+        Self::in_dir_with(dir, |_| ()).await
+    }
+
+    async fn in_dir_with(dir: TempDir, change: fn(&mut Config)) -> Self {
+        let mut config = config(&dir);
+        change(&mut config);
+        let prepared = prepare(config).await.unwrap();
+        let proxy_code = prepared.proxy_invitation().map(str::to_owned);
         let (address, pin) = (prepared.address(), prepared.pin().to_owned());
         let invitation = prepared.invitation().map(str::to_owned);
         let token = prepared.join_token().to_owned();
         let stop = CancellationToken::new();
         let mut serving = JoinSet::new();
         serving.spawn(serve(prepared, stop.clone()));
-        Self { dir, address, pin, invitation, token, stop, serving }
+        Self { dir, address, pin, invitation, token, proxy_code, change, stop, serving }
     }
 
     pub async fn client(&self, badge: Option<&Badge>) -> Client {
@@ -171,6 +186,7 @@ pub fn config(dir: &TempDir) -> Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         cluster: "lab".parse().unwrap(),
         admin: "root-admin".parse().ok(),
+        proxy: None,
         version: "test".into(),
     }
 }

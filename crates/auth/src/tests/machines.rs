@@ -157,6 +157,7 @@ async fn what_makes_no_sense_in_an_invitation_is_refused() {
         call
     };
     for call in [
+        with(|call| call.part = Part::Proxy),
         with(|call| call.life_ms = Some(0)),
         with(|call| call.life_ms = Some(-1)),
         with(|call| call.life_ms = Some(JOIN_TOKEN_MS.1 + 1)),
@@ -173,4 +174,21 @@ async fn what_makes_no_sense_in_an_invitation_is_refused() {
         refused(&house.client(None).await, &asks(&invited.token, &keys, "late")).await;
     assert_eq!(fault, Fault::Denied);
     assert!(words.contains("expired"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_let_in_by_who_starts_auth_and_replaces_the_one_before() {
+    let mut house = House::with(|config| config.proxy = "proxy".parse().ok()).await;
+    for _ in 0..2 {
+        let code = house.proxy_code.clone().unwrap();
+        assert_eq!(Part::of_token(&code), Some(Part::Proxy));
+        let ask = async |token: &str, name: &str| {
+            let (keys, _) = part_keys(Part::Proxy, name);
+            house.client(None).await.call(&asks(token, &keys, name)).await
+        };
+        assert_eq!(fault(ask(&code, "other").await), Fault::Denied);
+        ask(&code, "proxy").await.unwrap();
+        assert_eq!(fault(ask(&code, "proxy").await), Fault::Denied, "it counts once");
+        house = house.restart().await;
+    }
 }
