@@ -16,9 +16,9 @@ const POINTS: &[(&str, &str, &[&str], u64)] = &[
     ("write", "/auth/intake/", &["before", "torn", "after"], 12),
     ("sync", "/auth/intake/", &["before", "after"], 12),
     ("unlink", "/auth/intake/", &["before", "after"], 1),
-    ("write", "/auth/recordings/", &["before", "torn", "after"], 4),
+    ("write", "/auth/recordings/", &["before", "torn", "after"], 2),
     ("sync", "/auth/recordings/", &["before", "after"], 4),
-    ("rename", "/auth/recordings/", &["before", "after"], 2),
+    ("rename", "/auth/recordings/", &["before", "after"], 1),
     ("write", "/auth/scry.db", &["before", "torn", "after"], 120),
     ("sync", "/auth/scry.db", &["before", "after"], 60),
 ];
