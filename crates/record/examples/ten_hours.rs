@@ -31,10 +31,13 @@ fn main() {
     let mut streams = serde_json::Map::new();
     let (mut ours, mut theirs) = (0, 0);
     for (name, packed) in STREAMS {
-        let file = make(2, stream(packed)).file.len() as u64;
+        let made = make(2, stream(packed));
+        let file = made.file.len() as u64;
         let (_, gzip) = asciicast_gzip(2, stream(packed));
         (ours, theirs) = (ours + file, theirs + gzip);
-        streams.insert(name.into(), serde_json::json!([file, gzip]));
+        streams.insert(name.into(), serde_json::json!({
+            "file": file, "asciicast_gzip": gzip, "bytes_by_type": made.bytes_by_kind, "records_by_type": made.records_by_kind,
+        }));
     }
     let part =
         |kind: usize| serde_json::json!([made.records_by_kind[kind], made.bytes_by_kind[kind]]);
