@@ -1,4 +1,7 @@
 //! Bytes that mean harm: no panic, no memory without bound, no second for eight bytes.
+//!
+//! `SCRY_TEST_LONG=1` feeds ten million random and mutated sequences.
+#![allow(clippy::disallowed_methods, reason = "the test is told by the environment how much to do")]
 
 mod common;
 
@@ -15,13 +18,17 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
         .flatten()
         .take(400_000)
         .collect();
+    let long = std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1");
+    let (wanted, compared) = if long { (10_000_000, 500) } else { (24_000, 1) };
     let mut screen = Screen::new(80, 24);
-    for round in 0..600 {
+    let (mut sequences, mut round) = (0, 0);
+    while sequences < wanted {
         let mut bytes = Vec::new();
         match round % 3 {
             0 => bytes.extend((0..500).map(|_| random.next() as u8)),
             1 => {
                 for _ in 0..60 {
+                    sequences += 1;
                     let lead = [&b"\x1b["[..], b"\x1b[?", b"\x1b]", b"\x1bP", b"\x1b", b"\n"];
                     bytes.extend_from_slice(lead[random.below(lead.len())]);
                     for _ in 0..random.below(4) {
@@ -35,18 +42,27 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
             _ => {
                 let from = random.below(real.len().saturating_sub(600).max(1));
                 bytes.extend(real.iter().skip(from).take(600));
+                // Ten places of a real stream, each inside of a sequence or making one.
                 for _ in 0..10 {
+                    sequences += 1;
                     let at = random.below(bytes.len());
                     bytes[at] = random.next() as u8;
                 }
             }
         }
         screen.feed(&bytes);
-        assert_same(&screen, &rebuilt(&screen), &format!("round {round}"));
-        if round % 5 == 0 {
-            screen.resize(random.below(130) as u16, random.below(50) as u16);
+        if round % compared == 0 {
+            assert_same(&screen, &rebuilt(&screen), &format!("round {round}"));
         }
+        match round % 50 {
+            11 => screen.resize(1, 1),
+            12 => screen.resize(random.below(130) as u16, random.below(50) as u16),
+            n if n % 5 == 0 => screen.resize(random.below(130) as u16, random.below(50) as u16),
+            _ => {}
+        }
+        round += 1;
     }
+    println!("{sequences} sequences in {round} rounds");
     assert_eq!(screen.faults(), 0);
 }
 
