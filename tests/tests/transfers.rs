@@ -333,7 +333,7 @@ fn an_exec_stream_is_whole_to_the_limit_and_then_counted_with_hashes_that_fit() 
 
 /// Gives everybody who has the role `admin` these options.
 fn options(cluster: &Cluster, options: &str) {
-    let role = text(&cluster.scry(&["roles", "print", "admin"]));
+    let role = text(&cluster.scry(&["roles", "show", "admin"]));
     let role: String =
         role.lines().filter(|line| *line != "[options]").map(|line| format!("{line}\n")).collect();
     let file = cluster.path("role.toml");

@@ -93,8 +93,15 @@ async fn a_report_is_taken_once_and_only_of_the_reporter() {
     let rows = admin.client.call(&asked).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].parse().unwrap().node, Some(web.name.clone()));
-    let forged = report(3, vec![event(Audited::SignIn { method: "password".into() })]);
-    assert_eq!(refused(&web.client, &forged).await.0, Fault::Denied);
+    // What is auth's to say is not taken, and what stands beside it is: else nothing behind it would ever arrive.
+    let forged = event(Audited::SignIn { method: "forged".into() });
+    web.client.call(&report(3, vec![forged, exec.clone()])).await.unwrap();
+    assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
+    let all = admin.client.call(&ListAudit::default()).await.unwrap();
+    let all: Vec<_> = all.iter().map(|row| row.parse().unwrap().what).collect();
+    assert!(!all.contains(&Audited::SignIn { method: "forged".into() }));
+    let why = "web-01 reported user.sign_in, which is auth's to say".to_owned();
+    assert!(all.contains(&Audited::Denied { action: "report".into(), why }), "{all:?}");
     let odd = Report { batch: 4, run: "../..".into(), events: vec![] };
     assert_eq!(refused(&web.client, &odd).await.0, Fault::Malformed);
 }
