@@ -15,6 +15,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The password of everybody in tests.
@@ -256,10 +257,11 @@ impl Cluster {
         found.unwrap_or_else(|| panic!("no recording of {command:?} in {rows:#?}")).clone()
     }
 
-    /// Takes a recording out as a file.
+    /// Takes a recording out as a file; each time another one, for tests share a cluster.
     pub fn export(&self, id: &str, format: &str) -> PathBuf {
-        let path = self.path(&format!("{id}.{format}"));
-        let _ = fs::remove_file(&path);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.path(&format!("{id}-{number}.{format}"));
         let name = path.to_str().expect("a plain path");
         assert_success(&self.scry(&[
             "recordings",

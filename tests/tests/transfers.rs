@@ -243,7 +243,7 @@ fn a_shell_is_recorded_as_it_is_whatever_it_is_called() {
     for called in ["rsync", "scp", "sftp-server"] {
         let shell = folder.join(called);
         fs::copy("/bin/sh", &shell).unwrap();
-        let command = format!("{} -s --server", shell.display());
+        let command = format!("{} -s -- --server", shell.display());
         let mut ssh = CLUSTER.ssh_command();
         ssh.args([&CLUSTER.host(), &command]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = ssh.spawn().unwrap();
