@@ -1,9 +1,12 @@
-//! A node's tunnel: the node dials the proxy, then the roles turn and the proxy opens streams to the node.
+//! How clients reach a node: the node dials the proxy, the roles turn and the proxy opens streams to the node;
+//! or, where it has one, at a port of its own.
 
 mod node;
+mod port;
 mod registry;
 
 pub use node::{Knock, Knocks, Tunnel};
+pub use port::Port;
 pub use registry::{NoTunnel, Tunnels};
 
 use model::limit::REDIAL_MS;

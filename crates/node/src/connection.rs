@@ -97,7 +97,7 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let server = Server::new(host.key.clone(), host.certificate.clone());
     let id = ConnectionId::from_random(rand::random());
     let gate = gate(Arc::clone(&post), id, knock.client);
-    let accepting = server.accept(Box::new(knock.stream), gate, startup);
+    let accepting = server.accept(knock.stream, gate, startup);
     let connection = match stop.run_until_cancelled(accepting).await {
         Some(Ok(connection)) => connection,
         Some(Err(error)) => {

@@ -45,6 +45,15 @@ pub enum Error {
         /// Where that stands.
         folder: String,
     },
+    /// Its own port cannot be had.
+    #[error("cannot listen on {address} for SSH: give another --ssh-listen, or leave it out")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Nothing to dial.
     #[error("the node knows no proxy to dial")]
     NoProxy,

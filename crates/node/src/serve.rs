@@ -9,12 +9,13 @@ use crate::ship::{self, Received, Written};
 use crate::{clock, recover};
 use host::PamState;
 use link::ssh::Startups;
-use link::tunnel::{Knocks, Tunnel};
+use link::tunnel::{Knocks, Port, Tunnel};
 use model::audit::Audited;
 use model::limit::SHUTDOWN_MS;
 use model::role::{Labels, NodeFacts};
 use model::{NodeName, SessionId, UserName};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -40,6 +41,8 @@ pub struct Config {
     pub labels: Labels,
     /// Folder for its keys and its spool.
     pub data_dir: PathBuf,
+    /// A port of its own, for clients that reach the machine without a proxy.
+    pub listen: Option<SocketAddr>,
     /// Proxies to dial, `host:port`; a tunnel to each.
     pub proxies: Vec<String>,
     /// How to join, until it has joined.
@@ -196,6 +199,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         let tunnel = Tunnel::new(standing.tunnel_dialer(proxy)?, &knocks);
         up.push(tunnel.up());
         tunnels.spawn(tunnel.run(stop.clone()));
+    }
+    if let Some(address) = config.listen {
+        let bound = Port::bind(address, &knocks).await;
+        let port = bound.map_err(|source| Error::Listen { address, source })?;
+        tracing::info!(address = %port.address().unwrap_or(address), "the node has a port of its own");
+        tunnels.spawn(port.run());
     }
     steady.spawn(tell_when_ready(config.ready, up, latest.clone()));
 

@@ -40,6 +40,9 @@ pub struct Flags {
     /// The one address that people and nodes connect to
     #[arg(long, env = "SCRY_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// A port of the node's own, for clients that reach the machine without the proxy; none if not said
+    #[arg(long, env = "SCRY_SSH_LISTEN", value_name = "ADDRESS:PORT")]
+    pub ssh_listen: Option<SocketAddr>,
     /// Address by which others reach `listen`, as invitations name it
     #[arg(long, env = "SCRY_PUBLIC_ADDRESS", value_name = "HOST:PORT")]
     pub public_address: Option<String>,
@@ -131,6 +134,7 @@ struct File {
     data_dir: Option<PathBuf>,
     cluster: Option<NodeName>,
     listen: Option<SocketAddr>,
+    ssh_listen: Option<SocketAddr>,
     public_address: Option<String>,
     auth_listen: Option<SocketAddr>,
     diagnostics_listen: Option<SocketAddr>,
@@ -149,6 +153,7 @@ const KEYS: &[&str] = &[
     "data_dir",
     "cluster",
     "listen",
+    "ssh_listen",
     "public_address",
     "auth_listen",
     "diagnostics_listen",
@@ -174,7 +179,9 @@ pub struct Settings {
     pub cluster: NodeName,
     /// The one address that people and nodes connect to.
     pub listen: SocketAddr,
-    /// Address by which others reach it; `None` takes the address that was bound.
+    /// A port of the node's own, if it is to have one.
+    pub ssh_listen: Option<SocketAddr>,
+    /// Address by which others reach `listen`; `None` takes the address that was bound.
     pub public_address: Option<String>,
     /// Where auth listens for the proxy.
     pub auth_listen: SocketAddr,
@@ -339,6 +346,7 @@ impl Settings {
                 .listen
                 .or(file.listen)
                 .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)),
+            ssh_listen: flags.ssh_listen.or(file.ssh_listen),
             public_address: flags.public_address.or(file.public_address),
             // A proxy in a process of its own must find it again.
             auth_listen: flags.auth_listen.or(file.auth_listen).unwrap_or(loopback(match roles {

@@ -377,6 +377,7 @@ fn node_config(
         also_known_as: Vec::new(),
         labels: settings.labels.clone(),
         data_dir: folder.node(),
+        listen: settings.ssh_listen,
         proxies,
         invitation,
         own,

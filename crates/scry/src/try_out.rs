@@ -42,6 +42,7 @@ fn settings(folder: &Path, around: Surroundings) -> Result<Settings> {
         data_dir: Some(folder.join("data")),
         listen: loopback,
         auth_listen: loopback,
+        ssh_listen: None,
         diagnostics_listen: loopback,
         cluster: Some("try".parse()?),
         admin: around.user.as_deref().and_then(|user| user.parse().ok()),

@@ -85,6 +85,11 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// A connection of which nothing was read yet.
+    pub(crate) fn fresh(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+        Self { stream: Rewound::new(bytes::Bytes::new(), stream), peer, _place: place }
+    }
+
     /// The client's address; behind a relay, what the relay says.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {

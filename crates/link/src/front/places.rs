@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Places for connections.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(crate) struct Places {
     // Locked because a place is given back by whichever task drops its connection; held for a count only.
     taken: Arc<Mutex<Taken>>,
     most: usize,
@@ -21,18 +21,18 @@ struct Taken {
 
 /// One place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Places,
     address: Option<IpAddr>,
 }
 
 impl Places {
-    pub(super) fn new(most: usize, most_per_address: usize) -> Self {
+    pub(crate) fn new(most: usize, most_per_address: usize) -> Self {
         Self { taken: Arc::default(), most, most_per_address }
     }
 
     /// A place for a connection from `address`; `None` when there is none.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.most {
             return None;

@@ -1,9 +1,9 @@
 //! The node's end: dial, serve HTTP/2 on the connection, hand out the streams, dial again for ever.
 
 use super::Backoff;
+use crate::duplex::BoxDuplex;
 use crate::http::{
-    Accepted, ByteStream, CallError, Carrier, Connect, Dialer, Routes, Service, Trouble, serve,
-    words,
+    Accepted, CallError, Carrier, Connect, Dialer, Routes, Service, Trouble, serve, words,
 };
 use crate::tls::Peer;
 use axum::Router;
@@ -35,12 +35,17 @@ pub struct Knocks {
 }
 
 /// A client's byte stream to the node's SSH server.
-#[derive(Debug)]
 pub struct Knock {
     /// The bytes.
-    pub stream: ByteStream,
-    /// The client's address as the proxy saw it.
+    pub stream: BoxDuplex,
+    /// The client's address as the proxy saw it, or the node itself at a port of its own.
     pub client: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Knock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Knock").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl Knocks {
@@ -49,6 +54,11 @@ impl Knocks {
     pub fn new() -> Self {
         let (give, streams) = mpsc::channel(KNOCKS);
         Self { streams, give }
+    }
+
+    /// Where others put what knocks.
+    pub(super) fn giver(&self) -> mpsc::Sender<Knock> {
+        self.give.clone()
     }
 
     /// The next stream. Never ends; nothing is lost if the future is dropped.
@@ -152,7 +162,7 @@ fn carrier(give: mpsc::Sender<Knock>) -> Carrier {
                 .and_then(|value| value.parse().ok());
             let accepted: Accepted = Box::new(move |stream| {
                 Box::pin(async move {
-                    place.send(Knock { stream, client });
+                    place.send(Knock { stream: Box::new(stream), client });
                 })
             });
             Ok(accepted)

@@ -269,7 +269,7 @@ impl House {
     }
 }
 
-async fn repeat(mut stream: ByteStream, client: Option<SocketAddr>) {
+async fn repeat(mut stream: link::BoxDuplex, client: Option<SocketAddr>) {
     let hello = format!("{}\n", client.unwrap());
     stream.write_all(hello.as_bytes()).await.unwrap();
     let (mut read, mut write) = tokio::io::split(stream);
