@@ -29,7 +29,8 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
     );
     // The whole-house tests run this binary; it is built first so that they never test an old one.
     cargo(root, ["build", "--package", "scry", "--package", "host", "--bins"])?;
-    let status = Command::new(env!("CARGO"))
+    let status = without_startup_files()
+        .arg(env!("CARGO"))
         .current_dir(root)
         .args(["test", "--workspace", "--no-fail-fast"])
         .env("SCRY_TEST_LONG", if long { "1" } else { "0" })
@@ -39,6 +40,28 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
         bail!("tests failed");
     }
     Ok(())
+}
+
+/// A command that runs what is appended to it where login shells find this account's start-up files empty.
+///
+/// The tests open login shells by the hundred and kill them at any moment. What somebody's `.bashrc` does
+/// (a version manager's lock file, left behind by a killed shell, makes every later one wait a minute) is
+/// no part of what they test. Needs root for the mount; elsewhere the files are read as they are.
+fn without_startup_files() -> Command {
+    const HIDE: &str = r#"
+        for name in .profile .bash_profile .bash_login .bashrc .bash_logout; do
+            [ ! -f "$HOME/$name" ] || mount --bind /dev/null "$HOME/$name"
+        done
+        exec "$@""#;
+    let private = ["--mount", "--propagation", "private"];
+    let may = Command::new("unshare").args(private).arg("true").output();
+    if !may.is_ok_and(|done| done.status.success()) {
+        println!("login shells read this account's start-up files: hiding them needs root");
+        return Command::new("env");
+    }
+    let mut command = Command::new("unshare");
+    command.args(private).args(["sh", "-euc", HIDE, "sh"]);
+    command
 }
 
 /// Formatting, clippy without a warning, and cargo deny.
