@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use model::entry::Entry;
 use model::{Seq, Size};
+use record::picture::Brush;
 use record::{From, Keyframe, Recording};
 use screen::Screen;
 use store::file::FileSource;
@@ -61,15 +62,21 @@ impl State {
         }
         let recording = self.recording.as_mut()?;
         recording.refresh();
+        let mut brush = Brush::default();
         for stamped in recording.entries(From::Seq(self.next)) {
-            let stamped = stamped.ok()?;
-            record::picture::draw(&mut self.screen, &stamped.entry);
+            // What is held back is drawn in any case: `next` says that the screen shows it.
+            let Ok(stamped) = stamped else {
+                brush.finish(&mut self.screen);
+                return None;
+            };
+            brush.draw(&mut self.screen, &stamped.entry);
             if let Entry::Resize(size) = stamped.entry {
                 self.size = size;
             }
             self.next = stamped.seq.next();
             self.at = stamped.at;
         }
+        brush.finish(&mut self.screen);
         let seq = Seq(self.next.0.saturating_sub(1));
         let dump = Bytes::from(self.screen.dump());
         (seq >= wanted).then_some(Keyframe { seq, at: self.at, size: self.size, dump })

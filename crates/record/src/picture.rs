@@ -13,13 +13,15 @@ pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen
         Some(frame) => (picture_of(&frame), frame.seq),
         None => (blank(recording), Seq(0)),
     };
+    let mut brush = Brush::default();
     for next in recording.entries(From::Seq(seq.next())) {
         let next = next?;
         if next.at > ms {
             break;
         }
-        draw(&mut screen, &next.entry);
+        brush.draw(&mut screen, &next.entry);
     }
+    brush.finish(&mut screen);
     Ok(screen)
 }
 
@@ -36,7 +38,42 @@ pub fn picture_of(frame: &Keyframe) -> Screen {
     screen
 }
 
-/// Draws an entry, if it draws anything: what belongs to a connection is a line each. Output without a terminal gets the carriage returns a terminal would add.
+/// Draws entry after entry, holding output back until there is much of it:
+/// of a flood of lines the screen then draws only what stays ([`Screen::feed`]).
+#[derive(Debug, Default)]
+pub struct Brush {
+    held: Vec<u8>,
+}
+
+impl Brush {
+    /// Bytes that are held back at most.
+    const HELD: usize = 256 * 1024;
+
+    /// Draws an entry, if it draws anything, now or at the latest with [`Brush::finish`].
+    pub fn draw(&mut self, screen: &mut Screen, entry: &Entry) {
+        match entry {
+            Entry::Output { stream, bytes } => {
+                as_shown(*stream, bytes, &mut self.held);
+                if self.held.len() >= Self::HELD {
+                    self.finish(screen);
+                }
+            }
+            Entry::Resize(_) | Entry::Forward(_) => {
+                self.finish(screen);
+                draw(screen, entry);
+            }
+            _ => {}
+        }
+    }
+
+    /// Draws what was held back.
+    pub fn finish(&mut self, screen: &mut Screen) {
+        screen.feed(&self.held);
+        self.held.clear();
+    }
+}
+
+/// Draws an entry, if it draws anything: what belongs to a connection is a line each.
 pub fn draw(screen: &mut Screen, entry: &Entry) {
     match entry {
         Entry::Output { stream, bytes } => draw_bytes(screen, *stream, bytes),
@@ -52,17 +89,26 @@ pub fn draw(screen: &mut Screen, entry: &Entry) {
 
 /// Draws bytes of a stream.
 pub fn draw_bytes(screen: &mut Screen, stream: Stream, bytes: &[u8]) {
+    if stream == Stream::Pty {
+        screen.feed(bytes);
+    } else {
+        let mut shown = Vec::new();
+        as_shown(stream, bytes, &mut shown);
+        screen.feed(&shown);
+    }
+}
+
+/// Appends what a terminal gets of a stream: output without a terminal gets the carriage returns it would add.
+fn as_shown(stream: Stream, bytes: &[u8], shown: &mut Vec<u8>) {
     match stream {
-        Stream::Pty => screen.feed(bytes),
+        Stream::Pty => shown.extend_from_slice(bytes),
         Stream::Stdin => {}
         Stream::Stdout | Stream::Stderr => {
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                match line.strip_suffix(b"\n") {
-                    Some(text) => {
-                        screen.feed(text);
-                        screen.feed(b"\r\n");
-                    }
-                    None => screen.feed(line),
+                let text = line.strip_suffix(b"\n");
+                shown.extend_from_slice(text.unwrap_or(line));
+                if text.is_some() {
+                    shown.extend_from_slice(b"\r\n");
                 }
             }
         }

@@ -73,6 +73,11 @@ impl Lexer {
         out
     }
 
+    /// Whether nothing is unfinished.
+    pub(crate) fn rests(&self) -> bool {
+        self.inside == Inside::Ground && self.partial.is_empty()
+    }
+
     fn decode(&mut self, mut bytes: &[u8], take: &mut impl FnMut(Piece<'_>)) {
         loop {
             let error = match core::str::from_utf8(bytes) {

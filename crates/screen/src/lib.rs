@@ -11,6 +11,7 @@
 //! an emoji of several joined characters shows its parts. REP repeats at most 4,096 times.
 
 mod cell;
+mod flood;
 mod lex;
 mod modes;
 mod repair;

@@ -1,6 +1,7 @@
 //! The screen: what the bytes so far have drawn.
 
 use crate::cell::Cell;
+use crate::flood::{self, Beginning};
 use crate::lex::{Lexer, Piece};
 use crate::modes::Modes;
 use crate::repair::{self, Repaired};
@@ -14,6 +15,8 @@ use unicode_width::UnicodeWidthChar as _;
 const COLUMNS: (u16, u16) = (2, 1024);
 /// Rows, least and most. Cut.
 const ROWS: (u16, u16) = (1, 512);
+/// Bytes among which lines that scroll away are looked for at once.
+const FLOOD_BYTES: usize = 256 * 1024;
 /// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
 const JOINS: &str = "scry:join";
 
@@ -32,6 +35,8 @@ struct Picture {
     modes: Modes,
     /// Whether the last thing was a character, so that a combining mark belongs to it.
     joins: bool,
+    /// Whether it is sure that the whole screen scrolls, no part of it (DECSTBM).
+    scrolls_whole: bool,
 }
 
 impl Screen {
@@ -40,7 +45,8 @@ impl Screen {
     pub fn new(cols: u16, rows: u16) -> Self {
         let (cols, rows) = clamped(cols, rows);
         let terminal = terminal(cols.into(), rows.into());
-        let picture = Picture { terminal, modes: Modes::default(), joins: false };
+        let picture =
+            Picture { terminal, modes: Modes::default(), joins: false, scrolls_whole: true };
         Self { lexer: Lexer::default(), picture, faults: 0 }
     }
 
@@ -49,19 +55,43 @@ impl Screen {
     /// Should the emulator panic, the picture begins anew, empty, and [`Screen::faults`] counts it;
     /// the process goes on, and so does whoever records the bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Self { lexer, picture, .. } = self;
-        let drawn = catch_unwind(AssertUnwindSafe(|| {
-            lexer.feed(bytes, |piece| picture.take(piece));
-        }));
+        let drawn = catch_unwind(AssertUnwindSafe(|| self.draw(bytes)));
         if drawn.is_err() {
             self.begin_anew();
+        }
+    }
+
+    /// Draws bytes, but for lines that scroll away within them.
+    fn draw(&mut self, bytes: &[u8]) {
+        let rows = self.size().1;
+        let Self { lexer, picture, .. } = self;
+        for window in bytes.chunks(FLOOD_BYTES) {
+            let mut rest = window;
+            while !rest.is_empty() {
+                let line = rest.iter().position(|byte| *byte == b'\n');
+                let mut length = line.map_or(rest.len(), |at| at + 1);
+                if lexer.rests() && picture.scrolls_whole {
+                    match flood::split(rest, rows) {
+                        Beginning::Flood(run) => {
+                            run.pens().for_each(|pen| lexer.feed(pen, |piece| picture.take(piece)));
+                            rest = run.seen;
+                            length = run.end;
+                        }
+                        Beginning::Other(other) => length = other,
+                    }
+                }
+                let (now, later) = rest.split_at(length);
+                lexer.feed(now, |piece| picture.take(piece));
+                rest = later;
+            }
         }
     }
 
     /// Gives the screen another size (clamped as in [`Screen::new`]); lines of the primary screen are wrapped anew.
     pub fn resize(&mut self, cols: u16, rows: u16) {
         let (cols, rows) = clamped(cols, rows);
-        if self.size() == (cols, rows) {
+        let before = self.size();
+        if before == (cols, rows) {
             return;
         }
         let terminal = &mut self.picture.terminal;
@@ -70,6 +100,8 @@ impl Screen {
             leave_stray_origin(terminal);
         }));
         self.picture.joins = false;
+        // The emulator forgets margins only where the rows change.
+        self.picture.scrolls_whole |= before.1 != rows;
         if drawn.is_err() || self.size() != (cols, rows) {
             self.picture.terminal = self::terminal(cols.into(), rows.into());
             self.begin_anew();
@@ -87,7 +119,7 @@ impl Screen {
     /// both screens, cursor, margins, tabs, modes, titles, and what of a sequence or character is pending.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
-        let Picture { terminal, modes, joins } = &self.picture;
+        let Picture { terminal, modes, joins, .. } = &self.picture;
         let drawn = catch_unwind(AssertUnwindSafe(|| terminal.dump()));
         let drawn = drawn.unwrap_or_else(|_| self.text().join("\r\n"));
         let mut out = String::new();
@@ -190,6 +222,7 @@ impl Screen {
         self.picture.terminal = terminal(cols, rows);
         self.picture.modes.set_alternate(false);
         self.picture.joins = false;
+        self.picture.scrolls_whole = true;
         self.faults = self.faults.saturating_add(1);
     }
 }
@@ -224,12 +257,20 @@ impl Picture {
                 if whole != "\u{1b}\\" {
                     self.joins = false;
                     self.modes.escape(whole);
+                    if whole == "\u{1b}c" {
+                        self.scrolls_whole = true;
+                    }
                     self.terminal.feed(whole);
                 }
             }
             Piece::Csi { body, last } => {
                 self.joins = false;
                 self.modes.csi(body, last);
+                match last {
+                    'r' => self.margin(body),
+                    'p' if body.ends_with('!') => self.scrolls_whole = true,
+                    _ => {}
+                }
                 match repair::csi(body, last) {
                     Repaired::Same => {
                         self.terminal.feed("\u{1b}[");
@@ -247,6 +288,15 @@ impl Picture {
             Piece::Osc(body) => self.modes.osc(body),
             Piece::Apc(body) => self.joins |= body == JOINS,
         }
+    }
+
+    /// What `CSI body r` makes of the margins. What the emulator may refuse counts as less than the whole screen.
+    fn margin(&mut self, body: &str) {
+        let (first, last) = body.split_once(';').unwrap_or((body, ""));
+        let number = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<usize>() };
+        let whole = matches!(number(first), Ok(0 | 1))
+            && number(last).is_ok_and(|last| last == 0 || last == self.terminal.size().1);
+        self.scrolls_whole = whole;
     }
 
     fn print(&mut self, text: &str) {

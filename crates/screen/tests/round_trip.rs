@@ -186,6 +186,26 @@ fn program() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece(), 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Lines by the dozen, as `cat` and `ls --color` write them, with an obstacle among them at times.
+fn flood() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        6 => "[ -~]{0,30}",
+        2 => "\\PC{1,6}",
+        3 => prop::sample::select(
+            vec!["\x1b[m", "\x1b[1m", "\x1b[44m", "\x1b[0m", "\x1b[38;5;9m", "\x1b[4:3m", "\t", "\x08", "\r", "か\u{3099}", "\u{301}"],
+        )
+        .prop_map(str::to_owned),
+    ];
+    let line = (
+        prop::collection::vec(word, 0..4),
+        prop::sample::select(vec!["\r\n", "\r\n", "\r\n", "\n"]),
+    )
+        .prop_map(|(words, end)| words.concat() + end);
+    let lines = prop::collection::vec(line, 1..80).prop_map(|lines| lines.concat().into_bytes());
+    let part = prop_oneof![5 => lines, 1 => piece()];
+    prop::collection::vec(part, 1..6).prop_map(|parts| parts.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
@@ -223,5 +243,26 @@ proptest! {
             rest = later;
         }
         assert_same(&whole, &cut, "cut");
+    }
+
+    #[test]
+    fn lines_that_scroll_away_undrawn_leave_no_trace(
+        before in program(),
+        flood in flood(),
+        after in program(),
+        (cols, rows) in (2u16..30, 8u16..12),
+        (cols_2, rows_2) in (2u16..30, 1u16..20),
+    ) {
+        let mut whole = Screen::new(cols, rows);
+        let mut drawn = Screen::new(cols, rows);
+        let bytes = [before, flood, after].concat();
+        whole.feed(&bytes);
+        // Nothing scrolls away within so few bytes.
+        bytes.chunks(16).for_each(|few| drawn.feed(few));
+        assert_same(&whole, &drawn, "flood");
+        whole.resize(cols_2, rows_2);
+        drawn.resize(cols_2, rows_2);
+        assert_same(&whole, &drawn, "resized");
+        prop_assert_eq!(whole.faults(), 0);
     }
 }
