@@ -14,7 +14,11 @@ pub const SEGMENT_MS: u64 = 1_000;
 /// Uncompressed bytes after which the next segment begins a new group (one zstd stream).
 pub const GROUP_BYTES: usize = 256 * 1024;
 /// Age in milliseconds after which the next segment begins a new group.
-pub const GROUP_MS: u64 = 30_000;
+pub const GROUP_MS: u64 = 300_000;
+/// Milliseconds without a segment after which the next begins a new group: a quiet session holds no compressor.
+pub const GROUP_QUIET_MS: u64 = 30_000;
+/// Milliseconds in which a group that is full shows a flood; the next is packed for speed. Cut: 1 MiB/s is packed well.
+pub const GROUP_FLOOD_MS: u64 = 250;
 /// Milliseconds between signed checkpoints, while anything was recorded.
 pub const CHECKPOINT_MS: u64 = 10_000;
 /// Payload of one record in a recording file, in bytes. Refuse: a file with a longer one is hostile or torn.

@@ -8,6 +8,11 @@ use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 const WINDOW_LOG: u32 = 18;
 /// Size of the match tables, as powers of two: a group is small, and two hundred idle sessions must be cheap.
 const TABLE_LOG: u32 = 14;
+/// Level at which groups are packed: the first that searches lazily, and the most that an interactive session notices
+/// nothing of (`docs/recording.md` has the figures).
+pub const WELL: i32 = 6;
+/// Level in a flood.
+pub const FAST: i32 = 1;
 /// Output made room for at once, in bytes.
 const CHUNK_BYTES: usize = 32 * 1024;
 
@@ -103,7 +108,7 @@ fn run(context: &mut DCtx, packed: &[u8]) -> Result<Vec<u8>, Fault> {
 
 /// One frame of its own.
 pub fn pack_whole(bytes: &[u8]) -> Option<Vec<u8>> {
-    zstd::bulk::compress(bytes, 3).ok()
+    zstd::bulk::compress(bytes, WELL).ok()
 }
 
 /// The content of one frame of exactly `length` bytes.
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused_before_it_fills_memory() {
-        let mut packer = Packer::new(3).unwrap();
+        let mut packer = Packer::new(WELL).unwrap();
         let mut bomb = Vec::new();
         packer.pack(&vec![0; SEGMENT_UNPACKED_BYTES + CHUNK_BYTES], &mut bomb).unwrap();
         assert_eq!(Unpacker::new().unpack(&bomb, true), Err(Fault::Unpacked));

@@ -3,15 +3,15 @@
 use crate::bite::put_varint;
 use crate::codec::{is_data, put_data, put_meta};
 use crate::frame::{Header, MAGIC, chain_start, chain_step, flag, kind, tag_of};
-use crate::pack::{Packer, pack_whole};
+use crate::pack::{FAST, Packer, WELL, pack_whole};
 use crate::reader::Recovered;
 use crate::track::Checkpoint;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use model::entry::{Ending, Entry, Forward, People};
 use model::limit::{
-    CHECKPOINT_MS, ENTRY_BYTES, GROUP_BYTES, GROUP_MS, RECORD_BYTES, RECORD_UNPACKED_BYTES,
-    SEGMENT_BYTES, SEGMENT_MS,
+    CHECKPOINT_MS, ENTRY_BYTES, GROUP_BYTES, GROUP_FLOOD_MS, GROUP_MS, GROUP_QUIET_MS,
+    RECORD_BYTES, RECORD_UNPACKED_BYTES, SEGMENT_BYTES, SEGMENT_MS,
 };
 use model::seal::Head;
 use model::{Heading, Seq, SessionId, Size, Tick};
@@ -31,6 +31,7 @@ pub struct Writer {
     sealed_at: u64,
     open: Option<Segment>,
     group: Option<Group>,
+    /// Whether the last group filled so fast that the next is packed for speed.
     flooded: bool,
     unsigned_since: Option<Tick>,
     wanted: Option<Seq>,
@@ -77,8 +78,21 @@ struct Segment {
 /// The open group: one compressed stream.
 struct Group {
     began: Tick,
+    /// When its last segment was sealed.
+    fed: Tick,
     bytes: usize,
     packer: Packer,
+}
+
+impl Group {
+    /// When it is closed, whatever it holds.
+    fn due(&self) -> Tick {
+        self.began.plus_ms(GROUP_MS).min(self.fed.plus_ms(GROUP_QUIET_MS))
+    }
+
+    fn full(&self) -> bool {
+        self.bytes >= GROUP_BYTES
+    }
 }
 
 impl Writer {
@@ -196,7 +210,7 @@ impl Writer {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         let segment = self.open.as_ref().map(|open| open.opened.plus_ms(SEGMENT_MS));
-        let group = self.group.as_ref().map(|group| group.began.plus_ms(GROUP_MS));
+        let group = self.group.as_ref().map(Group::due);
         let checkpoint = self.unsigned_since.map(|since| since.plus_ms(CHECKPOINT_MS));
         if self.finished {
             return None;
@@ -213,9 +227,10 @@ impl Writer {
         if self.open.as_ref().is_some_and(|open| due(open.opened, SEGMENT_MS)) {
             self.flush(now);
         }
-        if self.group.as_ref().is_some_and(|group| due(group.began, GROUP_MS)) {
+        if self.group.as_ref().is_some_and(|group| now >= group.due()) {
             self.flush(now);
             self.group = None;
+            self.flooded = false;
         }
         if self.unsigned_since.is_some_and(|since| due(since, CHECKPOINT_MS)) {
             self.flush(now);
@@ -254,11 +269,6 @@ impl Writer {
         self.group = None;
         self.unsigned_since = None;
         self.wanted = None;
-    }
-
-    /// Says whether output comes faster than it can be packed well; the next group is packed faster then.
-    pub fn set_flood(&mut self, flooded: bool) {
-        self.flooded = flooded;
     }
 
     /// Place of the last entry that was taken.
@@ -323,21 +333,23 @@ impl Writer {
 
     /// Packs a segment behind `payload` and says which flags it gets.
     fn pack(&mut self, open: &Segment, payload: &mut Vec<u8>, now: Tick) -> u8 {
-        let over =
-            |group: &Group| group.bytes >= GROUP_BYTES || now >= group.began.plus_ms(GROUP_MS);
-        if self.group.as_ref().is_some_and(over) {
-            self.group = None;
+        let over = |group: &mut Group| group.full() || now >= group.due();
+        if let Some(last) = self.group.take_if(over) {
+            let filled = last.fed.since(last.began);
+            self.flooded = last.full() && filled < GROUP_FLOOD_MS;
         }
         let fresh = self.group.is_none();
         if fresh {
-            let level = if self.flooded { 1 } else { 3 };
+            let level = if self.flooded { FAST } else { WELL };
+            let began = open.opened;
             self.group =
-                Packer::new(level).map(|packer| Group { began: open.opened, bytes: 0, packer });
+                Packer::new(level).map(|packer| Group { began, fed: now, bytes: 0, packer });
             self.wanted = Some(Seq(open.first.0.saturating_sub(1))).filter(|seq| seq.0 > 0);
         }
         let plain_len = payload.len();
         let packed = self.group.as_mut().and_then(|group| {
             group.bytes += open.bytes.len();
+            group.fed = now;
             group.packer.pack(&open.bytes, payload)
         });
         if packed.is_none() {

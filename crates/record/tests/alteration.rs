@@ -116,7 +116,7 @@ fn a_recording_signed_again_by_a_stranger_is_refused() {
 fn a_screen_or_a_note_taken_out_leaves_its_group_readable() {
     let records = write(&heading(1), node_key(), &story(), Some(Ending::Exit { status: 0 }));
     let end = records.len() - 2;
-    for (kind, words) in [(3, "entries taken out"), (4, "records taken out")] {
+    for (kind, words) in [(3, "entries taken out"), (4, "record taken out")] {
         let mut file = Vec::new();
         for (place, record) in records.iter().enumerate() {
             match digest_record(&record.bytes) {

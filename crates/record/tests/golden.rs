@@ -106,6 +106,25 @@ fn the_golden_files_verify_and_read_as_they_always_did() {
     check("entries.txt", text.as_bytes());
 }
 
+#[test]
+fn files_of_earlier_writers_read_as_those_of_this_one() {
+    let key = seal_key().verifying_key().to_bytes();
+    let read = |path: PathBuf| {
+        let file = std::fs::read(path).unwrap();
+        let verdict = verify(&file, &[key], &mut |_| {}).verdict;
+        let recording = Recording::open(file).unwrap();
+        let entries: Vec<_> = recording.entries(From::Ms(0)).map(Result::unwrap).collect();
+        (verdict, recording.heading().clone(), entries)
+    };
+    let mut seen = 0;
+    for earlier in std::fs::read_dir(folder().join("before")).unwrap() {
+        let earlier = earlier.unwrap();
+        assert!(read(earlier.path()) == read(folder().join(earlier.file_name())), "{earlier:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 6, "every kind of file is kept");
+}
+
 /// Name, the broken file, and words that the report must hold.
 fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = sealed(1);

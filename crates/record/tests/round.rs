@@ -46,7 +46,7 @@ fn a_long_session_has_many_groups_and_every_seek_equals_a_full_replay() {
     let mut long = Vec::new();
     for n in 0..20_000u64 {
         long.push((
-            n * 7919 % 83,
+            n * 7919 % 830,
             output(&format!("{n:>8} {:x} some text\r\n", n.wrapping_mul(n * 31))),
         ));
         if n % 997 == 0 {
@@ -239,6 +239,38 @@ fn a_repeating_stream_is_packed_small() {
     let ratio = file.len() as f64 / raw as f64;
     println!("raw {raw}, file {}, ratio {ratio:.3}", file.len());
     assert!(ratio < 0.45, "{ratio}");
+}
+
+/// Where groups begin among the DATA records of a story.
+fn groups(story: &[(u64, Entry)]) -> Vec<bool> {
+    let records = write(&heading(1), node_key(), story, Some(Ending::Exit { status: 0 }));
+    let data = records.iter().skip(1).filter(|record| record.bytes[4] == 2);
+    data.map(|record| record.bytes[5] & 8 != 0).collect()
+}
+
+#[test]
+fn a_group_lasts_while_something_comes_and_at_most_five_minutes() {
+    let busy: Vec<_> = (0..200).map(|n| (2_000, output(&format!("line {n}\r\n")))).collect();
+    let begun = groups(&busy);
+    assert_eq!(begun.iter().filter(|begins| **begins).count(), 2, "400 s are two groups");
+    let quiet = [(0, output("a")), (29_000, output("b")), (32_000, output("c"))];
+    assert_eq!(groups(&quiet), [true, false, true], "what was quiet for half a minute was closed");
+}
+
+#[test]
+fn a_flood_is_packed_for_speed_and_what_comes_slowly_is_packed_well() {
+    let mut dice = kit::Dice(7);
+    let mut line = || {
+        let words: Vec<String> = (0..40).map(|_| format!("w{:x}", dice.below(60))).collect();
+        output(&(words.join(" ") + "\r\n"))
+    };
+    let lines: Vec<Entry> = (0..8_000).map(|_| line()).collect();
+    let size = |pause: u64| {
+        let story: Vec<_> = lines.iter().map(|line| (pause, line.clone())).collect();
+        join(&write(&heading(1), node_key(), &story, Some(Ending::Exit { status: 0 }))).len()
+    };
+    let (flood, slow) = (size(0), size(1));
+    assert!(flood > slow + slow / 50, "{flood} and {slow} bytes");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod kit;
 
 use kit::Dice;
-use kit::streams::{Day, TEN_HOURS, Timed, asciicast_gzip, make};
+use kit::streams::{Day, STREAMS, TEN_HOURS, Timed, asciicast_gzip, make, stream};
 use record::picture::{blank, draw};
 use record::{Recording, Verdict, picture_at, verify};
 use screen::Screen;
@@ -69,4 +69,17 @@ fn a_mixed_session_is_at_most_a_quarter_of_what_it_showed() {
     );
     assert!(plain > made.payload, "the whole session was exported");
     assert!(ratio <= 0.26, "{ratio}");
+}
+
+#[test]
+fn short_sessions_together_are_about_as_small_as_asciicast_and_gzip() {
+    let (mut ours, mut theirs) = (0, 0);
+    for (name, packed) in STREAMS {
+        let made = make(2, stream(packed)).file.len() as u64;
+        let (_, gzip) = asciicast_gzip(2, stream(packed));
+        println!("{name}: {made} recorded, {gzip} as asciicast and gzip");
+        (ours, theirs) = (ours + made, theirs + gzip);
+    }
+    let ratio = ours as f64 / theirs as f64;
+    assert!(ratio <= 1.05, "{ratio}");
 }
