@@ -32,16 +32,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Appends a part's report, once. `false` when it was taken before.
+    /// Appends those events of a part's report that were not taken before. Answers how many.
     pub async fn write_report(
         &self,
         part: &NodeName,
         run: &str,
-        batch: u64,
+        first: u64,
         events: &[AuditEvent],
-    ) -> Result<bool, Error> {
-        let taken = self.tables.append_report(part, run, batch, events, clock::now()).await?;
-        Ok(taken.is_some())
+    ) -> Result<usize, Error> {
+        Ok(self.tables.append_report(part, run, first, events, clock::now()).await?)
     }
 
     /// The signed head.

@@ -69,9 +69,12 @@ pub async fn report(auth: Arc<Auth>, by: AnyPart, call: Report) -> Result<Done, 
     if call.run.len() != 32 || !call.run.chars().all(|c| c.is_ascii_hexdigit()) {
         return Err(Refusal::malformed("run must be 32 hexadecimal digits"));
     }
+    if call.first == 0 {
+        return Err(Refusal::malformed("events are numbered from 1"));
+    }
     let (name, now) = (by.part.name, clock::now());
     let events: Vec<_> = call.events.into_iter().map(|event| sane(event, &name, now)).collect();
-    auth.ledger.write_report(&name, &call.run, call.batch, &events).await?;
+    auth.ledger.write_report(&name, &call.run, call.first, &events).await?;
     Ok(Done {})
 }
 
@@ -104,6 +107,7 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::TransferUnparsed { .. }
             | A::Denied { .. }
             | A::EventsLost { .. }
+            | A::EventsRefused { .. }
             | A::Tampering { .. }
     );
     if !seen_by_parts {

@@ -213,6 +213,39 @@ audited! {
         /// How many.
         count: u64,
     }
+    /// Auth refused events for what they are; whoever reported them keeps them in a file.
+    EventsRefused "S5005W" "audit.events_refused" {
+        /// How many.
+        count: u64,
+        /// Auth's words.
+        why: String,
+    }
+    /// Less of auth's disk is free than is to be kept free: of each node only its reserve is taken.
+    StorageLow "S5100W" "storage.low" {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that are to be kept free.
+        keep_free: u64,
+    }
+    /// As good as nothing of auth's disk is free: nothing is taken from nodes.
+    StorageFull "S5101W" "storage.full" {
+        /// Bytes that are free.
+        free: u64,
+        /// Whether the ballast was given back.
+        ballast: bool,
+    }
+    /// There is enough space on auth's disk again.
+    StorageBack "S5102I" "storage.back" {
+        /// Bytes that are free.
+        free: u64,
+    }
+    /// A node's recordings take as much of auth's disk as one node's may: no more is taken from it.
+    NodeOverQuota "S5103W" "storage.node_over_quota" {
+        /// Bytes that they take.
+        used: u64,
+        /// Bytes that they may.
+        quota: u64,
+    }
     /// Someone tried to alter what is recorded.
     Tampering "S5003W" "recording.tampering" {
         /// What was wrong.

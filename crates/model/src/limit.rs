@@ -82,6 +82,29 @@ pub const SHIP_BYTES: usize = 1024 * 1024;
 pub const SPOOL_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Bytes of a reserve file on the spool's disk, freed so that the last records of a full disk can be written.
 pub const SPOOL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+/// Space of auth's disk that is kept free unless the settings say otherwise, in percent and at most in bytes. Wait: beyond
+/// their reserves, nodes keep what they record until there is space again.
+pub const KEEP_FREE: (u8, u64) = (5, 1024 * 1024 * 1024);
+/// Percent of auth's disk that one node's recordings may take unless the settings say otherwise. Wait: as [`KEEP_FREE`].
+pub const NODE_QUOTA_PERCENT: u8 = 80;
+/// Bytes of recordings that are taken from each node while less than [`KEEP_FREE`] is free, unless the settings say otherwise.
+pub const NODE_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of a file that auth gives back to its full disk, so that the admin can sign in and remove something; at most a
+/// sixteenth of the disk.
+pub const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
+/// Events that auth could not write and holds in memory until it can. Cut: further ones are counted, and the count is told.
+pub const LEDGER_OWED: usize = 4096;
+
+// Events for the ledger, on a node until auth has them
+
+/// Bytes of one event. Refuse: it is set aside for the operator and counted.
+pub const EVENT_BYTES: usize = 512 * 1024;
+/// Bytes of the events that wait. Refuse: further ones are counted, and the count is told when there is room.
+pub const EVENTS_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of those among them that wait in memory because the disk takes none. Refuse: as [`EVENTS_BYTES`].
+pub const EVENTS_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of events that auth refused and the operator finds in a file. Cut: further ones are counted only.
+pub const EVENTS_ASIDE_BYTES: u64 = 16 * 1024 * 1024;
 
 // Requests
 

@@ -72,6 +72,9 @@ pub enum Error {
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] store::spool::SpoolError),
+    /// What is reported cannot be kept.
+    #[error(transparent)]
+    Outbox(#[from] store::outbox::OutboxError),
     /// An SSH key or certificate is damaged.
     #[error("an SSH key or certificate of the node cannot be used")]
     Ssh(#[from] ssh_key::Error),

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use store::elastic::Quota;
 use store::keys;
+use store::outbox::Outbox;
 use store::spool::Spool;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -148,7 +149,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let spool = Spool::open(&config.data_dir.join("spool"))?;
     let Some(stood) = stop.run_until_cancelled(stand(&config)).await else { return Ok(()) };
     let (standing, renewal) = stood?;
-    let (reporter, sending) = Reporter::new(config.name.clone());
+    let outbox = Outbox::open(&config.data_dir.join("events"))?;
+    let (reporter, sending) = Reporter::new(config.name.clone(), outbox);
     let (tell, latest) = watch::channel(None);
     let (jobs, waiting) = mpsc::channel(JOBS);
     let sessions = Arc::new(AtomicU32::new(0));

@@ -64,7 +64,7 @@ impl Reporter {
 impl Reports {
     /// Sends until `stop`, and then once more what is left.
     pub(crate) async fn run(mut self, auth: Channel, stop: CancellationToken) {
-        let mut batch = 0;
+        let mut first = 1;
         let mut events = Vec::new();
         loop {
             if events.is_empty() {
@@ -78,18 +78,32 @@ impl Reports {
                     events.push(event);
                 }
                 self.own_up(&mut events);
-                batch += 1;
             }
             if events.is_empty() {
                 return;
             }
-            let report = Report { batch, run: self.run.clone(), events: events.clone() };
+            let report = Report { first, run: self.run.clone(), events: events.clone() };
             match auth.call(&report).await {
-                Ok(_) => events.clear(),
+                Ok(_) => {
+                    first += events.len() as u64;
+                    events.clear();
+                }
                 Err(CallError::Refused(failure)) if !may_pass(failure.fault) => {
                     let (count, message) = (events.len(), failure.message);
+                    // A proxy keeps nothing: what auth does not take stands in its log, and in the ledger as a number.
                     tracing::error!(count, message, ?events, "auth refuses a report");
+                    let told = events
+                        .iter()
+                        .all(|event| matches!(event.what, Audited::EventsRefused { .. }));
+                    first += count as u64;
                     events.clear();
+                    if !told {
+                        events.push(event(
+                            None,
+                            None,
+                            Audited::EventsRefused { count: count as u64, why: message },
+                        ));
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(error = words(&error), "a report waits for auth");
@@ -113,12 +127,16 @@ impl Reports {
     }
 }
 
-/// Whether the same report may be taken later.
+/// Whether the same report may be taken later: what is wrong is not in it.
 fn may_pass(fault: Fault) -> bool {
-    matches!(fault, Fault::Internal | Fault::Unavailable | Fault::TooMany)
+    !matches!(fault, Fault::Malformed | Fault::NotFound | Fault::Conflict)
 }
 
 fn denied(user: Option<UserName>, address: Option<String>, action: &str, why: &str) -> AuditEvent {
+    event(user, address, Audited::Denied { action: action.to_owned(), why: why.to_owned() })
+}
+
+fn event(user: Option<UserName>, address: Option<String>, what: Audited) -> AuditEvent {
     AuditEvent {
         time: now(),
         user,
@@ -127,6 +145,6 @@ fn denied(user: Option<UserName>, address: Option<String>, action: &str, why: &s
         login: None,
         connection: None,
         session: None,
-        what: Audited::Denied { action: action.to_owned(), why: why.to_owned() },
+        what,
     }
 }

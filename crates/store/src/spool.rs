@@ -422,7 +422,7 @@ pub(crate) fn recordings_in(dir: &Path) -> io::Result<Vec<(SessionId, u64)>> {
 }
 
 /// A file whose blocks are really there: by `fallocate`, or by writing where the file system has none.
-fn preallocate(path: &Path, bytes: u64) -> io::Result<()> {
+pub(crate) fn preallocate(path: &Path, bytes: u64) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let flags = rustix::fs::FallocateFlags::empty();

@@ -16,8 +16,10 @@ pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
 
+use crate::disk::Ballast;
 use crate::keys::{self, KeyError};
 use model::{Time, limit};
+use sqlx::Connection as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -34,8 +36,8 @@ const READERS: u32 = 4;
 const BUSY_MS: u64 = 5_000;
 /// Rows of a list when nothing is said.
 const DEFAULT_ROWS: u32 = 100;
-/// How long a report's number is remembered against being taken twice, in milliseconds.
-const REPORT_MS: i64 = 30 * 24 * 3600 * 1000;
+/// How long it is remembered how far a part's queue of events was taken, in milliseconds. A row a queue.
+const REPORT_MS: i64 = 400 * 24 * 3600 * 1000;
 
 /// Why the database did not do it.
 #[derive(Debug, Error)]
@@ -139,6 +141,14 @@ impl Tables {
     /// # Errors
     /// [`TableError::Directory`], [`TableError::Open`], [`TableError::Migrate`].
     pub async fn open(path: &Path) -> Result<Self, TableError> {
+        Self::open_with(path, None).await
+    }
+
+    /// As [`Tables::open`]; whoever is about to write has the ballast given back first if hardly any space is left.
+    ///
+    /// # Errors
+    /// As [`Tables::open`].
+    pub async fn open_with(path: &Path, ballast: Option<Ballast>) -> Result<Self, TableError> {
         prepare_file(path)?;
         let opening = |source| TableError::Open { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()
@@ -149,7 +159,16 @@ impl Tables {
             .foreign_keys(true)
             .busy_timeout(Duration::from_millis(BUSY_MS));
         let pool = |most: u32| SqlitePoolOptions::new().max_connections(most).min_connections(1);
-        let write = pool(1).connect_with(options.clone()).await.map_err(opening)?;
+        // A full disk ends a transaction in SQLite without the library's knowledge: it would count it as open for ever,
+        // and begin no other. Such a connection is replaced; a rollback that was asked for is done before it comes here.
+        let writer = pool(1).before_acquire(move |connection, _| {
+            if let Some(ballast) = &ballast {
+                ballast.relieve();
+            }
+            let sound = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(sound)))
+        });
+        let write = writer.connect_with(options.clone()).await.map_err(opening)?;
         MIGRATIONS
             .run(&write)
             .await

@@ -104,10 +104,11 @@ pub struct Heartbeat {
 /// Events for the ledger. Needs the identity of a node or proxy; a node may only speak of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// The reporter's batch number, counted from 1 within `run`; a batch that was taken before is answered and not taken again.
-    pub batch: u64,
-    /// The reporter's run: 16 random bytes in hexadecimal, new at each start.
+    /// The reporter's queue: 16 random bytes in hexadecimal. It outlives the process if the queue does.
     pub run: String,
+    /// Number of the first event in that queue, counted from 1; the others follow. Numbers rise from report to report;
+    /// an event whose number was taken before is not taken again.
+    pub first: u64,
     /// What happened, in order.
     pub events: Vec<AuditEvent>,
 }

@@ -84,7 +84,7 @@ async fn a_report_is_taken_once_and_only_of_the_reporter() {
     let web = house.node("web-01").await;
     let mut exec = event(Audited::Exec { command: "ls".into() });
     exec.node = "db-01".parse().ok();
-    let report = |batch, events| Report { batch, run: "0".repeat(32), events };
+    let report = |first, events| Report { first, run: "0".repeat(32), events };
     for _ in 0..3 {
         web.client.call(&report(1, vec![exec.clone()])).await.unwrap();
     }
@@ -95,15 +95,16 @@ async fn a_report_is_taken_once_and_only_of_the_reporter() {
     assert_eq!(rows[0].parse().unwrap().node, Some(web.name.clone()));
     // What is auth's to say is not taken, and what stands beside it is: else nothing behind it would ever arrive.
     let forged = event(Audited::SignIn { method: "forged".into() });
-    web.client.call(&report(3, vec![forged, exec.clone()])).await.unwrap();
+    web.client.call(&report(2, vec![forged, exec.clone()])).await.unwrap();
     assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
     let all = admin.client.call(&ListAudit::default()).await.unwrap();
     let all: Vec<_> = all.iter().map(|row| row.parse().unwrap().what).collect();
     assert!(!all.contains(&Audited::SignIn { method: "forged".into() }));
     let why = "web-01 reported user.sign_in, which is auth's to say".to_owned();
     assert!(all.contains(&Audited::Denied { action: "report".into(), why }), "{all:?}");
-    let odd = Report { batch: 4, run: "../..".into(), events: vec![] };
+    let odd = Report { first: 4, run: "../..".into(), events: vec![] };
     assert_eq!(refused(&web.client, &odd).await.0, Fault::Malformed);
+    assert_eq!(refused(&web.client, &report(0, vec![exec])).await.0, Fault::Malformed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

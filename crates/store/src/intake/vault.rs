@@ -35,6 +35,7 @@ pub struct Promoted {
 #[derive(Debug, Clone)]
 pub(super) struct Vault {
     store: Arc<dyn ObjectStore>,
+    dir: Arc<Path>,
     turns: Arc<Semaphore>,
     part_bytes: u64,
 }
@@ -47,6 +48,7 @@ impl Vault {
             .with_automatic_cleanup(true);
         Ok(Self {
             store: Arc::new(store),
+            dir: dir.into(),
             turns: Arc::new(Semaphore::new(PROMOTIONS)),
             part_bytes: PART_BYTES,
         })
@@ -61,14 +63,30 @@ impl Vault {
         let (file_hash, bytes) = hash(id, &source).await?;
         let object_key = format!("{}/{}/{}", folder(id), hex::encode(&file_hash), self.part_bytes);
         let located = self.locate(&object_key, bytes)?;
-        for number in 0..located.parts() {
-            let (offset, count) = located.span(number);
-            let part = read(id, &source, offset, count).await?;
-            let key = located.part(number);
-            self.store.put(&key, PutPayload::from(part)).await.map_err(refused("take a part"))?;
+        if let Err(error) = self.put_parts(id, &source, &located).await {
+            // Whole parts of a recording that is not stored would only take the space that it needs.
+            if let Err(error) = self.remove(id, None).await {
+                tracing::warn!(%id, %error, "parts that are of no use stay in the final store");
+            }
+            return Err(error);
         }
         self.remove(id, Some(&object_key)).await?;
         Ok(Promoted { object_key, bytes, file_hash })
+    }
+
+    async fn put_parts(
+        &self,
+        id: SessionId,
+        source: &FileSource,
+        located: &Located,
+    ) -> Result<(), IntakeError> {
+        for number in 0..located.parts() {
+            let (offset, count) = located.span(number);
+            let part = read(id, source, offset, count).await?;
+            let key = located.part(number);
+            self.store.put(&key, PutPayload::from(part)).await.map_err(refused("take a part"))?;
+        }
+        Ok(())
     }
 
     /// Removes what is stored of a recording, but not what lies below `keep`.
@@ -77,6 +95,8 @@ impl Vault {
         id: SessionId,
         keep: Option<&str>,
     ) -> Result<(), IntakeError> {
+        let place = self.dir.join(folder(id));
+        blocking(move || sweep(&place)).await?;
         let folder = Key::from(folder(id));
         let keep = keep.map(Key::from);
         let found: Vec<_> =
@@ -159,6 +179,22 @@ impl Located {
 
 fn folder(id: SessionId) -> String {
     format!("rec/{id}")
+}
+
+/// Removes what a crash left of files on their way to their names: the library writes them beside, as `NAME#NUMBER`,
+/// and never lists them.
+fn sweep(dir: &Path) -> Result<(), IntakeError> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry.map_err(|source| failed("list", dir, source))?;
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sweep(&path)?;
+        } else if entry.file_name().to_string_lossy().contains('#') {
+            std::fs::remove_file(&path).map_err(|source| failed("remove", &path, source))?;
+        }
+    }
+    Ok(())
 }
 
 async fn hash(id: SessionId, source: &FileSource) -> Result<([u8; 32], u64), IntakeError> {

@@ -88,34 +88,52 @@ impl Tables {
         self.append(change, events).await
     }
 
-    /// Appends a node's report, once: `None` when this batch of this run was taken before.
+    /// Appends a part's report: those of its events whose numbers in this run were not taken before. Answers how many.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Json`].
     pub async fn append_report(
         &self,
-        node: &NodeName,
+        part: &NodeName,
         run: &str,
-        batch: u64,
+        first: u64,
         events: &[AuditEvent],
         now: Time,
-    ) -> Result<Option<LedgerHead>, TableError> {
+    ) -> Result<usize, TableError> {
+        const NOTE: &str = "note a report";
         let mut change = self.begin(APPEND).await?;
-        let fresh = sqlx::query(
-            "INSERT INTO report (node, run, batch, time) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
+        let row = sqlx::query(
+            "SELECT COALESCE(MAX(batch), 0) AS taken FROM report WHERE node = $1 AND run = $2",
         )
-        .bind(node.as_str())
+        .bind(part.as_str())
         .bind(run)
-        .bind(signed(batch))
-        .bind(now.0)
-        .execute(&mut *change)
+        .fetch_one(&mut *change)
         .await
-        .map_err(failed("note a report"))?;
-        if fresh.rows_affected() == 0 {
-            return Ok(None);
-        }
-        self.append(change, events).await.map(Some)
+        .map_err(failed(NOTE))?;
+        let taken = Fields(&row).count("taken")?;
+        let known = taken.saturating_add(1).saturating_sub(first);
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let Some(fresh) = events.get(known..).filter(|fresh| !fresh.is_empty()) else {
+            return Ok(0);
+        };
+        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let last = signed(first.saturating_add(count).saturating_sub(1));
+        sqlx::query("DELETE FROM report WHERE node = $1 AND run = $2")
+            .bind(part.as_str())
+            .bind(run)
+            .execute(&mut *change)
+            .await
+            .map_err(failed(NOTE))?;
+        sqlx::query("INSERT INTO report (node, run, batch, time) VALUES ($1, $2, $3, $4)")
+            .bind(part.as_str())
+            .bind(run)
+            .bind(last)
+            .bind(now.0)
+            .execute(&mut *change)
+            .await
+            .map_err(failed(NOTE))?;
+        self.append(change, fresh).await?;
+        Ok(fresh.len())
     }
 
     /// The last row's number and chain value.

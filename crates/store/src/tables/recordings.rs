@@ -7,6 +7,7 @@ use model::role::Labels;
 use model::seal::Receipt;
 use model::{ConnectionId, Heading, Kind, Login, NodeName, SessionId, Time, UserName, limit};
 use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// How far a recording is.
@@ -363,6 +364,22 @@ impl Tables {
         .map_err(failed("list recordings"))?
         .iter()
         .map(read)
+        .collect()
+    }
+
+    /// Bytes of each node's recordings, arriving and stored. Reads the whole table.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn recording_bytes(&self) -> Result<BTreeMap<NodeName, u64>, TableError> {
+        sqlx::query(
+            "SELECT node, SUM(bytes) AS bytes FROM recording WHERE removed IS NULL GROUP BY node",
+        )
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("sum up recordings"))?
+        .iter()
+        .map(|row| Ok((Fields(row).parsed("node")?, Fields(row).count("bytes")?)))
         .collect()
     }
 

@@ -72,24 +72,32 @@ async fn no_row_can_be_changed_removed_replaced_or_put_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_report_is_taken_once() {
+async fn an_event_of_a_report_is_taken_once_by_its_number() {
     let (_dir, tables) = tables().await;
-    let report = async |name: &str, run: &str, batch: u64| {
-        let events = [exec(1, "alice")];
-        tables.append_report(&node(name), run, batch, &events, Time(5)).await.unwrap().is_some()
+    let report = async |name: &str, run: &str, first: u64, count: usize| {
+        let events = vec![exec(1, "alice"); count];
+        tables.append_report(&node(name), run, first, &events, Time(5)).await.unwrap()
     };
-    for (name, run, batch, taken) in [
-        ("a", "r1", 1, true),
-        ("a", "r1", 1, false),
-        ("a", "r1", 3, true),
-        ("a", "r1", 2, true),
-        ("a", "r2", 1, true),
-        ("b", "r1", 1, true),
-        ("b", "r1", 1, false),
+    for (name, run, first, count, taken) in [
+        ("a", "r1", 1, 2, 2),
+        ("a", "r1", 1, 2, 0),
+        // Sent again after a start, cut otherwise.
+        ("a", "r1", 1, 5, 3),
+        ("a", "r1", 3, 1, 0),
+        ("a", "r1", 5, 2, 1),
+        ("a", "r1", 7, 0, 0),
+        // Numbers in between that are gone for good.
+        ("a", "r1", 9, 1, 1),
+        ("a", "r2", 1, 1, 1),
+        ("b", "r1", 1, 1, 1),
+        ("a", "r1", 9, 1, 0),
+        ("a", "r1", u64::MAX, 2, 2),
+        ("a", "r1", 1, 9, 0),
     ] {
-        assert_eq!(report(name, run, batch).await, taken, "{name} {run} {batch}");
+        let got = report(name, run, first, count).await;
+        assert_eq!(got, taken, "{name} {run} {first} {count}");
     }
-    assert_eq!(tables.ledger_head().await.unwrap().number, 5);
+    assert_eq!(tables.ledger_head().await.unwrap().number, 11);
 }
 
 #[tokio::test]
@@ -131,4 +139,30 @@ async fn a_follower_is_woken_by_what_is_appended() {
     assert_eq!(*told.borrow_and_update(), 1);
     tables.append_ledger(&[]).await.unwrap();
     assert!(!told.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_database_that_was_full_goes_on_when_there_is_room() {
+    let (_dir, tables) = tables().await;
+    tables.append_ledger(&[exec(1, "alice")]).await.unwrap();
+    // What a full disk makes SQLite say, without one.
+    let allow = async |pages: i64| {
+        let text = format!("PRAGMA max_page_count = {pages}");
+        sqlx::query(sqlx::AssertSqlSafe(text)).execute(&tables.write).await.unwrap();
+    };
+    let count = sqlx::query_scalar("PRAGMA page_count").fetch_one(&tables.write).await;
+    let pages: i64 = count.unwrap();
+    let long = "x".repeat(40_000);
+    for (text, run) in [("short", long.as_str()), (long.as_str(), "short")] {
+        allow(pages + 2).await;
+        let before = tables.ledger_head().await.unwrap().number;
+        let events = [event(2, "alice", Audited::Exec { command: text.to_owned() })];
+        let report = async || tables.append_report(&node("a"), run, 1, &events, Time(5)).await;
+        let error = report().await.unwrap_err();
+        assert!(crate::disk::is_full(&error), "{error:?}");
+        assert_eq!(tables.ledger_head().await.unwrap().number, before);
+        allow(1 << 30).await;
+        assert_eq!(report().await.unwrap(), 1);
+    }
+    assert_eq!(tables.ledger_head().await.unwrap().number, 3);
 }
