@@ -7,7 +7,9 @@ mod login;
 mod machine;
 mod memory;
 mod processes;
+mod seek;
 mod sides;
+mod sizes;
 mod table;
 mod terminal;
 
@@ -26,8 +28,16 @@ const NEEDS: &[Need] = &[
     Need { shown_by: "/usr/sbin/sshd", package: "openssh-server" },
 ];
 
-const BENCHES: &[Bench] =
-    &[echo::BENCH, login::BENCH, bulk::BENCH, bulk::WHOLE, terminal::BENCH, memory::BENCH];
+const BENCHES: &[Bench] = &[
+    echo::BENCH,
+    login::BENCH,
+    bulk::BENCH,
+    bulk::WHOLE,
+    terminal::BENCH,
+    memory::BENCH,
+    sizes::BENCH,
+    seek::BENCH,
+];
 
 /// Where the figures go with `--write`.
 const DOCUMENT: &str = "docs/benchmarks.md";
@@ -83,7 +93,7 @@ impl Context {
     }
 }
 
-/// One row for each of our sides beside the plain peer, or beside the peer of its own kind.
+/// One row for each of our sides: beside sshd's own port, the way through our jump host beside that through theirs.
 pub fn beside(
     bench: &'static str,
     what: &str,
@@ -96,8 +106,12 @@ pub fn beside(
         let found = all.iter().find(|(one, _)| *one == side);
         found.and_then(|(_, samples)| value(samples))
     };
-    let pairs =
-        [(Side::Scry, Side::Sshd), (Side::ScrySsh, Side::Sshd), (Side::ScryJump, Side::SshdJump)];
+    let pairs = [
+        (Side::ScryPort, Side::Sshd),
+        (Side::Scry, Side::Sshd),
+        (Side::ScrySsh, Side::Sshd),
+        (Side::ScryJump, Side::SshdJump),
+    ];
     let rows = pairs.into_iter().filter_map(|(side, peer)| {
         Some(Row {
             bench,

@@ -76,7 +76,8 @@ fn both_ways(
                 note(&mut client, side, spent.client / gib);
                 Ok(vec![mib as f64 * MIB / 1e6 / seconds])
             })?;
-            let bar = |side| (with_bars && side == Side::Scry).then_some(Bar::RatioAtLeast(1.0));
+            let bar =
+                |side| (with_bars && side == Side::ScryPort).then_some(Bar::RatioAtLeast(1.0));
             let what = format!("{word}, {short}");
             rows.extend(beside(bench, &what, "MB/s", &speed, Value::median, bar));
             let what = format!("{word}, {short}, server CPU");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const BENCH: Bench =
     Bench { name: "echo", what: "from a key press to its echo on a terminal, through `cat`", run };
 
-const SIDES: [Side; 5] = Side::ALL;
+const SIDES: [Side; 6] = Side::ALL;
 /// Presses that are not counted: connections and caches get warm.
 const WARM: usize = 30;
 
@@ -21,7 +21,7 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let mut all = SIDES.map(|side| (side, Samples::default()));
     context.rounds("echo", context.reduced(3, 7), &mut all, |side| press(sides, side, presses))?;
     let median = beside("echo", "key press to echo, median", "µs", &all, Value::median, |side| {
-        (side == Side::Scry).then_some(Bar::RatioAtMost(1.1))
+        (side == Side::ScryPort).then_some(Bar::RatioAtMost(1.1))
     });
     let late = |samples: &Samples| Value::quantile(samples, 0.99);
     let p99 = beside("echo", "key press to echo, 99 of 100", "µs", &all, late, |_| None);

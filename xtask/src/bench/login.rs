@@ -21,7 +21,7 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         Ok(round)
     })?;
     let rows = beside("login", "login and `true`", "ms", &times, Value::median, |side| {
-        matches!(side, Side::Scry | Side::ScrySsh).then_some(Bar::RatioAtMost(0.5))
+        matches!(side, Side::ScryPort | Side::Scry | Side::ScrySsh).then_some(Bar::RatioAtMost(0.5))
     });
     let cpu = beside("login", "server CPU of a login", "ms", &cpu, Value::median, |_| None);
     Ok([rows, cpu].concat())

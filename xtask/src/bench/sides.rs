@@ -26,7 +26,9 @@ pub enum Side {
     Sshd,
     /// The same through a jump host, which is the same server.
     SshdJump,
-    /// OpenSSH's client to scry, as `scry config` sets it up.
+    /// OpenSSH's client to the node's own port over TCP: what [`Side::Sshd`] is to sshd.
+    ScryPort,
+    /// OpenSSH's client to scry through the proxy, as `scry config` sets it up.
     Scry,
     /// OpenSSH's client to scry through its jump host.
     ScryJump,
@@ -36,14 +38,15 @@ pub enum Side {
 
 impl Side {
     /// All ways, the plain peer first.
-    pub const ALL: [Self; 5] =
-        [Self::Sshd, Self::SshdJump, Self::Scry, Self::ScryJump, Self::ScrySsh];
+    pub const ALL: [Self; 6] =
+        [Self::Sshd, Self::SshdJump, Self::ScryPort, Self::Scry, Self::ScryJump, Self::ScrySsh];
 
     /// As the table says it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sshd => "sshd",
             Self::SshdJump => "sshd, ssh -J",
+            Self::ScryPort => "scry, its port",
             Self::Scry => "scry",
             Self::ScryJump => "scry, ssh -J",
             Self::ScrySsh => "scry ssh",
@@ -52,7 +55,7 @@ impl Side {
 
     /// Whether the server is scry.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Scry | Self::ScryJump | Self::ScrySsh)
+        matches!(self, Self::ScryPort | Self::Scry | Self::ScryJump | Self::ScrySsh)
     }
 }
 
@@ -81,6 +84,8 @@ pub struct Sides {
     sshd: Child,
     scry: Child,
     client: PathBuf,
+    /// The node's own port.
+    port: u16,
     _account: Account,
 }
 
@@ -96,8 +101,9 @@ impl Sides {
         let client = folder.path().join("scry-client");
         fs::copy(binary, &client).with_context(|| format!("no {}", binary.display()))?;
         let sshd = start_sshd(folder.path(), &login)?;
-        let scry = start_scry(folder.path(), binary, &client, &login)?;
-        let sides = Self { folder, login, sshd, scry, client, _account: account };
+        let port = free_port()?;
+        let scry = start_scry(folder.path(), binary, &client, &login, port)?;
+        let sides = Self { folder, login, sshd, scry, client, port, _account: account };
         for side in Side::ALL {
             let out = sides.command(side, Wish::default(), "echo hello").output()?;
             if out.stdout != b"hello\n" {
@@ -129,6 +135,11 @@ impl Sides {
             Side::SshdJump => drop(command.args(["-J", "bastion"])),
             Side::ScryJump => {
                 command.arg("-J").arg(format!("proxy.{CLUSTER}"));
+            }
+            Side::ScryPort => {
+                command.args(["-o", "ProxyCommand=none", "-o", "HostName=127.0.0.1"]);
+                command.arg("-p").arg(self.port.to_string());
+                command.arg("-o").arg(format!("HostKeyAlias={NODE}.{CLUSTER}"));
             }
             _ => {}
         }
@@ -219,6 +230,10 @@ impl Drop for Account {
     }
 }
 
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 /// Debian's sshd with Debian's settings, but its own port and keys. Like scry's node it shows a host certificate and takes
 /// a user certificate.
 fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
@@ -242,7 +257,7 @@ fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
         .arg(path("user_ca"))
         .args(user)
         .arg(path("user.pub")))?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nLogLevel ERROR\n\
          HostKey {host}\nHostCertificate {host}-cert.pub\nTrustedUserCAKeys {ca}.pub\n\
@@ -287,10 +302,17 @@ fn start_sshd(folder: &Path, login: &str) -> Result<Child> {
     Ok(child)
 }
 
-/// `scry start` with its defaults, a signed-up person, and OpenSSH's settings for it.
-fn start_scry(folder: &Path, binary: &Path, client: &Path, login: &str) -> Result<Child> {
+/// `scry start` with its defaults and a port of the node's own, a signed-up person, and OpenSSH's settings for it.
+fn start_scry(
+    folder: &Path,
+    binary: &Path,
+    client: &Path,
+    login: &str,
+    port: u16,
+) -> Result<Child> {
     let mut child = Command::new(binary)
         .args(["start", "--listen", "127.0.0.1:0", "--diagnostics-listen", "127.0.0.1:0"])
+        .args(["--ssh-listen", &format!("127.0.0.1:{port}")])
         .args(["--cluster", CLUSTER, "--node-name", NODE, "--admin", login, "--data-dir"])
         .arg(folder.join("data"))
         .stdin(Stdio::null())

@@ -23,7 +23,7 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         note(&mut cpu, side, spent.server * 1024.0 / mib as f64);
         Ok(vec![bytes / 1e6 / seconds])
     })?;
-    let bar = |side| (side == Side::Scry).then_some(Bar::RatioAtLeast(0.9));
+    let bar = |side| (side == Side::ScryPort).then_some(Bar::RatioAtLeast(0.9));
     let rows =
         beside("terminal", "`cat` of a log on a terminal", "MB/s", &speed, Value::median, bar);
     let what = "`cat` of a log on a terminal, server CPU";
