@@ -73,6 +73,9 @@ pub const ELASTIC_CHANNEL_BYTES: u64 = 1024 * 1024 * 1024;
 pub const ELASTIC_USER_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// Milliseconds without any progress at the bound after which the channel (not the connection) is closed with a line saying why. Refuse.
 pub const ELASTIC_STALL_MS: u64 = 30_000;
+/// Milliseconds for which input that has no room in memory waits for a process that reads. Then: the file takes it.
+/// The other channels of the connection may wait as long.
+pub const ELASTIC_PATIENCE_MS: u64 = 10;
 
 // Shipping and storing
 

@@ -72,6 +72,8 @@ pub struct Limits {
     pub channel_bytes: u64,
     /// Milliseconds at the bound without progress after which a push fails; [`limit::ELASTIC_STALL_MS`].
     pub stall_ms: u64,
+    /// Milliseconds that a push waits for a reader who is at work, before it uses the file; [`limit::ELASTIC_PATIENCE_MS`].
+    pub patience_ms: u64,
 }
 
 impl Default for Limits {
@@ -80,6 +82,7 @@ impl Default for Limits {
             memory_bytes: limit::ELASTIC_MEMORY_BYTES,
             channel_bytes: limit::ELASTIC_CHANNEL_BYTES,
             stall_ms: limit::ELASTIC_STALL_MS,
+            patience_ms: limit::ELASTIC_PATIENCE_MS,
         }
     }
 }
@@ -120,7 +123,10 @@ pub struct Push {
 }
 
 impl Push {
-    /// Queues `bytes`. Completes at once below the bound, as fast as the disk takes them; at the bound it waits for the other end.
+    /// Queues `bytes`. Completes at once while there is room in memory; then it waits a moment for a reader who is at work,
+    /// because a file costs both more than the wait; a reader who took nothing in that moment is not waited for again
+    /// until they take something. In the file it completes as fast as the disk takes the bytes; at the bound it waits for
+    /// the other end.
     /// If it is cancelled while it waits, nothing was queued.
     ///
     /// # Errors
@@ -131,17 +137,25 @@ impl Push {
             return Ok(());
         }
         let shared = &self.shared;
+        let patience = tokio::time::sleep(Duration::from_millis(shared.limits.patience_ms));
+        tokio::pin!(patience);
+        let (mut patient, taken) = (true, shared.lock().taken);
         loop {
             let freed = shared.quota.freed().notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            if shared.offer(&bytes)? {
+            if shared.offer(&bytes, patient)? {
                 return Ok(());
             }
             let pause = Duration::from_millis((shared.limits.stall_ms / 4).clamp(1, 1000));
             tokio::select! {
                 () = shared.room.notified() => {}
                 () = &mut freed => {}
+                () = &mut patience, if patient => {
+                    patient = false;
+                    let mut queue = shared.lock();
+                    queue.asleep = queue.taken == taken;
+                }
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -251,6 +265,9 @@ struct Queue {
     gone: Option<ElasticError>,
     /// Everything was freed; answers of file work that is still under way are thrown away.
     freed: bool,
+    /// Pieces that came out; and whether none did while a push was patient.
+    taken: u64,
+    asleep: bool,
     /// When this queue was last found full, unless something was pulled since.
     full_since: Option<Instant>,
 }
@@ -294,12 +311,17 @@ impl Shared {
         (self.limits.memory_bytes / 4).max(1)
     }
 
-    /// Takes the bytes, or says that there is no room.
-    fn offer(self: &Arc<Self>, bytes: &Bytes) -> Result<bool, ElasticError> {
+    /// Takes the bytes, or says that there is no room, or none in memory as long as the caller is patient.
+    fn offer(self: &Arc<Self>, bytes: &Bytes, patient: bool) -> Result<bool, ElasticError> {
         let count = as_u64(bytes.len());
         let mut queue = self.lock();
         if let Some(gone) = &queue.gone {
             return Err(gone.clone());
+        }
+        let fits = queue.front_bytes + bytes.len() <= self.limits.memory_bytes / 2;
+        let in_memory = fits && !queue.spilling();
+        if patient && !in_memory && !queue.asleep && queue.held() > 0 {
+            return Ok(false);
         }
         let weight = queue.weight();
         let over = weight > 0 && weight.saturating_add(count) > self.limits.channel_bytes;
@@ -310,8 +332,7 @@ impl Shared {
             return self.refuse(&mut queue).map(|()| false);
         }
         queue.full_since = None;
-        let fits = queue.front_bytes + bytes.len() <= self.limits.memory_bytes / 2;
-        if fits && !queue.spilling() {
+        if in_memory {
             self.put_in_memory(&mut queue, bytes);
         } else {
             queue.back.extend_from_slice(bytes);
@@ -414,6 +435,8 @@ impl Shared {
         if let Some(bytes) = queue.front.pop_front() {
             queue.front_bytes -= bytes.len();
             queue.full_since = None;
+            queue.taken += 1;
+            queue.asleep = false;
             drop(queue);
             self.quota.give_back(as_u64(bytes.len()));
             self.room.notify_one();

@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-const SMALL: Limits = Limits { memory_bytes: 4096, channel_bytes: 64 * 1024, stall_ms: 200 };
+const SMALL: Limits =
+    Limits { memory_bytes: 4096, channel_bytes: 64 * 1024, stall_ms: 200, patience_ms: 0 };
 const SOON: Duration = Duration::from_millis(50);
 const LATE: Duration = Duration::from_secs(20);
 
@@ -322,7 +323,8 @@ impl Dice {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_ends_at_any_pace_agree_on_every_byte() {
     for seed in 0..60_u64 {
-        let limits = Limits { memory_bytes: 2048, channel_bytes: 20_000, stall_ms: 20_000 };
+        let limits =
+            Limits { memory_bytes: 2048, channel_bytes: 20_000, stall_ms: 20_000, patience_ms: 1 };
         let (_dir, quota, mut push, mut pull) = queue(limits);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move {
@@ -361,4 +363,50 @@ fn space_that_cannot_be_given_back_counts_towards_the_bound() {
     assert_eq!((queue.held(), queue.weight()), (300, 800));
     let queue = Queue { punched: Some(0), ..queue };
     assert_eq!((queue.held(), queue.weight()), (300, 300));
+}
+
+/// Files of queues that are open in this process: they have no name in `dir`, but descriptors show them.
+fn spilled(dir: &TempDir) -> bool {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .any(|link| link.starts_with(dir.path()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_at_work_is_waited_for_and_nothing_is_written() {
+    let (dir, _quota, mut push, mut pull) = queue(Limits { patience_ms: 20_000, ..SMALL });
+    let pulling = async {
+        let mut count = 0;
+        while let Some(bytes) = pull.pull().await.unwrap() {
+            count += bytes.len();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        count
+    };
+    let dir = &dir;
+    let pushing = async move {
+        for n in 0..100 {
+            push.push(piece(n, 1000)).await.unwrap();
+            assert!(!spilled(dir), "piece {n} went to a file");
+        }
+        push.finish();
+    };
+    assert_eq!(tokio::join!(pulling, pushing).0, 100_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_sleeps_is_waited_for_once() {
+    let (dir, _quota, mut push, mut pull) = queue(Limits { patience_ms: 100, ..SMALL });
+    let began = Instant::now();
+    for n in 0..40 {
+        push.push(piece(n, 1000)).await.unwrap();
+    }
+    let took = began.elapsed();
+    assert!(spilled(&dir));
+    assert!(took >= Duration::from_millis(100), "{took:?}");
+    // Each of the 38 that found no room would have waited; a busy machine is given most of that.
+    assert!(took < Duration::from_millis(2500), "{took:?}");
+    push.finish();
+    let mut hasher = blake3::Hasher::new();
+    assert_eq!(drain(&mut pull, &mut hasher).await, 40_000);
 }
