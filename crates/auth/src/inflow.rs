@@ -121,7 +121,7 @@ impl Inflow {
         self.open(&mut turn, id, &place).await?;
         let records = turn.open.as_ref().map_or(0, |open| open.chain.head().records);
         if after < records {
-            return Ok(Taken::nothing(progress(turn.receipt(), false)));
+            return Ok(Taken::nothing(turn.progress()));
         }
         if after > records {
             let next = after.saturating_add(1);
@@ -153,7 +153,7 @@ impl Inflow {
             return taken.answer;
         }
         self.open(&mut turn, id, &place).await?;
-        Ok(progress(turn.receipt(), false))
+        Ok(turn.progress())
     }
 
     /// Looks after a recording that an earlier run left behind. Answers whether its end is there.
@@ -331,7 +331,7 @@ impl Inflow {
             load.gaps_here.iter().map(|gap| about(gap_recorded(gap))).collect();
         let ended = turn.open.as_ref().is_some_and(|open| open.chain.ended().is_some());
         let Some(wrong) = load.wrong else {
-            return Taken { answer: Ok(progress(turn.receipt(), false)), events, ended };
+            return Taken { answer: Ok(turn.progress()), events, ended };
         };
         let records = load.chain.head().records;
         if turn.wrong_after != Some(records) {
@@ -354,7 +354,8 @@ impl Place {
             Self::Ended(receipt) => (receipt.clone(), false),
             Self::Stored(receipt) => (receipt.clone(), true),
         };
-        Some(Taken { ended: !stored, ..Taken::nothing(progress(receipt, stored)) })
+        let progress = Progress { receipt, stored, last_at_ms: 0, ended: true, whole: true };
+        Some(Taken { ended: !stored, ..Taken::nothing(progress) })
     }
 }
 
@@ -379,6 +380,18 @@ impl Turn {
         self.open = None;
     }
 
+    /// How far the recording is, as a node that has lost its memory must know it to go on.
+    fn progress(&self) -> Progress {
+        let chain = self.open.as_ref().map(|open| &open.chain);
+        Progress {
+            receipt: self.receipt(),
+            stored: false,
+            last_at_ms: chain.map_or(0, Chain::last_at_ms),
+            ended: chain.is_some_and(Chain::has_ending),
+            whole: chain.is_some_and(|chain| chain.ended().is_some()),
+        }
+    }
+
     fn receipt(&self) -> Option<Receipt> {
         self.open.as_ref().and_then(|open| open.receipt.clone())
     }
@@ -388,10 +401,6 @@ impl Taken {
     fn nothing(progress: Progress) -> Self {
         Self { answer: Ok(progress), events: Vec::new(), ended: false }
     }
-}
-
-fn progress(receipt: Option<Receipt>, stored: bool) -> Progress {
-    Progress { receipt, stored }
 }
 
 /// How a session ended, in the words of lists.
@@ -411,6 +420,7 @@ fn gap_recorded(gap: &Gap) -> Audited {
     let cause = match gap.cause {
         GapCause::Crash => "crash",
         GapCause::DiskFull => "disk full",
+        GapCause::DiskFailed => "disk failed",
         GapCause::Damaged => "damaged",
         GapCause::Redacted => "redacted",
     };

@@ -92,6 +92,7 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::SessionEnded { .. }
             | A::GapRecorded { .. }
             | A::RecordingFailed { .. }
+            | A::RecordingResumed { .. }
             | A::ForwardOpened { .. }
             | A::ForwardClosed { .. }
             | A::ForwardListening { .. }

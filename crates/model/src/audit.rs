@@ -164,6 +164,11 @@ audited! {
         /// Why.
         why: String,
     }
+    /// What kept a recording from being made as its policy asks is over.
+    RecordingResumed "S3015I" "session.recording_resumed" {
+        /// What is over, and what was lost.
+        what: String,
+    }
     /// A forward was opened.
     ForwardOpened "S3020I" "forward.open" {
         /// `local` or `remote`.

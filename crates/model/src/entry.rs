@@ -258,4 +258,6 @@ pub enum GapCause {
     Damaged,
     /// Taken out of the recording afterwards; its digest is left, so that the rest still verifies.
     Redacted,
+    /// The disk failed, and the role said to go on.
+    DiskFailed,
 }

@@ -81,6 +81,24 @@ pub const ELASTIC_PATIENCE_MS: u64 = 10;
 
 /// Records shipped in one request, in bytes. Cut: the rest goes in the next.
 pub const SHIP_BYTES: usize = 1024 * 1024;
+/// Bytes of entries that auth has not received at which a session under `strict` waits, input and output. Wait.
+pub const STRICT_LAG_BYTES: u64 = 1024 * 1024;
+/// Age in milliseconds of the oldest entry that auth has not received, as [`STRICT_LAG_BYTES`]. Wait.
+pub const STRICT_LAG_MS: u64 = 5_000;
+/// The same age at which a session under `strict` ends.
+pub const STRICT_END_MS: u64 = 30_000;
+/// Bytes of one recording's records in memory while its disk takes none. Wait while auth takes them;
+/// gap when it took none for [`HELD_STALL_MS`] and the reserve is used up.
+pub const HELD_BYTES: u64 = 64 * 1024;
+/// Milliseconds for which auth took nothing of what waits in memory, after which the reserve is used. Wait.
+pub const HELD_STALL_MS: u64 = 5_000;
+/// Milliseconds between two looks whether a disk that took nothing has room again.
+pub const DISK_RETRY_MS: u64 = 1_000;
+/// Bytes of the disk that belong to one live recording before it needs them: for what waits in memory when a gap
+/// opens, one segment more, and its last records.
+pub const RECORDING_RESERVE_BYTES: u64 = 192 * 1024;
+/// Of these, bytes that only the record of a gap and the end may use.
+pub const RECORDING_LAST_BYTES: u64 = 16 * 1024;
 /// Bytes of spool on a node before new recordings are refused or, by policy, go on with gaps.
 pub const SPOOL_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Bytes of a reserve file on the spool's disk, freed so that the last records of a full disk can be written.

@@ -116,6 +116,12 @@ impl Chain {
         self.track.ended.as_ref().filter(|_| self.track.finished)
     }
 
+    /// Whether the `Ended` entry was accepted; behind it only the signed END is missing.
+    #[must_use]
+    pub fn has_ending(&self) -> bool {
+        self.track.ended.is_some()
+    }
+
     /// Bytes of whole records: what was accepted, or with [`Chain::over`] where the file may be cut.
     #[must_use]
     pub fn valid_len(&self) -> u64 {

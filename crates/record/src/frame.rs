@@ -25,6 +25,7 @@ pub mod kind {
     pub const DIGEST: u8 = 6;
     pub const RECEIPT: u8 = 7;
     pub const INDEX: u8 = 8;
+    pub const LINK: u8 = 9;
 }
 
 /// Flags of records.
@@ -62,7 +63,7 @@ impl Header {
             return Err(Fault::Flags);
         }
         let beside = header.beside();
-        if matches!(header.kind, kind::RECEIPT | kind::INDEX) && !beside {
+        if matches!(header.kind, kind::RECEIPT | kind::INDEX | kind::LINK) && !beside {
             return Err(Fault::Flags);
         }
         let counts = matches!(header.kind, kind::DATA | kind::META);
@@ -83,6 +84,7 @@ impl Header {
             kind::DATA => flag::GROUP | flag::PLAIN,
             kind::CHECKPOINT => flag::END,
             kind::RECEIPT | kind::INDEX => flag::BESIDE,
+            kind::LINK => flag::BESIDE | flag::SKIPPABLE,
             _ if skippable => flag::SKIPPABLE | flag::BESIDE,
             other => return Err(Fault::UnknownType(other)),
         })
@@ -157,8 +159,17 @@ pub fn tag_of(hash: &[u8; 32]) -> [u8; 8] {
 
 /// A framed BESIDE record.
 pub fn beside_record(kind: u8, payload: &[u8]) -> Vec<u8> {
+    framed_beside(kind, flag::BESIDE, payload)
+}
+
+/// A framed LINK record.
+pub fn link_record(payload: &[u8]) -> Vec<u8> {
+    framed_beside(kind::LINK, flag::BESIDE | flag::SKIPPABLE, payload)
+}
+
+fn framed_beside(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    let mut header = Header { len, kind, flags: flag::BESIDE, count: 0, first: 0, tag: [0; 8] };
+    let mut header = Header { len, kind, flags, count: 0, first: 0, tag: [0; 8] };
     header.tag = tag_of(&header.digest(payload));
     header.frame(payload)
 }

@@ -7,6 +7,7 @@
 mod bite;
 mod chain;
 mod codec;
+mod custody;
 pub mod export;
 mod fault;
 mod frame;
@@ -22,11 +23,14 @@ mod verify;
 mod writer;
 
 pub use chain::{Accepted, Chain};
+pub use custody::{
+    Act, Bounds, Cause, Custody, Holdings, Left, Next, Notice, Room, Run, Stance, Tail, Why,
+};
 pub use fault::{Corrupt, Fault};
 pub use frame::{Cut, MAGIC, split};
 pub use index::{GapAt, GroupAt, Index, KeyframeAt, finish, receipt_record};
 pub use picture::picture_at;
-pub use reader::{Entries, From, Recording, Recovered, scan};
+pub use reader::{Entries, From, Recording, Recovered, scan, scan_spool};
 pub use redact::digest_record;
 pub use report::{FoundFault, Report, SeenReceipt, Verdict, Zone};
 pub use source::{Source, SourceError};

@@ -1,6 +1,7 @@
 //! Records → entries: opening, seeking, streaming, following a live file, and recovery after a crash.
 
 use crate::codec::{read_data, read_span};
+use crate::custody::Run;
 use crate::fault::{Corrupt, Fault};
 use crate::frame::{HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, flag, kind, magic};
 use crate::index::{GapAt, GroupAt, Index, KeyframeAt, find, is_index, trailer_offset};
@@ -312,6 +313,8 @@ pub struct Survey {
     pub number: u64,
     /// What is wrong there, other than a torn end.
     pub stopped: Option<Corrupt>,
+    /// Of a spool's file, where LINKs count: its runs of records.
+    runs: Option<Vec<Run>>,
     window: Window,
 }
 
@@ -324,6 +327,7 @@ impl Survey {
             offset: 0,
             number: 1,
             stopped: None,
+            runs: None,
             window: Window::new(),
         }
     }
@@ -375,8 +379,10 @@ impl Survey {
             let before = self.track.head();
             let step = self.track.step(&header, payload)?;
             let sealed = is_index(&header);
+            let linked = self.runs.is_some() && self.track.link(&header, payload);
             self.note(header.kind, step, start, before);
             self.offset = start.saturating_add(header.record_bytes());
+            self.note_run(linked);
             self.number = self.number.saturating_add(1);
             if sealed {
                 let rest = source.read_at(self.offset, TRAILER_BYTES + 1)?;
@@ -384,6 +390,19 @@ impl Survey {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Counts the record before `offset` to its run; behind a LINK another run begins.
+    fn note_run(&mut self, linked: bool) {
+        let Some(runs) = &mut self.runs else { return };
+        match runs.last_mut().filter(|_| !linked) {
+            Some(run) => run.bytes = self.offset.saturating_sub(run.offset),
+            None if linked => {
+                let first = self.track.records.saturating_add(1);
+                runs.push(Run { first, offset: self.offset, bytes: 0 });
+            }
+            None => runs.push(Run { first: 1, offset: 0, bytes: self.offset }),
         }
     }
 
@@ -441,12 +460,25 @@ pub struct Recovered {
 /// # Errors
 /// Not even the heading is whole: there is nothing to recover.
 pub fn scan<S: Source + ?Sized>(source: &S) -> Result<Recovered, Corrupt> {
-    let survey = Survey::over(source);
+    recovered(Survey::over(source)).map(|(recovered, _)| recovered)
+}
+
+/// As [`scan`], of a node's spool, where a file may go on behind a hole (LINK); also gives its runs of records.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_spool<S: Source + ?Sized>(source: &S) -> Result<(Recovered, Vec<Run>), Corrupt> {
+    let mut survey = Survey { runs: Some(Vec::new()), ..Survey::new() };
+    survey.advance(source);
+    recovered(survey)
+}
+
+fn recovered(survey: Survey) -> Result<(Recovered, Vec<Run>), Corrupt> {
     let Some(heading) = survey.heading else {
         let what = survey.stopped.map_or(Fault::Torn, |stopped| stopped.what);
         return Err(Corrupt { offset: 0, record: 1, what });
     };
-    Ok(Recovered {
+    let recovered = Recovered {
         heading,
         valid_len: survey.offset,
         head: survey.track.head(),
@@ -456,7 +488,8 @@ pub fn scan<S: Source + ?Sized>(source: &S) -> Result<Recovered, Corrupt> {
         finished: survey.track.finished,
         gaps: survey.index.gap_count,
         stopped: survey.stopped,
-    })
+    };
+    Ok((recovered, survey.runs.unwrap_or_default()))
 }
 
 /// The heading, from the first record alone.

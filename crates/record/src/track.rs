@@ -121,6 +121,24 @@ impl Track {
         true
     }
 
+    /// Goes on behind a hole in a spool's file, at a LINK that the recording's signer made. Says whether it is one.
+    pub fn link(&mut self, header: &Header, payload: &[u8]) -> bool {
+        let Some((id, key)) = self.signer else { return false };
+        let Some(checkpoint) = Checkpoint::read(payload) else { return false };
+        let head = checkpoint.head;
+        let good = header.kind == kind::LINK
+            && head.records >= self.records
+            && checkpoint.signed(&id, &key);
+        if good {
+            self.hash = head.hash;
+            self.records = head.records;
+            self.next = head.seq.0.saturating_add(1);
+            self.last_at = checkpoint.at;
+            self.in_group = true;
+        }
+        good
+    }
+
     /// The head after the last record.
     pub fn head(&self) -> Head {
         Head { records: self.records, seq: Seq(self.next.saturating_sub(1)), hash: self.hash }

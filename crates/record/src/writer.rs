@@ -2,7 +2,8 @@
 
 use crate::bite::put_varint;
 use crate::codec::{is_data, put_data, put_meta};
-use crate::frame::{Header, MAGIC, chain_start, chain_step, flag, kind, tag_of};
+use crate::custody::Tail;
+use crate::frame::{Header, MAGIC, chain_start, chain_step, flag, kind, link_record, tag_of};
 use crate::pack::{FAST, Packer, WELL, pack_whole};
 use crate::reader::Recovered;
 use crate::track::Checkpoint;
@@ -47,6 +48,8 @@ pub struct Sealed {
     pub bytes: Bytes,
     /// The chain after it.
     pub head: Head,
+    /// Time of the latest entry up to its end, in milliseconds since the recording began.
+    pub at: u64,
     /// Whether it is the last.
     pub last: bool,
 }
@@ -111,11 +114,23 @@ impl Writer {
     /// The first entry gets the time `tail.resume_at` or later.
     #[must_use]
     pub fn resume(tail: Recovered, key: SigningKey, now: Tick) -> Self {
-        let mut writer = Self::behind(tail.heading.id, key, tail.head, now);
-        writer.began_at = tail.resume_at.max(tail.last_at);
+        let resume_at = tail.resume_at;
+        Self::resume_behind(tail.heading.id, &tail.into(), resume_at, key, now)
+    }
+
+    /// As [`Writer::resume`], behind records that may stand elsewhere than in a file of this machine.
+    pub(crate) fn resume_behind(
+        id: SessionId,
+        tail: &Tail,
+        resume_at: u64,
+        key: SigningKey,
+        now: Tick,
+    ) -> Self {
+        let mut writer = Self::behind(id, key, tail.head, now);
+        writer.began_at = resume_at.max(tail.last_at);
         writer.last_at = tail.last_at;
         writer.sealed_at = tail.last_at;
-        writer.ended = tail.ended.is_some();
+        writer.ended = tail.ended;
         writer.finished = tail.finished;
         writer.unsigned_since = Some(now);
         writer
@@ -289,6 +304,12 @@ impl Writer {
         self.began_at.saturating_add(now.since(self.began)).max(self.last_at)
     }
 
+    /// A LINK record for a spool's file that goes on behind a hole: the chain stood at `head` when the hole ended.
+    pub(crate) fn link(&self, head: Head, at: u64) -> Vec<u8> {
+        let signature = self.key.sign(&head.checkpoint_statement(&self.id, at)).to_bytes();
+        link_record(&Checkpoint { head, at, signature }.write())
+    }
+
     fn split(&mut self, mut bytes: Bytes, mut entry: impl FnMut(Bytes) -> Entry, now: Tick) {
         while bytes.len() > ENTRY_BYTES {
             let part = bytes.split_to(ENTRY_BYTES);
@@ -380,7 +401,8 @@ impl Writer {
         let record = header.frame(payload);
         let bytes = if self.head.records == 1 { [&MAGIC[..], &record].concat() } else { record };
         let last = flags & flag::END != 0;
-        self.ready.push_back(Sealed { bytes: bytes.into(), head: self.head, last });
+        let at = self.sealed_at;
+        self.ready.push_back(Sealed { bytes: bytes.into(), head: self.head, at, last });
         self.unsigned_since.get_or_insert(now);
     }
 }

@@ -19,6 +19,15 @@ pub struct Progress {
     pub receipt: Option<Receipt>,
     /// The recording is whole and in the final store: its spool may be freed.
     pub stored: bool,
+    /// Time of the latest entry received, in milliseconds since the recording began.
+    #[serde(default)]
+    pub last_at_ms: u64,
+    /// The `Ended` entry was received.
+    #[serde(default)]
+    pub ended: bool,
+    /// So was the signed END: nothing more is wanted.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// Which recordings to list. All conditions must hold.

@@ -83,6 +83,7 @@ fn gap_words(gap: &Gap) -> String {
     let cause = match gap.cause {
         GapCause::Crash => "the recorder was killed",
         GapCause::DiskFull => "the disk was full",
+        GapCause::DiskFailed => "the disk failed",
         GapCause::Damaged => "a record was damaged on disk",
         GapCause::Redacted => "taken out afterwards",
     };

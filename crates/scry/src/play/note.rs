@@ -81,6 +81,7 @@ pub fn gap_text(gap: &Gap) -> String {
     let why = match gap.cause {
         GapCause::Crash => "the recorder was killed",
         GapCause::DiskFull => "the disk was full",
+        GapCause::DiskFailed => "the disk failed",
         GapCause::Damaged => "a record was damaged",
         GapCause::Redacted => "taken out afterwards",
     };
