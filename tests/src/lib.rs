@@ -6,6 +6,7 @@ pub mod apart;
 pub mod crash_point;
 pub mod lines;
 pub mod moved;
+pub mod person;
 pub mod process;
 pub mod relay;
 pub mod terminal;

@@ -1,49 +1,7 @@
 //! People, roles, denials and the ledger, from the outside.
 
-use house::{CLUSTER, Cluster, NODE, PASSWORD, assert_success, text, wait_for};
-use std::process::{Command, Output, Stdio};
-
-/// Somebody else with a client folder of their own.
-struct Person<'a> {
-    cluster: &'a Cluster,
-    name: &'static str,
-}
-
-impl<'a> Person<'a> {
-    fn invited(cluster: &'a Cluster, name: &'static str, roles: &[&str]) -> Self {
-        let mut args = vec!["users", "add", name];
-        roles.iter().for_each(|role| args.extend(["--role", role]));
-        let out = cluster.scry(&args);
-        assert_success(&out);
-        let line = text(&out);
-        let person = Self { cluster, name };
-        let mut signup = person.command();
-        signup.arg("signup").arg(line.strip_prefix("scry signup ").expect("a command to hand on"));
-        assert_success(&person.run_with_password(signup));
-        person
-    }
-
-    fn command(&self) -> Command {
-        let mut command = self.cluster.scry_command();
-        command.env("SCRY_HOME", self.cluster.path(self.name));
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command().args(args).stdin(Stdio::null()).output().unwrap()
-    }
-
-    fn run_with_password(&self, mut command: Command) -> Output {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-}
-
-fn words(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
-}
+use house::person::{Person, words};
+use house::{CLUSTER, Cluster, NODE, assert_success, text, wait_for};
 
 #[test]
 fn a_person_without_the_right_is_denied_told_little_and_the_ledger_says_why() {
@@ -132,7 +90,7 @@ fn wrong_passwords_used_invitations_and_wrong_pins_are_refused_with_words() {
     let wrong = invitation.replacen(&invitation[28..32], "0000", 1);
     let mut tried = cluster.scry_command();
     tried.env("SCRY_HOME", cluster.path("carol"));
-    let carol = Person { cluster: &cluster, name: "carol" };
+    let carol = Person::named(&cluster, "carol");
     let mut command = carol.command();
     command.args(["signup", &wrong]);
     let out = carol.run_with_password(command);
