@@ -3,7 +3,7 @@
 use house::{Cluster, NODE, assert_success, text};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn python(cluster: &Cluster, script: &str) {
     let client = cluster.path("client").join("clusters").join(house::CLUSTER);
@@ -79,4 +79,13 @@ fn ansible_pings_copies_and_gathers_facts() {
     }
     assert_eq!(fs::read_to_string(copied).unwrap(), "by ansible\n");
     assert!(!cluster.stored_recordings().is_empty());
+}
+
+#[test]
+fn the_shipped_binary_is_every_process_that_a_node_starts() {
+    for task in ["__session", "__net", "__close"] {
+        let out = Command::new(house::scry_path()).arg(task).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(!out.status.success() && said.contains("not by hand"), "{task}: {said}");
+    }
 }

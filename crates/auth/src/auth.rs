@@ -195,7 +195,7 @@ async fn invite_first_admin(tables: &Tables, config: &Config) -> Result<Option<S
     let (now, code) = (clock::now(), secret::fresh());
     // Users that were invited before under another name of the admin's could still sign up; they may not.
     for user in users.iter().filter(|user| user.name != *admin) {
-        tables.remove_user(&user.name, |_| true).await?;
+        tables.remove_user(&user.name, now, |_| true).await?;
     }
     tables.put_user(admin, &role, &[], now).await?;
     tables.invite(&code, admin, now.plus_ms(INVITATION_MS)).await?;

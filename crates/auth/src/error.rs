@@ -118,6 +118,11 @@ impl Refusal {
         Self { denied: self.denied, ..Self::not_found(what) }
     }
 
+    /// Stands in the ledger already.
+    pub fn audited(self) -> Self {
+        Self { denied: None, ..self }
+    }
+
     /// What stands in the ledger: action and reason.
     pub fn to_audit(&self) -> Option<(&str, &str)> {
         self.denied.as_ref().map(|(action, why)| (action.as_str(), why.as_str()))
@@ -137,7 +142,10 @@ impl From<Denial> for Refusal {
 
 impl From<PlanFault> for Refusal {
     fn from(fault: PlanFault) -> Self {
-        Self::malformed(fault.to_string())
+        match fault {
+            PlanFault::Denied(denial) => denial.into(),
+            fault => Self::malformed(fault.to_string()),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Proof for Anybody {
     }
 }
 
-/// A person whose account exists, with the roles that it has at this moment.
+/// A person whose account exists and who is not locked out, with the roles that the account has at this moment.
 #[derive(Debug)]
 pub struct Member {
     /// The request.
@@ -161,6 +161,7 @@ impl Proof for Member {
         let expires = asked.peer.expires.unwrap_or_else(clock::now);
         let identity = Identity::of_account(user.name.clone(), user.roles, user.logins, expires);
         let roles = auth.tables.roles().await?;
+        policy::enter(&roles, &identity, clock::now())?;
         Ok(Self { name: user.name, identity, roles, asked })
     }
 }
@@ -168,7 +169,7 @@ impl Proof for Member {
 impl Member {
     /// Proof of a right over a part of the cluster.
     pub fn admin(&self, right: AdminRight) -> Result<AdminPermit, Refusal> {
-        Ok(policy::admin(&self.roles, &self.identity, right)?)
+        Ok(policy::admin(&self.roles, &self.identity, right, clock::now())?)
     }
 }
 
@@ -203,6 +204,8 @@ administrator! {
     NodeAdmin Nodes;
     /// A person who may read the ledger.
     Auditor Audit;
+    /// A person who may lock and lift locks.
+    LockAdmin Locks;
 }
 
 /// A node that has joined and was not removed.

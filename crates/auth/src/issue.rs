@@ -41,9 +41,11 @@ pub async fn person(
     wanted_ms: Option<i64>,
 ) -> Result<Credentials, Refusal> {
     let now = clock::now();
-    let identity =
-        Identity::of_account(user.name.clone(), user.roles.clone(), user.logins.clone(), now);
-    let (roles, serial) = (auth.tables.roles().await?, auth.tables.next_serial().await?);
+    let serial = auth.tables.next_serial().await?;
+    let user = &still(auth, user).await?;
+    let (name, held, logins) = (user.name.clone(), user.roles.clone(), user.logins.clone());
+    let identity = Identity::of_account(name, held, logins, Time(i64::MAX));
+    let roles = auth.tables.roles().await?;
     let plan = policy::plan_user_certificate(&roles, &identity, wanted_ms, serial, now)?;
     let ssh_certificate = sign(&plan, &keys.ssh, &auth.keys.user_ca)?;
     let subject = PeerIdentity::User(user.name.clone());
@@ -57,6 +59,17 @@ pub async fn person(
         tls_certificate,
         expires: plan.expires(),
         cluster: auth.facts(),
+    })
+}
+
+/// The account as it stands behind the serial number: one that was removed meanwhile, or replaced by another of its name,
+/// gets no certificate whose number is higher than those that became void.
+async fn still(auth: &Auth, before: &User) -> Result<User, Refusal> {
+    let user = auth.tables.user(&before.name).await?;
+    user.filter(|user| user.created == before.created).ok_or_else(|| {
+        let why =
+            format!("the account of {} was removed while a certificate was made", before.name);
+        Refusal::denied("be given a certificate", &why, "there is no such account any more")
     })
 }
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `routes` | the table of all routes; each takes a proof |
 //! | `gate` | the proofs: who asks, and what they may |
-//! | `people`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
+//! | `people`, `locks`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
 //! | `issue`, `keys` | certificates and the keys that sign them |
 //! | `ledger` | what is audited |
@@ -23,6 +23,7 @@ mod inflow;
 mod issue;
 mod keys;
 mod ledger;
+mod locks;
 mod machines;
 mod parts;
 mod password;

@@ -15,13 +15,13 @@ use model::limit::{JOIN_TOKEN_MS, JOIN_TOKENS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::tables::{JoinToken, PartKind};
+use store::tables::{JoinToken, PartKind, TableError};
 use tokio::sync::watch;
-use wire::node::{InvitePart, InvitedPart, Join, NodeKeys, Part, PartCredentials, RemoveNode};
+use wire::node::{InvitePart, InvitedPart, Join, Part, PartCredentials, ProxyNews, RemoveNode};
 use wire::{Done, Fault};
 
-/// Between two lines about the nodes when nothing happens.
-const KEYS_EVERY: Duration = Duration::from_secs(10);
+/// Between two lines of news for proxies when nothing happens.
+const NEWS_EVERY: Duration = Duration::from_secs(10);
 
 pub async fn invite(
     auth: Arc<Auth>,
@@ -140,14 +140,10 @@ pub async fn remove(auth: Arc<Auth>, by: NodeAdmin, call: RemoveNode) -> Result<
 }
 
 /// At once, at each change, and every ten seconds.
-pub async fn node_keys(
-    auth: Arc<Auth>,
-    by: ProxyPart,
-    _request: Request,
-) -> Result<Response, Refusal> {
-    tracing::debug!(proxy = %by.part.name, "listens to which nodes count");
-    let changes = auth.tables.watch_parts();
-    let told = Told { auth, changes, nodes: None };
+pub async fn news(auth: Arc<Auth>, by: ProxyPart, _request: Request) -> Result<Response, Refusal> {
+    tracing::debug!(proxy = %by.part.name, "listens to the news");
+    let (parts, roles) = (auth.tables.watch_parts(), auth.tables.watch_roles());
+    let told = Told { auth, parts, roles, nodes: None, rev: None };
     let lines = stream::unfold(told, |mut told| async move {
         let line = told.next().await?;
         Some((line, told))
@@ -157,32 +153,43 @@ pub async fn node_keys(
 
 struct Told {
     auth: Arc<Auth>,
-    changes: watch::Receiver<u64>,
+    parts: watch::Receiver<u64>,
+    roles: watch::Receiver<u64>,
     nodes: Option<BTreeMap<NodeName, String>>,
+    rev: Option<u64>,
 }
 
 impl Told {
-    /// The next line; `None` when auth stops or cannot read its parts: the proxy then asks again.
-    async fn next(&mut self) -> Option<NodeKeys> {
+    /// The next line; `None` when auth stops or cannot read its tables: the proxy then asks again.
+    async fn next(&mut self) -> Option<ProxyNews> {
         if self.nodes.is_some() {
             tokio::select! {
-                changed = self.changes.changed() => changed.ok()?,
-                () = tokio::time::sleep(KEYS_EVERY) => {}
+                changed = self.parts.changed() => changed.ok()?,
+                changed = self.roles.changed() => changed.ok()?,
+                () = tokio::time::sleep(NEWS_EVERY) => {}
                 () = self.auth.stop.cancelled() => return None,
             }
         }
-        let parts = match self.auth.tables.parts(PartKind::Node).await {
-            Ok(parts) => parts,
+        match self.read().await {
+            Ok(news) => Some(news),
             Err(error) => {
-                tracing::error!(error = crate::error::chain(&error), "the nodes cannot be read");
-                return None;
+                tracing::error!(error = crate::error::chain(&error), "proxies cannot be told");
+                None
             }
-        };
+        }
+    }
+
+    async fn read(&mut self) -> Result<ProxyNews, TableError> {
+        let parts = self.auth.tables.parts(PartKind::Node).await?;
+        let roles = self.auth.tables.roles().await?;
         let nodes = parts.into_iter().filter_map(|part| Some((part.name, part.tls_key?)));
         let nodes = Some(nodes.collect());
-        let changed = nodes != self.nodes;
-        self.nodes = nodes;
-        Some(NodeKeys { nodes: self.nodes.clone().filter(|_| changed) })
+        let (other_nodes, other_roles) = (nodes != self.nodes, Some(roles.rev) != self.rev);
+        (self.nodes, self.rev) = (nodes, Some(roles.rev));
+        Ok(ProxyNews {
+            nodes: self.nodes.clone().filter(|_| other_nodes),
+            roles: Some(roles).filter(|_| other_roles),
+        })
     }
 }
 

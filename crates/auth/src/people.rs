@@ -8,7 +8,7 @@ use crate::{issue, password, secret};
 use model::audit::Audited;
 use model::limit::{INVITATION_MS, SIGN_IN_FAILURES, SIGN_IN_WINDOW_MS};
 use model::role::{AdminRight, Role, RoleSet};
-use model::{AuditEvent, RoleName, UserName};
+use model::{AuditEvent, RoleName, Time, UserName};
 use policy::Identity;
 use std::sync::Arc;
 use store::tables::{Removal, User};
@@ -62,7 +62,17 @@ pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Crede
         failed(&auth, &by.asked, &call.user, "wrong password or no such user").await?;
         return Err(Refusal::new(Fault::Unauthenticated, WRONG));
     };
-    let credentials = issue::person(&auth, &by.asked, &user, &keys, call.wanted_ms).await?;
+    let issued = issue::person(&auth, &by.asked, &user, &keys, call.wanted_ms).await;
+    let credentials = match issued {
+        Err(refusal) if refusal.fault() == Fault::Denied => {
+            // Said to nobody but who knows the password, and told to the ledger as theirs.
+            let why = refusal.to_audit().map_or_else(String::new, |(_, why)| why.to_owned());
+            let event = of_user(&by.asked, &user.name, Audited::SignInFailed { why });
+            auth.ledger.write(&[event]).await?;
+            return Err(refusal.audited());
+        }
+        issued => issued?,
+    };
     auth.tables.signed_in(&user.name, clock::now()).await?;
     let method = "password".to_owned();
     let event = of_user(&by.asked, &user.name, Audited::SignIn { method });
@@ -138,7 +148,7 @@ pub async fn list_users(
     let users = auth.tables.users().await?.into_iter();
     Ok(users
         .map(|user| wire::people::User {
-            signed_up: user.password_hash.is_some(),
+            signed_up: user.has_signed_up(),
             user: user.name,
             roles: user.roles,
             logins: user.logins,
@@ -155,7 +165,7 @@ pub async fn remove_user(
     let _turn = auth.people_turn.lock().await;
     let roles = auth.tables.roles().await?;
     let guard = |rest: &[User]| keep_an_admin(&roles, rest).is_ok();
-    match auth.tables.remove_user(&call.user, guard).await? {
+    match auth.tables.remove_user(&call.user, clock::now(), guard).await? {
         Removal::Done => {}
         Removal::Missing => return Err(Refusal::not_found("user")),
         Removal::Refused => return Err(last_admin()),
@@ -212,24 +222,29 @@ async fn try_roles(auth: &Auth, change: impl FnOnce(&mut RoleSet)) -> Result<(),
     keep_an_admin(&roles, &auth.tables.users().await?)
 }
 
-/// At least one person who has signed up may administer users and roles.
+/// At least one person is left who can undo what was done.
 fn keep_an_admin(roles: &RoleSet, users: &[User]) -> Result<(), Refusal> {
-    let can = |user: &User| {
+    admins(roles, users, clock::now()).next().map(drop).ok_or_else(last_admin)
+}
+
+/// Those who have signed up, are not locked out, and may administer users, roles and locks.
+pub fn admins<'u>(
+    roles: &'u RoleSet,
+    users: &'u [User],
+    now: Time,
+) -> impl Iterator<Item = &'u User> {
+    let can = move |user: &&User| {
         let (name, held) = (user.name.clone(), user.roles.clone());
-        let identity = Identity::of_account(name, held, user.logins.clone(), clock::now());
-        [AdminRight::Users, AdminRight::Roles]
+        let identity = Identity::of_account(name, held, user.logins.clone(), Time(i64::MAX));
+        [AdminRight::Users, AdminRight::Roles, AdminRight::Locks]
             .into_iter()
-            .all(|right| policy::admin(roles, &identity, right).is_ok())
+            .all(|right| policy::admin(roles, &identity, right, now).is_ok())
     };
-    if users.iter().any(|user| user.password_hash.is_some() && can(user)) {
-        return Ok(());
-    }
-    Err(last_admin())
+    users.iter().filter(|user| user.has_signed_up()).filter(can)
 }
 
 fn last_admin() -> Refusal {
-    let words =
-        "nobody could administer users and roles after this: make somebody else an admin first";
+    let words = "nobody could administer users, roles and locks after this: make somebody else an admin first";
     Refusal::new(Fault::Conflict, words)
 }
 

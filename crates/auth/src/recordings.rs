@@ -40,7 +40,7 @@ pub async fn list(
     by: Member,
     call: ListRecordings,
 ) -> Result<Vec<RecordingFacts>, Refusal> {
-    let visible = policy::readable(&by.roles, &by.identity, RecordingAction::List);
+    let visible = policy::readable(&by.roles, &by.identity, RecordingAction::List, clock::now());
     let presence = Presence::read(&auth).await?;
     let filter = RecordingFilter {
         user: call.user,
@@ -200,7 +200,7 @@ async fn permitted(
 ) -> Result<(Recording, RecordingPermit), Refusal> {
     let row = existing(auth, id).await?;
     let decide = |action| {
-        policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels)
+        policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels, clock::now())
             .map_err(Refusal::from)
     };
     let permit = match decide(action) {

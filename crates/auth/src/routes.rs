@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
-use crate::{access, audit, machines, parts, people, receive, recordings};
+use crate::{access, audit, locks, machines, parts, people, receive, recordings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -48,6 +48,9 @@ impl Routes {
             .call(people::list_roles)
             .call(people::set_role)
             .call(people::remove_role)
+            .call(locks::add)
+            .call(locks::list)
+            .call(locks::remove)
             .call(machines::join)
             .call(parts::renew)
             .call(parts::heartbeat)
@@ -63,7 +66,7 @@ impl Routes {
             .call(audit::list)
             .call(audit::head)
             .stream(Method::GET, "/v1/node/news", parts::news)
-            .stream(Method::GET, "/v1/proxy/nodes", machines::node_keys)
+            .stream(Method::GET, "/v1/proxy/nodes", machines::news)
             .stream(Method::POST, "/v1/node/ship/{id}", receive::ship)
             .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
             .stream(Method::GET, "/v1/audit/follow", audit::follow)

@@ -5,7 +5,7 @@ use crate::error::{Error, chain};
 use crate::ledger;
 use crate::routes::Routes;
 use crate::sealing::SealerWork;
-use crate::{Config, clock};
+use crate::{Config, clock, locks};
 use link::PeerIdentity;
 use link::front::{Arrival, Front, Menu};
 use link::http::Service;
@@ -183,6 +183,7 @@ async fn chores_of(auth: Arc<Auth>, badge: Badge, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = round.tick() => {}
         }
+        locks::sweep(&auth).await;
         if let Err(error) = auth.tables.sweep(clock::now()).await {
             tracing::warn!(error = chain(&error), "the database cannot be swept");
         }

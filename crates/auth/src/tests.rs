@@ -2,6 +2,7 @@
 
 pub(crate) mod house;
 mod ledger;
+mod locks;
 mod machines;
 mod people;
 mod recordings;

@@ -2,6 +2,7 @@
 
 use crate::accounting::PamState;
 use crate::closing_process::Leave;
+use crate::hunt::{Ended, Marks, Reach};
 use crate::pty::{LoosePty, Pty};
 use crate::signal;
 use crate::{Reader, Writer};
@@ -134,17 +135,20 @@ fn exit(status: ExitStatus) -> Exit {
 #[derive(Debug, Clone)]
 pub struct Signals {
     pid: Pid,
-    /// Says whether `pid` still means our process, however late it is asked.
-    leader: Arc<OwnedFd>,
+    marks: Marks,
     pty: Option<LoosePty>,
 }
 
 impl Signals {
     /// Of a process that was not waited for yet; `None` if it was.
-    pub(crate) fn of(process: &tokio::process::Child, pty: Option<LoosePty>) -> Option<Self> {
+    pub(crate) fn of(
+        process: &tokio::process::Child,
+        pty: Option<LoosePty>,
+        marks: impl FnOnce(Pid, Arc<OwnedFd>) -> Marks,
+    ) -> Option<Self> {
         let pid = Pid::from_raw(process.id()?.cast_signed())?;
         let leader = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        Some(Self { pid, leader: Arc::new(leader), pty })
+        Some(Self { pid, marks: marks(pid, Arc::new(leader)), pty })
     }
 
     /// Process id of the program.
@@ -160,7 +164,7 @@ impl Signals {
     /// When the name is none of the RFC's, the program has ended, or the system refuses.
     pub fn send(&self, name: &str) -> Result<(), SignalError> {
         let signal = signal::by_name(name).ok_or_else(|| SignalError::Unknown(name.to_owned()))?;
-        if !self.alive() {
+        if !self.marks.leader_is_there() {
             return Err(SignalError::Ended);
         }
         let group = self.pty.as_ref().and_then(LoosePty::foreground).unwrap_or(self.pid);
@@ -171,89 +175,27 @@ impl Signals {
         }
     }
 
-    /// Tells every process of the session that its terminal has gone (SIGHUP, and SIGCONT for stopped ones).
+    /// Tells the shell and its jobs that their terminal has gone (SIGHUP, and SIGCONT for stopped ones), as at a logout.
     pub async fn hang_up(&self) {
-        self.to_all(&[Signal::HUP, Signal::CONT]).await;
+        let marks = self.marks.clone();
+        let told = move || marks.signal(Reach::Terminal, &[Signal::HUP, Signal::CONT]);
+        let _ = tokio::task::spawn_blocking(told).await;
     }
 
-    /// Ends every process of the session: [`Signals::hang_up`], and after `grace` SIGKILL.
-    ///
-    /// Processes are found by their session id, so one that made a session of its own (`setsid`, a daemon)
-    /// is not. Says how many were there to be killed at the end.
-    pub async fn end(&self, grace: Duration) -> usize {
-        const ROUNDS: usize = 50;
-        const PAUSE: Duration = Duration::from_millis(20);
-        self.hang_up().await;
-        let deadline = tokio::time::Instant::now() + grace;
-        while self.to_all(&[]).await > 0 {
-            if tokio::time::Instant::now() >= deadline {
-                break;
-            }
-            tokio::time::sleep(PAUSE.min(grace)).await;
-        }
-        // A process may fork between being listed and being killed, so it is done until nobody is left.
-        let killed = self.to_all(&[Signal::KILL]).await;
-        for _ in 0..ROUNDS {
-            if self.to_all(&[Signal::KILL]).await == 0 {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        killed
+    /// Ends the shell and its jobs: [`Signals::hang_up`], and after `grace` SIGKILL. What has left the shell's session
+    /// (`setsid`, a daemon) is left running.
+    pub async fn close(&self, grace: Duration) -> Ended {
+        self.hunt(Reach::Terminal, grace).await
     }
 
-    /// Whether the program was not waited for yet; so long its process id cannot mean another.
-    fn alive(&self) -> bool {
-        rustix::process::waitid(
-            rustix::process::WaitId::PidFd(rustix::fd::AsFd::as_fd(&self.leader)),
-            rustix::process::WaitIdOptions::EXITED
-                | rustix::process::WaitIdOptions::NOHANG
-                | rustix::process::WaitIdOptions::NOWAIT,
-        )
-        .is_ok()
+    /// Ends whatever came of the session, daemons too (the module `hunt` says by which marks): hang-up, and after
+    /// `grace` SIGKILL, until nobody is left.
+    pub async fn end(&self, grace: Duration) -> Ended {
+        self.hunt(Reach::All, grace).await
     }
 
-    async fn to_all(&self, signals: &'static [Signal]) -> usize {
-        let this = self.clone();
-        tokio::task::spawn_blocking(move || this.to_all_now(signals)).await.unwrap_or_default()
+    async fn hunt(&self, reach: Reach, grace: Duration) -> Ended {
+        let marks = self.marks.clone();
+        tokio::task::spawn_blocking(move || marks.end(reach, grace)).await.unwrap_or_default()
     }
-
-    /// Signals every living process of the session and counts them.
-    fn to_all_now(&self, signals: &[Signal]) -> usize {
-        let own = self.pid.as_raw_nonzero().get();
-        if !self.alive() && std::path::Path::new(&format!("/proc/{own}")).exists() {
-            // The number was given to a stranger: then nobody of this session is left.
-            return 0;
-        }
-        let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        numbers.filter(|number| signal_member(*number, own, signals)).count()
-    }
-}
-
-/// Signals one process if it belongs to the session; the descriptor is opened first, so that the number
-/// cannot come to mean another process in between.
-fn signal_member(number: i32, session: i32, signals: &[Signal]) -> bool {
-    if session_of(number) != Some(session) {
-        return false;
-    }
-    let Some(pid) = Pid::from_raw(number) else { return false };
-    let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return false };
-    if session_of(number) != Some(session) {
-        return false;
-    }
-    for signal in signals {
-        let _ = rustix::process::pidfd_send_signal(&process, *signal);
-    }
-    true
-}
-
-/// Session id of a process that is not a zombie (proc_pid_stat(5), fields 3 and 6).
-fn session_of(number: i32) -> Option<i32> {
-    let stat = std::fs::read(format!("/proc/{number}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat).into_owned();
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let living = !matches!(fields.next()?, "Z" | "X");
-    let session = fields.nth(2)?.parse().ok()?;
-    living.then_some(session)
 }

@@ -8,6 +8,8 @@ use crate::accounting::{self, Closing, Entered, Guest, PamState, Refused};
 use crate::display;
 use crate::environment;
 use crate::fdpass;
+use crate::group;
+use crate::hunt;
 use crate::privilege::{Rights, become_user};
 use crate::sys;
 use crate::utmp::Before;
@@ -32,7 +34,7 @@ const DESCRIPTORS: u64 = 1024;
 const MOTD_BYTES: usize = 8 * 1024;
 /// Said last: silence behind it means that the program runs, silence before it that the process died.
 pub(crate) const READY: &[u8] = b"+";
-/// Said first by a process that is root, with a [`Report`] and what PAM's modules keep open.
+/// Said first, with a [`Report`] and what PAM's modules keep open.
 pub(crate) const ENTERED: &[u8] = b"=";
 /// Begins the words of a machine that does not let the account in.
 pub(crate) const REFUSED: &str = "!";
@@ -64,6 +66,10 @@ pub(crate) struct Spec {
 pub(crate) struct Report {
     pub(crate) pam: PamState,
     pub(crate) closing: Option<Closing>,
+    /// The audit session that was begun.
+    pub(crate) audit: Option<u32>,
+    /// The control group that was made.
+    pub(crate) group: Option<PathBuf>,
 }
 
 /// What becomes of the process.
@@ -127,10 +133,13 @@ fn run(control: &OwnedFd) -> Result<Infallible, String> {
     // 3. A session of its own, with its terminal.
     rustix::process::setsid().map_err(|why| format!("cannot begin a session: {why}"))?;
     connect(&spec, streams).map_err(|why| format!("cannot take the terminal: {why}"))?;
-    // 4. Somebody whom the machine lets in, and knows of.
+    // 4. Somebody whom the machine lets in, and knows of; and whose processes will be found.
+    let before = hunt::audit_of("self");
     let welcomes = spec.motd && spec.pty.is_some() && matches!(spec.run, Run::Shell);
     let entered = enter(&spec, !welcomes).map_err(|Refused(why)| format!("{REFUSED}{why}"))?;
-    report(control, &entered).map_err(|why| format!("the node has gone: {why}"))?;
+    let audit = hunt::audit_of("self").filter(|now| Some(*now) != before).map(|now| now.session);
+    let group = group::join(&spec.session);
+    report(control, &entered, audit, group).map_err(|why| format!("the node has gone: {why}"))?;
     // 5. The user, for good.
     let environment = environment::compose(&spec, &entered.environment);
     let groups = entered.groups.clone().unwrap_or_else(|| spec.rights.groups.clone());
@@ -179,12 +188,14 @@ fn enter(spec: &Spec, silent: bool) -> Result<Entered, Refused> {
 }
 
 /// Hands over what the end of the session will need.
-fn report(control: &OwnedFd, entered: &Entered) -> io::Result<()> {
-    if entered.pam == PamState::Unasked && entered.closing.is_none() {
-        return Ok(());
-    }
-    let memory =
-        crate::spawn::remember(&Report { pam: entered.pam, closing: entered.closing.clone() })?;
+fn report(
+    control: &OwnedFd,
+    entered: &Entered,
+    audit: Option<u32>,
+    group: Option<PathBuf>,
+) -> io::Result<()> {
+    let (pam, closing) = (entered.pam, entered.closing.clone());
+    let memory = crate::spawn::remember(&Report { pam, closing, audit, group })?;
     let kept = match entered.pam {
         PamState::Used => sys::kept_pipes(control.as_fd(), KEPT),
         _ => Vec::new(),

@@ -7,6 +7,8 @@ use crate::closing_process::{self, Leave};
 use crate::display::X11Plan;
 use crate::fdpass::{self, Channel, Message};
 use crate::flow::{Reader, Writer};
+use crate::group::Group;
+use crate::hunt::{Audit, Marks};
 use crate::privilege::Rights;
 use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, Spec, Terminal};
 use crate::{SESSION, environment, pty};
@@ -164,6 +166,7 @@ pub async fn spawn(
     plan: Plan,
 ) -> Result<Child, SpawnError> {
     let account = account::lookup(permit.login()).await?;
+    let (session, uid) = (plan.id.to_string(), account.uid);
     let (terminal, streams) = match &plan.pty {
         None => (None, Streams::pipes().map_err(os("make pipes"))?),
         Some(wanted) => {
@@ -194,10 +197,8 @@ pub async fn spawn(
             SETUP_MS / 1000
         )),
     };
-    let (pam, leave) = match entered {
-        Some(message) => accounted(settings, message)?,
-        None => (PamState::Unasked, None),
-    };
+    let entered = entered.map(|message| accounted(settings, message)).transpose()?;
+    let Accounted { pam, leave, audit, group } = entered.unwrap_or_default();
     if let Some(why) = why {
         // Not waited for: a process that hangs in a dead file server does not die before it answers.
         let _ = process.start_kill();
@@ -207,24 +208,38 @@ pub async fn spawn(
         });
     }
     let terminal = if let Io::Pty(pty) = &io { Some(pty.loosely()) } else { None };
-    let signals = Signals::of(&process, terminal)
+    let audit = audit.map(|session| Audit { session, uid });
+    let group = group.and_then(|path| Group::of(path, &session));
+    let marks = |pid, process| Marks::new(pid, process, group, audit, &session);
+    let signals = Signals::of(&process, terminal, marks)
         .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
     Ok(Child { io, process: Process::new(process, leave), signals, pam })
 }
 
 /// What a session process told before its program ran.
 struct Told {
-    /// Of a node that is root: a report, and what PAM's modules keep open.
+    /// A report, and what PAM's modules keep open.
     report: Option<Message>,
     /// Why there is no program, if so.
     why: Option<String>,
 }
 
-/// What became of PAM, and what is to be done at the end.
-fn accounted(
-    settings: &Settings,
-    message: Message,
-) -> Result<(PamState, Option<Leave>), SpawnError> {
+/// What a session process had to report.
+struct Accounted {
+    pam: PamState,
+    /// What is to be done at the end.
+    leave: Option<Leave>,
+    audit: Option<u32>,
+    group: Option<PathBuf>,
+}
+
+impl Default for Accounted {
+    fn default() -> Self {
+        Self { pam: PamState::Unasked, leave: None, audit: None, group: None }
+    }
+}
+
+fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnError> {
     let mut descriptors = message.descriptors.into_iter();
     let task = descriptors.next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
     let task: OwnedFd = task.map_err(os("take over a login"))?;
@@ -234,7 +249,8 @@ fn accounted(
         .closing
         .is_some()
         .then(|| Leave::new(settings.exe.clone(), task, descriptors.collect()));
-    Ok((report.pam, leave))
+    let Report { pam, audit, group, .. } = report;
+    Ok(Accounted { pam, leave, audit, group })
 }
 
 /// Gives the process its task and waits until it has become the program, or says why not.

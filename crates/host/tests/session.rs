@@ -10,7 +10,7 @@
 mod common;
 use common::*;
 
-use host::{Addresses, Exit, Io, Plan, SignalError, SpawnError, What};
+use host::{Addresses, Ended, Exit, Io, Plan, SignalError, SpawnError, What};
 use model::Size;
 use std::time::Duration;
 
@@ -115,13 +115,14 @@ async fn nothing_of_the_daemons_environment_and_no_dangerous_variable_reaches_th
         server: "[::1]:22".parse().unwrap(),
     });
     let plan = Plan { environment, addresses, ..plan("env") };
+    let session = format!("SCRY_SESSION={}", plan.id);
     let out = run_plan(&own(), plan, b"").await.out;
     let has = |line: &str| out.lines().any(|is| is == line);
     assert!(has("LANG=C.UTF-8") && has("LC_TIME=C"), "{out}");
     assert!(has("SSH_CLIENT=192.0.2.7 5000 22"), "{out}");
     assert!(has("SSH_CONNECTION=192.0.2.7 5000 ::1 22"), "{out}");
     assert!(has(&format!("USER={}", own())) && has(&format!("LOGNAME={}", own())), "{out}");
-    assert!(has("SCRY_SESSION=07070707-0707-4707-8707-070707070707"), "{out}");
+    assert!(has(&session), "{out}");
     for name in
         ["LD_PRELOAD", "BASH_ENV", "PS4", "CARGO", "CARGO_PKG_NAME", "RUST_BACKTRACE", "TERM"]
     {
@@ -266,9 +267,76 @@ async fn ending_a_session_reaches_every_job_even_one_that_ignores_hang_ups() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let (killed, exit) =
         tokio::join!(child.signals.end(Duration::from_millis(300)), child.process.wait());
-    assert!(killed >= 2, "{killed}");
+    assert!(killed.processes >= 3 && killed.left == 0, "{killed:?}");
     assert_eq!(exit.unwrap(), Exit::Signal { name: "HUP".into(), core: false });
-    assert_eq!(child.signals.end(Duration::ZERO).await, 0);
+    assert_eq!(child.signals.end(Duration::ZERO).await, Ended::default());
+}
+
+/// Whether a process with this in its command line is there.
+fn runs(needle: &str) -> bool {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = all.map(|entry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
+    let own = |line: &[u8]| line.windows(needle.len()).any(|part| part == needle.as_bytes());
+    lines.into_iter().any(|line| own(&line))
+}
+
+async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no {what}"));
+}
+
+/// Three that have left the session in three ways: their process id, their session id and their parent say nothing.
+const LEAVERS: &str = "setsid sleep 1000NR1 & (trap '' HUP TERM; setsid sh -c 'setsid sleep 1000NR2 & exit') & \
+                       setsid -f sh -c 'while :; do setsid -f sleep 1000NR3; sleep 0.05; done'; echo ready; cat";
+
+#[tokio::test]
+async fn ending_a_session_reaches_daemons_and_what_forks_on_and_closing_it_leaves_them() {
+    for terminal in [true, false] {
+        let number = if terminal { "77" } else { "78" };
+        let command = LEAVERS.replace("NR", number);
+        let plan = if terminal { plan_on_terminal(&command, size()) } else { plan(&command) };
+        let mut child = start(&own(), plan).await.unwrap();
+        let sleepers = [1, 2, 3].map(|nr| format!("sleep\x001000{number}{nr}"));
+        for sleeper in &sleepers {
+            wait_for(sleeper, || runs(sleeper)).await;
+        }
+        let (closed, _) = tokio::join!(child.signals.close(Duration::ZERO), child.process.wait());
+        assert!(closed.processes >= 1, "{closed:?}");
+        assert!(
+            sleepers.iter().all(|sleeper| runs(sleeper)),
+            "a logout leaves what was left running"
+        );
+        let ended = child.signals.end(Duration::from_millis(100)).await;
+        assert!(ended.processes >= 4 && ended.left == 0, "{ended:?}");
+        assert!(!sleepers.iter().any(|sleeper| runs(sleeper)), "terminal: {terminal}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_left_the_control_group_is_known_by_the_audit_session() {
+    if !is_root() {
+        return skip("who_has_left_the_control_group", "needs root");
+    }
+    let command = "setsid sh -c 'for f in /sys/fs/cgroup/unified /sys/fs/cgroup; do \
+                   [ -e $f/cgroup.procs ] && echo $$ > $f/cgroup.procs && break; done; \
+                   unset SCRY_SESSION; exec sleep 1000791' & echo ready; cat /proc/self/sessionid; cat";
+    let mut child = start(&own(), plan(command)).await.unwrap();
+    let Io::Pipes { stdout, .. } = &child.io else { panic!("no pipes") };
+    let mut told: Vec<u8> = Vec::new();
+    while told.iter().filter(|byte| byte.is_ascii_digit()).count() == 0 {
+        told.extend_from_slice(&stdout.read().await.unwrap());
+    }
+    if String::from_utf8_lossy(&told).contains("4294967295") {
+        return skip("who_has_left_the_control_group", "this kernel has no audit sessions");
+    }
+    wait_for("sleeper", || runs("sleep\x001000791")).await;
+    let (ended, _) = tokio::join!(child.signals.end(Duration::ZERO), child.process.wait());
+    assert!(ended.processes >= 2, "{ended:?}");
+    assert!(!runs("sleep\x001000791"));
 }
 
 #[tokio::test]

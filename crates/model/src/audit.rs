@@ -1,7 +1,7 @@
 //! What can stand in the ledger. Codes are stable: a meaning never changes its code.
 
 use crate::role::Labels;
-use crate::{ConnectionId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use crate::{ConnectionId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
 use serde::{Deserialize, Serialize};
 
 /// One event of the ledger: who, from where, on what, and what happened.
@@ -99,6 +99,31 @@ audited! {
     RoleRemoved "S1011I" "role.remove" {
         /// Which.
         role: RoleName,
+    }
+    /// Something was locked.
+    Locked "S1020I" "lock.create" {
+        /// Number of the lock.
+        lock: LockId,
+        /// What, such as `user alice`.
+        target: String,
+        /// Why, in the admin's words.
+        reason: String,
+        /// First moment at which it no longer counts; none if it is to be lifted by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")] expires: Option<Time>,
+    }
+    /// A lock was lifted.
+    Unlocked "S1021I" "lock.remove" {
+        /// Number of the lock.
+        lock: LockId,
+        /// What it was on.
+        target: String,
+    }
+    /// A lock's time was over.
+    LockExpired "S1022I" "lock.expire" {
+        /// Number of the lock.
+        lock: LockId,
+        /// What it was on.
+        target: String,
     }
     /// A certificate was signed.
     CertificateIssued "S2000I" "certificate.issue" {

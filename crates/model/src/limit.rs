@@ -204,6 +204,13 @@ pub const CERTIFICATE_PRINCIPALS: usize = 256;
 pub const CERTIFICATE_NAMES: usize = 128;
 /// Bytes of the roles, or of the logins, in one SSH certificate. Refuse.
 pub const CERTIFICATE_NAMES_BYTES: usize = 8192;
+/// Locks at once. Refuse: lift some first.
+pub const LOCKS: u32 = 1000;
+/// Bytes of a lock's reason. Refuse.
+pub const LOCK_REASON_BYTES: usize = 500;
+/// How long what became of a changed or removed account is told beside the roles, in milliseconds: no certificate from
+/// before lives longer, and no node that comes back was away longer without joining anew.
+pub const CORRECTION_MS: i64 = NODE_CERTIFICATE_MS;
 /// Clock difference that is forgiven when certificates are issued, in milliseconds.
 pub const CLOCK_SKEW_MS: i64 = 60 * 1000;
 /// How long a node accepts new sessions on the policy it has while auth is away, in milliseconds.

@@ -1,6 +1,6 @@
 //! Roles as people write them and as they travel to nodes. What they mean is decided in `policy`, nowhere else.
 
-use crate::{NodeName, RoleName};
+use crate::{Correction, Lock, NodeName, RoleName, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -72,6 +72,8 @@ pub struct Options {
     pub session_minutes: Option<u32>,
     /// Longest time without input, in minutes.
     pub idle_minutes: Option<u32>,
+    /// Whether sessions end when the certificate that they were opened with expires; they do if no role says.
+    pub disconnect_expired: Option<bool>,
 }
 
 /// Services of a connection beside its sessions. Variants are appended, never reordered: recordings count them.
@@ -144,6 +146,8 @@ pub enum AdminRight {
     Nodes,
     /// Read the ledger.
     Audit,
+    /// Locks.
+    Locks,
 }
 
 /// What happens when recording cannot keep up or fails.
@@ -174,4 +178,10 @@ pub struct RoleSet {
     pub rev: u64,
     /// The roles, by name.
     pub roles: BTreeMap<RoleName, Role>,
+    /// Locks, by number.
+    #[serde(default)]
+    pub locks: Vec<Lock>,
+    /// People whose accounts were changed or removed while certificates of theirs may still be in use.
+    #[serde(default)]
+    pub corrections: BTreeMap<UserName, Correction>,
 }

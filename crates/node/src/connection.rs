@@ -5,6 +5,7 @@ use crate::forward::Forwards;
 use crate::news::Known;
 use crate::serve::Post;
 use crate::session::{self, Opened};
+use crate::verdict::{Bell, Verdict};
 use crate::{clock, report::Reporter};
 use link::ssh::server::{Admission, Asked, Connection, Gate, Server, Session, Wish};
 use link::tunnel::Knock;
@@ -45,15 +46,26 @@ impl Caller {
 
     /// Tells the ledger that they were denied something.
     pub fn denied(&self, denial: &Denial) {
-        metrics::counter!("scry_denials_total").increment(1);
-        self.tell(Audited::Denied { action: denial.action(), why: denial.why().to_string() });
+        self.denied_in(None, denial);
     }
 
-    /// The decision as the roles stand at this moment.
+    fn denied_in(&self, session: Option<SessionId>, denial: &Denial) {
+        metrics::counter!("scry_denials_total").increment(1);
+        let denied = Audited::Denied { action: denial.action(), why: denial.why() };
+        self.reporter.tell(AuditEvent { session, ..self.event(denied) });
+    }
+
+    /// The decision as things stand at this moment.
     pub fn permit(&self, post: &Post) -> Result<LoginPermit, Denial> {
-        let known = post.latest.borrow().clone();
-        let roles = known.map(|known| known.roles.clone()).unwrap_or_default();
-        policy::login(&roles, &self.identity, &post.facts, &self.login, clock::now())
+        let known = post.known();
+        policy::login(&known.roles, &self.identity, &post.facts, &self.login, clock::now())
+    }
+
+    /// Whether the connection, or one session of it, may go on as things stand at this moment; a denial is told.
+    pub fn goes_on(&self, post: &Post, session: Option<SessionId>) -> Result<(), Denial> {
+        let (known, now) = (post.known(), clock::now());
+        policy::go_on(&known.roles, &self.identity, &post.facts, &self.login, session, now)
+            .inspect_err(|denial| self.denied_in(session, denial))
     }
 
     /// The heading of a recording that begins now, without a terminal.
@@ -179,23 +191,26 @@ struct Served {
     forwards: Forwards,
     sessions: JoinSet<()>,
     /// Ends the sessions.
-    end: CancellationToken,
+    end: Bell,
 }
 
 impl Served {
     fn new(post: Arc<Post>, caller: Caller, opener: link::ssh::server::Opener) -> Self {
         let forwards = Forwards::new(Arc::clone(&post), caller.clone(), opener);
-        Self { post, caller, forwards, sessions: JoinSet::new(), end: CancellationToken::new() }
+        Self { post, caller, forwards, sessions: JoinSet::new(), end: Bell::new() }
     }
 
     async fn run(mut self, mut connection: Connection<Caller>, stop: &CancellationToken) {
         let mut latest = self.post.latest.clone();
+        // What was told between the gate's decision and this moment is looked at first.
+        latest.mark_changed();
         let expires = clock::tick_of(self.caller.identity.expires());
-        let farewell = loop {
+        let mut expired = false;
+        let verdict = loop {
             tokio::select! {
                 asked = connection.next() => match asked {
-                    Some(asked) => self.answer(asked, expires).await,
-                    None => break None,
+                    Some(asked) => self.answer(asked).await,
+                    None => break Verdict::Gone,
                 },
                 Some(ended) = self.sessions.join_next() => {
                     if let Err(error) = ended {
@@ -204,20 +219,37 @@ impl Served {
                 }
                 () = self.forwards.reap() => {}
                 Ok(()) = latest.changed() => {
-                    if let Err(denial) = self.permit() {
-                        self.caller.denied(&denial);
-                        break Some("your roles no longer allow this");
+                    if let Err(denial) = self.goes_on() {
+                        break denial.into();
                     }
                 }
-                () = until(expires) => break Some("your certificate has expired; use `scry login`"),
-                () = stop.cancelled() => break Some("the node is stopping"),
+                // Whether what is open outlives the certificate is the roles' to say.
+                () = until(expires), if !expired => {
+                    expired = true;
+                    if let Err(denial) = self.goes_on() {
+                        break denial.into();
+                    }
+                }
+                () = stop.cancelled() => break Verdict::Stopping,
             }
         };
-        self.end.cancel();
+        if verdict != Verdict::Gone {
+            self.forwards.cut();
+        }
+        self.end.ring(verdict.clone());
         while self.sessions.join_next().await.is_some() {}
-        self.forwards.end(farewell).await;
-        if let Some(reason) = farewell {
-            connection.end(reason).await;
+        self.forwards.end(&verdict).await;
+        if let Some(words) = verdict.said() {
+            connection.end(words).await;
+        }
+    }
+
+    /// The connection as a whole, and the recording of its own, which a lock may name like a session.
+    fn goes_on(&self) -> Result<(), Denial> {
+        self.caller.goes_on(&self.post, None)?;
+        match self.forwards.recording() {
+            Some(id) => self.caller.goes_on(&self.post, Some(id)),
+            None => Ok(()),
         }
     }
 
@@ -226,24 +258,19 @@ impl Served {
     }
 
     fn known(&self) -> Arc<Known> {
-        let latest = self.post.latest.borrow().clone();
-        #[expect(
-            clippy::expect_used,
-            reason = "nobody is let in before auth has spoken, and what it said is kept"
-        )]
-        latest.expect("auth has spoken")
+        self.post.known()
     }
 
-    async fn answer(&mut self, asked: Asked, expires: Tick) {
+    async fn answer(&mut self, asked: Asked) {
         match asked {
-            Asked::Session(session) => self.session(session, expires).await,
+            Asked::Session(session) => self.session(session).await,
             Asked::Direct(direct) => self.forwards.direct(direct, &self.known()),
             Asked::Listen(listen) => self.forwards.listen(listen, &self.known()).await,
             Asked::Unlisten(at) => self.forwards.unlisten(&at),
         }
     }
 
-    async fn session(&mut self, session: Session, expires: Tick) {
+    async fn session(&mut self, session: Session) {
         let permit = match self.permit() {
             Ok(permit) => permit,
             Err(denial) => {
@@ -265,14 +292,8 @@ impl Served {
             Some(wish) => self.forwards.lend_display(wish, &known).await,
             None => None,
         };
-        let opened = Opened {
-            caller: self.caller.clone(),
-            permit,
-            agent,
-            display,
-            expires,
-            end: self.end.child_token(),
-        };
+        let (caller, end) = (self.caller.clone(), self.end.ear());
+        let opened = Opened { caller, permit, agent, display, end };
         let post = Arc::clone(&self.post);
         self.sessions.spawn(async move {
             post.sessions.fetch_add(1, Ordering::Relaxed);

@@ -8,8 +8,8 @@ use model::audit::Audited;
 use model::entry::{Ending, Entry, Forward, Party, People};
 use model::role::RecordingPolicy;
 use model::{Heading, Kind, SessionId};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ const QUEUE: usize = 64;
 pub(crate) struct ConnectionRecord {
     orders: mpsc::Sender<Order>,
     opened: Arc<AtomicU64>,
+    id: Arc<OnceLock<SessionId>>,
 }
 
 enum Order {
@@ -39,8 +40,14 @@ impl ConnectionRecord {
         cut: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (orders, waiting) = mpsc::channel(QUEUE);
-        let work = Work { post, caller, cut, recorder: None };
-        (Self { orders, opened: Arc::default() }, work.run(waiting))
+        let id = Arc::new(OnceLock::new());
+        let work = Work { post, caller, cut, id: Arc::clone(&id), recorder: None };
+        (Self { orders, opened: Arc::default(), id }, work.run(waiting))
+    }
+
+    /// Its id, once it has begun.
+    pub fn id(&self) -> Option<SessionId> {
+        self.id.get().copied()
     }
 
     /// Begins the recording if that was not done yet. Ask before anything is reached.
@@ -74,6 +81,7 @@ struct Work {
     post: Arc<Post>,
     caller: Caller,
     cut: CancellationToken,
+    id: Arc<OnceLock<SessionId>>,
     recorder: Option<Recorder>,
 }
 
@@ -148,6 +156,7 @@ impl Work {
         let Heading { user, login, .. } = heading;
         recorder.take(Entry::People(People::Joined { party: Party::OWNER, user, login, from }));
         self.recorder = Some(recorder);
+        let _ = self.id.set(id);
         tracing::debug!(%id, at = ?clock::now(), "a connection's own recording began");
         Ok(())
     }

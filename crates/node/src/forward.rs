@@ -6,10 +6,12 @@ use crate::connection::Caller;
 use crate::connection_record::ConnectionRecord;
 use crate::news::Known;
 use crate::serve::Post;
+use crate::verdict::Verdict;
 use host::{Net, NetError, X11Plan};
 use link::Duplex;
 use link::ssh::server::{Direct, Listen, Opener, Place, Refusal, X11Wish};
 use link::ssh::{Carried, Pipe};
+use model::SessionId;
 use model::audit::Audited;
 use model::entry::{Ending, Forward};
 use model::limit::LISTENERS_PER_CONNECTION;
@@ -70,23 +72,33 @@ impl Forwards {
         }
     }
 
+    /// The connection's own recording, once it has begun.
+    pub fn recording(&self) -> Option<SessionId> {
+        self.shared.record.id()
+    }
+
+    /// Lets nothing through any more.
+    pub fn cut(&self) {
+        self.shared.cut.cancel();
+    }
+
     /// Ends all of them, and the connection's recording. Of a connection that is gone each ends by itself and says so;
-    /// with a reason, or late, they are cut.
-    pub async fn end(&mut self, reason: Option<&str>) {
+    /// else, or late, they are cut.
+    pub async fn end(&mut self, verdict: &Verdict) {
         self.listeners.values().for_each(CancellationToken::cancel);
         if let Some((_, stop)) = &self.agent {
             stop.cancel();
         }
-        if reason.is_none() {
+        if *verdict == Verdict::Gone {
             let _ = tokio::time::timeout(LAST, finish(&mut self.tasks)).await;
         }
         self.shared.cut.cancel();
         if tokio::time::timeout(LAST, finish(&mut self.tasks)).await.is_err() {
             self.tasks.shutdown().await;
         }
-        let ending = match reason {
-            Some(why) => Ending::Stopped { why: why.to_owned() },
-            None => Ending::Disconnected,
+        let ending = match verdict {
+            Verdict::Gone => Ending::Disconnected,
+            verdict => Ending::Stopped { why: verdict.why().to_owned() },
         };
         self.shared.record.end(ending).await;
         if tokio::time::timeout(LAST, finish(&mut self.recording)).await.is_err() {

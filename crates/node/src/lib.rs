@@ -6,6 +6,7 @@
 //! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
 //! | `connection`, `forward`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
+//! | `verdict` | why something that runs must end |
 //! | `recorder`, `keyframes` | entries to spool; screens, read behind |
 //! | `pipes`, `keep`, `files` | what is recorded of streams without a terminal; how much of them; files for the ledger |
 //! | `ship`, `recover` | recordings to auth; what a crash left |
@@ -31,6 +32,7 @@ mod report;
 mod serve;
 mod session;
 mod ship;
+mod verdict;
 
 pub use error::Error;
 pub use join::{Joined, joined};

@@ -3,7 +3,7 @@
 use crate::connection;
 use crate::error::Error;
 use crate::join::{Standing, stand};
-use crate::news::{self, Latest};
+use crate::news::{self, Known, Latest};
 use crate::report::Reporter;
 use crate::ship::{self, Received, Written};
 use crate::{clock, recover};
@@ -117,6 +117,16 @@ impl Post {
         quotas.entry(user.clone()).or_default().clone()
     }
 
+    /// What auth has said.
+    pub fn known(&self) -> Arc<Known> {
+        let latest = self.latest.borrow().clone();
+        #[expect(
+            clippy::expect_used,
+            reason = "nobody is let in before auth has spoken, and what it said is kept"
+        )]
+        latest.expect("auth has spoken")
+    }
+
     /// Has a recording shipped from here on; answers what auth has received of it.
     pub async fn ship(
         &self,
@@ -151,13 +161,17 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let (standing, renewal) = stood?;
     let outbox = Outbox::open(&config.data_dir.join("events"))?;
     let (reporter, sending) = Reporter::new(config.name.clone(), outbox);
-    let (tell, latest) = watch::channel(None);
+    let known = tokio::task::spawn_blocking({
+        let folder = config.data_dir.clone();
+        move || news::remembered(&folder)
+    });
+    let (tell, latest) = watch::channel(known.await.unwrap_or_default());
     let (jobs, waiting) = mpsc::channel(JOBS);
     let sessions = Arc::new(AtomicU32::new(0));
     let auth = standing.auth.clone();
 
     let mut steady = JoinSet::new();
-    steady.spawn(news::listen(auth.clone(), tell));
+    steady.spawn(news::listen(auth.clone(), tell, config.data_dir.clone()));
     steady.spawn(news::beat(
         auth.clone(),
         standing.labels.clone(),

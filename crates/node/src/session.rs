@@ -6,9 +6,11 @@ use crate::clock;
 use crate::connection::{Caller, kind};
 use crate::files::Files;
 use crate::forward::Display;
+use crate::news::Latest;
 use crate::pipes::Pipes;
 use crate::recorder::Recorder;
 use crate::serve::Post;
+use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
 use host::{Child, Exit, Plan, PtyPlan, SpawnError, What};
 use link::ssh::Output;
@@ -24,14 +26,17 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use streams::{Heard, Streams};
-use tokio_util::sync::CancellationToken;
 
 /// Typing is recorded in bursts of at most this length, in milliseconds.
 const BURST_MS: u64 = 100;
 /// Exit status of a session whose program could not be started.
 const NOT_STARTED: u32 = 127;
-/// Milliseconds between the hang-up and the kill of a session that is ended by rule.
-const END_MS: u64 = 1_000;
+/// Milliseconds between the hang-up and the kill of a session that is ended.
+const END_MS: u64 = 250;
+/// How long a client may take for what is left of the output.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As [`PATIENCE`], of a session that is ended by rule.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// Most bytes handed to the owner's channel at once.
 const PIECE_BYTES: usize = 32 * 1024;
 
@@ -43,10 +48,8 @@ pub(crate) struct Opened {
     pub agent: Option<PathBuf>,
     /// The client's display.
     pub display: Option<Display>,
-    /// End of the certificate.
-    pub expires: Tick,
     /// The connection is gone or must end.
-    pub end: CancellationToken,
+    pub end: Ear,
 }
 
 /// Closes a session that may not be, with a line.
@@ -60,7 +63,7 @@ pub(crate) async fn refuse(output: &Output, why: &str) {
 pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     let id = SessionId::from_random(rand::random());
     let began = clock::tick();
-    let Opened { caller, permit, agent, display, expires, end } = opened;
+    let Opened { caller, permit, agent, display, mut end } = opened;
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
@@ -102,17 +105,23 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     let x11 = display.as_ref().map(|display| display.plan.clone());
     let plan = Plan { x11, ..plan(id, &session, agent, &caller) };
     let output = session.output.clone();
+    let mut spawning = std::pin::pin!(host::spawn(&post.host, &permit, plan));
     let spawned = tokio::select! {
-        spawned = host::spawn(&post.host, &permit, plan) => Some(spawned),
+        spawned = &mut spawning => Some(spawned),
         () = output.gone() => None,
-        () = end.cancelled() => None,
+        verdict = end.heard() => match *verdict {
+            // What is being started must be there to be ended with all that it begins.
+            Verdict::Rule { .. } => Some(spawning.await),
+            Verdict::Gone | Verdict::Stopping => None,
+        },
     };
     let files = Files::new(caller.clone(), id);
-    let live = Live::new(recorder, files, &permit, expires, &session);
+    let live = Live::new(recorder, files, &permit, &caller, &session);
     let ((ending, failed), (output, input)) = match spawned {
         Some(Ok(child)) => {
             post.say_pam(child.pam);
-            live.run(child, session, end).await
+            let watch = Watch::new(post, &caller, id, end);
+            live.run(child, session, watch).await
         }
         Some(Err(error)) => {
             let why = chain(&error);
@@ -218,6 +227,71 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// How a session ended, and why its recording failed, if it did.
 type Closed = (Ending, Option<String>);
 
+/// How a session ends.
+struct Finish {
+    ending: Ending,
+    /// What the person is told beside the exit status.
+    said: Option<String>,
+    /// Whether it is ended by rule, so that every process of it goes too (ruling 11).
+    by_rule: bool,
+}
+
+impl Finish {
+    fn of(verdict: &Verdict) -> Self {
+        Self {
+            ending: Ending::Stopped { why: verdict.why().to_owned() },
+            said: verdict.said().map(str::to_owned),
+            by_rule: matches!(verdict, Verdict::Rule { .. }),
+        }
+    }
+
+    fn rule(words: String) -> Self {
+        Self::of(&Verdict::plain(words))
+    }
+}
+
+impl From<Ending> for Finish {
+    fn from(ending: Ending) -> Self {
+        let said = match &ending {
+            Ending::Stopped { why } => Some(why.clone()),
+            _ => None,
+        };
+        Self { ending, said, by_rule: false }
+    }
+}
+
+/// Whether a session may go on: by its connection, and by itself whenever something was changed that decides.
+struct Watch<'p> {
+    post: &'p Post,
+    caller: &'p Caller,
+    id: SessionId,
+    connection: Ear,
+    latest: Latest,
+}
+
+impl<'p> Watch<'p> {
+    fn new(post: &'p Post, caller: &'p Caller, id: SessionId, connection: Ear) -> Self {
+        let mut latest = post.latest.clone();
+        // What was changed between the permit and this moment is looked at first.
+        latest.mark_changed();
+        Self { post, caller, id, connection, latest }
+    }
+
+    /// Completes when it may not. Cancel safe.
+    async fn verdict(&mut self) -> Verdict {
+        loop {
+            tokio::select! {
+                verdict = self.connection.heard() => return Verdict::clone(&verdict),
+                Ok(()) = self.latest.changed() => {
+                    if let Err(denial) = self.caller.goes_on(self.post, Some(self.id)) {
+                        return denial.into();
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A write to the owner's channel that is under way.
 type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -240,12 +314,16 @@ impl Live {
         recorder: Option<Recorder>,
         files: Files,
         permit: &LoginPermit,
-        expires: Tick,
+        caller: &Caller,
         session: &Session,
     ) -> Self {
         let terms = permit.terms();
-        let limits =
-            Terms { session_ms: terms.session_ms, idle_ms: terms.idle_ms, expires: Some(expires) };
+        let expires = clock::tick_of(caller.identity.expires());
+        let limits = Terms {
+            session_ms: terms.session_ms,
+            idle_ms: terms.idle_ms,
+            expires: terms.disconnect_expired.then_some(expires),
+        };
         let mut hub = Hub::new(limits, clock::tick());
         let owner = hub.sit(SeatKind::Owner);
         Self {
@@ -264,7 +342,7 @@ impl Live {
         mut self,
         child: Child,
         mut session: Session,
-        end: CancellationToken,
+        mut watch: Watch<'_>,
     ) -> (Closed, (u64, u64)) {
         let Child { io, mut process, signals, .. } = child;
         let mut streams = Streams::new(io);
@@ -272,9 +350,9 @@ impl Live {
         let mut writing: Option<Writing> = None;
         let mut exit: Option<Exit> = None;
         let mut drained_by: Option<Tick> = None;
-        let ending = loop {
-            if let Some(why) = self.must_end() {
-                break Ending::Stopped { why };
+        let mut finish: Finish = loop {
+            if let Some(words) = self.must_end() {
+                break Finish::rule(words);
             }
             if writing.is_none() {
                 writing = self.next_write(&output);
@@ -286,7 +364,8 @@ impl Live {
                     Exit::Signal { name, core } => {
                         Ending::Signal { name: name.clone(), core: *core }
                     }
-                };
+                }
+                .into();
             }
             let held = self.recorder.as_ref().is_some_and(Recorder::holds);
             let may_read = self.hub.may_read() && !held;
@@ -305,7 +384,7 @@ impl Live {
                 written = poll_writing(&mut writing) => {
                     writing = None;
                     if !written {
-                        break gone(&output);
+                        break gone(&output).into();
                     }
                 }
                 Ok(()) = session.sizes.changed(), if self.pty => {
@@ -324,25 +403,36 @@ impl Live {
                     drained_by = self.pty.then(|| clock::tick().plus_ms(DRAIN_MS));
                     streams.close_input();
                 }
-                () = output.gone() => break gone(&output),
-                () = end.cancelled() => break ended_by_connection(&output),
+                () = output.gone() => break gone(&output).into(),
+                verdict = watch.verdict() => break match verdict {
+                    Verdict::Rule { .. } => Finish::of(&verdict),
+                    _ if output.is_gone() => gone(&output).into(),
+                    verdict => Finish::of(&verdict),
+                },
                 () = keyframe(&mut self.recorder) => {}
                 () = timer_at(timer) => self.handle_timeout(),
             }
         };
-        self.farewell(&ending, &output, writing).await;
-        if exit.is_none() {
-            if matches!(ending, Ending::Stopped { .. }) {
-                // Ended by rule: the session's processes go with it (ruling 11).
-                signals.end(Duration::from_millis(END_MS)).await;
-            } else {
-                signals.hang_up().await;
+        if finish.by_rule {
+            // What runs goes first: a client that takes nothing does not put it off.
+            let killed = signals.end(Duration::from_millis(END_MS)).await;
+            if let Ending::Stopped { why } = &mut finish.ending {
+                why.push_str(&killed_words(killed));
+            }
+        }
+        self.farewell(&finish, &output, writing).await;
+        if exit.is_none() && !finish.by_rule {
+            match finish.ending {
+                Ending::Stopped { .. } => {
+                    signals.close(Duration::from_millis(END_MS)).await;
+                }
+                _ => signals.hang_up().await,
             }
         }
         // Only now: a program that sees its input end must not take that for a good end.
         drop(streams);
         let traffic = self.hub.traffic();
-        (self.close(ending), traffic)
+        (self.close(finish.ending), traffic)
     }
 
     /// What came from the program or the client.
@@ -449,8 +539,8 @@ impl Live {
     }
 
     /// Tells the client how it ended, after everything that the program wrote.
-    async fn farewell(&mut self, ending: &Ending, output: &Output, writing: Option<Writing>) {
-        if matches!(ending, Ending::Disconnected) {
+    async fn farewell(&mut self, finish: &Finish, output: &Output, writing: Option<Writing>) {
+        if matches!(finish.ending, Ending::Disconnected) {
             return;
         }
         let words = async {
@@ -460,7 +550,7 @@ impl Live {
             while let Some(writing) = self.next_write(output) {
                 writing.await;
             }
-            match ending {
+            match &finish.ending {
                 Ending::Exit { status } => {
                     let _ = output.eof().await;
                     let _ = output.exit_status(*status).await;
@@ -469,8 +559,9 @@ impl Live {
                     let _ = output.eof().await;
                     let _ = output.exit_signal(&wire_signal(name), *core, "").await;
                 }
-                Ending::Stopped { why } => {
-                    let line = Bytes::from(format!("\r\nscry: {why}\r\n"));
+                Ending::Stopped { .. } => {
+                    let said = finish.said.as_deref().unwrap_or_default();
+                    let line = Bytes::from(format!("\r\nscry: {said}\r\n"));
                     let _ = output.write_error(line).await;
                     let _ = output.exit_status(255).await;
                 }
@@ -479,7 +570,8 @@ impl Live {
             output.close().await;
         };
         // A client that takes nothing does not keep the session for ever.
-        if tokio::time::timeout(Duration::from_secs(30), words).await.is_err() {
+        let patience = if finish.by_rule { LAST_WORDS } else { PATIENCE };
+        if tokio::time::timeout(patience, words).await.is_err() {
             output.close().await;
         }
     }
@@ -508,11 +600,17 @@ fn gone(output: &Output) -> Ending {
     output.fate().map_or(Ending::Disconnected, |why| Ending::Stopped { why: why.to_owned() })
 }
 
-fn ended_by_connection(output: &Output) -> Ending {
-    if output.is_gone() {
-        return gone(output);
+/// What the record says of processes that were there to be killed.
+fn killed_words(killed: host::Ended) -> String {
+    let mut words = match killed.processes {
+        0 => String::new(),
+        1 => "; 1 process was ended".to_owned(),
+        many => format!("; {many} processes were ended"),
+    };
+    if killed.left > 0 {
+        words.push_str(&format!(", of which {} hang in the kernel", killed.left));
     }
-    Ending::Stopped { why: "the connection was ended".to_owned() }
+    words
 }
 
 async fn poll_writing(writing: &mut Option<Writing>) -> bool {

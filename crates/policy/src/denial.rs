@@ -3,7 +3,7 @@
 use crate::certificate::CertificateFault;
 use core::fmt;
 use model::role::{AdminRight, Forwarding, RecordingAction};
-use model::{Login, NodeName, UserName};
+use model::{Lock, LockTarget, Login, NodeName, SessionId, UserName};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,22 @@ pub enum Action {
     Login {
         /// As whom.
         login: Login,
+        /// Where.
+        node: NodeName,
+    },
+    /// To go on with what was allowed before.
+    GoOn {
+        /// As whom.
+        login: Login,
+        /// Where.
+        node: NodeName,
+        /// The one session that it is about, if not the whole connection.
+        session: Option<SessionId>,
+    },
+    /// To sign in, and to ask auth for anything.
+    Enter,
+    /// To be carried to a node.
+    Reach {
         /// Where.
         node: NodeName,
     },
@@ -52,6 +68,12 @@ impl fmt::Display for Action {
             Self::Certificate { login } => write!(f, "sign in as {login:?} with this certificate"),
             Self::HostCertificate { name } => write!(f, "be believed to be {name:?}"),
             Self::Login { login, node } => write!(f, "log in as {login} on {node}"),
+            Self::GoOn { login, node, session: None } => write!(f, "go on as {login} on {node}"),
+            Self::GoOn { login, node, session: Some(session) } => {
+                write!(f, "go on with session {session} as {login} on {node}")
+            }
+            Self::Enter => f.write_str("use the cluster"),
+            Self::Reach { node } => write!(f, "reach {node}"),
             Self::Forward { what, node } => match what {
                 Forwarding::Agent => write!(f, "forward the agent to {node}"),
                 Forwarding::Local => {
@@ -86,6 +108,7 @@ pub(crate) fn right_word(right: AdminRight) -> &'static str {
         AdminRight::Roles => "roles",
         AdminRight::Nodes => "nodes",
         AdminRight::Audit => "audit",
+        AdminRight::Locks => "locks",
     }
 }
 
@@ -111,6 +134,10 @@ pub enum Why {
     },
     /// The certificate does not count.
     Certificate(CertificateFault),
+    /// It is locked.
+    Locked(Lock),
+    /// The account that the certificate was signed for is no more.
+    Removed,
 }
 
 impl fmt::Display for Why {
@@ -120,6 +147,8 @@ impl fmt::Display for Why {
             Self::Forbidden { rule, why } => write!(f, "{rule} forbids it: {why}"),
             Self::Bounded { bound } => f.write_str(bound),
             Self::Certificate(fault) => fault.fmt(f),
+            Self::Locked(lock) => write!(f, "{lock} forbids it"),
+            Self::Removed => f.write_str("the account was removed"),
         }
     }
 }
@@ -175,6 +204,10 @@ impl Denial {
     pub fn public(&self) -> String {
         let advice = match (&self.0.why, &self.0.action, &self.0.user) {
             (Why::Certificate(fault), ..) => return format!("access denied: {}", fault.public()),
+            (Why::Locked(lock), ..) => {
+                format!("lock {} is on it; ask an admin to lift it", lock.id)
+            }
+            (Why::Removed, ..) => "the account was removed".to_owned(),
             (Why::Bounded { .. }, ..) => {
                 "your certificate does not cover it; if your roles have changed, run `scry login`"
                     .to_owned()
@@ -185,6 +218,23 @@ impl Denial {
             _ => "ask an admin for a role that allows it".to_owned(),
         };
         format!("access denied: {} may not {}; {advice}", self.subject(), self.0.action)
+    }
+
+    /// One sentence for the person whose session or connection ends by it: no rule texts, no reason of a lock.
+    #[must_use]
+    pub fn farewell(&self) -> String {
+        match (&self.0.why, &self.0.action) {
+            (Why::Locked(lock), _) if matches!(lock.target, LockTarget::Session(_)) => {
+                format!("an admin has ended this session (lock {})", lock.id)
+            }
+            (Why::Locked(lock), _) => format!("an admin has locked this (lock {})", lock.id),
+            (Why::Removed, _) => "your account was removed".to_owned(),
+            // What was allowed when it was opened is bounded later by one thing only.
+            (Why::Bounded { .. }, Action::GoOn { .. }) => {
+                "your certificate has expired; use `scry login`".to_owned()
+            }
+            _ => "your roles no longer allow this".to_owned(),
+        }
     }
 
     fn subject(&self) -> &str {

@@ -7,7 +7,7 @@ use crate::plan::login_names;
 use crate::rule::{Condition, matches_labels};
 use crate::terms::{Terms, terms};
 use model::role::{AdminRight, Forwarding, Labels, NodeFacts, Reading, RecordingAction, RoleSet};
-use model::{Login, NodeName, RoleName, Time, UserName};
+use model::{Login, NodeName, RoleName, SessionId, Time, UserName};
 
 /// Leave to run sessions as one login on one node. Neither copied nor sent: whoever holds it was decided about.
 #[derive(Debug, PartialEq, Eq)]
@@ -194,12 +194,13 @@ pub fn login(
     login: &Login,
     now: Time,
 ) -> Result<LoginPermit, Denial> {
-    judge(roles, who, Question::Login { node, login }, Some(now)).outcome?;
+    let Judgement { who, outcome, .. } = judge(roles, who, Question::Login { node, login }, now);
+    outcome?;
     Ok(LoginPermit {
         user: who.user.clone(),
         login: login.clone(),
         node: node.name.clone(),
-        terms: terms(roles, who, Some(&node.labels)),
+        terms: terms(roles, &who, Some(&node.labels)),
         expires: who.expires,
         serial: who.serial(),
         pty: who.permits_pty(),
@@ -220,13 +221,45 @@ pub fn forward(
     what: Forwarding,
     now: Time,
 ) -> Result<ForwardPermit, Denial> {
-    judge(roles, who, Question::Forward { node, login, what }, Some(now)).outcome?;
+    judge(roles, who, Question::Forward { node, login, what }, now).outcome?;
     let (user, login, node) = (who.user.clone(), login.clone(), node.name.clone());
     Ok(ForwardPermit { user, login, node, what, expires: who.expires })
 }
 
+/// May what this person opened go on: the whole connection, or one session of it? Decide it anew whenever the role set
+/// has changed; its locks and corrections count at once. Where the terms let sessions outlive the certificate, its life
+/// is no question here.
+///
+/// # Errors
+/// The [`Denial`], as for [`login`]; the person gets [`Denial::farewell`].
+pub fn go_on(
+    roles: &RoleSet,
+    who: &Identity,
+    node: &NodeFacts,
+    login: &Login,
+    session: Option<SessionId>,
+    now: Time,
+) -> Result<(), Denial> {
+    judge(roles, who, Question::GoOn { node, login, session }, now).outcome.map(drop)
+}
+
+/// May this person use the cluster at all: be given certificates, and ask auth for anything?
+///
+/// # Errors
+/// The [`Denial`], as for [`login`].
+pub fn enter(roles: &RoleSet, who: &Identity, now: Time) -> Result<(), Denial> {
+    judge(roles, who, Question::Enter, now).outcome.map(drop)
+}
+
+/// May this person be carried to that node? The proxy asks; what they may do there is the node's to decide.
+///
+/// # Errors
+/// The [`Denial`], as for [`login`].
+pub fn reach(roles: &RoleSet, who: &Identity, node: &NodeName, now: Time) -> Result<(), Denial> {
+    judge(roles, who, Question::Reach { node }, now).outcome.map(drop)
+}
+
 /// May this person do that with a recording of `owner`, made on a node with these labels?
-/// The caller has checked that the identity has not expired.
 ///
 /// # Errors
 /// The [`Denial`], as for [`login`].
@@ -236,18 +269,24 @@ pub fn recording(
     action: RecordingAction,
     owner: &UserName,
     node_labels: &Labels,
+    now: Time,
 ) -> Result<RecordingPermit, Denial> {
     let question = Question::Recording { action, owner, labels: node_labels };
-    judge(roles, who, question, None).outcome?;
+    judge(roles, who, question, now).outcome?;
     Ok(RecordingPermit { user: who.user.clone(), action, owner: owner.clone() })
 }
 
-/// May this person administer that part? The caller has checked that the identity has not expired.
+/// May this person administer that part?
 ///
 /// # Errors
 /// The [`Denial`], as for [`login`].
-pub fn admin(roles: &RoleSet, who: &Identity, right: AdminRight) -> Result<AdminPermit, Denial> {
-    judge(roles, who, Question::Admin { right }, None).outcome?;
+pub fn admin(
+    roles: &RoleSet,
+    who: &Identity,
+    right: AdminRight,
+    now: Time,
+) -> Result<AdminPermit, Denial> {
+    judge(roles, who, Question::Admin { right }, now).outcome?;
     Ok(AdminPermit { user: who.user.clone(), right })
 }
 
@@ -260,21 +299,19 @@ pub fn explain(
     login: &Login,
     now: Time,
 ) -> Trace {
-    let Judgement { steps, outcome } =
-        judge(roles, who, Question::Login { node, login }, Some(now));
+    let Judgement { steps, who, outcome } = judge(roles, who, Question::Login { node, login }, now);
     let allowed = outcome.is_ok();
     let because = outcome.unwrap_or_else(|denial| denial.to_string());
-    let terms = allowed.then(|| terms(roles, who, Some(&node.labels)));
+    let terms = allowed.then(|| terms(roles, &who, Some(&node.labels)));
     Trace { allowed, because, steps, terms }
 }
 
 /// The logins that this person may use on that node, for lists.
 #[must_use]
 pub fn logins_on(roles: &RoleSet, who: &Identity, node: &NodeFacts, now: Time) -> Vec<Login> {
-    let may = |login: &Login| {
-        judge(roles, who, Question::Login { node, login }, Some(now)).outcome.is_ok()
-    };
-    login_names(roles, who).into_iter().filter(may).collect()
+    let may =
+        |login: &Login| judge(roles, who, Question::Login { node, login }, now).outcome.is_ok();
+    login_names(roles, who, now).into_iter().filter(may).collect()
 }
 
 /// Whose recordings a person may do something with: the answers of [`recording`] to all questions at once, for lists.
@@ -313,7 +350,10 @@ impl Readable {
 
 /// Whose recordings this person may list, play, export or remove.
 #[must_use]
-pub fn readable(roles: &RoleSet, who: &Identity, action: RecordingAction) -> Readable {
+pub fn readable(roles: &RoleSet, who: &Identity, action: RecordingAction, now: Time) -> Readable {
+    if enter(roles, who, now).is_err() {
+        return Readable::None;
+    }
     let held = who.roles.iter().filter_map(|name| roles.roles.get(name));
     let (mut own, mut any_of) = (false, Vec::new());
     for reading in held.filter_map(|role| role.allow.recordings.get(&action)) {

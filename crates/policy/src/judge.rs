@@ -2,11 +2,14 @@
 
 use crate::denial::{Action, Denial, Why, action_word, right_word};
 use crate::identity::Identity;
+use crate::lock;
 use crate::rule::{matches_labels, matching_login, show_condition, show_labels};
+use crate::terms::terms;
 use model::role::{
     AdminRight, Forwarding, Labels, NodeFacts, Reading, RecordingAction, Role, RoleSet,
 };
-use model::{Login, RoleName, Time, UserName};
+use model::{Lock, Login, NodeName, RoleName, SessionId, Time, UserName};
+use std::borrow::Cow;
 
 /// What a rule says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,9 @@ pub struct Step {
 pub(crate) enum Question<'q> {
     Login { node: &'q NodeFacts, login: &'q Login },
     Forward { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
+    GoOn { node: &'q NodeFacts, login: &'q Login, session: Option<SessionId> },
+    Enter,
+    Reach { node: &'q NodeName },
     Recording { action: RecordingAction, owner: &'q UserName, labels: &'q Labels },
     Admin { right: AdminRight },
 }
@@ -46,6 +52,11 @@ impl Question<'_> {
                 Action::Login { login: login.clone(), node: node.name.clone() }
             }
             Self::Forward { node, what, .. } => Action::Forward { what, node: node.name.clone() },
+            Self::GoOn { node, login, session } => {
+                Action::GoOn { login: login.clone(), node: node.name.clone(), session }
+            }
+            Self::Enter => Action::Enter,
+            Self::Reach { node } => Action::Reach { node: node.clone() },
             Self::Recording { action, owner, .. } => {
                 Action::Recording { action, owner: owner.clone() }
             }
@@ -56,26 +67,44 @@ impl Question<'_> {
 
 /// The core's answer: each rule that was looked at, and what follows from them.
 #[derive(Debug)]
-pub(crate) struct Judgement {
+pub(crate) struct Judgement<'i> {
     pub(crate) steps: Vec<Step>,
+    /// The person as things stand, whatever the certificate says.
+    pub(crate) who: Cow<'i, Identity>,
     /// The rule that allows, or the denial.
     pub(crate) outcome: Result<String, Denial>,
 }
 
-/// Decides. Without `now` the expiry of the identity is the caller's to check.
-pub(crate) fn judge(
+/// Decides. What goes on outlives the certificate where the terms say so.
+pub(crate) fn judge<'i>(
     roles: &RoleSet,
-    who: &Identity,
+    who: &'i Identity,
     question: Question<'_>,
-    now: Option<Time>,
-) -> Judgement {
-    let mut bench = Bench { who, steps: Vec::new(), bound: None };
-    if now.is_some_and(|now| now >= who.expires) {
+    now: Time,
+) -> Judgement<'i> {
+    let deny = |why| Denial::new(Some(&who.user), question.action(), why);
+    let who = match lock::as_things_stand(roles, who) {
+        Ok(who) => who,
+        Err(why) => {
+            let (rule, says) = ("account".to_owned(), Says::Deny);
+            let steps = vec![Step { rule, says, why: why.to_string() }];
+            return Judgement { steps, outcome: Err(deny(why)), who: Cow::Borrowed(who) };
+        }
+    };
+    let mut bench = Bench { who: &who, steps: Vec::new(), bound: None };
+    let outlives = match question {
+        Question::GoOn { node, .. } => !terms(roles, &who, Some(&node.labels)).disconnect_expired,
+        _ => false,
+    };
+    if now >= who.expires && !outlives {
         bench.bound("certificate: life", "the certificate has expired".to_owned());
     }
-    let outcome = bench.hear(roles, question);
-    let outcome = outcome.map_err(|why| Denial::new(Some(&who.user), question.action(), why));
-    Judgement { steps: bench.steps, outcome }
+    let outcome = match lock::on(roles, &who, &question, now) {
+        Some(lock) => bench.locked(lock),
+        None => bench.hear(roles, question),
+    };
+    let (steps, outcome) = (bench.steps, outcome.map_err(deny));
+    Judgement { steps, who, outcome }
 }
 
 struct Bench<'b> {
@@ -87,7 +116,10 @@ struct Bench<'b> {
 impl Bench<'_> {
     fn hear(&mut self, roles: &RoleSet, question: Question<'_>) -> Result<String, Why> {
         match question {
-            Question::Login { node, login } => self.hear_login(roles, node, login),
+            Question::Login { node, login } | Question::GoOn { node, login, .. } => {
+                self.hear_login(roles, node, login)
+            }
+            Question::Enter | Question::Reach { .. } => self.hear_bound(),
             Question::Forward { node, login, what } => {
                 self.hear_login(roles, node, login)?;
                 self.hear_forward(roles, node, what)
@@ -106,6 +138,23 @@ impl Bench<'_> {
                 || format!("allow.admin with `{}`", right_word(right)),
             ),
         }
+    }
+
+    /// Only locks and the certificate have a say.
+    fn hear_bound(&mut self) -> Result<String, Why> {
+        match &self.bound {
+            Some(bound) => Err(Why::Bounded { bound: bound.clone() }),
+            None => Ok("nothing forbids it".to_owned()),
+        }
+    }
+
+    /// A lock beats everything, the life of the certificate included: the ledger shall name it.
+    fn locked(&mut self, lock: &Lock) -> Result<String, Why> {
+        let rule = format!("lock {}", lock.id);
+        let why =
+            format!("{} is locked by {}: {}", lock.target, lock.creator, lock.reason.as_str());
+        self.steps.push(Step { rule, says: Says::Deny, why });
+        Err(Why::Locked(lock.clone()))
     }
 
     fn hear_login(

@@ -5,6 +5,9 @@
 //!
 //! The rules of the core:
 //! - What no role allows is denied. What one role forbids, no other role can allow.
+//! - A lock beats every role. It shuts a person, everybody who holds a role, an account, a machine, or one session,
+//!   until it is lifted or its time is over, and it counts for what runs as for what is asked for.
+//! - What auth changed in an account after a certificate was signed counts, and not what stands in the certificate.
 //! - A role that is named in a certificate and does not exist allows nothing, forbids nothing, and stands in the trace.
 //! - A login must be a principal of the certificate *and* be allowed by a role that matches the node's labels.
 //! - `deny.logins` forbids a login everywhere and `deny.nodes` forbids a node to every login; neither waits for the other.
@@ -18,6 +21,7 @@ mod denial;
 mod door;
 mod identity;
 mod judge;
+mod lock;
 mod plan;
 mod rule;
 mod standard;
@@ -29,8 +33,8 @@ pub use certificate::{
 };
 pub use denial::{Action, Denial, Why};
 pub use door::{
-    AdminPermit, ForwardPermit, LoginPermit, Readable, RecordingPermit, Trace, admin, explain,
-    forward, login, logins_on, readable, recording,
+    AdminPermit, ForwardPermit, LoginPermit, Readable, RecordingPermit, Trace, admin, enter,
+    explain, forward, go_on, login, logins_on, reach, readable, recording,
 };
 pub use identity::Identity;
 pub use judge::{Says, Step};

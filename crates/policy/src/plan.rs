@@ -1,7 +1,10 @@
 //! What auth signs: user and host certificates, planned from roles and names, as data until the builder gets the key.
 
 use crate::certificate::{LOGINS_EXTENSION, ROLES_EXTENSION};
+use crate::denial::Denial;
+use crate::door::enter;
 use crate::identity::Identity;
+use crate::lock;
 use crate::rule::{LOGINS, USER};
 use crate::terms::terms;
 use core::net::IpAddr;
@@ -84,6 +87,9 @@ pub enum PlanFault {
         /// As it was given.
         found: String,
     },
+    /// The person is locked out, or the account is no more.
+    #[error(transparent)]
+    Denied(Denial),
     /// The key to certify is itself a certificate.
     #[error("the key to certify must be a plain key, not a certificate")]
     Key,
@@ -96,7 +102,7 @@ pub enum PlanFault {
 /// It begins [`CLOCK_SKEW_MS`] before `now`.
 ///
 /// # Errors
-/// More names than fit into one certificate.
+/// [`PlanFault::Denied`] for who may not use the cluster; more names than fit into one certificate.
 pub fn plan_user_certificate(
     roles: &RoleSet,
     who: &Identity,
@@ -104,9 +110,11 @@ pub fn plan_user_certificate(
     serial: u64,
     now: Time,
 ) -> Result<CertificatePlan, PlanFault> {
+    enter(roles, who, now).map_err(PlanFault::Denied)?;
     let most = certificate_ms(roles, who);
     let life = wanted_ms.unwrap_or(most).max(SHORTEST_MS).min(most);
-    let mut principals: Vec<_> = login_names(roles, who).into_iter().map(String::from).collect();
+    let mut principals: Vec<_> =
+        login_names(roles, who, now).into_iter().map(String::from).collect();
     if principals.is_empty() {
         principals.push(NO_LOGIN.to_owned());
     }
@@ -183,9 +191,10 @@ fn build(plan: &CertificatePlan, key: &PublicKey, nonce: [u8; 32]) -> ssh_key::R
     Ok(builder)
 }
 
-/// Every login that any role of the person allows somewhere: what a certificate of theirs names as principals.
+/// Every login that any role of the person allows somewhere and no lock is on: what a certificate of theirs names as
+/// principals.
 #[must_use]
-pub fn login_names(roles: &RoleSet, who: &Identity) -> Vec<Login> {
+pub fn login_names(roles: &RoleSet, who: &Identity, now: Time) -> Vec<Login> {
     let patterns = held(roles, who).flat_map(|role| &role.allow.logins);
     let mut names = BTreeSet::new();
     for pattern in patterns {
@@ -196,7 +205,7 @@ pub fn login_names(roles: &RoleSet, who: &Identity) -> Vec<Login> {
             literal => names.extend(literal.parse::<Login>().ok()),
         }
     }
-    names.into_iter().collect()
+    names.into_iter().filter(|login| !lock::is_on_login(roles, login, now)).collect()
 }
 
 /// Longest life of the person's certificates, in milliseconds: the least that any of their roles says.

@@ -19,7 +19,13 @@ pub fn default_roles() -> RoleSet {
         nodes: any_node(),
         forward: Forwarding::ALL.into(),
         recordings: ACTIONS.map(|action| (action, Reading::All)).into(),
-        admin: vec![AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit],
+        admin: vec![
+            AdminRight::Users,
+            AdminRight::Roles,
+            AdminRight::Nodes,
+            AdminRight::Audit,
+            AdminRight::Locks,
+        ],
     };
     let own = [RecordingAction::List, RecordingAction::Play].map(|action| (action, Reading::Own));
     let access = Allow {
@@ -43,7 +49,7 @@ pub fn default_roles() -> RoleSet {
         let description = description.to_owned();
         Some((name.clone(), Role { name, description, allow, deny, options }))
     });
-    RoleSet { rev: 1, roles: roles.collect() }
+    RoleSet { rev: 1, roles: roles.collect(), ..RoleSet::default() }
 }
 
 const ACTIONS: [RecordingAction; 4] = [

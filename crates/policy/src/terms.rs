@@ -20,6 +20,8 @@ pub struct Terms {
     pub session_ms: Option<u64>,
     /// Longest time without input.
     pub idle_ms: Option<u64>,
+    /// Whether sessions end with the certificate that they were opened with; they do if no role says.
+    pub disconnect_expired: bool,
     /// Longest life of a certificate.
     pub certificate_ms: i64,
 }
@@ -42,6 +44,7 @@ impl Terms {
             true => "what was done, and the contents",
             false => "what was done, and hashes of the contents",
         };
+        let expired = if self.disconnect_expired { "end" } else { "go on" };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
         [
             ("recording", record.to_owned()),
@@ -50,6 +53,7 @@ impl Terms {
             ("files by sftp and scp", transfers.to_owned()),
             ("longest session", minutes(self.session_ms)),
             ("longest without input", minutes(self.idle_ms)),
+            ("sessions when the certificate expires", expired.to_owned()),
             ("life of certificates", minutes(Some(certificate))),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -84,6 +88,7 @@ fn strictest<'r>(all: impl Iterator<Item = &'r Options> + Clone) -> Terms {
         record_transfers: all.clone().any(|o| o.record_transfers == Some(true)),
         session_ms: least(|o| o.session_minutes),
         idle_ms: least(|o| o.idle_minutes),
+        disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
         certificate_ms: certificate_ms
             .map_or(limit::USER_CERTIFICATE_MS, |ms| ms.min(limit::USER_CERTIFICATE_MS)),
     }
@@ -103,6 +108,7 @@ mod tests {
             certificate_minutes: Some(100_000),
             session_minutes: Some(60),
             idle_minutes: None,
+            disconnect_expired: Some(false),
         };
         let tight = Options {
             record: Some(RecordingPolicy::Strict),
@@ -112,6 +118,7 @@ mod tests {
             certificate_minutes: Some(5),
             session_minutes: Some(30),
             idle_minutes: Some(10),
+            disconnect_expired: Some(true),
         };
         let got = strictest([&loose, &tight].into_iter());
         let want = Terms {
@@ -121,11 +128,14 @@ mod tests {
             record_transfers: true,
             session_ms: Some(30 * 60_000),
             idle_ms: Some(10 * 60_000),
+            disconnect_expired: true,
             certificate_ms: 5 * 60_000,
         };
         assert_eq!(got, want);
         assert_eq!(strictest([&loose].into_iter()).certificate_ms, limit::USER_CERTIFICATE_MS);
         assert_eq!(strictest([&loose].into_iter()).record, RecordingPolicy::Off);
+        assert!(!strictest([&loose].into_iter()).disconnect_expired);
+        assert!(strictest(core::iter::empty()).disconnect_expired);
         assert_eq!(strictest(core::iter::empty()).record, RecordingPolicy::Spool);
     }
 }

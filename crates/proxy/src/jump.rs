@@ -16,9 +16,14 @@ use std::sync::Arc;
 
 /// Somebody who signed in to the jump host.
 struct Jumper {
-    user: UserName,
-    expires: Time,
+    identity: Identity,
     address: SocketAddr,
+}
+
+impl Jumper {
+    fn user(&self) -> &UserName {
+        self.identity.user()
+    }
 }
 
 /// Serves one connection.
@@ -49,9 +54,7 @@ fn gate(reception: Arc<Reception>, address: SocketAddr) -> JumpGate<Jumper> {
     Box::new(move |login, certificate| {
         let trusted = reception.carry.trusted.borrow().clone();
         match judge(certificate, login, &trusted, address.ip(), now()) {
-            Ok(identity) => {
-                Some(Jumper { user: identity.user().clone(), expires: identity.expires(), address })
-            }
+            Ok(identity) => Some(Jumper { identity, address }),
             Err(denial) => {
                 reception.reporter.denied(
                     denial.user(),
@@ -80,22 +83,27 @@ fn judge(
 
 impl Reception {
     async fn jump(&self, jumper: &Jumper, asked: &str) -> Result<link::BoxDuplex, Refusal> {
-        if now() >= jumper.expires {
+        if now() >= jumper.identity.expires() {
             let why = "the certificate has expired since the connection was opened";
-            self.reporter.denied(Some(&jumper.user), jumper.address, "use the jump host", why);
+            self.reporter.denied(Some(jumper.user()), jumper.address, "use the jump host", why);
             return Err(Refusal::Prohibited);
         }
         let node = self.carry.node(asked).map_err(|_| {
             let why =
                 format!("{asked:?} is no node of the cluster; the jump host reaches nodes only");
             let action = "reach another machine through the jump host";
-            self.reporter.denied(Some(&jumper.user), jumper.address, action, &why);
+            self.reporter.denied(Some(jumper.user()), jumper.address, action, &why);
             Refusal::Prohibited
         })?;
+        if let Err(denial) = self.reach(&jumper.identity, &node) {
+            let (user, why) = (Some(jumper.user()), denial.to_string());
+            self.reporter.denied(user, jumper.address, "use the jump host", &why);
+            return Err(Refusal::Prohibited);
+        }
         match self.carry.open(&node, jumper.address).await {
             Ok(stream) => Ok(stream),
             Err(error) => {
-                tracing::info!(user = %jumper.user, %node, error = words(&error), "no stream for a jump");
+                tracing::info!(user = %jumper.user(), %node, error = words(&error), "no stream for a jump");
                 Err(match error {
                     NoTunnel::NotConnected(_) | NoTunnel::Silent { .. } => Refusal::Unreachable,
                 })

@@ -31,6 +31,7 @@ use link::ssh::Startups;
 use link::tls::{Badge, PeerIdentity, Trust, client_tls, server_config};
 use link::tunnel::Tunnels;
 use model::limit::SHUTDOWN_MS;
+use model::role::RoleSet;
 use reception::Reception;
 use report::Reporter;
 use std::collections::BTreeMap;
@@ -93,7 +94,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let reporting = upkeep.spawn(reports.run(channel.clone(), stop.clone()));
     upkeep.spawn(upkeep::refresh(channel.clone(), trusted));
     let (nodes, nodes_now) = watch::channel(None);
-    upkeep.spawn(upkeep::listen(channel.clone(), nodes));
+    let (roles, roles_now) = watch::channel(RoleSet::default());
+    upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles));
     let renewing = Upkeep { name, credentials, keep, also_known_as, badge, ssh, channel };
     upkeep.spawn(renewing.renew());
 
@@ -104,6 +106,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         reporter,
         ssh: ssh_now,
         nodes: nodes_now,
+        roles: roles_now,
         startups: Startups::default(),
         stop: stop.clone(),
         cut: cut.clone(),

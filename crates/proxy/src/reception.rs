@@ -3,7 +3,7 @@
 use crate::carry::{Carry, pipe};
 use crate::jump;
 use crate::report::Reporter;
-use crate::upkeep::{NodeKeys, Nodes};
+use crate::upkeep::{NodeKeys, Nodes, now};
 use futures_util::future::BoxFuture;
 use link::duplex::Severable;
 use link::front::{Arrival, Secure};
@@ -13,6 +13,9 @@ use link::ssh::server::Server;
 use link::tunnel::NoTunnel;
 use link::{Peer, PeerIdentity};
 use metrics::{counter, gauge};
+use model::role::RoleSet;
+use model::{NodeName, Time};
+use policy::{Denial, Identity};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,6 +30,8 @@ pub(crate) struct Reception {
     pub(crate) startups: Startups,
     /// Whose tunnels count.
     pub(crate) nodes: Nodes,
+    /// What is locked, as auth said last; nothing before it has spoken. The nodes decide about the rest.
+    pub(crate) roles: watch::Receiver<RoleSet>,
     /// The proxy is stopping: take nothing further, let what is open end.
     pub(crate) stop: CancellationToken,
     /// Its time is over.
@@ -35,6 +40,9 @@ pub(crate) struct Reception {
 
 /// How long a tunnel waits until auth's word on its node is here: a node dials at once when it has joined.
 const KNOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a node has to end what is locked, with words, before the proxy cuts it.
+const END_WAIT: Duration = Duration::from_secs(5);
 
 /// What an arrival is for, in words.
 pub(crate) fn kind(arrival: &Arrival) -> String {
@@ -130,8 +138,8 @@ impl Reception {
             self.reporter.denied(user(peer), peer.address, &action, why);
             Failure { fault, message: message.to_owned() }
         };
-        match &peer.identity {
-            PeerIdentity::User(_) => {}
+        let user = match &peer.identity {
+            PeerIdentity::User(user) => user,
             PeerIdentity::Nobody => {
                 let message = "sign in first: run `scry login`";
                 return Err(denied(Fault::Unauthenticated, message, "no certificate was shown"));
@@ -140,8 +148,13 @@ impl Reception {
                 let message = format!("only people may connect to nodes; this is {other}");
                 return Err(denied(Fault::Denied, &message, &message));
             }
-        }
+        };
         let node = self.carry.node(asked)?;
+        // Which roles they hold is the node's to see.
+        let who = Identity::of_account(user.clone(), [], [], Time(i64::MAX));
+        if let Err(denial) = self.reach(&who, &node) {
+            return Err(denied(Fault::Denied, &denial.public(), &denial.to_string()));
+        }
         let stream = self.carry.open(&node, peer.address).await.map_err(|error| {
             tracing::info!(peer = %peer.identity, %node, error = words(&error), "no stream");
             let fault = match error {
@@ -150,8 +163,33 @@ impl Reception {
             };
             Failure { fault, message: error.to_string() }
         })?;
-        Ok(Box::new(move |client| Box::pin(pipe(client, stream))))
+        let roles = self.roles.clone();
+        Ok(Box::new(move |client| {
+            Box::pin(async move {
+                tokio::select! {
+                    () = pipe(client, stream) => {}
+                    () = shut(roles, &who, &node) => {
+                        tracing::warn!(user = %who.user(), %node, "cut: it is locked, and the node did not end it");
+                    }
+                }
+            })
+        }))
     }
+
+    /// Whether no lock shuts the person or the node.
+    pub(crate) fn reach(&self, who: &Identity, node: &NodeName) -> Result<(), Denial> {
+        policy::reach(&self.roles.borrow(), who, node, now())
+    }
+}
+
+/// Completes when a lock has come to be on the person or the node, and the node has had its time to end what it has.
+async fn shut(mut roles: watch::Receiver<RoleSet>, who: &Identity, node: &NodeName) {
+    let shuts = |set: &RoleSet| policy::reach(set, who, node, now()).is_err();
+    if roles.wait_for(shuts).await.is_err() {
+        // The proxy is stopping, and cuts by itself.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(END_WAIT).await;
 }
 
 fn user(peer: &Peer) -> Option<&model::UserName> {

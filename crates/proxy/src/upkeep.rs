@@ -6,6 +6,7 @@ use link::http::{Channel, words};
 use link::ssh::server::Server;
 use link::ssh::ssh_key::PublicKey;
 use link::tls::Badge;
+use model::role::RoleSet;
 use model::{NodeName, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(60);
 
 /// Silence after which auth is asked anew; it speaks every 10 s.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Pause after the news about nodes broke off.
+/// Pause after the news from auth broke off.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
 /// Whose certificates count at the jump host.
@@ -77,24 +78,35 @@ pub(crate) type NodeKeys = BTreeMap<NodeName, String>;
 /// Whose tunnels count, as auth said last; nothing before it has spoken.
 pub(crate) type Nodes = watch::Receiver<Option<NodeKeys>>;
 
-/// Listens to which nodes count, for ever. While auth is away, what it said last goes on to count.
-pub(crate) async fn listen(auth: Channel, tell: watch::Sender<Option<NodeKeys>>) {
+/// Listens to which nodes count and what is locked, for ever. While auth is away, what it said last goes on to count.
+pub(crate) async fn listen(
+    auth: Channel,
+    tell: watch::Sender<Option<NodeKeys>>,
+    roles: watch::Sender<RoleSet>,
+) {
     loop {
-        if let Err(why) = hear(&auth, &tell).await {
-            tracing::debug!(why, "the news about nodes broke off");
+        if let Err(why) = hear(&auth, &tell, &roles).await {
+            tracing::debug!(why, "the news from auth broke off");
         }
         tokio::time::sleep(LISTEN_AGAIN).await;
     }
 }
 
-async fn hear(auth: &Channel, tell: &watch::Sender<Option<NodeKeys>>) -> Result<(), String> {
+async fn hear(
+    auth: &Channel,
+    tell: &watch::Sender<Option<NodeKeys>>,
+    roles: &watch::Sender<RoleSet>,
+) -> Result<(), String> {
     let mut lines =
-        auth.lines::<wire::node::NodeKeys>("/v1/proxy/nodes").await.map_err(|e| words(&e))?;
+        auth.lines::<wire::node::ProxyNews>("/v1/proxy/nodes").await.map_err(|e| words(&e))?;
     loop {
         match tokio::time::timeout(SILENCE, lines.next()).await {
             Ok(Ok(Some(line))) => {
                 if let Some(nodes) = line.nodes {
                     tell.send_replace(Some(nodes));
+                }
+                if let Some(set) = line.roles {
+                    roles.send_replace(set);
                 }
             }
             Ok(Ok(None)) => return Err("auth ended the stream".to_owned()),

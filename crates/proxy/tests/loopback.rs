@@ -11,6 +11,7 @@ use link::http::CallError;
 use link::ssh::ssh_key::LineEnding;
 use link::ssh::ssh_key::certificate::CertType;
 use link::tls::PeerIdentity;
+use model::LockTarget;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -157,6 +158,43 @@ async fn a_node_that_was_removed_loses_its_tunnel_and_every_stream_in_it() {
     assert!(matches!(end, Ok(Ok(0) | Err(_))), "the stream ends: {end:?}");
     let refused = refused(client.connect("web-01", &[]).await);
     assert_eq!(refused.0, Fault::NotFound, "{}", refused.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_or_what_is_locked_is_not_carried_and_what_a_node_does_not_end_is_cut() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let client = house.client(Some(&user("alice"))).await;
+    let jumper = jump(&house, "whoever", GOOD).await.unwrap();
+    for (kind, name) in [("user", "alice"), ("node", "web-01")] {
+        // The fake node knows of no locks, as one that was taken over.
+        let (_, mut stream) = house.connect(&client, "web-01").await.unwrap();
+        house.cluster.lock(LockTarget::from_parts(kind, name).unwrap());
+        let (mut fault, mut text) = (Fault::Internal, String::new());
+        for _ in 0..200 {
+            match client.connect("web-01", &[]).await {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                refusal => {
+                    (fault, text) = refused(refusal);
+                    break;
+                }
+            }
+        }
+        assert_eq!(fault, Fault::Denied, "{text}");
+        assert!(text.contains("lock 1") && !text.contains("laptop"), "{text}");
+        assert!(jumper.direct("web-01", 22, ("127.0.0.1".to_owned(), 1)).await.is_err());
+        let end = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 8])).await;
+        assert!(matches!(end, Ok(Ok(0) | Err(_))), "the stream ends: {end:?}");
+        house.cluster.roles.send_modify(|set| set.locks.clear());
+        for _ in 0..200 {
+            if client.connect("web-01", &[]).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let denials = house.cluster.denials().into_iter();
+    assert!(denials.filter(|text| text.contains("lost laptop")).count() >= 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

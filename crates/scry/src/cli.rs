@@ -2,7 +2,8 @@
 
 use crate::settings::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use model::{Login, NodeName, RoleName, UserName};
+use model::lock::Reason;
+use model::{LockId, Login, NodeName, RoleName, UserName};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -58,6 +59,12 @@ pub enum Command {
     /// Ask what the roles allow
     #[command(subcommand)]
     Access(Access),
+    /// Lock a user, a login, a node, a role or a session: what runs there ends, processes and all, and nothing new begins
+    Lock(Lock),
+    /// List locks
+    Locks(Show),
+    /// Lift locks
+    Unlock(Unlock),
     /// Read and verify the audit ledger
     #[command(subcommand)]
     Audit(Audit),
@@ -422,6 +429,55 @@ pub enum Access {
         #[command(flatten)]
         show: Show,
     },
+}
+
+/// `scry lock`.
+#[derive(Debug, Args)]
+pub struct Lock {
+    #[command(flatten)]
+    pub on: LockOn,
+    /// How long, such as 2h or 7d; until it is lifted if not given
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub life_ms: Option<u64>,
+    /// Why: for other admins, the ledger, and the recordings of what it ends
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: Reason,
+    /// Lock even if it shuts out yourself; another admin can lift it
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// What a lock is on; one of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct LockOn {
+    /// Everything of this user
+    #[arg(long, short, value_name = "USER")]
+    pub user: Option<UserName>,
+    /// This account, on every node
+    #[arg(long, short, value_name = "LOGIN")]
+    pub login: Option<Login>,
+    /// This node, for everybody
+    #[arg(long, short, value_name = "NODE")]
+    pub node: Option<NodeName>,
+    /// Everybody who holds this role
+    #[arg(long, short, value_name = "ROLE")]
+    pub role: Option<RoleName>,
+    /// This one session: its id, or the beginning of it; a connection's own recording is the whole connection
+    #[arg(long, short, value_name = "ID")]
+    pub session: Option<String>,
+}
+
+/// `scry unlock`.
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// Numbers of locks, as `scry locks` shows them
+    #[arg(required = true, value_name = "LOCK")]
+    pub locks: Vec<LockId>,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// `scry audit`.

@@ -18,10 +18,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Session processes come first: they run as somebody's first program and must stay small and single-threaded.
-    match std::env::args_os().nth(1) {
-        Some(word) if word == "__session" => return host::session_main(),
-        Some(word) if word == "__net" => return host::net_main(),
-        _ => {}
+    if let Some(code) = host::dispatch() {
+        return code;
     }
     let cli = Cli::parse();
     match run(cli.command) {
@@ -76,6 +74,9 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Users(command) => client::users::run(&command).await?,
         Command::Roles(command) => client::roles::run(&command).await?,
         Command::Access(command) => client::access::run(&command).await?,
+        Command::Lock(args) => client::locks::lock(&args).await?,
+        Command::Locks(show) => client::locks::ls(&show).await?,
+        Command::Unlock(args) => client::locks::unlock(&args).await?,
         Command::Audit(command) => return client::audit::run(&command).await,
         Command::Completion { .. } | Command::Man { .. } | Command::Verify(_) => {}
     }

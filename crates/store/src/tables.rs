@@ -6,12 +6,14 @@
 
 mod fields;
 mod ledger;
+mod locks;
 mod parts;
 mod people;
 mod recordings;
 mod roles;
 
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
+pub use locks::NewLock;
 pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
@@ -194,6 +196,7 @@ impl Tables {
             ("DELETE FROM ticket WHERE expires < $1", now.0),
             ("DELETE FROM sign_in_failure WHERE time < $1", aged(limit::SIGN_IN_WINDOW_MS)),
             ("DELETE FROM report WHERE time < $1", aged(REPORT_MS)),
+            ("DELETE FROM correction WHERE until < $1", now.0),
         ] {
             let done = sqlx::query(sql).bind(before).execute(&self.write).await;
             done.map_err(failed("sweep"))?;

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod lock;
 pub mod name;
 pub mod node;
 pub mod people;

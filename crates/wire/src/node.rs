@@ -166,11 +166,15 @@ pub struct RemoveNode {
 }
 
 /// One line of the stream `GET /v1/proxy/nodes`, as JSON: sent at once, at each change, and every 10 s to show that the
-/// line is alive. A tunnel counts only if its key stands here.
+/// line is alive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NodeKeys {
-    /// Every node with the pin of its TLS key, if any changed since the last line.
+pub struct ProxyNews {
+    /// Every node with the pin of its TLS key, if any changed since the last line. A tunnel counts only if its key stands
+    /// here.
     pub nodes: Option<BTreeMap<NodeName, String>>,
+    /// Locks and corrections, beside the roles, if anything of them changed since the last line.
+    #[serde(default)]
+    pub roles: Option<RoleSet>,
 }
 
 /// One line of the stream `GET /v1/node/news`, as JSON: sent at once, at each change, and every 10 s to show that the line is alive.

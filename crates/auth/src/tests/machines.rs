@@ -8,7 +8,7 @@ use model::role::Labels;
 use wire::Fault;
 use wire::audit::ListAudit;
 use wire::node::{
-    Heartbeat, InvitePart, Join, ListNodes, NodeKeys, Part, PartKeys, RemoveNode, Renew,
+    Heartbeat, InvitePart, Join, ListNodes, Part, PartKeys, ProxyNews, RemoveNode, Renew,
 };
 
 fn labels(all: &[(&str, &str)]) -> Labels {
@@ -120,7 +120,7 @@ async fn a_removed_nodes_certificates_count_no_more_also_when_another_has_its_na
     let renew = Renew { keys };
     old.client.call(&beat).await.unwrap();
     let proxy = house.join(Part::Proxy, "p1").await.client;
-    let mut told = proxy.lines::<NodeKeys>("/v1/proxy/nodes").await.unwrap();
+    let mut told = proxy.lines::<ProxyNews>("/v1/proxy/nodes").await.unwrap();
     let first = told.next().await.unwrap().unwrap().nodes.unwrap();
     assert_eq!(first.len(), 1);
 

@@ -15,6 +15,7 @@ use model::{RoleName, SessionId, Size, Time};
 use policy::{ForwardPermit, Identity, LoginPermit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest that anything here may take.
@@ -45,7 +46,8 @@ fn world(login: &str) -> (RoleSet, Identity, NodeFacts) {
         deny: Deny::default(),
         options: Options::default(),
     };
-    let roles = RoleSet { rev: 1, roles: BTreeMap::from([(name.clone(), role)]) };
+    let roles =
+        RoleSet { rev: 1, roles: BTreeMap::from([(name.clone(), role)]), ..RoleSet::default() };
     let logins = vec![login.parse().unwrap()];
     let who = Identity::of_account("alice".parse().unwrap(), vec![name], logins, Time(i64::MAX));
     let labels = BTreeMap::from([("env".to_owned(), "test".to_owned())]);
@@ -67,8 +69,12 @@ pub fn forward_as(login: &str, what: Forwarding) -> ForwardPermit {
 }
 
 pub fn plan(command: &str) -> Plan {
+    // Each its own: what ends one of the sessions that run side by side must not end the others.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let id = u128::from(std::process::id()) << 64 | u128::from(number);
     Plan {
-        id: SessionId::from_random([7; 16]),
+        id: SessionId::from_random(id.to_be_bytes()),
         what: What::Exec(command.as_bytes().to_vec()),
         pty: None,
         environment: Vec::new(),

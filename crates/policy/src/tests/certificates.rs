@@ -104,7 +104,7 @@ fn a_certificate_counts_from_its_first_moment_to_just_before_its_last() {
 fn a_person_whose_roles_allow_no_login_gets_a_certificate_that_lets_nobody_in() {
     let set = roles(&["name = 'auditor'\nallow.admin = ['audit']"]);
     let who = account("alice", &["auditor"], &["alice"]);
-    assert!(login_names(&set, &who).is_empty());
+    assert!(login_names(&set, &who, NOW).is_empty());
     let certificate = planned(&who, &set);
     assert_eq!(certificate.valid_principals(), ["-scry-no-login"]);
     for asked in ["alice", "-scry-no-login", ""] {
@@ -116,7 +116,7 @@ fn a_person_whose_roles_allow_no_login_gets_a_certificate_that_lets_nobody_in() 
 #[test]
 fn a_user_name_that_is_no_login_becomes_no_principal() {
     let who = account("alice@example.org", &["access"], &["deploy"]);
-    assert_eq!(login_names(&default_roles(), &who), [login("deploy")]);
+    assert_eq!(login_names(&default_roles(), &who, NOW), [login("deploy")]);
 }
 
 #[test]

@@ -254,8 +254,8 @@ fn rare_patterns() -> impl Strategy<Value = Vec<String>> {
 }
 
 const FORWARDS: [Forwarding; 4] = Forwarding::ALL;
-const RIGHTS: [AdminRight; 4] =
-    [AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit];
+const RIGHTS: [AdminRight; 5] =
+    [AdminRight::Users, AdminRight::Roles, AdminRight::Nodes, AdminRight::Audit, AdminRight::Locks];
 const ACTIONS: [RecordingAction; 4] = [
     RecordingAction::List,
     RecordingAction::Play,
@@ -291,14 +291,15 @@ fn role(name: &'static str) -> impl Strategy<Value = Role> {
     })
 }
 
-fn role_set() -> impl Strategy<Value = RoleSet> {
+pub(super) fn role_set() -> impl Strategy<Value = RoleSet> {
     (role("a"), role("b"), role("c")).prop_map(|(a, b, c)| RoleSet {
         rev: 1,
         roles: [a, b, c].into_iter().map(|role| (role.name.clone(), role)).collect(),
+        ..RoleSet::default()
     })
 }
 
-fn person() -> impl Strategy<Value = Identity> {
+pub(super) fn person() -> impl Strategy<Value = Identity> {
     let roles = subsequence(ROLES.to_vec(), 0..=4);
     let logins = subsequence(LOGINS.to_vec(), 0..=2);
     (select(USERS.to_vec()), roles, logins)
@@ -306,7 +307,7 @@ fn person() -> impl Strategy<Value = Identity> {
 }
 
 /// The same person with a certificate that names all, or some, of the logins their roles allow.
-fn with_certificate(who: &Identity, principals: &[&str], asked: &str) -> Identity {
+pub(super) fn with_certificate(who: &Identity, principals: &[&str], asked: &str) -> Identity {
     let paper = crate::identity::Paper {
         serial: 1,
         principals: principals.iter().map(|name| login(name)).collect(),
@@ -351,15 +352,15 @@ proptest! {
             for owner in USERS {
                 let want = oracle::may_read(&set, &who, action, owner, &node.labels);
                 let owner = user(owner);
-                let got = recording(&set, &who, action, &owner, &node.labels);
+                let got = recording(&set, &who, action, &owner, &node.labels, NOW);
                 prop_assert_eq!(got.is_ok(), want, "{:?} of {}", action, owner);
-                let listed = readable(&set, &who, action);
+                let listed = readable(&set, &who, action, NOW);
                 prop_assert_eq!(listed.covers(who.user(), &owner, &node.labels), want);
             }
         }
         for right in RIGHTS {
             let want = oracle::may_administer(&set, &who, right);
-            prop_assert_eq!(admin(&set, &who, right).is_ok(), want, "{:?}", right);
+            prop_assert_eq!(admin(&set, &who, right, NOW).is_ok(), want, "{:?}", right);
         }
     }
 
@@ -387,7 +388,7 @@ proptest! {
     fn a_login_that_is_allowed_somewhere_is_a_principal(set in role_set(), who in person(), pairs in node_labels()) {
         let node = node("n", &pairs);
         let listed = logins_on(&set, &who, &node, NOW);
-        let names = crate::login_names(&set, &who);
+        let names = crate::login_names(&set, &who, NOW);
         let allowed: Vec<Login> = LOGINS.iter().map(|name| login(name))
             .filter(|name| oracle::may_log_in(&set, &who, &node.labels, name.as_str())).collect();
         prop_assert!(allowed.iter().all(|name| names.contains(name)));

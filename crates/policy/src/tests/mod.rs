@@ -3,6 +3,7 @@
 mod attacks;
 mod certificates;
 mod decisions;
+mod locks;
 mod matrix;
 mod oracle;
 
@@ -32,7 +33,8 @@ pub(crate) fn node(name: &str, pairs: &[(&str, &str)]) -> NodeFacts {
 /// Roles as a person writes them, in TOML.
 pub(crate) fn roles(texts: &[&str]) -> RoleSet {
     let roles: Vec<Role> = texts.iter().map(|text| toml::from_str(text).unwrap()).collect();
-    RoleSet { rev: 1, roles: roles.into_iter().map(|role| (role.name.clone(), role)).collect() }
+    let roles = roles.into_iter().map(|role| (role.name.clone(), role)).collect();
+    RoleSet { rev: 1, roles, ..RoleSet::default() }
 }
 
 pub(crate) fn account(name: &str, roles: &[&str], logins: &[&str]) -> Identity {

@@ -1,6 +1,7 @@
 //! A second, naive answer to every question, written without looking at the core's shape.
 
 use crate::Identity;
+use model::Time;
 use model::role::{AdminRight, Forwarding, Labels, Reading, RecordingAction, RoleSet};
 use std::collections::BTreeMap;
 
@@ -81,4 +82,45 @@ pub(super) fn may_read(
 pub(super) fn may_administer(set: &RoleSet, who: &Identity, right: AdminRight) -> bool {
     let mut held = set.roles.iter().filter(|(name, _)| who.roles().contains(*name));
     held.any(|(_, role)| role.allow.admin.contains(&right))
+}
+
+/// The person as auth's tables say, if the account is still the one of the certificate.
+pub(super) fn as_of(set: &RoleSet, who: &Identity) -> Option<Identity> {
+    let correction = set.corrections.iter().find(|(name, _)| *name == who.user());
+    let Some((_, correction)) = correction else { return Some(who.clone()) };
+    let account = correction.account.clone()?;
+    if who.certificate.is_none() {
+        return Some(who.clone());
+    }
+    if who.serial() <= correction.void {
+        return None;
+    }
+    let mut now = who.clone();
+    now.roles = account.roles.into_iter().collect();
+    now.logins = account.logins.into_iter().collect();
+    Some(now)
+}
+
+pub(super) fn is_locked(
+    set: &RoleSet,
+    who: &Identity,
+    login: Option<&str>,
+    node: Option<&str>,
+    now: Time,
+) -> bool {
+    let mut shut = false;
+    for lock in &set.locks {
+        if lock.expires.is_some_and(|expires| expires <= now) {
+            continue;
+        }
+        let (kind, name) = lock.target.parts();
+        shut |= match kind {
+            "user" => name == who.user().as_str(),
+            "role" => who.roles().iter().any(|role| role.as_str() == name),
+            "login" => login == Some(name.as_str()),
+            "node" => node == Some(name.as_str()),
+            _ => false,
+        };
+    }
+    shut
 }

@@ -11,7 +11,8 @@ use link::ssh::ssh_key::{Certificate, PrivateKey, PublicKey};
 use link::tls::{Authority, Badge, KeyRequest, PeerIdentity, TlsIdentity, Trust};
 use link::tls::{client_tls, server_config};
 use link::tunnel::{Knocks, Tunnel};
-use model::{AuditEvent, NodeName, Time};
+use model::role::RoleSet;
+use model::{AuditEvent, Lock, LockId, LockTarget, NodeName, Time};
 use proxy::{Config, Credentials, Keep, Keys};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -38,6 +39,8 @@ pub struct Cluster {
     pub kept: Mutex<Vec<PartCredentials>>,
     /// Which nodes count, by name.
     pub nodes: watch::Sender<BTreeMap<NodeName, String>>,
+    /// What is locked.
+    pub roles: watch::Sender<RoleSet>,
     /// From where the last caller came.
     pub caller: Mutex<Option<(PeerIdentity, SocketAddr)>>,
 }
@@ -81,6 +84,7 @@ impl Cluster {
             events: Mutex::default(),
             kept: Mutex::default(),
             nodes: watch::Sender::default(),
+            roles: watch::Sender::default(),
             caller: Mutex::default(),
         })
     }
@@ -102,6 +106,19 @@ impl Cluster {
             self.nodes.send_modify(|nodes| drop(nodes.insert(name.clone(), key)));
         }
         Badge::new(&TlsIdentity { chain, key: asked.key }).unwrap()
+    }
+
+    /// Locks one thing, and nothing else.
+    pub fn lock(&self, target: LockTarget) {
+        let lock = Lock {
+            id: LockId(1),
+            target,
+            reason: "lost laptop".parse().unwrap(),
+            creator: "carol".parse().unwrap(),
+            created: now(),
+            expires: None,
+        };
+        self.roles.send_modify(|set| set.locks = vec![lock]);
     }
 
     pub fn facts(&self) -> ClusterFacts {
@@ -288,13 +305,21 @@ pub async fn line(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     }
 }
 
-fn node_keys(told: watch::Receiver<BTreeMap<NodeName, String>>) -> axum::response::Response {
-    let lines = futures_util::stream::unfold((told, true), |(mut told, first)| async move {
+fn news(
+    nodes: watch::Receiver<BTreeMap<NodeName, String>>,
+    roles: watch::Receiver<RoleSet>,
+) -> axum::response::Response {
+    let told = (nodes, roles, true);
+    let lines = futures_util::stream::unfold(told, |(mut nodes, mut roles, first)| async move {
         if !first {
-            told.changed().await.ok()?;
+            tokio::select! {
+                changed = nodes.changed() => changed.ok()?,
+                changed = roles.changed() => changed.ok()?,
+            }
         }
-        let nodes = Some(told.borrow_and_update().clone());
-        Some((wire::node::NodeKeys { nodes }, (told, false)))
+        let (known, set) = (nodes.borrow_and_update().clone(), roles.borrow_and_update().clone());
+        let line = wire::node::ProxyNews { nodes: Some(known), roles: Some(set) };
+        Some((line, (nodes, roles, false)))
     });
     link::http::lines(lines)
 }
@@ -325,8 +350,8 @@ async fn fake_auth(cluster: Arc<Cluster>, listener: TcpListener) {
             cluster.events.lock().unwrap().extend(report.events);
             Ok(Done {})
         });
-    let told = cluster.nodes.subscribe();
-    let nodes = axum::routing::get(move || std::future::ready(node_keys(told.clone())));
+    let (nodes, roles) = (cluster.nodes.subscribe(), cluster.roles.subscribe());
+    let nodes = axum::routing::get(move || std::future::ready(news(nodes.clone(), roles.clone())));
     let routes = routes.merge(axum::Router::new().route("/v1/proxy/nodes", nodes));
     let service = Service::new(routes.router());
     let mut connections = JoinSet::new();

@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod config;
 mod forwards;
+pub mod locks;
 pub mod login;
 pub mod nodes;
 pub mod profile;

@@ -90,7 +90,7 @@ pub async fn keep(client: &reach::Auth, id: SessionId, path: &Path) -> Result<Pa
 }
 
 /// The one recording whose id begins so.
-async fn find(client: &reach::Auth, id: &str) -> Result<RecordingFacts> {
+pub async fn find(client: &reach::Auth, id: &str) -> Result<RecordingFacts> {
     let digits: String = id.chars().filter(|c| *c != '-').collect();
     if digits.is_empty() || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
         bail!("{id:?} is neither a file nor the beginning of a recording's id");

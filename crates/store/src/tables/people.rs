@@ -1,7 +1,9 @@
 //! Users, their invitations, and failed sign-ins.
 
 use super::fields::Fields;
-use super::{TableError, Tables, digest, failed, json};
+use super::locks::{correct, was_removed};
+use super::{TableError, Tables, Transaction, digest, failed, json};
+use model::lock::Account;
 use model::{Login, RoleName, Time, UserName};
 use sqlx::sqlite::SqliteRow;
 
@@ -20,6 +22,14 @@ pub struct User {
     pub created: Time,
     /// Last sign-in.
     pub last_sign_in: Option<Time>,
+}
+
+impl User {
+    /// Whether a password was set; nobody else ever had a certificate.
+    #[must_use]
+    pub fn has_signed_up(&self) -> bool {
+        self.password_hash.is_some()
+    }
 }
 
 /// An invitation that can be taken up.
@@ -43,7 +53,8 @@ pub enum Removal {
 }
 
 impl Tables {
-    /// Makes a user, or gives one who exists these roles and logins; the password stays.
+    /// Makes a user, or gives one who exists these roles and logins; the password stays. Certificates that may be in use
+    /// are corrected.
     ///
     /// # Errors
     /// [`TableError::Query`].
@@ -54,6 +65,9 @@ impl Tables {
         logins: &[Login],
         now: Time,
     ) -> Result<(), TableError> {
+        let doing = "write a user";
+        let mut change = self.begin(doing).await?;
+        let before = read_one(&mut change, name).await?;
         sqlx::query(
             "INSERT INTO account (user_name, roles, logins, created) VALUES ($1, $2, $3, $4)
              ON CONFLICT (user_name) DO UPDATE SET roles = excluded.roles, logins = excluded.logins",
@@ -62,10 +76,20 @@ impl Tables {
         .bind(json("list of roles", &roles)?)
         .bind(json("list of logins", &logins)?)
         .bind(now.0)
-        .execute(&self.write)
+        .execute(&mut *change)
         .await
-        .map_err(failed("write a user"))?;
-        Ok(())
+        .map_err(failed(doing))?;
+        let renewed = was_removed(&mut change, name).await?;
+        let changed = before.is_some_and(|user| {
+            user.has_signed_up() && (user.roles != roles || user.logins != logins)
+        });
+        if renewed || changed {
+            let account = Account { roles: roles.to_vec(), logins: logins.to_vec() };
+            correct(&mut change, name, Some(&account), renewed, now).await?;
+            self.roles_changed(change).await?;
+            return Ok(());
+        }
+        change.commit().await.map_err(failed(doing))
     }
 
     /// One user.
@@ -96,13 +120,15 @@ impl Tables {
             .collect()
     }
 
-    /// Removes a user with all invitations, if `guard` agrees to those who would remain.
+    /// Removes a user with all invitations, if `guard` agrees to those who would remain. Certificates that may be in use
+    /// count no more.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
     pub async fn remove_user(
         &self,
         name: &UserName,
+        now: Time,
         guard: impl FnOnce(&[User]) -> bool + Send,
     ) -> Result<Removal, TableError> {
         let doing = "remove a user";
@@ -112,11 +138,10 @@ impl Tables {
             .await
             .map_err(failed(doing))?;
         let mut users = rows.iter().map(read_user).collect::<Result<Vec<_>, _>>()?;
-        let before = users.len();
-        users.retain(|user| user.name != *name);
-        if users.len() == before {
+        let Some(at) = users.iter().position(|user| user.name == *name) else {
             return Ok(Removal::Missing);
-        }
+        };
+        let removed = users.remove(at);
         if !guard(&users) {
             return Ok(Removal::Refused);
         }
@@ -125,7 +150,12 @@ impl Tables {
             .execute(&mut *change)
             .await
             .map_err(failed(doing))?;
-        change.commit().await.map_err(failed(doing))?;
+        if removed.has_signed_up() {
+            correct(&mut change, name, None, false, now).await?;
+            self.roles_changed(change).await?;
+        } else {
+            change.commit().await.map_err(failed(doing))?;
+        }
         Ok(Removal::Done)
     }
 
@@ -325,6 +355,15 @@ impl Tables {
 
 const COUNT_FAILURES: &str =
     "SELECT COUNT(*) FROM sign_in_failure WHERE user_name = $1 AND time >= $2";
+
+async fn read_one(change: &mut Transaction, name: &UserName) -> Result<Option<User>, TableError> {
+    let row = sqlx::query("SELECT * FROM account WHERE user_name = $1")
+        .bind(name.as_str())
+        .fetch_optional(&mut **change)
+        .await
+        .map_err(failed("read a user"))?;
+    row.map(|row| read_user(&row)).transpose()
+}
 
 fn read_user(row: &SqliteRow) -> Result<User, TableError> {
     let fields = Fields(row);

@@ -1,13 +1,14 @@
-//! Roles, and the number that counts their changes.
+//! Roles with locks and corrections, and the number that counts their changes.
 
 use super::fields::Fields;
+use super::locks::{read_corrections, read_locks};
 use super::{TableError, Tables, Transaction, failed, json, raise};
 use model::RoleName;
 use model::role::{Role, RoleSet};
 use tokio::sync::watch;
 
 impl Tables {
-    /// All roles and the number of their last change.
+    /// Everything that decides, of one moment: roles, locks, corrections, and the number of their last change.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
@@ -28,6 +29,8 @@ impl Tables {
             let role: Role = Fields(row).json("spec")?;
             set.roles.insert(role.name.clone(), role);
         }
+        set.locks = read_locks(&mut view).await?;
+        set.corrections = read_corrections(&mut view).await?;
         Ok(set)
     }
 
@@ -74,7 +77,7 @@ impl Tables {
         self.roles_rev.subscribe()
     }
 
-    async fn roles_changed(&self, mut change: Transaction) -> Result<u64, TableError> {
+    pub(super) async fn roles_changed(&self, mut change: Transaction) -> Result<u64, TableError> {
         let doing = "count a change of the roles";
         let rev: i64 = sqlx::query_scalar(
             "UPDATE counter SET value = value + 1 WHERE name = 'roles' RETURNING value",

@@ -99,9 +99,15 @@ async fn a_user_is_removed_only_if_the_guard_agrees_to_the_rest() {
         tables.invite(name, &user(name), Time(100)).await.unwrap();
     }
     let some_left = |rest: &[User]| !rest.is_empty();
-    assert_eq!(tables.remove_user(&user("eve"), some_left).await.unwrap(), Removal::Missing);
-    assert_eq!(tables.remove_user(&user("bob"), some_left).await.unwrap(), Removal::Done);
-    assert_eq!(tables.remove_user(&user("alice"), some_left).await.unwrap(), Removal::Refused);
+    assert_eq!(
+        tables.remove_user(&user("eve"), Time(9), some_left).await.unwrap(),
+        Removal::Missing
+    );
+    assert_eq!(tables.remove_user(&user("bob"), Time(9), some_left).await.unwrap(), Removal::Done);
+    assert_eq!(
+        tables.remove_user(&user("alice"), Time(9), some_left).await.unwrap(),
+        Removal::Refused
+    );
     assert_eq!(tables.users().await.unwrap().len(), 1);
     assert_eq!(tables.invitation("bob", Time(1)).await.unwrap(), None, "gone with its user");
 }

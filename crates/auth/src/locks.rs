@@ -1,0 +1,130 @@
+//! Locks: who may make and lift them, and that somebody is left who can.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::{Error, Refusal, chain};
+use crate::gate::{LockAdmin, Member};
+use crate::{ledger, people};
+use model::audit::Audited;
+use model::limit::LOCKS;
+use model::{Lock, LockId, LockTarget, Time};
+use std::sync::Arc;
+use store::tables::{LedgerFilter, NewLock, PartKind};
+use wire::lock::{AddLock, ListLocks, RemoveLock};
+use wire::{Done, Fault};
+
+pub async fn add(auth: Arc<Auth>, by: LockAdmin, call: AddLock) -> Result<Lock, Refusal> {
+    if call.life_ms == Some(0) {
+        let words = "a lock that is over at once shuts nothing: say how long, or leave it out";
+        return Err(Refusal::malformed(words));
+    }
+    must_exist(&auth, &call.target).await?;
+    let now = clock::now();
+    let new = NewLock {
+        target: call.target,
+        reason: call.reason,
+        creator: by.member.name.clone(),
+        created: now,
+        expires: call.life_ms.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX))),
+    };
+    let _turn = auth.people_turn.lock().await;
+    try_lock(&auth, &by.member, &new, call.force).await?;
+    let made = auth.tables.put_lock(new, LOCKS).await?;
+    let lock = made.ok_or_else(|| {
+        let words = format!("there are {LOCKS} locks already: lift some first, see `scry locks`");
+        Refusal::new(Fault::Conflict, words)
+    })?;
+    tracing::info!(%lock, by = %by.member.name, "locked");
+    let what = Audited::Locked {
+        lock: lock.id,
+        target: lock.target.to_string(),
+        reason: lock.reason.clone().into(),
+        expires: lock.expires,
+    };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(lock)
+}
+
+pub async fn list(auth: Arc<Auth>, _by: LockAdmin, _call: ListLocks) -> Result<Vec<Lock>, Refusal> {
+    let now = clock::now();
+    let locks = auth.tables.roles().await?.locks.into_iter();
+    Ok(locks.filter(|lock| lock.counts(now)).collect())
+}
+
+pub async fn remove(auth: Arc<Auth>, by: LockAdmin, call: RemoveLock) -> Result<Done, Refusal> {
+    let removed = auth.tables.remove_lock(call.lock).await?;
+    let lock = removed.ok_or_else(|| Refusal::not_found("lock"))?;
+    tracing::info!(%lock, by = %by.member.name, "a lock was lifted");
+    let what = Audited::Unlocked { lock: lock.id, target: lock.target.to_string() };
+    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    Ok(Done {})
+}
+
+/// Removes locks whose time is over; they count no more already. The ledger says so.
+pub async fn sweep(auth: &Auth) {
+    let swept = async {
+        let expired = auth.tables.remove_expired_locks(clock::now()).await?.into_iter();
+        let events = expired.map(|lock| {
+            let target = lock.target.to_string();
+            ledger::event(Audited::LockExpired { lock: lock.id, target })
+        });
+        auth.ledger.write(&events.collect::<Vec<_>>()).await
+    };
+    let swept: Result<(), Error> = swept.await;
+    if let Err(error) = swept {
+        tracing::warn!(error = chain(&error), "expired locks cannot be swept");
+    }
+}
+
+/// A lock with a slip of the pen in it shuts nobody out, and whoever made it believes the contrary.
+async fn must_exist(auth: &Auth, target: &LockTarget) -> Result<(), Refusal> {
+    let known = match target {
+        LockTarget::User(user) => auth.tables.user(user).await?.is_some(),
+        LockTarget::Role(role) => auth.tables.roles().await?.roles.contains_key(role),
+        LockTarget::Node(node) => auth.tables.part(PartKind::Node, node).await?.is_some(),
+        LockTarget::Session(session) => {
+            let session = *session;
+            // One that is not recorded stands in the ledger alone.
+            let filter =
+                LedgerFilter { session: Some(session), limit: 1, ..LedgerFilter::default() };
+            auth.tables.recording(&session).await?.is_some()
+                || !auth.tables.list_ledger(&filter).await?.is_empty()
+        }
+        // Accounts of machines are not known here.
+        LockTarget::Login(_) => true,
+    };
+    match known {
+        true => Ok(()),
+        false => {
+            let words = format!("there is no {target}: nothing was locked");
+            Err(Refusal::new(Fault::NotFound, words))
+        }
+    }
+}
+
+/// Tries a lock on paper: somebody must be able to lift it afterwards, and whoever shuts out themself must mean it.
+async fn try_lock(auth: &Auth, by: &Member, new: &NewLock, force: bool) -> Result<(), Refusal> {
+    let mut roles = auth.tables.roles().await?;
+    let (trial, now) = (new.clone().numbered(LockId(0)), new.created);
+    roles.locks.push(Lock { expires: None, ..trial });
+    if people::admins(&roles, &auth.tables.users().await?, now).next().is_none() {
+        let words = format!(
+            "nobody could lift this lock: {} would shut out every admin. Lock single users instead, or make somebody \
+             else an admin first",
+            new.target
+        );
+        return Err(Refusal::new(Fault::Conflict, words));
+    }
+    if !force && shuts_out(&roles, by, now) {
+        let words = format!(
+            "this lock on {} would shut out yourself; other admins could lift it. Say --force if you mean it",
+            new.target
+        );
+        return Err(Refusal::new(Fault::Conflict, words));
+    }
+    Ok(())
+}
+
+fn shuts_out(roles: &model::role::RoleSet, by: &Member, now: Time) -> bool {
+    policy::enter(roles, &by.identity, now).is_err()
+}

@@ -1,0 +1,79 @@
+//! What beats every role: locks, and what auth changed after a certificate was signed.
+
+use crate::denial::Why;
+use crate::identity::Identity;
+use crate::judge::Question;
+use model::lock::Account;
+use model::role::RoleSet;
+use model::{Lock, LockTarget, Login, NodeName, SessionId, Time};
+use std::borrow::Cow;
+
+/// The first lock that shuts what is asked for.
+pub(crate) fn on<'r>(
+    roles: &'r RoleSet,
+    who: &Identity,
+    question: &Question<'_>,
+    now: Time,
+) -> Option<&'r Lock> {
+    let about = About::of(question);
+    let shuts = |target: &LockTarget| match target {
+        LockTarget::User(user) => *user == who.user,
+        LockTarget::Role(role) => who.roles.contains(role),
+        LockTarget::Login(login) => about.login == Some(login),
+        LockTarget::Node(node) => about.node == Some(node),
+        LockTarget::Session(session) => about.session == Some(*session),
+    };
+    roles.locks.iter().filter(|lock| lock.counts(now)).find(|lock| shuts(&lock.target))
+}
+
+/// Whether an account is locked on every node.
+pub(crate) fn is_on_login(roles: &RoleSet, login: &Login, now: Time) -> bool {
+    let shuts = |lock: &&Lock| matches!(&lock.target, LockTarget::Login(shut) if shut == login);
+    roles.locks.iter().filter(|lock| lock.counts(now)).any(|lock| shuts(&lock))
+}
+
+/// The person with the roles and logins that the account has at this time, whatever the certificate says.
+pub(crate) fn as_things_stand<'i>(
+    roles: &RoleSet,
+    who: &'i Identity,
+) -> Result<Cow<'i, Identity>, Why> {
+    let Some(correction) = roles.corrections.get(&who.user) else { return Ok(Cow::Borrowed(who)) };
+    match (&correction.account, &who.certificate) {
+        // Whom auth knows from its own tables stands there as things are.
+        (Some(_), None) => Ok(Cow::Borrowed(who)),
+        (Some(Account { roles, logins }), Some(paper)) if paper.serial > correction.void => {
+            let (roles, logins) = (roles.iter().cloned(), logins.iter().cloned());
+            Ok(Cow::Owned(Identity {
+                roles: roles.collect(),
+                logins: logins.collect(),
+                ..who.clone()
+            }))
+        }
+        _ => Err(Why::Removed),
+    }
+}
+
+/// What of a question a lock can be on, beside the person.
+#[derive(Default)]
+struct About<'q> {
+    node: Option<&'q NodeName>,
+    login: Option<&'q Login>,
+    session: Option<SessionId>,
+}
+
+impl<'q> About<'q> {
+    fn of(question: &Question<'q>) -> Self {
+        match *question {
+            Question::Login { node, login } | Question::Forward { node, login, .. } => {
+                Self { node: Some(&node.name), login: Some(login), session: None }
+            }
+            Question::GoOn { node, login, session } => {
+                Self { node: Some(&node.name), login: Some(login), session }
+            }
+            Question::Reach { node } => Self { node: Some(node), ..Self::default() },
+            Question::Enter | Question::Recording { .. } | Question::Admin { .. } => {
+                Self::default()
+            }
+        }
+    }
+}
