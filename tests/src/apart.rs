@@ -2,7 +2,7 @@
 
 use crate::process::Server;
 use crate::{Cluster, NODE, assert_success, free_port, invitation, scry_path};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Auth and proxy in one process (the `cluster`), the node in another. Or auth in one, proxy and node in others.
@@ -24,6 +24,21 @@ impl Apart {
     /// Starts both; the node joins by invitation.
     pub fn start() -> Self {
         Self::with_route(str::to_owned)
+    }
+
+    /// As [`Apart::start`], with further flags of the cluster's process, in a folder that `prepare` has seen before anything
+    /// runs there.
+    pub fn prepared(prepare: impl FnOnce(&Path), further: &[&str]) -> Self {
+        let mut cluster = Cluster::empty();
+        prepare(cluster.folder.path());
+        let flags: Vec<&str> = AUTH_AND_PROXY.iter().chain(further).copied().collect();
+        let invitation = cluster.serve_roles("127.0.0.1:0", &flags);
+        cluster.sign_up(&invitation.expect("the first start prints an invitation"));
+        let roles = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let route = cluster.address.clone();
+        let mut apart = Self { cluster, proxy: None, roles, node: None, route };
+        apart.invite_node();
+        apart
     }
 
     /// As [`Apart::start`]; the node reaches the proxy at what `route` makes of its address.

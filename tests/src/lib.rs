@@ -9,6 +9,7 @@ pub mod moved;
 pub mod person;
 pub mod process;
 pub mod relay;
+pub mod small_disk;
 pub mod terminal;
 
 use process::Server;

@@ -18,10 +18,13 @@ pub async fn list_nodes(
     _call: ListNodes,
 ) -> Result<Vec<Node>, Refusal> {
     let nodes = auth.tables.parts(PartKind::Node).await?;
+    let sees_storage = by.admin(AdminRight::Nodes).is_ok();
     let reachable = nodes.into_iter().filter_map(|part| {
         let logins = policy::logins_on(&by.roles, &by.identity, &facts(&part), clock::now());
         let logins: Vec<String> = logins.into_iter().map(String::from).collect();
+        let waits = sees_storage.then(|| auth.storage.waits(&part.name)).flatten();
         (!logins.is_empty()).then_some(Node {
+            waits,
             name: part.name,
             labels: part.labels,
             last_seen: part.last_seen,

@@ -7,12 +7,15 @@ use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::password::Passwords;
 use crate::sealing::{Sealer, SealerWork};
+use crate::steps::Steps;
+use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::{Config, secret};
-use model::limit::{INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS};
+use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS};
 use model::{RoleName, Time};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::disk::Ballast;
 use store::intake::Intake;
 use store::tables::{JoinToken, PartKind, Tables};
 use subtle::ConstantTimeEq;
@@ -35,6 +38,7 @@ pub struct Auth {
     pub ledger: Arc<Ledger>,
     pub inflow: Arc<Inflow>,
     pub sealer: Sealer,
+    pub storage: Arc<Storage>,
     pub passwords: Passwords,
     /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
     throttle: Mutex<Throttle>,
@@ -77,11 +81,15 @@ impl Auth {
     /// Answers also the sealer's work, and what this start invites.
     pub async fn open(config: &Config) -> Result<(Self, SealerWork, Invited), Error> {
         store::keys::ensure_dir(&config.data_dir).map_err(Error::Directory)?;
+        let ballast = Ballast::new(&config.data_dir.join("ballast"), BALLAST_BYTES);
+        let ballast = ballast.map_err(Error::Disk)?;
+        ballast.relieve();
+        ballast.renew();
         let database = config.data_dir.join("scry.db");
         let cluster = config.cluster.to_string();
         let keys = Keys::open(&config.data_dir.join("keys"), &cluster, !database.exists())?;
         let keys = Arc::new(keys);
-        let tables = Tables::open(&database).await?;
+        let tables = Tables::open_with(&database, Some(ballast.clone())).await?;
         found(&tables, &cluster).await?;
         let invited = Invited {
             admin: invite_first_admin(&tables, config).await?,
@@ -89,8 +97,18 @@ impl Auth {
         };
         let intake = Intake::open(&config.data_dir).await?;
         let ledger = Arc::new(Ledger::new(tables.clone(), keys.ledger.clone(), &config.data_dir));
-        let inflow =
-            Inflow::new(cluster.clone(), tables.clone(), intake.clone(), Arc::clone(&keys));
+        let storage = Storage::new(&config.data_dir, ballast, config.bounds);
+        let storage = Arc::new(storage.map_err(Error::Disk)?);
+        storage.note(tables.recording_bytes().await?);
+        let inflow = Inflow {
+            cluster: cluster.clone(),
+            tables: tables.clone(),
+            intake: intake.clone(),
+            keys: Arc::clone(&keys),
+            storage: Arc::clone(&storage),
+            lanes: Mutex::default(),
+            steps: Steps::default(),
+        };
         let (sealer, work) = Sealer::new();
         let auth = Self {
             cluster,
@@ -101,6 +119,7 @@ impl Auth {
             ledger,
             inflow: Arc::new(inflow),
             sealer,
+            storage,
             passwords: Passwords::new().await?,
             throttle: Mutex::default(),
             people_turn: tokio::sync::Mutex::default(),

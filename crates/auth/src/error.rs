@@ -20,6 +20,9 @@ pub enum Error {
     /// A directory cannot be used.
     #[error("auth's directory cannot be used")]
     Directory(#[source] store::keys::KeyError),
+    /// Its disk cannot be looked at.
+    #[error("auth's disk cannot be looked at")]
+    Disk(#[source] std::io::Error),
     /// The database does not work.
     #[error("auth's database does not work")]
     Tables(#[from] TableError),
@@ -89,12 +92,14 @@ pub struct Refusal {
     message: String,
     /// Stands in the ledger: what was asked for, and which rule is missing, in full.
     denied: Option<(String, String)>,
+    /// The disk is full.
+    full: bool,
 }
 
 impl Refusal {
     /// With words for the caller.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), denied: None }
+        Self { fault, message: message.into(), denied: None, full: false }
     }
 
     /// The request makes no sense.
@@ -110,7 +115,7 @@ impl Refusal {
     /// Forbidden, with the full reason for the ledger.
     pub fn denied(action: &str, why: &str, message: &str) -> Self {
         let denied = Some((action.to_owned(), why.to_owned()));
-        Self { fault: Fault::Denied, message: message.to_owned(), denied }
+        Self { denied, ..Self::new(Fault::Denied, message) }
     }
 
     /// Says to the caller that there is no such thing, and to the ledger why it was denied.
@@ -126,6 +131,11 @@ impl Refusal {
     /// What stands in the ledger: action and reason.
     pub fn to_audit(&self) -> Option<(&str, &str)> {
         self.denied.as_ref().map(|(action, why)| (action.as_str(), why.as_str()))
+    }
+
+    /// Whether it was refused because the disk is full.
+    pub fn met_full_disk(&self) -> bool {
+        self.full
     }
 
     /// Whose fault it is.
@@ -153,8 +163,10 @@ impl<E: Into<Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
         let error = error.into();
         tracing::error!(error = chain(&error), "a request failed");
-        if let Error::Intake(IntakeError::DiskFull { .. }) = error {
-            return Self::new(Fault::Unavailable, "auth's disk is full: try again later");
+        if store::disk::is_full(&error) {
+            metrics::counter!("scry_auth_disk_full_total").increment(1);
+            let words = "auth's disk is full: free some space there, and try again";
+            return Self { full: true, ..Self::new(Fault::Unavailable, words) };
         }
         Self::new(Fault::Internal, "auth could not do this; its log says why")
     }

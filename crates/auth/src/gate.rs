@@ -79,9 +79,7 @@ impl Asked {
         metrics::counter!("scry_auth_denials").increment(1);
         tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
         let what = Audited::Denied { action: action.to_owned(), why: why.to_owned() };
-        if let Err(error) = auth.ledger.write(&[self.event(what)]).await {
-            tracing::error!(error = crate::error::chain(&error), "a denial could not be audited");
-        }
+        auth.ledger.tell(vec![self.event(what)]).await;
     }
 
     fn kind(&self) -> Kind {

@@ -12,6 +12,7 @@ use crate::error::{Error, Refusal};
 use crate::keys::Keys;
 use crate::ledger;
 use crate::steps::Steps;
+use crate::storage::Storage;
 use bytes::Bytes;
 use load::{Expected, Load};
 use model::audit::Audited;
@@ -33,12 +34,13 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// All recordings that arrive.
 pub struct Inflow {
-    cluster: String,
+    pub(crate) cluster: String,
     pub(crate) tables: Tables,
     pub(crate) intake: Intake,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) storage: Arc<Storage>,
     /// Recordings that were shipped lately. Locked for a look-up only; shipments run side by side.
-    lanes: Mutex<BTreeMap<SessionId, Arc<Lane>>>,
+    pub(crate) lanes: Mutex<BTreeMap<SessionId, Arc<Lane>>>,
     pub(crate) steps: Steps,
 }
 
@@ -68,7 +70,7 @@ struct Open {
     len: u64,
     receipt: Option<Receipt>,
     gaps: u64,
-    /// An append failed: what is in the file must be looked at again.
+    /// An append, or its row, failed: what is in the file must be looked at again.
     unsure: bool,
 }
 
@@ -93,12 +95,6 @@ enum Place {
 }
 
 impl Inflow {
-    /// Over the given tables and files.
-    pub fn new(cluster: String, tables: Tables, intake: Intake, keys: Arc<Keys>) -> Self {
-        let (lanes, steps) = (Mutex::default(), Steps::default());
-        Self { cluster, tables, intake, keys, lanes, steps }
-    }
-
     /// Takes whole records, the first being number `after` + 1. Of a shipment with a wrong record,
     /// nothing from that record on is written.
     pub async fn take(
@@ -135,6 +131,7 @@ impl Inflow {
             .map_err(|_| Refusal::malformed("the shipment ends inside a record"))?;
         let body = body.slice(..load.good);
         if !body.is_empty() {
+            self.storage.admit(&node.name, body.len() as u64)?;
             let grown = self.store(&mut turn, node, id, &load, &body).await?;
             lane.tell(grown);
         }
@@ -273,10 +270,13 @@ impl Inflow {
         let Some(open) = turn.open.as_mut() else { return Ok(0) };
         // A file without a row is there only if the database is older than the file; it has what comes here.
         if open.chain.head().records == 0 || load.heading.is_none() {
+            // Until the row is advanced too: else what follows would be answered from a receipt that is behind the file.
+            open.unsure = true;
             self.append(open, load, body).await?;
             self.steps.step("appended")?;
             self.advance(id, open).await?;
             self.steps.step("row advanced")?;
+            open.unsure = false;
         }
         metrics::counter!("scry_auth_received_bytes").increment(body.len() as u64);
         Ok(open.len)
@@ -284,7 +284,6 @@ impl Inflow {
 
     /// Appends the records; a receipt goes into the file behind the last checkpoint among them.
     async fn append(&self, open: &mut Open, load: &Load, body: &Bytes) -> Result<(), Error> {
-        open.unsure = true;
         let mut behind = Vec::new();
         if let Some(head) = load.signed_head {
             open.file.append(body.slice(..load.signed)).await?;
@@ -295,7 +294,6 @@ impl Inflow {
         open.len = open.file.append(behind.into()).await?;
         open.chain = load.chain.clone();
         open.gaps = load.gaps.unwrap_or(open.gaps);
-        open.unsure = false;
         Ok(())
     }
 

@@ -4,9 +4,11 @@ use crate::clock;
 use crate::error::{Error, chain as chain_of};
 use ed25519_dalek::{Signer, SigningKey};
 use model::audit::Audited;
+use model::limit::LEDGER_OWED;
 use model::seal::Signature;
 use model::{AuditEvent, NodeName};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::tables::{LedgerFilter, Tables, chain};
 use tokio::sync::watch;
 use wire::audit::LedgerHead;
@@ -17,12 +19,32 @@ pub struct Ledger {
     key: SigningKey,
     /// The last head that was logged, beside the database: a shortened or replaced database does not fit it.
     kept: PathBuf,
+    /// What could not be written yet. Locked for a moment.
+    owed: Mutex<Owed>,
+}
+
+#[derive(Default)]
+struct Owed {
+    events: Vec<AuditEvent>,
+    lost: u64,
+}
+
+impl Owed {
+    fn hold(&mut self, events: Vec<AuditEvent>) {
+        let room = LEDGER_OWED.saturating_sub(self.events.len());
+        self.lost = self.lost.saturating_add(events.len().saturating_sub(room) as u64);
+        self.events.extend(events.into_iter().take(room));
+    }
+
+    fn take(&mut self) -> (Vec<AuditEvent>, u64) {
+        (std::mem::take(&mut self.events), std::mem::take(&mut self.lost))
+    }
 }
 
 impl Ledger {
     /// Over the tables, with the ledger key; heads are kept in `dir`.
     pub fn new(tables: Tables, key: SigningKey, dir: &Path) -> Self {
-        Self { tables, key, kept: dir.join("ledger.head") }
+        Self { tables, key, kept: dir.join("ledger.head"), owed: Mutex::default() }
     }
 
     /// Appends events, all or none; they are on disk when this returns.
@@ -30,6 +52,46 @@ impl Ledger {
         self.tables.append_ledger(events).await?;
         metrics::counter!("scry_auth_ledger_events").increment(events.len() as u64);
         Ok(())
+    }
+
+    /// Appends what happened and cannot be undone any more. What cannot be written now is held and written later;
+    /// beyond [`LEDGER_OWED`] events it is counted.
+    pub async fn tell(&self, events: Vec<AuditEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(&events).await {
+            let count = events.len();
+            tracing::error!(
+                error = chain_of(&error),
+                count,
+                "the ledger cannot be written; events wait in memory"
+            );
+            self.owed().hold(events);
+        }
+    }
+
+    /// Appends what could not be written before. Says whether nothing is owed any more.
+    pub async fn settle(&self) -> bool {
+        let (events, lost) = self.owed().take();
+        if events.is_empty() && lost == 0 {
+            return true;
+        }
+        let mut all = events.clone();
+        if lost > 0 {
+            all.push(event(Audited::EventsLost { count: lost }));
+        }
+        let Err(error) = self.write(&all).await else { return true };
+        tracing::debug!(error = chain_of(&error), "the ledger cannot be written yet");
+        let mut owed = self.owed();
+        owed.lost = owed.lost.saturating_add(lost);
+        let since = std::mem::replace(&mut owed.events, events);
+        owed.hold(since);
+        false
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends those events of a part's report that were not taken before. Answers how many.
@@ -144,5 +206,22 @@ pub fn event(what: Audited) -> AuditEvent {
         connection: None,
         session: None,
         what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_ledger_is_owed_is_bounded_and_counted_beyond() {
+        let mut owed = Owed::default();
+        let events = |count| vec![event(Audited::SignedUp {}); count];
+        owed.hold(events(LEDGER_OWED - 1));
+        owed.hold(events(3));
+        owed.hold(events(4));
+        let (held, lost) = owed.take();
+        assert_eq!((held.len(), lost), (LEDGER_OWED, 6));
+        assert_eq!(owed.take(), (Vec::new(), 0));
     }
 }

@@ -11,6 +11,7 @@
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
 //! | `issue`, `keys` | certificates and the keys that sign them |
 //! | `ledger` | what is audited |
+//! | `storage` | who may put how much on auth's disk |
 //! | `password`, `throttle`, `secret` | sign-in |
 
 mod access;
@@ -36,6 +37,7 @@ mod sealing;
 mod secret;
 mod serve;
 mod steps;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -44,6 +46,7 @@ pub use error::Error;
 pub use keys::KeysError;
 pub use password::HashError;
 pub use serve::{Prepared, prepare, serve};
+pub use storage::{Bounds, Share};
 
 use model::{NodeName, UserName};
 use std::net::SocketAddr;
@@ -62,6 +65,8 @@ pub struct Config {
     pub admin: Option<UserName>,
     /// The name of a proxy that joins from another process, for whom each start makes an invitation.
     pub proxy: Option<NodeName>,
+    /// Who may put how much on its disk.
+    pub bounds: Bounds,
     /// Version of scry, for the ledger.
     pub version: String,
 }

@@ -72,6 +72,7 @@ pub async fn report(auth: Arc<Auth>, by: AnyPart, call: Report) -> Result<Done, 
     if call.first == 0 {
         return Err(Refusal::malformed("events are numbered from 1"));
     }
+    auth.storage.admit_report()?;
     let (name, now) = (by.part.name, clock::now());
     let events: Vec<_> = call.events.into_iter().map(|event| sane(event, &name, now)).collect();
     auth.ledger.write_report(&name, &call.run, call.first, &events).await?;

@@ -32,9 +32,7 @@ pub async fn ship(auth: Arc<Auth>, by: NodePart, request: Request) -> Result<Res
     // The whole body first, so that a slow sender holds up nothing.
     let body = read_body(request.into_body(), BODY_BYTES).await?;
     let taken = auth.inflow.take(&by.part, id, after, body).await?;
-    if !taken.events.is_empty() {
-        auth.ledger.write(&taken.events).await?;
-    }
+    auth.ledger.tell(taken.events).await;
     let mut progress = taken.answer?;
     if taken.ended && !progress.stored {
         progress.stored = auth.sealer.seal_within(id, STORED_WITHIN).await;

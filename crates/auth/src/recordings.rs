@@ -101,6 +101,7 @@ pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Resul
     let what = Audited::RecordingRemoved { owner: row.user.clone(), hash: secret::hex(&hash) };
     auth.ledger.write(&[about(&by, &row, what)]).await?;
     auth.inflow.discard(row.id).await?;
+    auth.storage.freed(&row.node, row.bytes);
     tracing::info!(id = %row.id, by = %by.name, "a recording was removed");
     Ok(Done {})
 }

@@ -177,6 +177,11 @@ where
     match answered {
         Ok(response) => response,
         Err(refusal) => {
+            if refusal.met_full_disk() {
+                // Whoever tries again finds the ballast's space.
+                auth.storage.ballast.free();
+                auth.storage.changed.notify_one();
+            }
             asked.audit(&auth, &refusal).await;
             tracing::debug!(route, fault = ?refusal.fault(), "refused");
             refusal.into_response()

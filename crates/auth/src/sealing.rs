@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: usize = 1024;
 /// Stored recordings that a waiting request may be behind, at most.
 const TOLD: usize = 256;
+/// What sealing adds to a recording beside a copy of it, at most, in bytes: index and seal.
+const SEAL_BYTES: u64 = 256 * 1024;
 /// Between two looks for recordings that were not sealed when their end came.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
@@ -73,6 +75,7 @@ impl SealerWork {
                     Some(id) => self.seal(&inflow, &ledger, id).await,
                     None => return,
                 },
+                () = inflow.storage.eased.notified() => sweep.reset_immediately(),
                 _ = sweep.tick() => {
                     inflow.forget_idle();
                     self.sweep(&inflow, &ledger, std::mem::take(&mut first), &stop).await;
@@ -131,9 +134,7 @@ async fn recovered(inflow: &Inflow, ledger: &Ledger, row: store::tables::Recordi
             if let Error::Damaged { what, .. } = error {
                 let mut event = ledger::event(Audited::Tampering { why: what });
                 (event.session, event.node) = (Some(id), Some(node));
-                if let Err(error) = ledger.write(&[event]).await {
-                    tracing::error!(error = chain(&error), "this could not be audited");
-                }
+                ledger.tell(vec![event]).await;
             }
             false
         }
@@ -150,6 +151,10 @@ impl Inflow {
             return Ok(true);
         }
         if row.ending.is_none() || row.removed.is_some() {
+            return Ok(false);
+        }
+        if !self.storage.has_room_for(row.bytes.saturating_add(SEAL_BYTES)) {
+            tracing::warn!(%id, bytes = row.bytes, "a recording waits for space in the final store");
             return Ok(false);
         }
         turn.close();

@@ -15,6 +15,7 @@ use model::limit::{CLOCK_SKEW_MS, SHUTDOWN_MS};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wire::name::AUTH_SERVER;
@@ -23,6 +24,11 @@ use wire::name::AUTH_SERVER;
 const OWN_CERTIFICATE_MS: i64 = 24 * 3600 * 1000;
 /// Between two rounds of sweeping and logging the ledger's head.
 const CHORES_EVERY: Duration = Duration::from_secs(600);
+
+/// Between two looks at the disk.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two sums of what each node's recordings take; in between it is counted.
+const SUMS_EVERY: Duration = Duration::from_secs(60);
 
 /// Auth, ready to serve: keys and database are open, the port is bound.
 pub struct Prepared {
@@ -66,6 +72,12 @@ impl Prepared {
         self.invited.proxy.as_deref()
     }
 
+    /// What keeps auth from working as it should, in words that change when it does; empty while nothing does.
+    #[must_use]
+    pub fn storage(&self) -> watch::Receiver<String> {
+        self.auth.storage.words()
+    }
+
     /// Join token for parts of the same process, of either kind; counts for ten minutes, and never after a restart.
     #[must_use]
     pub fn join_token(&self) -> &str {
@@ -93,10 +105,11 @@ pub async fn prepare(config: Config) -> Result<Prepared, Error> {
 /// Serves until `shutdown`, then lets requests end, and names who was late.
 ///
 /// # Errors
-/// [`Error::Tables`] when even the start cannot be audited.
+/// None at present.
 pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<(), Error> {
     let Prepared { auth, sealer, mut front, badge, address, version, .. } = prepared;
-    auth.ledger.write(&[ledger::event(Audited::Started { version })]).await?;
+    // Also with a full disk: somebody must be able to make room on it.
+    auth.ledger.tell(vec![ledger::event(Audited::Started { version })]).await;
     tracing::info!(%address, cluster = auth.cluster, "auth serves");
     let (table, router) = Routes::new(Arc::clone(&auth)).into_parts();
     for route in table {
@@ -113,6 +126,7 @@ pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<()
         stopped.run_until_cancelled(check_ledger(checked)).await;
     });
     chores.spawn(chores_of(Arc::clone(&auth), badge, stop.clone()));
+    chores.spawn(look_after_storage(Arc::clone(&auth), stop.clone()));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -141,6 +155,9 @@ pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<()
         tracing::warn!(late = auth.work.len(), "requests did not end in time");
     }
     finish(&mut chores, "chores").await;
+    if !auth.ledger.settle().await {
+        tracing::error!("the ledger cannot be written; what it was to know stands in the log only");
+    }
     auth.ledger.log_head().await;
     auth.tables.close().await;
     Ok(())
@@ -162,10 +179,7 @@ async fn check_ledger(auth: Arc<Auth>) {
             let why =
                 format!("row {} of the ledger does not follow from those before it", broken.row);
             tracing::error!(why, "the ledger was altered");
-            let event = ledger::event(Audited::Tampering { why });
-            if let Err(error) = auth.ledger.write(&[event]).await {
-                tracing::error!(error = chain(&error), "this could not be audited");
-            }
+            auth.ledger.tell(vec![ledger::event(Audited::Tampering { why })]).await;
         }
         Err(error) => tracing::error!(error = chain(&error), "the ledger cannot be read"),
     }
@@ -196,6 +210,32 @@ async fn chores_of(auth: Arc<Auth>, badge: Badge, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+/// Looks at the disk every second, and at once when it changed: notes it, makes the ballast again, writes what the ledger is
+/// owed.
+async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
+    let mut round = tokio::time::interval(LOOK_EVERY);
+    let mut sums = tokio::time::interval(SUMS_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = auth.storage.changed.notified() => {}
+            _ = round.tick() => {}
+            _ = sums.tick() => match auth.tables.recording_bytes().await {
+                Ok(bytes) => auth.storage.note(bytes),
+                Err(error) => tracing::warn!(error = chain(&error), "recordings cannot be summed up"),
+            },
+        }
+        auth.storage.look();
+        let ballast = auth.storage.ballast.clone();
+        if !ballast.stands() {
+            // An error is that of a task which was aborted: auth stops.
+            let _ = tokio::task::spawn_blocking(move || ballast.renew()).await;
+        }
+        auth.ledger.tell(auth.storage.report()).await;
+        auth.ledger.settle().await;
     }
 }
 

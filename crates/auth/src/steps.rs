@@ -37,4 +37,10 @@ impl Steps {
     pub fn stop_after(&self, steps: u32) {
         *self.left.lock().unwrap() = Some(steps);
     }
+
+    /// Lets every step pass again.
+    #[cfg(test)]
+    pub fn go_on(&self) {
+        *self.left.lock().unwrap() = None;
+    }
 }

@@ -7,3 +7,4 @@ mod machines;
 mod people;
 mod recordings;
 mod routes;
+mod storage;

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -37,20 +38,26 @@ pub fn metrics() -> Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().context("cannot collect metrics")
 }
 
-/// Serves `/healthz` (the process is alive), `/readyz` (all services serve) and `/metrics` until cancelled.
+/// Serves `/healthz` (the process is alive), `/readyz` (all services serve; and what `trouble` says, which does not make it
+/// less ready) and `/metrics` until cancelled.
 pub async fn serve(
     listener: TcpListener,
     ready: Ready,
+    trouble: Option<watch::Receiver<String>>,
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<()> {
     let readiness = move || {
-        let ready = ready.load(Ordering::Relaxed);
-        let answer = if ready {
-            (StatusCode::OK, "ready\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        let (status, mut words) = match ready.load(Ordering::Relaxed) {
+            true => (StatusCode::OK, "ready\n".to_owned()),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
         };
+        if let Some(trouble) = &trouble
+            && !trouble.borrow().is_empty()
+        {
+            words = format!("{words}{}\n", *trouble.borrow());
+        }
+        let answer = (status, words);
         std::future::ready(answer)
     };
     let router = Router::new()

@@ -52,6 +52,15 @@ pub struct Flags {
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, env = "SCRY_DIAGNOSTICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub diagnostics_listen: Option<SocketAddr>,
+    /// Space of auth's disk that is kept free: 2GiB, or 10%; below it each node has its reserve only
+    #[arg(long, env = "SCRY_KEEP_FREE", value_name = "SIZE|PERCENT")]
+    pub keep_free: Option<Amount>,
+    /// Space of auth's disk that the recordings of one node may take: 100GiB, or 80%
+    #[arg(long, env = "SCRY_NODE_QUOTA", value_name = "SIZE|PERCENT")]
+    pub node_quota: Option<Amount>,
+    /// What auth takes from each node when its disk is low, of what it keeps free: 16MiB
+    #[arg(long, env = "SCRY_NODE_RESERVE", value_name = "SIZE")]
+    pub node_reserve: Option<Size>,
     /// Who the first invitation is for
     #[arg(long, env = "SCRY_ADMIN", value_name = "USER")]
     pub admin: Option<UserName>,
@@ -113,6 +122,65 @@ impl<'de> Deserialize<'de> for Joining {
     }
 }
 
+/// A number of bytes, written as `512MiB`, `2GB` or `4096`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// A number of bytes, or a part of the disk, written as `10%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount(pub auth::Share);
+
+/// Units of [`Size`], the longest first.
+const UNITS: &[(&str, u64)] = &[
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1000),
+    ("MB", 1000 * 1000),
+    ("GB", 1000 * 1000 * 1000),
+    ("TB", 1000 * 1000 * 1000 * 1000),
+    ("B", 1),
+];
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unit = UNITS.iter().find_map(|(name, bytes)| Some((text.strip_suffix(name)?, *bytes)));
+        let (number, unit) = unit.unwrap_or((text, 1));
+        let number = number.trim().parse::<u64>().ok();
+        let bytes = number.and_then(|number| number.checked_mul(unit));
+        bytes.map(Self).ok_or("a size is a whole number with a unit, such as 512MiB or 2GB")
+    }
+}
+
+impl FromStr for Amount {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return Ok(Self(auth::Share::Bytes(text.parse::<Size>()?.0)));
+        };
+        let percent = percent.trim().parse().ok().filter(|percent| *percent <= 100);
+        percent
+            .map(|percent| Self(auth::Share::Percent(percent)))
+            .ok_or("a part of the disk is 0% to 100%")
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -138,6 +206,9 @@ struct File {
     public_address: Option<String>,
     auth_listen: Option<SocketAddr>,
     diagnostics_listen: Option<SocketAddr>,
+    keep_free: Option<Amount>,
+    node_quota: Option<Amount>,
+    node_reserve: Option<Size>,
     admin: Option<UserName>,
     node_name: Option<NodeName>,
     log: Option<String>,
@@ -157,6 +228,9 @@ const KEYS: &[&str] = &[
     "public_address",
     "auth_listen",
     "diagnostics_listen",
+    "keep_free",
+    "node_quota",
+    "node_reserve",
     "admin",
     "node_name",
     "log",
@@ -187,6 +261,8 @@ pub struct Settings {
     pub auth_listen: SocketAddr,
     /// Where health and metrics are served.
     pub diagnostics_listen: SocketAddr,
+    /// Who may put how much on auth's disk.
+    pub bounds: auth::Bounds,
     /// Who the first invitation is for.
     pub admin: UserName,
     /// Name of this machine's node, if said.
@@ -357,6 +433,11 @@ impl Settings {
                 .diagnostics_listen
                 .or(file.diagnostics_listen)
                 .unwrap_or(loopback(PORT + 1)),
+            bounds: bounds(
+                flags.keep_free.or(file.keep_free),
+                flags.node_quota.or(file.node_quota),
+                flags.node_reserve.or(file.node_reserve),
+            ),
             admin: flags.admin.or(file.admin).unwrap_or_else(|| first_admin(around)),
             node_name: flags.node_name.or(file.node_name),
             host_name: host_name(around),
@@ -364,6 +445,19 @@ impl Settings {
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         })
+    }
+}
+
+fn bounds(
+    keep_free: Option<Amount>,
+    node_quota: Option<Amount>,
+    node_reserve: Option<Size>,
+) -> auth::Bounds {
+    let usual = auth::Bounds::default();
+    auth::Bounds {
+        keep_free: keep_free.map(|amount| amount.0).or(usual.keep_free),
+        node_quota: node_quota.map_or(usual.node_quota, |amount| amount.0),
+        node_reserve: node_reserve.map_or(usual.node_reserve, |size| size.0),
     }
 }
 
@@ -522,6 +616,31 @@ mod tests {
         assert_eq!(settings.log, "debug");
         let labels: Vec<_> = settings.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(labels, ["env=prod", "zone=a"]);
+    }
+
+    #[test]
+    fn sizes_and_parts_of_the_disk_are_read_and_nothing_else() {
+        use auth::Share::{Bytes, Percent};
+        for (text, expected) in [
+            ("4096", Some(Bytes(4096))),
+            ("512MiB", Some(Bytes(512 << 20))),
+            ("2 GB", Some(Bytes(2_000_000_000))),
+            ("7B", Some(Bytes(7))),
+            ("80%", Some(Percent(80))),
+            ("101%", None),
+            ("-1%", None),
+            ("1.5GiB", None),
+            ("99999999TiB", None),
+            ("", None),
+            ("lots", None),
+        ] {
+            assert_eq!(text.parse::<Amount>().ok().map(|amount| amount.0), expected, "{text}");
+        }
+        assert!("80%".parse::<Size>().is_err(), "a reserve is a number of bytes");
+        let file = parse("t", "keep_free = \"5GiB\"\nnode_quota = \"10%\"").unwrap();
+        let bounds = bounds(file.keep_free, file.node_quota, Some(Size(3)));
+        assert_eq!((bounds.keep_free, bounds.node_quota), (Some(Bytes(5 << 30)), Percent(10)));
+        assert_eq!(bounds.node_reserve, 3);
     }
 
     #[test]

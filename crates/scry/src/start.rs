@@ -140,6 +140,8 @@ struct Served {
     proxy: Option<Invitation>,
     /// For the node beside them.
     join: Option<node::Invitation>,
+    /// What keeps auth from working as it should.
+    trouble: Option<watch::Receiver<String>>,
 }
 
 impl Cluster {
@@ -164,7 +166,7 @@ impl Cluster {
             }
             Shape::Node => Served::default(),
         };
-        let Served { address, invitation, proxy, join } = served;
+        let Served { address, invitation, proxy, join, trouble } = served;
         let mut node_name = settings.host_name.clone();
         let mut proxies = Vec::new();
         if matches!(settings.roles, Shape::All | Shape::Node) {
@@ -186,7 +188,7 @@ impl Cluster {
         let metrics = observe::metrics()?;
         let (flag, token) = (ready.clone(), stop.child_token());
         services.spawn(async move {
-            observe::serve(diagnostics, flag, metrics, token)
+            observe::serve(diagnostics, flag, trouble, metrics, token)
                 .await
                 .context("diagnostics failed")?;
             Ok("diagnostics")
@@ -248,6 +250,7 @@ fn auth_config(settings: &Settings, folder: &ServerDir) -> Result<auth::Config> 
         cluster: settings.cluster.clone(),
         admin: Some(settings.admin.clone()),
         proxy: if alone { Some(front_door::NAME.parse()?) } else { None },
+        bounds: settings.bounds,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -265,11 +268,12 @@ async fn auth_and_proxy(
     let invitation = first_invitation(settings, &auth, address);
     let (auth_address, pin) = (auth.address(), auth.pin().to_owned());
     let join_token = auth.join_token().to_owned();
+    let trouble = Some(auth.storage());
     spawn_auth(auth, stop, services);
     let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
     spawn_proxy(proxy, stop, services);
     let join = Some(node::Invitation { pin, token: join_token });
-    Ok(Served { address: Some(address), invitation, proxy: None, join })
+    Ok(Served { address: Some(address), invitation, proxy: None, join, trouble })
 }
 
 /// Auth, whose proxy is another process of this machine, so that either can be restarted alone.
@@ -287,8 +291,9 @@ async fn auth_alone(
         code: code.to_owned(),
     });
     let invitation = first_invitation(settings, &auth, settings.listen);
+    let trouble = Some(auth.storage());
     spawn_auth(auth, stop, services);
-    Ok(Served { address: Some(address), invitation, proxy, join: None })
+    Ok(Served { address: Some(address), invitation, proxy, join: None, trouble })
 }
 
 async fn proxy_alone(

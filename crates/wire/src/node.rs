@@ -130,6 +130,9 @@ pub struct Node {
     pub version: String,
     /// Logins the caller may use on it.
     pub logins: Vec<String>,
+    /// Why what it records waits there instead of going to auth, if it does; only for who administers nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// Invites a machine: makes a join token that counts once. Needs the right over nodes.

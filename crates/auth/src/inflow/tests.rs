@@ -110,6 +110,30 @@ async fn whatever_step_a_crash_comes_behind_nothing_received_is_missing() {
 }
 
 #[tokio::test]
+async fn whatever_step_fails_it_goes_on_without_a_restart() {
+    let mut failures = 0;
+    for steps in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let auth = open(&dir).await;
+        let tape = recording(&auth.keys);
+        auth.inflow.steps.stop_after(steps);
+        let mut answered = 0;
+        let outcome = run(&auth, &tape, &mut answered).await;
+        auth.inflow.steps.go_on();
+        assert_eq!(run(&auth, &tape, &mut answered).await, Ok(true), "after {steps} steps");
+        let row = auth.tables.recording(&tape.id).await.unwrap().unwrap();
+        assert_eq!(row.verification.as_deref(), Some("complete"), "after {steps} steps");
+        assert_eq!((row.gaps, row.records), (1, tape.records.len() as u64));
+        auth.tables.close().await;
+        if outcome.is_ok() {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures > 20, "only {failures} places were tried");
+}
+
+#[tokio::test]
 async fn bytes_that_rot_on_auths_disk_are_found_when_the_file_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let auth = open(&dir).await;

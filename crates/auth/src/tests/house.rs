@@ -187,6 +187,7 @@ pub fn config(dir: &TempDir) -> Config {
         cluster: "lab".parse().unwrap(),
         admin: "root-admin".parse().ok(),
         proxy: None,
+        bounds: crate::Bounds::default(),
         version: "test".into(),
     }
 }

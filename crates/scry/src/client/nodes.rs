@@ -86,6 +86,8 @@ async fn ls(show_: &Show) -> Result<()> {
         return Ok(());
     }
     let now = show::now();
+    let waiting: Vec<_> =
+        nodes.iter().filter_map(|node| Some((node.name.clone(), node.waits.clone()?))).collect();
     let mut table = show::table(&["NODE", "STATE", "LOGINS", "LABELS", "VERSION"]);
     for node in nodes {
         let state = match node.last_seen {
@@ -105,6 +107,9 @@ async fn ls(show_: &Show) -> Result<()> {
         ]);
     }
     show::line(table);
+    for (node, why) in waiting {
+        show::remark(format!("What {node} records waits there: {why}."));
+    }
     Ok(())
 }
 

@@ -1,0 +1,55 @@
+//! A small file system of a test's own, below one of its folders; and files of somebody else's that fill it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted file system in memory, taken away when dropped.
+pub struct SmallDisk {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts one of `mib` MiB at `path`. `None`, after saying so, where this machine does not let the test mount.
+    pub fn mount(path: &Path, mib: u32) -> Option<Self> {
+        std::fs::create_dir_all(path).expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0700"), "scry-test"]);
+        let out = mount.arg(path).output();
+        match out {
+            Ok(out) if out.status.success() => Some(Self { path: path.to_owned() }),
+            other => {
+                println!(
+                    "skipped: this test mounts a small file system, which needs root: {other:?}"
+                );
+                None
+            }
+        }
+    }
+
+    /// A file of somebody else's that takes what is left, but for `but` bytes.
+    pub fn fill(&self, but: u64) {
+        let path = self.path.join("foreign");
+        let mut file =
+            std::fs::File::options().create(true).append(true).open(&path).expect("a file");
+        for piece in [64 * 1024, 4096, 1] {
+            let bytes = vec![0x5a; piece];
+            while file.write_all(&bytes).is_ok() {}
+        }
+        let len = file.metadata().expect("a file").len();
+        file.set_len(len.saturating_sub(but)).expect("it can be cut");
+    }
+
+    /// Takes that file away.
+    pub fn clear(&self) {
+        std::fs::remove_file(self.path.join("foreign")).expect("the file that filled the disk");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a server of the test may be ending on it.
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}

@@ -1,0 +1,236 @@
+//! Auth's disk runs full: of one node's recordings, and of somebody else's files. Other nodes go on, the admin signs in
+//! and makes room, everything then arrives, and nothing that was sealed is damaged.
+
+use house::apart::Apart;
+use house::process::Server;
+use house::small_disk::SmallDisk;
+use house::{Cluster, PASSWORD, assert_success, scry_path, text, wait_for};
+use serde_json::Value;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+
+/// A cluster whose auth lies on a small disk, and its node beside it.
+struct Small {
+    // Dropped in this order: the servers before their disk.
+    other: Option<Server>,
+    apart: Apart,
+    disk: SmallDisk,
+}
+
+impl Small {
+    fn start(mib: u32, flags: &[&str]) -> Option<Self> {
+        let mut disk = None;
+        let apart = Apart::prepared(
+            |folder| disk = SmallDisk::mount(&folder.join("data/auth"), mib),
+            flags,
+        );
+        disk.map(|disk| Self { other: None, apart, disk })
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.apart.cluster
+    }
+
+    /// A second node, `other`.
+    fn second_node(&mut self) {
+        let invitation = self.apart.invite(&["--name", "other"]);
+        let mut command = Command::new(scry_path());
+        command
+            .args(["start", "--roles", "node", "--node-name", "other", "--join", &invitation])
+            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.cluster().path("other"));
+        let server = Server::start(command, &self.cluster().path("other.log"));
+        server.until_ready();
+        self.other = Some(server);
+    }
+
+    fn on_other(&self, command: &str) -> std::process::Output {
+        let mut ssh = self.cluster().ssh_command();
+        ssh.args(["other.home", command]).output().unwrap()
+    }
+
+    /// A session on the first node whose recording takes as many bytes as it prints.
+    fn session_of(&self, mib: u64, tag: &str) {
+        let bytes = mib * MIB;
+        assert_success(&self.cluster().ssh(&format!("head -c {bytes} /dev/urandom; : {tag}")));
+    }
+
+    fn row(&self, tag: &str) -> Option<Value> {
+        let rows = self.cluster().scry_json(&["recordings", "ls", "--json", "--limit", "1000"]);
+        let rows = rows.as_array().unwrap().clone();
+        rows.into_iter().find(|row| row["command"].as_str().is_some_and(|text| text.contains(tag)))
+    }
+
+    fn is_stored(&self, tag: &str) -> bool {
+        self.row(tag).is_some_and(|row| row["phase"] == "stored")
+    }
+
+    /// Why what a node records waits there, as `scry nodes` says.
+    fn waits(&self, node: &str) -> Option<String> {
+        let nodes = self.cluster().scry_json(&["nodes", "--json"]);
+        let nodes = nodes.as_array().unwrap();
+        let found = nodes.iter().find(|row| row["name"] == node).unwrap();
+        found["waits"].as_str().map(str::to_owned)
+    }
+
+    fn remove(&self, tag: &str) {
+        let id = self.row(tag).unwrap()["id"].as_str().unwrap().to_owned();
+        assert_success(&self.cluster().scry(&["recordings", "rm", "--yes", &id]));
+    }
+
+    /// Everything is at auth, whole; nothing is left on the way.
+    #[track_caller]
+    fn check_all(&self, tags: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !tags.iter().all(|tag| self.is_stored(tag)) {
+            assert!(
+                Instant::now() < deadline,
+                "not all of {tags:?} is stored\n{}",
+                self.cluster().log()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        for row in self.cluster().stored_recordings() {
+            assert_eq!(
+                (&row["verification"], &row["gaps"]),
+                (&"complete".into(), &0.into()),
+                "{row}"
+            );
+            let id = row["id"].as_str().unwrap();
+            let file = self.cluster().export(id, "scry");
+            let out = self.cluster().scry(&["verify", file.to_str().unwrap()]);
+            assert_success(&out);
+        }
+        assert_success(&self.cluster().scry(&["audit", "verify"]));
+        wait_for("the intake to be empty", || {
+            std::fs::read_dir(self.disk.path.join("intake")).unwrap().count() == 0
+        });
+    }
+
+    fn restart_auth(&mut self) {
+        self.apart.kill_cluster();
+        self.apart.restart_cluster();
+    }
+}
+
+#[test]
+fn a_node_at_its_quota_waits_others_go_on_and_removing_makes_room() {
+    let flags = ["--keep-free", "8MiB", "--node-quota", "24MiB", "--node-reserve", "4MiB"];
+    let Some(mut small) = Small::start(96, &flags) else { return };
+    small.second_node();
+    for tag in ["first", "second", "third"] {
+        small.session_of(10, tag);
+    }
+    wait_for("the quota", || small.waits("box").is_some());
+    assert!(small.waits("box").unwrap().contains("--node-quota"), "{:?}", small.waits("box"));
+    assert_eq!(small.waits("other"), None);
+    let event = &small.cluster().audit("storage.node_over_quota")[0];
+    assert_eq!((&event["node"], &event["quota"]), (&"box".into(), &(24 * MIB).into()));
+
+    // Its sessions go on, on its own disk; those of the other node do so as ever.
+    assert_eq!(text(&small.cluster().ssh("echo goes on")), "goes on");
+    assert_eq!(text(&small.on_other("echo elsewhere")), "elsewhere");
+    wait_for("the other node's", || small.is_stored("echo elsewhere"));
+    assert!(!small.is_stored("third") || !small.is_stored("echo goes on"));
+
+    wait_for("the first", || small.is_stored("first"));
+    small.remove("first");
+    small.check_all(&["second", "third", "echo goes on", "echo elsewhere"]);
+    assert_eq!(small.waits("box"), None);
+    assert_eq!(small.cluster().audit("storage.node_over_quota").len(), 1);
+    assert_eq!(small.cluster().audit("recording.remove").len(), 1);
+}
+
+#[test]
+fn below_what_is_kept_free_each_node_has_its_reserve() {
+    let flags = ["--keep-free", "30MiB", "--node-quota", "100%", "--node-reserve", "2MiB"];
+    let Some(mut small) = Small::start(64, &flags) else { return };
+    small.second_node();
+    for tag in ["first", "second", "third", "fourth"] {
+        small.session_of(8, tag);
+    }
+    wait_for("the reserve", || small.waits("box").is_some());
+    assert!(!small.cluster().audit("storage.low").is_empty());
+    assert_eq!(text(&small.on_other("echo reserved")), "reserved");
+    wait_for("the other node's", || small.is_stored("echo reserved"));
+    assert_eq!(small.waits("other"), None);
+    // The reserve has an end.
+    let mut ssh = small.cluster().ssh_command();
+    ssh.args(["other.home", &format!("head -c {} /dev/urandom; : beyond", 4 * MIB)]);
+    assert_success(&ssh.output().unwrap());
+    wait_for("the end of it", || small.waits("other").is_some());
+
+    small.remove("first");
+    small.remove("second");
+    small.check_all(&["third", "fourth", "echo reserved", "beyond"]);
+    assert!(!small.cluster().audit("storage.back").is_empty());
+    assert_eq!((small.waits("box"), small.waits("other")), (None, None));
+}
+
+#[test]
+fn with_a_disk_that_others_filled_the_admin_signs_in_and_makes_room() {
+    let Some(mut small) = Small::start(64, &[]) else { return };
+    let ballast = small.disk.path.join("ballast");
+    assert!(ballast.exists());
+    small.session_of(6, "kept");
+    small.session_of(6, "removed");
+    small.check_all(&["kept", "removed"]);
+
+    small.disk.fill(0);
+    // Sessions go on, on their node's disk.
+    assert_eq!(text(&small.cluster().ssh("echo full")), "full");
+    let sign_in = |small: &Small| small.cluster().scry_with_input(&["login"], PASSWORD);
+    assert_success(&sign_in(&small));
+    assert!(!ballast.exists(), "it was given back");
+    wait_for("the event", || !small.cluster().audit("storage.full").is_empty());
+    assert_success(&small.cluster().scry(&["recordings", "ls"]));
+    assert!(!small.is_stored("echo full"));
+    assert!(small.waits("box").unwrap().contains("full"), "{:?}", small.waits("box"));
+    let signed_in = small.cluster().audit("user.sign_in").len();
+
+    // Also right after auth was killed there.
+    small.restart_auth();
+    assert_success(&sign_in(&small));
+    assert_eq!(small.cluster().audit("user.sign_in").len(), signed_in + 1);
+
+    // What is removed is really gone from the disk: what waits arrives, although the foreign file is still there.
+    small.remove("removed");
+    small.check_all(&["kept", "echo full"]);
+    // The node's events waited too.
+    let executed = || {
+        let events = small.cluster().audit("session.exec");
+        events.iter().filter(|event| event["command"] == "echo full").count()
+    };
+    wait_for("the node's events", || executed() > 0);
+    assert_eq!(executed(), 1);
+
+    small.disk.clear();
+    wait_for("the ballast", || ballast.exists());
+    wait_for("the event", || !small.cluster().audit("storage.back").is_empty());
+    assert_eq!(text(&small.cluster().ssh("echo after")), "after");
+    small.check_all(&["kept", "echo full", "echo after"]);
+}
+
+#[test]
+fn a_disk_that_is_filled_and_emptied_over_and_over_costs_nothing() {
+    let rounds = if house::long() { 30 } else { 4 };
+    let Some(small) = Small::start(64, &[]) else { return };
+    let mut tags = Vec::new();
+    for round in 0..rounds {
+        // Full to the last byte, or with room for half of what comes; while it comes.
+        let tag = format!("round-{round}");
+        std::thread::scope(|scope| {
+            scope.spawn(|| small.session_of(2, &tag));
+            std::thread::sleep(Duration::from_millis(40 * round));
+            small.disk.fill((round % 3) * MIB / 2);
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        small.disk.clear();
+        tags.push(tag);
+    }
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    small.check_all(&tags);
+    println!("{rounds} rounds");
+}
