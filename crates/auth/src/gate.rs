@@ -6,8 +6,9 @@ use crate::error::Refusal;
 use crate::ledger;
 use link::{Peer, PeerIdentity};
 use model::audit::Audited;
+use model::limit::CLOCK_SKEW_MS;
 use model::role::{AdminRight, RoleSet};
-use model::{AuditEvent, NodeName, UserName};
+use model::{AuditEvent, NodeName, Time, UserName};
 use policy::{AdminPermit, Identity};
 use std::future::Future;
 use std::net::IpAddr;
@@ -156,12 +157,21 @@ impl Proof for Member {
         };
         let gone = || Refusal::new(Fault::Unauthenticated, "there is no such account any more");
         let user = auth.tables.user(name).await?.ok_or_else(gone)?;
+        if asked.peer.since.is_some_and(|since| is_older(since, user.created)) {
+            // It was signed for an account of this name that was removed.
+            return Err(gone());
+        }
         let expires = asked.peer.expires.unwrap_or_else(clock::now);
         let identity = Identity::of_account(user.name.clone(), user.roles, user.logins, expires);
         let roles = auth.tables.roles().await?;
         policy::enter(&roles, &identity, clock::now())?;
         Ok(Self { name: user.name, identity, roles, asked })
     }
+}
+
+/// Whether a certificate was signed before that moment. It begins earlier than it was signed, on a whole second.
+fn is_older(since: Time, moment: Time) -> bool {
+    since.plus_ms(CLOCK_SKEW_MS + 1000) < moment
 }
 
 impl Member {

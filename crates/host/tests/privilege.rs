@@ -78,15 +78,22 @@ async fn the_terminal_of_another_account_is_that_accounts() {
 
 #[tokio::test]
 async fn the_device_goes_with_its_terminal_even_if_a_job_holds_it() {
-    let command = "echo $SSH_TTY.; trap '' HUP; sleep 1";
+    let command = "echo $SSH_TTY.; trap '' HUP; sleep 1000797";
     let child = start(&own(), plan_on_terminal(command, Size::default())).await.unwrap();
     let host::Io::Pty(pty) = &child.io else { panic!("no terminal") };
     let shown = until(pty, ".").await;
     let device = std::path::PathBuf::from(shown.split('.').next().unwrap());
     // Another session may get the same number at once, so only ours is looked at.
     let inode = std::fs::metadata(&device).unwrap().ctime_nsec();
+    let signals = child.signals.clone();
     drop(child);
-    assert!(std::fs::metadata(&device).map_or(true, |other| other.ctime_nsec() != inode));
+    // Processes that other tests begin at this moment hold a copy until they are somebody else.
+    wait_for("device that has gone", || {
+        std::fs::metadata(&device).map_or(true, |other| other.ctime_nsec() != inode)
+    })
+    .await;
+    assert!(runs("sleep\x001000797"), "the job holds it");
+    signals.end(std::time::Duration::ZERO).await;
 }
 
 #[tokio::test]
@@ -166,6 +173,12 @@ async fn ordinary() {
         }
         other => panic!("{other:?}"),
     }
+    // Without a control group or an audit session of its own a session is known by its variable.
+    let mut child = start(&own(), plan("setsid -f sleep 1000795; cat")).await.unwrap();
+    wait_for("sleeper", || runs("sleep\x001000795")).await;
+    let (ended, _) =
+        tokio::join!(child.signals.end(std::time::Duration::ZERO), child.process.wait());
+    assert!(ended.processes >= 2 && !runs("sleep\x001000795"), "{ended:?}");
     let net = Net::start(&settings(), &permit(&own()), None).await.unwrap();
     assert!(net.agent(&forward(Agent)).await.is_ok());
     let other = Net::start(&settings(), &permit("root"), None).await;

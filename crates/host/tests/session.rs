@@ -272,23 +272,6 @@ async fn ending_a_session_reaches_every_job_even_one_that_ignores_hang_ups() {
     assert_eq!(child.signals.end(Duration::ZERO).await, Ended::default());
 }
 
-/// Whether a process with this in its command line is there.
-fn runs(needle: &str) -> bool {
-    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let lines = all.map(|entry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
-    let own = |line: &[u8]| line.windows(needle.len()).any(|part| part == needle.as_bytes());
-    lines.into_iter().any(|line| own(&line))
-}
-
-async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let waiting = async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no {what}"));
-}
-
 /// Three that have left the session in three ways: their process id, their session id and their parent say nothing.
 const LEAVERS: &str = "setsid sleep 1000NR1 & (trap '' HUP TERM; setsid sh -c 'setsid sleep 1000NR2 & exit') & \
                        setsid -f sh -c 'while :; do setsid -f sleep 1000NR3; sleep 0.05; done'; echo ready; cat";
@@ -314,6 +297,46 @@ async fn ending_a_session_reaches_daemons_and_what_forks_on_and_closing_it_leave
         assert!(ended.processes >= 4 && ended.left == 0, "{ended:?}");
         assert!(!sleepers.iter().any(|sleeper| runs(sleeper)), "terminal: {terminal}");
     }
+}
+
+/// Where version 2 of control groups is, if groups can be made there.
+fn control_groups() -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let point = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (point, kind) = (fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| std::path::PathBuf::from(point))
+    })?;
+    let probe = point.join(format!("probe-{}", std::process::id()));
+    std::fs::create_dir(&probe).ok()?;
+    std::fs::remove_dir(&probe).unwrap();
+    Some(point)
+}
+
+#[tokio::test]
+async fn a_session_has_a_control_group_of_its_own_which_goes_with_its_last_process() {
+    let Some(point) = control_groups().filter(|_| is_root()) else {
+        return skip("a_session_has_a_control_group", "needs root and control groups, version 2");
+    };
+    let plan = plan("cat /proc/self/cgroup; setsid sleep 1000796 >/dev/null 2>&1 &");
+    let name = format!("scry-{}", plan.id);
+    let out = run_plan(&own(), plan, b"").await.out;
+    let own_line = out.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    assert!(own_line.ends_with(&name), "{out}");
+    let group = point.join(own_line);
+    let procs = std::fs::read_to_string(group.join("cgroup.procs")).unwrap();
+    let left: Vec<_> = procs.lines().collect();
+    assert_eq!(left.len(), 1, "who was left running keeps it: {procs}");
+    let killed = std::process::Command::new("kill").arg("-9").args(left).status().unwrap();
+    assert!(killed.success());
+    wait_for("empty group", || {
+        // Another session may have swept it by now.
+        std::fs::read_to_string(group.join("cgroup.procs")).map_or(true, |procs| procs.is_empty())
+    })
+    .await;
+    // The end of any other session sweeps it.
+    output("true").await;
+    assert!(!group.exists());
 }
 
 #[tokio::test]

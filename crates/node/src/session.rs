@@ -1,17 +1,18 @@
 //! One session: reads the program, has it recorded, and shows it to its owner, in this order. Its state lives in one loop.
 
+mod finish;
 mod streams;
 
 use crate::clock;
 use crate::connection::{Caller, kind};
 use crate::files::Files;
 use crate::forward::Display;
-use crate::news::Latest;
 use crate::pipes::Pipes;
 use crate::recorder::Recorder;
 use crate::serve::Post;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
+use finish::{Finish, Watch};
 use host::{Child, Exit, Plan, PtyPlan, SpawnError, What};
 use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
@@ -227,71 +228,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// How a session ended, and why its recording failed, if it did.
 type Closed = (Ending, Option<String>);
 
-/// How a session ends.
-struct Finish {
-    ending: Ending,
-    /// What the person is told beside the exit status.
-    said: Option<String>,
-    /// Whether it is ended by rule, so that every process of it goes too (ruling 11).
-    by_rule: bool,
-}
-
-impl Finish {
-    fn of(verdict: &Verdict) -> Self {
-        Self {
-            ending: Ending::Stopped { why: verdict.why().to_owned() },
-            said: verdict.said().map(str::to_owned),
-            by_rule: matches!(verdict, Verdict::Rule { .. }),
-        }
-    }
-
-    fn rule(words: String) -> Self {
-        Self::of(&Verdict::plain(words))
-    }
-}
-
-impl From<Ending> for Finish {
-    fn from(ending: Ending) -> Self {
-        let said = match &ending {
-            Ending::Stopped { why } => Some(why.clone()),
-            _ => None,
-        };
-        Self { ending, said, by_rule: false }
-    }
-}
-
-/// Whether a session may go on: by its connection, and by itself whenever something was changed that decides.
-struct Watch<'p> {
-    post: &'p Post,
-    caller: &'p Caller,
-    id: SessionId,
-    connection: Ear,
-    latest: Latest,
-}
-
-impl<'p> Watch<'p> {
-    fn new(post: &'p Post, caller: &'p Caller, id: SessionId, connection: Ear) -> Self {
-        let mut latest = post.latest.clone();
-        // What was changed between the permit and this moment is looked at first.
-        latest.mark_changed();
-        Self { post, caller, id, connection, latest }
-    }
-
-    /// Completes when it may not. Cancel safe.
-    async fn verdict(&mut self) -> Verdict {
-        loop {
-            tokio::select! {
-                verdict = self.connection.heard() => return Verdict::clone(&verdict),
-                Ok(()) = self.latest.changed() => {
-                    if let Err(denial) = self.caller.goes_on(self.post, Some(self.id)) {
-                        return denial.into();
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// A write to the owner's channel that is under way.
 type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -415,10 +351,7 @@ impl Live {
         };
         if finish.by_rule {
             // What runs goes first: a client that takes nothing does not put it off.
-            let killed = signals.end(Duration::from_millis(END_MS)).await;
-            if let Ending::Stopped { why } = &mut finish.ending {
-                why.push_str(&killed_words(killed));
-            }
+            finish.ended(signals.end(Duration::from_millis(END_MS)).await);
         }
         self.farewell(&finish, &output, writing).await;
         if exit.is_none() && !finish.by_rule {
@@ -598,19 +531,6 @@ fn wire_signal(name: &str) -> String {
 /// The channel is gone: because the client left, or because it took nothing and was given up.
 fn gone(output: &Output) -> Ending {
     output.fate().map_or(Ending::Disconnected, |why| Ending::Stopped { why: why.to_owned() })
-}
-
-/// What the record says of processes that were there to be killed.
-fn killed_words(killed: host::Ended) -> String {
-    let mut words = match killed.processes {
-        0 => String::new(),
-        1 => "; 1 process was ended".to_owned(),
-        many => format!("; {many} processes were ended"),
-    };
-    if killed.left > 0 {
-        words.push_str(&format!(", of which {} hang in the kernel", killed.left));
-    }
-    words
 }
 
 async fn poll_writing(writing: &mut Option<Writing>) -> bool {

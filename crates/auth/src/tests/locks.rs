@@ -1,6 +1,7 @@
 //! Locks: who may make them, what they shut at auth, and that nobody shuts out the last who could lift them.
 
 use super::house::{House, Node, PASSWORD, Person, add, refused, user};
+use crate::auth::Auth;
 use link::http::Client;
 use model::{Lock, LockId, LockTarget, SessionId};
 use wire::Fault;
@@ -151,9 +152,11 @@ async fn nodes_hear_at_once_of_locks_and_of_accounts_that_were_changed_or_remove
     assert_eq!(corrected(&told(&mut lines).await), Some(0));
     admin.client.call(&RemoveUser { user: user("bob") }).await.unwrap();
     assert_eq!(corrected(&told(&mut lines).await), None);
-    // Another bob: what the first one still holds is void, at auth too.
+    // Another bob: what the first one still holds is void, at auth too. Certificates begin on whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
     let other = house.person(&admin, "bob", &["access"]).await;
     other.client.call(&ListNodes {}).await.unwrap();
+    assert_eq!(refused(&bob.client, &ListNodes {}).await.0, Fault::Unauthenticated);
     let void = told(&mut lines).await.corrections[&user("bob")].void;
     let serial = |person: &Person| {
         let text = &person.credentials.ssh_certificate;
@@ -166,4 +169,26 @@ async fn nodes_hear_at_once_of_locks_and_of_accounts_that_were_changed_or_remove
     let why = admin.client.call(&Explain { user: who, login, node }).await.unwrap();
     assert!(!why.allowed && why.because.contains("node web-01"), "{why:?}");
     assert!(other.client.call(&ListNodes {}).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_time_is_over_shuts_nothing_and_is_swept_into_the_ledger() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let bob = house.person(&admin, "bob", &["access"]).await;
+    admin.client.call(&AddLock { life_ms: Some(1500), ..on("user", "bob") }).await.unwrap();
+    assert_eq!(refused(&bob.client, &ListNodes {}).await.0, Fault::Denied);
+    while bob.client.call(&ListNodes {}).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(admin.client.call(&ListLocks {}).await.unwrap(), []);
+    let dir = house.stop().await;
+    let (auth, _, _) = Auth::open(&super::house::config(&dir)).await.unwrap();
+    assert_eq!(auth.tables.roles().await.unwrap().locks.len(), 1, "still in the table");
+    crate::locks::sweep(&auth).await;
+    assert!(auth.tables.roles().await.unwrap().locks.is_empty());
+    drop(auth);
+    let house = House::in_dir(dir).await;
+    let admin = house.sign_in("root-admin", PASSWORD).await.unwrap();
+    assert_eq!(words(&admin, "lock.expire").await[0]["target"], "user bob");
 }

@@ -169,6 +169,24 @@ pub async fn until(pty: &host::Pty, wanted: &str) -> String {
     all
 }
 
+/// Whether a process with this in its command line is there.
+pub fn runs(needle: &str) -> bool {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = all.map(|entry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
+    let own = |line: &[u8]| line.windows(needle.len()).any(|part| part == needle.as_bytes());
+    lines.into_iter().any(|line| own(&line))
+}
+
+/// Waits until `done` says so.
+pub async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no {what}"));
+}
+
 /// Says that a test could not be run, and why; the runner's output keeps it.
 pub fn skip(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");

@@ -62,6 +62,8 @@ pub struct Peer {
     pub identity: PeerIdentity,
     /// Where it comes from.
     pub address: SocketAddr,
+    /// First moment of its certificate.
+    pub since: Option<Time>,
     /// Last moment of its certificate.
     pub expires: Option<Time>,
     /// Pin of its key: SHA-256 of the SubjectPublicKeyInfo, hexadecimal. Two machines never share one.
@@ -72,7 +74,7 @@ impl Peer {
     /// A peer without a certificate.
     #[must_use]
     pub fn nobody(address: SocketAddr) -> Self {
-        Self { identity: PeerIdentity::Nobody, address, expires: None, key: None }
+        Self { identity: PeerIdentity::Nobody, address, since: None, expires: None, key: None }
     }
 
     /// Reads the leaf of a chain that TLS has verified.
@@ -81,8 +83,9 @@ impl Peer {
     /// [`TlsError::Certificate`] when it cannot be read or names two identities.
     pub fn of_certificate(leaf: &[u8], address: SocketAddr) -> Result<Self, TlsError> {
         let facts = Facts::read(leaf)?;
-        let (expires, key) = (Some(facts.not_after), super::spki_pin(leaf));
-        Ok(Self { identity: facts.identity, address, expires, key })
+        let (since, expires) = (Some(facts.not_before), Some(facts.not_after));
+        let key = super::spki_pin(leaf);
+        Ok(Self { identity: facts.identity, address, since, expires, key })
     }
 }
 

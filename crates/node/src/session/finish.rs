@@ -1,0 +1,122 @@
+//! The end of a session: what brings it about, what the person and the record are told, and whether its processes go too.
+
+use crate::connection::Caller;
+use crate::news::Latest;
+use crate::serve::Post;
+use crate::verdict::{Ear, Verdict};
+use host::Ended;
+use model::SessionId;
+use model::entry::Ending;
+
+/// How a session ends.
+pub(super) struct Finish {
+    pub ending: Ending,
+    /// What the person is told beside the exit status.
+    pub said: Option<String>,
+    /// Whether it is ended by rule, so that every process of it goes too (ruling 11).
+    pub by_rule: bool,
+}
+
+impl Finish {
+    pub fn of(verdict: &Verdict) -> Self {
+        Self {
+            ending: Ending::Stopped { why: verdict.why().to_owned() },
+            said: verdict.said().map(str::to_owned),
+            by_rule: matches!(verdict, Verdict::Rule { .. }),
+        }
+    }
+
+    pub fn rule(words: String) -> Self {
+        Self::of(&Verdict::plain(words))
+    }
+
+    /// Says in the record how many processes were there to be ended.
+    pub fn ended(&mut self, ended: Ended) {
+        if let Ending::Stopped { why } = &mut self.ending {
+            why.push_str(&ended_words(ended));
+        }
+    }
+}
+
+impl From<Ending> for Finish {
+    fn from(ending: Ending) -> Self {
+        let said = match &ending {
+            Ending::Stopped { why } => Some(why.clone()),
+            _ => None,
+        };
+        Self { ending, said, by_rule: false }
+    }
+}
+
+/// Whether a session may go on: by its connection, and by itself whenever something was changed that decides.
+pub(super) struct Watch<'p> {
+    post: &'p Post,
+    caller: &'p Caller,
+    id: SessionId,
+    connection: Ear,
+    latest: Latest,
+}
+
+impl<'p> Watch<'p> {
+    pub fn new(post: &'p Post, caller: &'p Caller, id: SessionId, connection: Ear) -> Self {
+        let mut latest = post.latest.clone();
+        // What was changed between the permit and this moment is looked at first.
+        latest.mark_changed();
+        Self { post, caller, id, connection, latest }
+    }
+
+    /// Completes when it may not. Cancel safe.
+    pub async fn verdict(&mut self) -> Verdict {
+        loop {
+            tokio::select! {
+                verdict = self.connection.heard() => return Verdict::clone(&verdict),
+                Ok(()) = self.latest.changed() => {
+                    if let Err(denial) = self.caller.goes_on(self.post, Some(self.id)) {
+                        return denial.into();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn ended_words(ended: Ended) -> String {
+    let mut words = match ended.processes {
+        0 => String::new(),
+        1 => "; 1 process was ended".to_owned(),
+        many => format!("; {many} processes were ended"),
+    };
+    if ended.left > 0 {
+        words.push_str(&format!(", of which {} hang in the kernel", ended.left));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_by_rule_takes_its_processes_along_and_says_how_many() {
+        let said = |processes, left| {
+            let mut finish = Finish::rule("too long".to_owned());
+            finish.ended(Ended { processes, left });
+            assert!(finish.by_rule && finish.said.as_deref() == Some("too long"));
+            match finish.ending {
+                Ending::Stopped { why } => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(said(0, 0), "too long");
+        assert_eq!(said(1, 0), "too long; 1 process was ended");
+        assert_eq!(said(3, 1), "too long; 3 processes were ended, of which 1 hang in the kernel");
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_and_a_node_that_stops_leave_what_runs() {
+        for verdict in [Verdict::Gone, Verdict::Stopping] {
+            assert!(!Finish::of(&verdict).by_rule, "{verdict:?}");
+        }
+        assert!(!Finish::from(Ending::Disconnected).by_rule);
+    }
+}
