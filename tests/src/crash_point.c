@@ -1,8 +1,10 @@
 // Preloaded into scry under test: kills the process at the n-th call of a kind on files below a folder, as a crash does.
 // SCRY_CRASH_CALL is write, sync, rename, unlink or truncate; SCRY_CRASH_MOMENT before, after or torn (half of a write);
-// SCRY_CRASH_NUMBER counts from 1; SCRY_CRASH_BELOW is a part of the path.
+// SCRY_CRASH_NUMBER counts from 1; SCRY_CRASH_BELOW is a part of the path. With the moments full and broken it does not die:
+// SCRY_CRASH_TIMES calls from that one on fail, with ENOSPC (the first write half-way) or EIO.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,9 +14,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NOTHING, BEFORE, AFTER, TORN };
+enum { NOTHING, BEFORE, AFTER, TORN, FULL, BROKEN };
 
-static atomic_long count;
+static atomic_long count, halved, said;
 
 static int is(const char *name, const char *value) {
     const char *set = getenv(name);
@@ -29,9 +31,24 @@ static void die(void) {
 static int moment(const char *call, const char *path) {
     const char *below = getenv("SCRY_CRASH_BELOW"), *number = getenv("SCRY_CRASH_NUMBER");
     if (!below || !number || !is("SCRY_CRASH_CALL", call) || !path || !strstr(path, below)) return NOTHING;
-    if (atomic_fetch_add(&count, 1) + 1 != atol(number)) return NOTHING;
+    const char *times = getenv("SCRY_CRASH_TIMES");
+    long now = atomic_fetch_add(&count, 1) + 1, first = atol(number);
+    if (now < first || now >= first + (times ? atol(times) : 1)) return NOTHING;
+    if (is("SCRY_CRASH_MOMENT", "full")) return FULL;
+    if (is("SCRY_CRASH_MOMENT", "broken")) return BROKEN;
     if (is("SCRY_CRASH_MOMENT", "before")) die();
     return is("SCRY_CRASH_MOMENT", "torn") ? TORN : AFTER;
+}
+
+static int fails(int now) {
+    if (now != FULL && now != BROKEN) return 0;
+    if (!atomic_exchange(&said, 1)) dprintf(2, "crash point: calls begin to fail\n");
+    errno = now == FULL ? ENOSPC : EIO;
+    return 1;
+}
+
+static int half(int now, size_t n) {
+    return now == FULL && n > 1 && !atomic_exchange(&halved, 1);
 }
 
 static int moment_fd(const char *call, int fd) {
@@ -51,6 +68,8 @@ static int moment_fd(const char *call, int fd) {
 ssize_t write(int fd, const void *bytes, size_t n) {
     REAL(ssize_t, write, int, const void *, size_t);
     int now = moment_fd("write", fd);
+    if (half(now, n)) return real(fd, bytes, n / 2);
+    if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? n / 2 : n);
     DONE(done);
 }
@@ -58,6 +77,7 @@ ssize_t write(int fd, const void *bytes, size_t n) {
 ssize_t writev(int fd, const struct iovec *bytes, int n) {
     REAL(ssize_t, writev, int, const struct iovec *, int);
     int now = moment_fd("write", fd);
+    if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? (n + 1) / 2 : n);
     DONE(done);
 }
@@ -65,6 +85,8 @@ ssize_t writev(int fd, const struct iovec *bytes, int n) {
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
     REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
     int now = moment_fd("write", fd);
+    if (half(now, n)) return real(fd, bytes, n / 2, at);
+    if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? n / 2 : n, at);
     DONE(done);
 }
@@ -72,6 +94,8 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
     REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t);
     int now = moment_fd("write", fd);
+    if (half(now, n)) return real(fd, bytes, n / 2, at);
+    if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? n / 2 : n, at);
     DONE(done);
 }
@@ -79,6 +103,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
 int fsync(int fd) {
     REAL(int, fsync, int);
     int now = moment_fd("sync", fd);
+    if (fails(now)) return -1;
     int done = real(fd);
     DONE(done);
 }
@@ -86,6 +111,7 @@ int fsync(int fd) {
 int fdatasync(int fd) {
     REAL(int, fdatasync, int);
     int now = moment_fd("sync", fd);
+    if (fails(now)) return -1;
     int done = real(fd);
     DONE(done);
 }
@@ -93,6 +119,7 @@ int fdatasync(int fd) {
 int rename(const char *from, const char *to) {
     REAL(int, rename, const char *, const char *);
     int now = moment("rename", to);
+    if (fails(now)) return -1;
     int done = real(from, to);
     DONE(done);
 }
@@ -100,6 +127,7 @@ int rename(const char *from, const char *to) {
 int link(const char *from, const char *to) {
     REAL(int, link, const char *, const char *);
     int now = moment("rename", to);
+    if (fails(now)) return -1;
     int done = real(from, to);
     DONE(done);
 }
@@ -107,6 +135,7 @@ int link(const char *from, const char *to) {
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
     REAL(int, linkat, int, const char *, int, const char *, int);
     int now = moment("rename", to);
+    if (fails(now)) return -1;
     int done = real(from_dir, from, to_dir, to, flags);
     DONE(done);
 }
@@ -114,6 +143,7 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags
 int unlink(const char *path) {
     REAL(int, unlink, const char *);
     int now = moment("unlink", path);
+    if (fails(now)) return -1;
     int done = real(path);
     DONE(done);
 }
@@ -121,6 +151,7 @@ int unlink(const char *path) {
 int unlinkat(int dir, const char *path, int flags) {
     REAL(int, unlinkat, int, const char *, int);
     int now = path[0] == '/' ? moment("unlink", path) : moment_fd("unlink", dir);
+    if (fails(now)) return -1;
     int done = real(dir, path, flags);
     DONE(done);
 }
@@ -128,6 +159,7 @@ int unlinkat(int dir, const char *path, int flags) {
 int ftruncate(int fd, off_t length) {
     REAL(int, ftruncate, int, off_t);
     int now = moment_fd("truncate", fd);
+    if (fails(now)) return -1;
     int done = real(fd, length);
     DONE(done);
 }
@@ -135,6 +167,7 @@ int ftruncate(int fd, off_t length) {
 int ftruncate64(int fd, off64_t length) {
     REAL(int, ftruncate64, int, off64_t);
     int now = moment_fd("truncate", fd);
+    if (fails(now)) return -1;
     int done = real(fd, length);
     DONE(done);
 }

@@ -13,7 +13,7 @@ pub struct CrashPoint {
     pub call: &'static str,
     /// A part of the path of the files meant.
     pub below: &'static str,
-    /// `before`, `after` or, of writes, `torn`.
+    /// `before`, `after` or, of writes, `torn`; or `full` or `broken`: the call fails, and nobody dies.
     pub moment: &'static str,
     /// Which call of that kind, counted from 1.
     pub number: u64,
@@ -37,6 +37,9 @@ impl CrashPoint {
             .env("SCRY_CRASH_NUMBER", self.number.to_string());
     }
 }
+
+/// What the server's log has once a call failed at a point that is `full` or `broken`.
+pub const FAILING: &str = "crash point: calls begin to fail";
 
 /// Compiles the library into `folder`. A C compiler is needed to build scry anyway.
 pub fn library(folder: &Path) -> PathBuf {

@@ -277,6 +277,21 @@ impl Cluster {
         path
     }
 
+    /// Makes the role of the cluster's admin record under `strict`.
+    pub fn record_strictly(&self) {
+        let role = text(&self.scry(&["roles", "show", "admin"]));
+        let strict = "[options]\nrecord = \"strict\"";
+        let role = match role.contains("[options]") {
+            true => role.replace("[options]", strict),
+            false => format!("{role}\n{strict}\n"),
+        };
+        let path = self.path("role.toml");
+        fs::write(&path, role).expect("a role can be written");
+        assert_success(&self.scry(&["roles", "set", path.to_str().expect("a plain path")]));
+        // The node hears of it at once.
+        std::thread::sleep(Duration::from_secs(1));
+    }
+
     /// Events of the ledger whose word is `word`, oldest first.
     pub fn audit(&self, word: &str) -> Vec<serde_json::Value> {
         let rows = self.scry_json(&["audit", "ls", "--json", "--limit", "1000", "--event", word]);

@@ -181,27 +181,12 @@ fn cut_from_auth(line: Line, cut: Duration) {
     println!("{line:?} for {:?}: {count} lines, none lost", began.elapsed());
 }
 
-/// Changes the role of the cluster's admin.
-fn record_strictly(cluster: &Cluster) {
-    let role = text(&cluster.scry(&["roles", "show", "admin"]));
-    let strict = "[options]\nrecord = \"strict\"";
-    let role = match role.contains("[options]") {
-        true => role.replace("[options]", strict),
-        false => format!("{role}\n{strict}\n"),
-    };
-    let path = cluster.path("role.toml");
-    std::fs::write(&path, role).unwrap();
-    assert_success(&cluster.scry(&["roles", "set", path.to_str().unwrap()]));
-    // The node hears of it at once.
-    std::thread::sleep(Duration::from_secs(1));
-}
-
 #[test]
 fn a_session_under_strict_waits_for_auth_and_ends_when_it_does_not_come() {
     let mut relay = None;
     let apart = Apart::in_three(|auth| relay.insert(Relay::start(auth)).address.clone());
     let relay = relay.expect("a relay");
-    record_strictly(&apart.cluster);
+    apart.cluster.record_strictly();
 
     // A short cut: it waits, and goes on.
     let count = lines(12_000);

@@ -2,6 +2,7 @@
 //! and makes room, everything then arrives, and nothing that was sealed is damaged.
 
 use house::apart::Apart;
+use house::crash_point::{CrashPoint, Dice, FAILING, library};
 use house::process::Server;
 use house::small_disk::SmallDisk;
 use house::{Cluster, PASSWORD, assert_success, scry_path, text, wait_for};
@@ -233,4 +234,107 @@ fn a_disk_that_is_filled_and_emptied_over_and_over_costs_nothing() {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     small.check_all(&tags);
     println!("{rounds} rounds");
+}
+
+#[test]
+fn under_strict_a_session_ends_with_a_clear_line_when_auths_disk_takes_nothing() {
+    let Some(small) = Small::start(64, &[]) else { return };
+    small.cluster().record_strictly();
+    small.disk.fill(0);
+    let began = Instant::now();
+    let mut ssh = small.cluster().ssh_command();
+    let out = ssh.args(["-tt", &small.cluster().host(), "echo begun; sleep 300"]).output().unwrap();
+    let lasted = began.elapsed();
+    assert!((25..90).contains(&lasted.as_secs()), "it ended after {lasted:?}");
+    let said = format!("{}{}", text(&out), String::from_utf8_lossy(&out.stderr));
+    assert!(said.contains("auth") && said.contains("strict"), "{said}");
+    small.disk.clear();
+    small.check_all(&["echo begun"]);
+    let ending = small.row("echo begun").unwrap()["ending"].clone();
+    assert!(ending.as_str().is_some_and(|ending| ending.contains("stopped")), "{ending}");
+}
+
+#[test]
+fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() {
+    let mut disks = None;
+    let apart = Apart::prepared(
+        |folder| {
+            let auth = SmallDisk::mount(&folder.join("data/auth"), 64);
+            disks = auth.zip(SmallDisk::mount(&folder.join("machine"), 64));
+        },
+        &[],
+    );
+    let Some((auth, node)) = disks else { return };
+    let cluster = &apart.cluster;
+    assert_success(&cluster.ssh("echo before"));
+    auth.fill(0);
+    node.fill(0);
+    // It goes on or is refused, by what the node can still keep; what it shows is recorded.
+    let meanwhile = cluster.ssh("echo meanwhile");
+    assert_success(&cluster.scry_with_input(&["login"], PASSWORD));
+    assert_success(&cluster.scry(&["recordings", "ls"]));
+    auth.clear();
+    node.clear();
+    wait_for("the node", || cluster.ssh("echo after").status.success());
+    let rows = cluster.stored_recordings();
+    assert!(rows.iter().all(|row| row["verification"] == "complete"), "{rows:#?}");
+    let recorded = |command: &str| rows.iter().any(|row| row["command"] == command);
+    assert!(recorded("echo before") && recorded("echo after"), "{rows:#?}");
+    assert!(recorded("echo meanwhile") || text(&meanwhile).is_empty(), "{rows:#?}");
+    assert_success(&cluster.scry(&["audit", "verify"]));
+    drop(apart);
+}
+
+#[test]
+fn whichever_write_of_auths_fails_it_goes_on_by_itself_and_nothing_is_damaged() {
+    let rounds = if house::long() { 90 } else { 5 };
+    let mut apart = Apart::start();
+    let library = library(apart.cluster.folder.path());
+    let points = [
+        ("write", "/auth/intake/", 12),
+        ("write", "/auth/recordings/", 3),
+        ("write", "/auth/scry.db", 80),
+        ("sync", "/auth/intake/", 12),
+        ("rename", "/auth/recordings/", 2),
+        ("sync", "/auth/recordings/", 6),
+        ("sync", "/auth/scry.db", 30),
+        ("unlink", "/auth/intake/", 2),
+        ("write", "/auth/", 120),
+    ];
+    let (mut reached, mut tags) = (0, Vec::new());
+    for round in 0..rounds {
+        let mut dice = Dice(3_000 + round);
+        let (call, below, most) = points[usize::try_from(round).unwrap() % points.len()];
+        // What a start writes into the database is left alone: it may well end there.
+        let started = if below.ends_with('/') && below != "/auth/" { 0 } else { 60 };
+        let number = started + 1 + dice.roll(most);
+        let moment = if dice.roll(2) == 0 { "full" } else { "broken" };
+        let times = 1 + dice.roll(8);
+        apart.kill_cluster();
+        let before = apart.cluster.log().matches(FAILING).count();
+        let mut command = apart.cluster_command();
+        CrashPoint { call, below, moment, number }.set(&mut command, &library);
+        command.env("SCRY_CRASH_TIMES", times.to_string());
+        apart.cluster.serve_by(command).until_ready();
+        wait_for("the tunnel", || apart.cluster.ssh("true").status.success());
+        for n in 0..3 {
+            let tag = format!("failing-{round}-{n}");
+            let bytes = 1 + n * 300_000;
+            let session = format!("head -c {bytes} /dev/urandom; : {tag}");
+            assert_success(&apart.cluster.ssh(&session));
+            tags.push(session);
+        }
+        let rows = apart.cluster.stored_recordings();
+        for tag in &tags {
+            let row = rows.iter().find(|row| row["command"] == tag.as_str()).expect(tag);
+            let state = (&row["verification"], &row["gaps"]);
+            assert_eq!(state, (&"complete".into(), &0.into()), "round {round}: {row}");
+        }
+        assert_success(&apart.cluster.scry(&["audit", "verify"]));
+        let failed = apart.cluster.log().matches(FAILING).count() > before;
+        reached += u64::from(failed);
+        println!("round {round}: {moment} {call} {number} below {below}, {times} times: {failed}");
+    }
+    println!("{rounds} rounds, {reached} in which calls failed");
+    assert!(reached * 2 >= rounds, "only {reached} of {rounds} points were reached");
 }

@@ -20,6 +20,8 @@ const QUEUE: usize = 1024;
 const TOLD: usize = 256;
 /// What sealing adds to a recording beside a copy of it, at most, in bytes: index and seal.
 const SEAL_BYTES: u64 = 256 * 1024;
+/// Before the first try after a failure; each further one waits twice as long, up to [`SWEEP_EVERY`].
+const AGAIN: Duration = Duration::from_secs(2);
 /// Between two looks for recordings that were not sealed when their end came.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
@@ -67,33 +69,53 @@ impl SealerWork {
     /// Seals until stopped: first what an earlier run left, then what comes, and what was missed.
     pub async fn run(mut self, inflow: Arc<Inflow>, ledger: Arc<Ledger>, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        let mut first = true;
+        let (mut first, mut again) = (true, AGAIN);
         loop {
-            tokio::select! {
+            let good = tokio::select! {
                 () = stop.cancelled() => return,
                 asked = self.queue.recv() => match asked {
                     Some(id) => self.seal(&inflow, &ledger, id).await,
                     None => return,
                 },
-                () = inflow.storage.eased.notified() => sweep.reset_immediately(),
+                () = inflow.storage.eased.notified() => {
+                    sweep.reset_immediately();
+                    continue;
+                }
                 _ = sweep.tick() => {
                     inflow.forget_idle();
-                    self.sweep(&inflow, &ledger, std::mem::take(&mut first), &stop).await;
+                    self.sweep(&inflow, &ledger, std::mem::take(&mut first), &stop).await
                 }
+            };
+            if good {
+                again = AGAIN;
+            } else {
+                sweep.reset_after(again);
+                again = (again * 2).min(SWEEP_EVERY);
             }
         }
     }
 
-    async fn sweep(&self, inflow: &Inflow, ledger: &Ledger, first: bool, stop: &CancellationToken) {
+    /// `false` when something failed and is to be tried again.
+    async fn sweep(
+        &self,
+        inflow: &Inflow,
+        ledger: &Ledger,
+        first: bool,
+        stop: &CancellationToken,
+    ) -> bool {
         let rows = match inflow.tables.unfiled_recordings().await {
             Ok(rows) => rows,
-            Err(error) => return tracing::error!(error = chain(&error), "cannot list recordings"),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "cannot list recordings");
+                return false;
+            }
         };
         #[expect(clippy::cast_precision_loss, reason = "a gauge; exact to 2^52 recordings")]
         metrics::gauge!("scry_auth_recordings_live").set(rows.len() as f64);
+        let mut good = true;
         for row in rows {
             if stop.is_cancelled() {
-                return;
+                return true;
             }
             let id = row.id;
             let ended = match (first, row.ending.is_some()) {
@@ -102,23 +124,27 @@ impl SealerWork {
                 (false, false) => false,
             };
             if ended {
-                self.seal(inflow, ledger, id).await;
+                good &= self.seal(inflow, ledger, id).await;
             }
         }
         if first && let Err(error) = inflow.clear().await {
             tracing::error!(error = chain(&error), "files of stored recordings cannot be freed");
         }
+        good
     }
 
-    async fn seal(&self, inflow: &Inflow, ledger: &Ledger, id: SessionId) {
+    /// `false` when it failed.
+    async fn seal(&self, inflow: &Inflow, ledger: &Ledger, id: SessionId) -> bool {
         match inflow.seal(ledger, id).await {
             Ok(true) => {
                 // Nobody may be waiting.
                 let _ = self.done.send(id);
+                true
             }
-            Ok(false) => {}
+            Ok(false) => true,
             Err(error) => {
-                tracing::error!(%id, error = chain(&error), "a recording cannot be stored yet")
+                tracing::error!(%id, error = chain(&error), "a recording cannot be stored yet");
+                false
             }
         }
     }
