@@ -59,6 +59,9 @@ pub struct Deny {
 pub struct Options {
     /// How sessions are recorded.
     pub record: Option<RecordingPolicy>,
+    /// How they are recorded on some nodes, or as some logins; counts beside [`Options::record`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub record_where: Vec<RecordWhere>,
     /// Bytes of an exec stream kept whole; [`crate::limit::EXEC_STREAM_BYTES`] if not said.
     pub exec_stream_bytes: Option<u64>,
     /// Whether what is typed is recorded, besides that it was.
@@ -74,6 +77,20 @@ pub struct Options {
     pub idle_minutes: Option<u32>,
     /// Whether sessions end when the certificate that they were opened with expires; they do if no role says.
     pub disconnect_expired: Option<bool>,
+}
+
+/// How sessions are recorded where both conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordWhere {
+    /// Labels of the node, as in [`Allow::nodes`]; any node if nothing is said.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// Logins, as in [`Allow::logins`]; any login if nothing is said.
+    #[serde(default)]
+    pub logins: Vec<String>,
+    /// How.
+    pub record: RecordingPolicy,
 }
 
 /// Services of a connection beside its sessions. Variants are appended, never reordered: recordings count them.

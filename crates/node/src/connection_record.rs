@@ -1,7 +1,7 @@
 //! A connection's own recording: what is reached over it beside its sessions. It begins with the first such thing.
 
 use crate::connection::Caller;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, audited};
 use crate::serve::Post;
 use crate::{clock, session};
 use model::audit::Audited;
@@ -114,6 +114,7 @@ impl Work {
                     }
                 }
             }
+            self.say_notices();
             self.cut_if_failed();
         }
         if let Some(recorder) = self.recorder {
@@ -159,6 +160,13 @@ impl Work {
         let _ = self.id.set(id);
         tracing::debug!(%id, at = ?clock::now(), "a connection's own recording began");
         Ok(())
+    }
+
+    /// To the ledger; the person is told in their sessions.
+    fn say_notices(&mut self) {
+        while let Some(notice) = self.recorder.as_mut().and_then(Recorder::poll_notice) {
+            self.caller.tell(audited(&notice));
+        }
     }
 
     fn cut_if_failed(&self) {

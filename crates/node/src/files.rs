@@ -29,6 +29,11 @@ impl Files {
         }
     }
 
+    /// Tells something of the session that is no file.
+    pub fn say(&self, event: Audited) {
+        self.caller.tell_in(self.id, event);
+    }
+
     /// Tells how much was not told.
     pub fn finish(&mut self) {
         if let Some(event) = self.budget.rest() {

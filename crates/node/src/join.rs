@@ -102,6 +102,16 @@ pub fn joined(data_dir: &Path) -> Result<Option<Joined>, Error> {
     Ok(Some(Joined { name: signer.node, cluster: credentials.cluster.name, proxies }))
 }
 
+/// Writes down which proxies are dialled, if that is news. A full disk must not keep a node from starting: it is how
+/// people get in to make room.
+fn remember(path: &Path, proxies: &[u8]) {
+    let known = keys::read_private(path).is_ok_and(|known| known.as_slice() == proxies);
+    if !known && let Err(error) = keys::write(path, proxies) {
+        let why = crate::session::chain(&error);
+        tracing::warn!(why, "the next start will not know the proxies of this one");
+    }
+}
+
 /// Uses the credentials that are there, or joins with the invitation of `config`, trying until it can.
 pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error> {
     let folder = config.data_dir.join("keys");
@@ -126,7 +136,7 @@ pub(crate) async fn stand(config: &Config) -> Result<(Standing, Renewal), Error>
         }
     };
     let proxies = serde_json::to_vec(&config.proxies).map_err(Error::Json)?;
-    keys::write(&folder.join(PROXIES), &proxies)?;
+    remember(&folder.join(PROXIES), &proxies);
     let badge = Badge::new(&keys.tls_identity(&credentials))?;
     let authority = credentials.cluster.tls_authority.clone();
     let trust = Trust::Authority(authority.clone());

@@ -1,110 +1,101 @@
-//! The recorder of one session: gives every entry its Seq, hands sealed records to the spool, and says when it cannot go on.
+//! The recorder of one session: does what its custody (`record::Custody`) asks for, with the spool's file and the shipper.
 
 use crate::clock;
 use crate::keyframes::Model;
 use crate::serve::Post;
-use crate::ship::{Received, Written};
+use crate::ship::Received;
 use model::entry::{Ending, Entry};
 use model::role::RecordingPolicy;
-use model::{Heading, Seq, Tick};
-use record::{Sealed, Writer};
+use model::{Heading, Seq, SessionId, Tick};
+use record::{Act, Bounds, Cause, Custody, Holdings, Notice, Room, Stance, Why};
 use std::collections::VecDeque;
 use store::spool::{SpoolError, SpoolFile};
 use tokio::sync::watch;
 
-/// Under `strict`: bytes that auth has not received, at which input and output wait.
-const STRICT_BYTES: u64 = 1024 * 1024;
-/// Under `strict`: age of what auth has not received, at which input and output wait, in milliseconds.
-const STRICT_WAIT_MS: u64 = 5_000;
-/// Under `strict`: age at which the session ends, in milliseconds.
-const STRICT_END_MS: u64 = 30_000;
-
 /// Takes entries.
 pub(crate) struct Recorder {
-    writer: Writer,
-    file: SpoolFile,
-    written: watch::Sender<Written>,
+    id: SessionId,
+    custody: Custody,
+    /// None where even an empty one could not be made: everything goes to auth directly.
+    file: Option<SpoolFile>,
+    written: watch::Sender<Holdings>,
     received: watch::Receiver<Received>,
-    strict: bool,
-    /// What was sealed and auth has not received: where each record ends in the file, and when it was sealed.
-    unreceived: VecDeque<(u64, Tick)>,
-    failed: Option<String>,
+    notices: VecDeque<Notice>,
     /// The screen, for keyframes; sessions without a terminal have none.
     pub model: Option<Model>,
 }
 
 impl Recorder {
-    /// Begins a recording in the spool and has it shipped.
+    /// Begins a recording in the spool and has it shipped. Unless the role is strict, a disk without room is no error:
+    /// the recording is then shipped from memory.
     pub async fn begin(
         post: &Post,
         heading: &Heading,
         policy: RecordingPolicy,
     ) -> Result<Self, SpoolError> {
-        let file = post.spool.create(heading.id)?;
-        let writer = Writer::begin(heading, post.standing.signing.clone(), clock::tick());
-        let (written, watched) = watch::channel(Written::default());
-        let model = heading.size.map(|size| Model::new(size, file.source()));
-        let received = post.ship(heading.id, watched).await;
-        let mut recorder = Self {
-            writer,
-            file,
-            written,
-            received,
-            strict: policy == RecordingPolicy::Strict,
-            unreceived: VecDeque::new(),
-            failed: None,
-            model,
+        let strict = policy == RecordingPolicy::Strict;
+        let (file, disk) = match placed(post, heading.id) {
+            (file, None) => (file, Ok(())),
+            (_, Some(error)) if strict || matches!(error, SpoolError::Exists { .. }) => {
+                if let Err(error) = post.spool.remove(heading.id) {
+                    tracing::debug!(id = %heading.id, %error, "an empty recording stays");
+                }
+                return Err(error);
+            }
+            (file, Some(error)) => (file, Err(refusal(heading.id, &error))),
         };
-        recorder.drain();
+        let key = post.standing.signing.clone();
+        let custody = Custody::begin(heading, key, strict, disk, Bounds::USUAL, clock::tick());
+        let model = heading.size.zip(file.as_ref());
+        let model = model.map(|(size, file)| Model::new(size, file.source()));
+        let (written, watched) = watch::channel(Holdings::default());
+        let received = post.ship(heading.id, watched).await;
+        let notices = VecDeque::new();
+        let id = heading.id;
+        let mut recorder = Self { id, custody, file, written, received, notices, model };
+        recorder.act();
         Ok(recorder)
     }
 
     /// Takes an entry. What it returns is its place; nobody may see it before.
     pub fn take(&mut self, entry: Entry) -> Seq {
-        let seq = self.writer.handle(entry, clock::tick());
-        self.drain();
+        let seq = self.custody.take(entry, clock::tick());
+        self.act();
         seq
     }
 
     /// When [`Recorder::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Tick> {
-        let strict = self.unreceived.front().filter(|_| self.strict);
-        let waits = strict.map(|(_, since)| {
-            let now = clock::tick();
-            let next = [STRICT_WAIT_MS, STRICT_END_MS].map(|ms| since.plus_ms(ms));
-            next.into_iter().find(|at| *at > now).unwrap_or(now.plus_ms(STRICT_WAIT_MS))
-        });
-        [self.writer.poll_timeout(), waits].into_iter().flatten().min()
+        self.custody.poll_timeout()
     }
 
-    /// Seals what is due.
+    /// Seals what is due, and looks again at a disk that took nothing.
     pub fn handle_timeout(&mut self) {
-        self.writer.handle_timeout(clock::tick());
-        self.drain();
+        self.custody.handle_timeout(clock::tick());
+        self.act();
     }
 
-    /// Whether input and output must wait for auth.
+    /// Whether input and output must wait.
     pub fn holds(&self) -> bool {
-        let lag = self.written.borrow().bytes.saturating_sub(self.received.borrow().bytes);
-        self.strict && (lag > STRICT_BYTES || self.unreceived_ms() > STRICT_WAIT_MS)
+        self.custody.stance(clock::tick()) != Stance::GoOn
     }
 
     /// Why the session must end because of its recording, if it must.
     pub fn failed(&self) -> Option<String> {
-        if let Some(why) = &self.failed {
-            return Some(format!("the session cannot be recorded any more: {why}"));
+        match self.custody.stance(clock::tick()) {
+            Stance::End(why) => Some(ends(why).to_owned()),
+            Stance::GoOn | Stance::Hold => None,
         }
-        if self.strict && self.unreceived_ms() > STRICT_END_MS {
-            return Some(
-                "auth did not receive the recording for 30 s, and your role is strict".to_owned(),
-            );
-        }
-        None
+    }
+
+    /// What the person and the ledger should know, each once.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
     }
 
     /// Begins to make a keyframe, if one is wanted and none is being made.
     pub fn tend_model(&mut self) {
-        if let (Some(model), Some(seq)) = (&mut self.model, self.writer.wants_keyframe()) {
+        if let (Some(model), Some(seq)) = (&mut self.model, self.custody.wants_keyframe()) {
             model.begin(seq);
         }
     }
@@ -119,62 +110,165 @@ impl Recorder {
         };
         tokio::select! {
             keyframe = made => if let Some(keyframe) = keyframe {
-                self.writer.keyframe(keyframe, clock::tick());
-                self.drain();
+                self.custody.keyframe(keyframe, clock::tick());
             },
             changed = self.received.changed() => {
                 if changed.is_err() {
                     // The shipper ended; only the node's end does that before the recording's.
                     std::future::pending::<()>().await;
                 }
-                self.note_received();
             }
         }
+        self.act();
     }
 
-    /// Ends the recording; the last records may use the spool's reserve.
+    /// Ends the recording. What finds no room on the disk is shipped from memory.
     pub fn end(mut self, ending: Ending) {
-        self.writer.end(ending, clock::tick());
-        while let Some(sealed) = self.writer.poll() {
-            if let Err(error) = self.file.append_last(&sealed.bytes) {
-                tracing::error!(id = %self.file.id(), %error, "a recording's end cannot be written; the next start closes it");
-                return;
-            }
+        self.custody.end(ending, clock::tick());
+        self.act();
+        if self.custody.held_bytes() > 0 {
+            tracing::warn!(id = %self.id, "a recording's end finds no room in the spool; it is shipped from memory");
         }
-        if let Err(error) = self.file.sync() {
-            tracing::warn!(id = %self.file.id(), %error, "a recording could not be synced");
-        }
-        self.written.send_replace(Written { bytes: self.file.len(), ended: true });
-    }
-
-    fn drain(&mut self) {
-        while let Some(Sealed { bytes, .. }) = self.writer.poll() {
-            if self.failed.is_some() {
-                continue;
-            }
-            if let Err(error) = self.file.append(&bytes) {
-                tracing::error!(id = %self.file.id(), %error, "a recording cannot be written");
-                metrics::counter!("scry_recorder_failures_total").increment(1);
-                self.failed = Some(error.to_string());
-                continue;
-            }
-            metrics::counter!("scry_recorded_bytes_total").increment(bytes.len() as u64);
-            self.written.send_replace(Written { bytes: self.file.len(), ended: false });
-            if self.strict {
-                self.unreceived.push_back((self.file.len(), clock::tick()));
-            }
-        }
-        self.note_received();
-    }
-
-    fn note_received(&mut self) {
-        let received = self.received.borrow().bytes;
-        while self.unreceived.front().is_some_and(|(end, _)| *end <= received) {
-            self.unreceived.pop_front();
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.finish()
+        {
+            tracing::warn!(id = %self.id, %error, "a recording could not be synced");
         }
     }
 
-    fn unreceived_ms(&self) -> u64 {
-        self.unreceived.front().map_or(0, |(_, since)| clock::tick().since(*since))
+    /// Does what custody asks for, and tells the shipper.
+    fn act(&mut self) {
+        let received = self.received.borrow_and_update().records;
+        self.custody.received(received, clock::tick());
+        let mut moved = false;
+        while let Some(act) = self.custody.poll() {
+            moved = true;
+            match act {
+                Act::Append { bytes, room } => {
+                    let result = append(self.id, self.file.as_mut(), &bytes, room);
+                    self.custody.appended(result, clock::tick());
+                }
+                Act::Probe => {
+                    let result = probe(self.file.as_mut());
+                    self.custody.probed(result, clock::tick());
+                }
+                Act::Tell(notice) => self.notices.push_back(notice),
+            }
+        }
+        if moved || self.custody.held_bytes() > 0 {
+            self.written.send_replace(self.custody.holdings());
+        }
+    }
+}
+
+/// Does the same for a recording of an earlier run, which has no session: answers where its records are.
+pub(crate) fn settle(custody: &mut Custody, file: &mut SpoolFile) -> Holdings {
+    while let Some(act) = custody.poll() {
+        match act {
+            Act::Append { bytes, room } => {
+                let result = append(file.id(), Some(file), &bytes, room);
+                custody.appended(result, clock::tick());
+            }
+            Act::Probe => custody.probed(probe(Some(file)), clock::tick()),
+            Act::Tell(_) => {}
+        }
+    }
+    custody.holdings()
+}
+
+/// A file for the recording, with its reserve, as far as the disk gives them.
+fn placed(post: &Post, id: SessionId) -> (Option<SpoolFile>, Option<SpoolError>) {
+    match post.spool.create(id) {
+        Ok(mut file) => {
+            let lacks = file.make_room().err();
+            (Some(file), lacks)
+        }
+        Err(error) => (None, Some(error)),
+    }
+}
+
+fn append(
+    id: SessionId,
+    file: Option<&mut SpoolFile>,
+    bytes: &[u8],
+    room: Room,
+) -> Result<(), Cause> {
+    let file = file.ok_or(Cause::Full)?;
+    let done = match room {
+        Room::Free => file.append(bytes),
+        Room::Reserve => file.append_reserved(bytes),
+        Room::Last => file.append_last(bytes),
+    };
+    done.map_err(|error| refusal(id, &error))?;
+    metrics::counter!("scry_recorded_bytes_total").increment(bytes.len() as u64);
+    Ok(())
+}
+
+fn probe(file: Option<&mut SpoolFile>) -> Result<(), Cause> {
+    match file.ok_or(Cause::Full)?.make_room() {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_full() => Err(Cause::Full),
+        Err(_) => Err(Cause::Failed),
+    }
+}
+
+fn refusal(id: SessionId, error: &SpoolError) -> Cause {
+    tracing::error!(%id, error = crate::session::chain(error), "a recording cannot be written");
+    metrics::counter!("scry_recorder_failures_total").increment(1);
+    if error.is_full() { Cause::Full } else { Cause::Failed }
+}
+
+/// Why a session ends, for its person.
+fn ends(why: Why) -> &'static str {
+    match why {
+        Why::Disk(Cause::Full) => {
+            "the session cannot be recorded any more: this machine's disk is full, and your role records strictly"
+        }
+        Why::Disk(Cause::Failed) => {
+            "the session cannot be recorded any more: this machine's disk failed, and your role records strictly"
+        }
+        Why::NotReceived => {
+            "auth did not receive the recording for 30 s, and your role records strictly"
+        }
+    }
+}
+
+/// A notice for the ledger: what failed, or else what is over.
+pub(crate) fn audited(notice: &Notice) -> model::audit::Audited {
+    use model::audit::Audited::{RecordingFailed, RecordingResumed};
+    let failed = |why: &str| RecordingFailed { why: why.to_owned() };
+    let over = |what: String| RecordingResumed { what };
+    match notice {
+        Notice::Refused(Cause::Full) => {
+            failed("the node's disk is full; what is recorded goes to auth directly")
+        }
+        Notice::Refused(Cause::Failed) => {
+            failed("the node's disk failed; what is recorded goes to auth directly")
+        }
+        Notice::GapOpened(_) => failed(
+            "the node's disk takes nothing and auth does not answer; what happens is counted only",
+        ),
+        Notice::Back => over("the node's disk takes recordings again".to_owned()),
+        Notice::GapClosed(gap) => {
+            let (entries, bytes) = (gap.entries.unwrap_or(0), gap.bytes.unwrap_or(0));
+            let ms = gap.ms;
+            over(format!("recorded again; a gap of {entries} entries, {bytes} bytes, {ms} ms"))
+        }
+    }
+}
+
+/// A notice for the person whose session it is; nothing of what is over.
+pub(crate) fn line(notice: &Notice) -> Option<&'static str> {
+    match notice {
+        Notice::Refused(Cause::Full) => Some(
+            "this machine's disk is full; the session goes on and is recorded over the network",
+        ),
+        Notice::Refused(Cause::Failed) => {
+            Some("this machine's disk failed; the session goes on and is recorded over the network")
+        }
+        Notice::GapOpened(_) => Some(
+            "nothing takes the recording at this time; what you do is counted, and the gap stands in the recording",
+        ),
+        Notice::Back | Notice::GapClosed(_) => None,
     }
 }

@@ -1,76 +1,159 @@
-//! What an earlier run left in the spool: closed with a gap that says so, and shipped.
+//! What an earlier run left in the spool: closed behind what is certain, with a gap that says so.
+//!
+//! What is certain is asked of auth first: of a recording that was shipped from memory, or whose last writes the disk
+//! lost with the power, auth has more than the spool.
 
 use crate::clock;
-use crate::ship::Written;
+use crate::recorder::settle;
+use crate::report::Reporter;
+use crate::session::chain;
+use crate::ship::{PAUSE, wait_after};
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use link::http::Channel;
+use model::audit::Audited;
 use model::entry::{Ending, Entry, Gap, GapCause};
-use model::{Heading, SessionId};
-use record::Writer;
+use model::{AuditEvent, Heading, SessionId};
+use record::{Custody, Holdings, Left, Recovered, Run, Tail};
 use store::spool::{Spool, SpoolError, SpoolFile};
+use wire::recording::{Progress, ReadProgress};
+
+/// What recovery needs of the node.
+#[derive(Clone)]
+pub(crate) struct Recovery {
+    pub auth: Channel,
+    pub spool: Spool,
+    pub key: SigningKey,
+    pub reporter: Reporter,
+}
+
+impl Recovery {
+    /// Closes a recording that is not whole, once auth answers. Where its records are; nothing if there is nothing to
+    /// ship. One that cannot be closed stays, and is logged.
+    pub async fn close(self, id: SessionId) -> Option<Holdings> {
+        let mut pause = PAUSE.0;
+        let progress = loop {
+            match self.auth.call(&ReadProgress { id }).await {
+                Ok(progress) => break progress,
+                Err(error) => pause = wait_after(&error, id, pause).await,
+            }
+        };
+        let Self { spool, key, reporter, .. } = self;
+        let closing = tokio::task::spawn_blocking(move || close(&spool, id, &key, &progress));
+        match closing.await {
+            Ok(Ok(closed)) => {
+                let Closed { holdings, heading } = closed?;
+                if let Some(heading) = heading {
+                    reporter.tell(session_ended(&reporter, id, heading));
+                }
+                Some(holdings)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%id, error = chain(&error), "a recording cannot be closed");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%id, %error, "a recording cannot be closed");
+                None
+            }
+        }
+    }
+}
+
+fn session_ended(reporter: &Reporter, id: SessionId, heading: Heading) -> AuditEvent {
+    let why = "the recorder was killed; the recording was closed at the next start";
+    let ms = u64::try_from(clock::now().0.saturating_sub(heading.started.0)).unwrap_or(0);
+    let ended =
+        Audited::SessionEnded { status: None, why: Some(why.into()), ms, output: 0, input: 0 };
+    AuditEvent {
+        session: Some(id),
+        user: Some(heading.user),
+        login: Some(heading.login),
+        ..reporter.event(ended)
+    }
+}
 
 /// A recording to be shipped.
-pub(crate) struct Leftover {
-    pub id: SessionId,
-    pub written: Written,
+struct Closed {
+    holdings: Holdings,
     /// The heading, if this run had to close the recording.
-    pub closed: Option<Heading>,
+    heading: Option<Heading>,
 }
 
-/// Closes every recording that is not whole. One that cannot be closed stays, is logged, and does not stop the others.
-pub(crate) fn leftovers(spool: &Spool, key: &SigningKey) -> Result<Vec<Leftover>, SpoolError> {
-    let mut found = Vec::new();
-    for left in spool.leftovers()? {
-        match close(spool, left.id, key) {
-            Ok(Some(leftover)) => found.push(leftover),
-            Ok(None) => {}
-            Err(error) => tracing::error!(id = %left.id, %error, "a recording cannot be closed"),
-        }
+fn close(
+    spool: &Spool,
+    id: SessionId,
+    key: &SigningKey,
+    progress: &Progress,
+) -> Result<Option<Closed>, SpoolError> {
+    if progress.stored {
+        spool.remove(id)?;
+        return Ok(None);
     }
-    Ok(found)
-}
-
-fn close(spool: &Spool, id: SessionId, key: &SigningKey) -> Result<Option<Leftover>, SpoolError> {
     let mut file = spool.resume(id)?;
-    let mut tail = match record::scan(&file.source()) {
-        Ok(tail) => tail,
-        Err(error) => {
-            // Not even a heading: nothing was ever shown or shipped under this id.
-            tracing::warn!(%id, %error, "an empty recording is removed");
-            file.remove()?;
-            return Ok(None);
-        }
+    let found = look(&mut file)?;
+    let Some(left) = Left::of(found.as_ref().map(Found::parts), received(progress)) else {
+        // Not even a heading: nothing was ever shown or shipped under this id.
+        tracing::warn!(%id, "an empty recording is removed");
+        file.remove()?;
+        return Ok(None);
     };
-    if let Some(stopped) = &tail.stopped {
-        tracing::error!(%id, error = %stopped, "a recording in the spool is damaged; what lies behind is lost");
-    }
-    file.truncate(tail.valid_len)?;
-    if tail.finished {
-        return Ok(Some(Leftover { id, written: written(&file), closed: None }));
-    }
-    let heading = tail.heading.clone();
-    if heading.signer.key != key.verifying_key().to_bytes() {
+    let heading = found.as_ref().map(|found| found.recovered.heading.clone());
+    let ours = |heading: &Heading| heading.signer.key == key.verifying_key().to_bytes();
+    if !left.tail.finished && heading.as_ref().is_some_and(|heading| !ours(heading)) {
         tracing::error!(%id, "a recording was begun under another key of this node and cannot be closed");
         return Ok(None);
     }
-    let damaged = tail.stopped.is_some();
-    let since_start = clock::now().0.saturating_sub(heading.started.0);
-    let silent_ms = u64::try_from(since_start).unwrap_or(0).saturating_sub(tail.last_at);
-    tail.resume_at = tail.last_at.saturating_add(silent_ms);
-    let known_end = tail.ended.is_some();
+    let Tail { last_at, ended, finished, .. } = left.tail;
+    let since_start = heading.as_ref().map(|heading| clock::now().0 - heading.started.0);
+    let silent_ms = since_start.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0);
+    let silent_ms = silent_ms.saturating_sub(last_at);
     let now = clock::tick();
-    let mut writer = Writer::resume(tail, key.clone(), now);
-    if !known_end {
+    let resume_at = last_at.saturating_add(silent_ms);
+    let mut custody = Custody::resume(id, left, resume_at, key.clone(), now);
+    if !finished && !ended {
+        let damaged = found.is_some_and(|found| found.recovered.stopped.is_some());
         let cause = if damaged { GapCause::Damaged } else { GapCause::Crash };
-        writer.handle(Entry::Gap(Gap { cause, bytes: None, entries: None, ms: silent_ms }), now);
+        custody.take(Entry::Gap(Gap { cause, bytes: None, entries: None, ms: silent_ms }), now);
     }
-    writer.end(Ending::Crashed, now);
-    while let Some(sealed) = writer.poll() {
-        file.append_last(&sealed.bytes)?;
-    }
+    custody.end(Ending::Crashed, now);
+    let holdings = settle(&mut custody, &mut file);
     file.sync()?;
-    Ok(Some(Leftover { id, written: written(&file), closed: Some(heading) }))
+    Ok(Some(Closed { holdings, heading: heading.filter(|_| !finished) }))
 }
 
-fn written(file: &SpoolFile) -> Written {
-    Written { bytes: file.len(), ended: true }
+/// What a file holds, torn and damaged ends cut off.
+struct Found {
+    recovered: Recovered,
+    runs: Vec<Run>,
+    /// The heading's record.
+    front: Bytes,
+}
+
+impl Found {
+    fn parts(&self) -> (&Recovered, Vec<Run>, Bytes) {
+        (&self.recovered, self.runs.clone(), self.front.clone())
+    }
+}
+
+fn look(file: &mut SpoolFile) -> Result<Option<Found>, SpoolError> {
+    let id = file.id();
+    let Ok((recovered, runs)) = record::scan_spool(&file.source()) else {
+        file.truncate(0)?;
+        return Ok(None);
+    };
+    if let Some(stopped) = &recovered.stopped {
+        tracing::error!(%id, error = %stopped, "a recording in the spool is damaged; what lies behind is lost");
+    }
+    file.truncate(recovered.valid_len)?;
+    let front = file.read_at(0, model::limit::RECORD_BYTES)?;
+    let front = record::split(&front).ok().flatten().map(|(record, _)| record.to_vec());
+    Ok(Some(Found { recovered, runs, front: front.unwrap_or_default().into() }))
+}
+
+/// What auth has, if anything.
+fn received(progress: &Progress) -> Option<Tail> {
+    let head = progress.receipt.as_ref()?.head;
+    let (last_at, ended, finished) = (progress.last_at_ms, progress.ended, progress.whole);
+    Some(Tail { head, last_at, ended, finished })
 }

@@ -4,16 +4,16 @@ use crate::connection;
 use crate::error::Error;
 use crate::join::{Standing, stand};
 use crate::news::{self, Known, Latest};
+use crate::recover::Recovery;
 use crate::report::Reporter;
-use crate::ship::{self, Received, Written};
-use crate::{clock, recover};
+use crate::ship::{self, Received};
 use host::PamState;
 use link::ssh::Startups;
 use link::tunnel::{Knocks, Port, Tunnel};
-use model::audit::Audited;
 use model::limit::SHUTDOWN_MS;
 use model::role::{Labels, NodeFacts};
 use model::{NodeName, SessionId, UserName};
+use record::Holdings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,7 +95,7 @@ pub(crate) struct Post {
 /// A recording to be shipped.
 struct Job {
     id: SessionId,
-    written: watch::Receiver<Written>,
+    written: watch::Receiver<Holdings>,
     received: watch::Sender<Received>,
 }
 
@@ -131,7 +131,7 @@ impl Post {
     pub async fn ship(
         &self,
         id: SessionId,
-        written: watch::Receiver<Written>,
+        written: watch::Receiver<Holdings>,
     ) -> watch::Receiver<Received> {
         let (received, answer) = watch::channel(Received::default());
         // Without a shipper the node is going down; the next start ships what is in the spool.
@@ -183,29 +183,15 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let mut reports = JoinSet::new();
     reports.spawn(sending.run(auth.clone(), hurry.clone()));
 
+    let recovery = Recovery {
+        auth: auth.clone(),
+        spool: spool.clone(),
+        key: standing.signing.clone(),
+        reporter: reporter.clone(),
+    };
     let mut shippers = Shippers { auth, spool: spool.clone(), tasks: JoinSet::new() };
-    for left in recover::leftovers(&spool, &standing.signing)? {
-        if let Some(heading) = left.closed {
-            let mut event = reporter.event(Audited::SessionEnded {
-                status: None,
-                why: Some(
-                    "the recorder was killed; the recording was closed at the next start".into(),
-                ),
-                ms: u64::try_from(clock::now().0 - heading.started.0).unwrap_or(0),
-                output: 0,
-                input: 0,
-            });
-            event.session = Some(left.id);
-            event.user = Some(heading.user);
-            event.login = Some(heading.login);
-            reporter.tell(event);
-        }
-        let (_, written) = watch::channel(left.written);
-        shippers.begin(Job {
-            id: left.id,
-            written,
-            received: watch::channel(Received::default()).0,
-        });
+    for left in spool.leftovers()? {
+        shippers.recover(recovery.clone(), left.id);
     }
 
     let knocks = Knocks::new();
@@ -308,6 +294,16 @@ impl Shippers {
     fn begin(&mut self, job: Job) {
         let (auth, spool) = (self.auth.clone(), self.spool.clone());
         self.tasks.spawn(ship::ship(auth, spool, job.id, job.written, job.received));
+    }
+
+    /// Ships what an earlier run left, once it is closed.
+    fn recover(&mut self, recovery: Recovery, id: SessionId) {
+        let (auth, spool) = (self.auth.clone(), self.spool.clone());
+        self.tasks.spawn(async move {
+            let Some(holdings) = recovery.close(id).await else { return };
+            let (_, written) = watch::channel(holdings);
+            ship::ship(auth, spool, id, written, watch::channel(Received::default()).0).await;
+        });
     }
 
     async fn finish(&mut self) {

@@ -8,7 +8,7 @@ use crate::connection::{Caller, kind};
 use crate::files::Files;
 use crate::forward::Display;
 use crate::pipes::Pipes;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, audited, line};
 use crate::serve::Post;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use model::role::RecordingPolicy;
 use model::{Heading, Kind, SessionId, Stream, Tick};
 use policy::LoginPermit;
 use session::{Hub, Read, SeatId, SeatKind, Terms};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
@@ -243,6 +244,10 @@ struct Live {
     pipes: Pipes,
     files: Files,
     pty: bool,
+    /// Lines for the owner that are no part of the program's output.
+    lines: VecDeque<&'static str>,
+    /// Lines that were said; none is said twice.
+    said: Vec<&'static str>,
 }
 
 impl Live {
@@ -271,6 +276,8 @@ impl Live {
             pipes: Pipes::new(terms.exec_stream_bytes, terms.record_transfers),
             files,
             pty: session.pty.is_some(),
+            lines: VecDeque::new(),
+            said: Vec::new(),
         }
     }
 
@@ -287,6 +294,7 @@ impl Live {
         let mut exit: Option<Exit> = None;
         let mut drained_by: Option<Tick> = None;
         let mut finish: Finish = loop {
+            self.say_notices();
             if let Some(words) = self.must_end() {
                 break Finish::rule(words);
             }
@@ -431,8 +439,23 @@ impl Live {
         seq
     }
 
+    /// What happened to the recording: to the ledger each time, to the owner once.
+    fn say_notices(&mut self) {
+        while let Some(notice) = self.recorder.as_mut().and_then(Recorder::poll_notice) {
+            self.files.say(audited(&notice));
+            if let Some(line) = line(&notice).filter(|line| !self.said.contains(line)) {
+                self.said.push(line);
+                self.lines.push_back(line);
+            }
+        }
+    }
+
     /// The owner's next piece, on its way into the channel.
     fn next_write(&mut self, output: &Output) -> Option<Writing> {
+        if let Some(line) = self.lines.pop_front() {
+            let (output, line) = (output.clone(), Bytes::from(format!("\r\nscry: {line}\r\n")));
+            return Some(Box::pin(async move { output.write_error(line).await.is_ok() }));
+        }
         match self.hub.read(self.owner, PIECE_BYTES) {
             Read::Chunk { stream, bytes, .. } => {
                 let output = output.clone();
@@ -516,6 +539,7 @@ impl Live {
         self.record_all(entries);
         self.files.finish();
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
+        self.say_notices();
         if let Some(recorder) = self.recorder.take() {
             recorder.end(ending.clone());
         }

@@ -1,9 +1,11 @@
-//! Shipping a recording: record by record from the spool to auth, from where auth stands, until it is stored.
+//! Shipping a recording: record by record from the spool, or from memory while the disk takes none, to auth, from where auth stands, until it is stored.
 
 use link::http::{CallError, Channel};
 use model::SessionId;
 use model::limit::SHIP_BYTES;
+use record::{Holdings, Next, Run};
 use std::time::Duration;
+use store::file::FileSource;
 use store::spool::Spool;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -11,28 +13,17 @@ use wire::Fault;
 use wire::recording::{Progress, ReadProgress};
 
 /// Shortest and longest pause after a failure.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+pub(crate) const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Pause after auth refused what was shipped: a person must look at it.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// How often auth is asked whether a whole recording is stored yet.
 const STORED_PAUSE: Duration = Duration::from_millis(200);
-
-/// What the recorder has handed to the spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Written {
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// The last record is among them.
-    pub ended: bool,
-}
 
 /// What auth has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Received {
     /// Records, the heading being the first.
     pub records: u64,
-    /// Bytes of the spool's file.
-    pub bytes: u64,
     /// Whole and in the final store.
     pub stored: bool,
 }
@@ -43,7 +34,7 @@ pub(crate) async fn ship(
     auth: Channel,
     spool: Spool,
     id: SessionId,
-    mut written: watch::Receiver<Written>,
+    mut written: watch::Receiver<Holdings>,
     tell: watch::Sender<Received>,
 ) {
     let mut pause = PAUSE.0;
@@ -67,7 +58,7 @@ pub(crate) async fn ship(
     }
 }
 
-async fn wait_after(error: &CallError, id: SessionId, pause: Duration) -> Duration {
+pub(crate) async fn wait_after(error: &CallError, id: SessionId, pause: Duration) -> Duration {
     match error {
         CallError::Refused(failure)
             if !matches!(failure.fault, Fault::Conflict | Fault::Unavailable | Fault::Internal) =>
@@ -102,55 +93,86 @@ async fn run(
     auth: &Channel,
     spool: &Spool,
     id: SessionId,
-    written: &mut watch::Receiver<Written>,
+    written: &mut watch::Receiver<Holdings>,
     tell: &watch::Sender<Received>,
     pause: &mut Duration,
 ) -> Result<Outcome, Trouble> {
     let mut progress = auth.call(&ReadProgress { id }).await?;
-    let source = spool.source(id).map_err(|error| Trouble::Spool(error.to_string()))?;
     let mut place = Place::default();
     loop {
         let records = progress.receipt.as_ref().map_or(0, |receipt| receipt.head.records);
-        place.go_to(&source, records)?;
         *pause = PAUSE.0;
         let stored = progress.stored;
-        tell.send_replace(Received { records: place.records, bytes: place.bytes, stored });
+        tell.send_replace(Received { records, stored });
         if stored {
             return Ok(Outcome::Stored);
         }
-        let there = *written.borrow_and_update();
-        if place.bytes >= there.bytes {
-            if there.ended {
+        let there = written.borrow_and_update().clone();
+        let body = match there.next(records) {
+            Next::UpToDate if there.ended => {
                 tokio::time::sleep(STORED_PAUSE).await;
                 progress = auth.call(&ReadProgress { id }).await?;
-            } else if written.changed().await.is_err() && !written.borrow().ended {
-                return Ok(Outcome::RecorderGone);
+                continue;
             }
-            continue;
-        }
-        let body = whole_records(&source, place.bytes, there.bytes)?;
-        let path = format!("/v1/node/ship/{id}?after={}", place.records);
+            Next::UpToDate => {
+                if written.changed().await.is_err() && !written.borrow().ended {
+                    return Ok(Outcome::RecorderGone);
+                }
+                continue;
+            }
+            Next::Missing => return Err(missing(records)),
+            Next::Memory(body) => body,
+            Next::File(run) => place.records_behind(spool, id, run, records)?.into(),
+        };
+        let path = format!("/v1/node/ship/{id}?after={records}");
         let count = body.len();
-        progress = auth.post_bytes::<Progress>(&path, body.into()).await?;
+        progress = auth.post_bytes::<Progress>(&path, body).await?;
         metrics::counter!("scry_shipped_bytes_total").increment(count as u64);
     }
 }
 
-/// A place between two records of the spool's file.
-#[derive(Debug, Default)]
+fn missing(records: u64) -> Trouble {
+    Trouble::Spool(format!("auth has {records} records, and the next one is not here any more"))
+}
+
+/// A place between two records of a run of the spool's file.
+#[derive(Default)]
 struct Place {
+    /// Opened when it is first needed: a recording may never have had one.
+    source: Option<FileSource>,
+    /// Where the run begins.
+    run: u64,
     records: u64,
     bytes: u64,
 }
 
 impl Place {
-    /// Goes to behind record number `records`, from the beginning if that lies before.
-    fn go_to(&mut self, source: &store::file::FileSource, records: u64) -> Result<(), Trouble> {
-        if records < self.records {
-            *self = Self::default();
+    /// Whole records of this run, behind record number `records`.
+    fn records_behind(
+        &mut self,
+        spool: &Spool,
+        id: SessionId,
+        run: Run,
+        records: u64,
+    ) -> Result<Vec<u8>, Trouble> {
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => spool.source(id).map_err(|error| Trouble::Spool(error.to_string()))?,
+        };
+        self.source = Some(source.clone());
+        if self.run != run.offset || self.bytes < run.offset || records < self.records {
+            (self.run, self.bytes, self.records) = (run.offset, run.offset, run.first - 1);
         }
+        let end = run.offset.saturating_add(run.bytes);
+        self.go_to(&source, records, end)?;
+        whole_records(&source, self.bytes, end)
+    }
+
+    /// Goes to behind record number `records`, which must stand before `end`.
+    fn go_to(&mut self, source: &FileSource, records: u64, end: u64) -> Result<(), Trouble> {
         while self.records < records {
-            let piece = read(source, self.bytes, piece_bytes())?;
+            let most = piece_bytes().min(to_usize(end.saturating_sub(self.bytes)));
+            let piece = read(source, self.bytes, most)?;
             let mut rest = piece.as_slice();
             while self.records < records {
                 let Some((record, behind)) = cut(rest)? else { break };
@@ -159,10 +181,7 @@ impl Place {
                 rest = behind;
             }
             if rest.len() == piece.len() {
-                return Err(Trouble::Spool(format!(
-                    "auth has {records} records, the spool only {}",
-                    self.records
-                )));
+                return Err(missing(records));
             }
         }
         Ok(())
@@ -170,8 +189,8 @@ impl Place {
 }
 
 /// Whole records from `from`, at most [`SHIP_BYTES`] of them unless one alone is longer.
-fn whole_records(source: &store::file::FileSource, from: u64, to: u64) -> Result<Vec<u8>, Trouble> {
-    let there = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+fn whole_records(source: &FileSource, from: u64, to: u64) -> Result<Vec<u8>, Trouble> {
+    let there = to_usize(to.saturating_sub(from));
     let mut piece = read(source, from, there.min(piece_bytes()))?;
     let mut taken = 0;
     while let Some((record, _)) = cut(piece.get(taken..).unwrap_or_default())? {
@@ -192,7 +211,11 @@ fn piece_bytes() -> usize {
     SHIP_BYTES.max(model::limit::RECORD_BYTES + 64)
 }
 
-fn read(source: &store::file::FileSource, from: u64, most: usize) -> Result<Vec<u8>, Trouble> {
+fn to_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn read(source: &FileSource, from: u64, most: usize) -> Result<Vec<u8>, Trouble> {
     source.bytes_at(from, most).map_err(|error| Trouble::Spool(error.to_string()))
 }
 

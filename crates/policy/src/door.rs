@@ -200,7 +200,7 @@ pub fn login(
         user: who.user.clone(),
         login: login.clone(),
         node: node.name.clone(),
-        terms: terms(roles, &who, Some(&node.labels)),
+        terms: terms(roles, &who, Some((&node.labels, login))),
         expires: who.expires,
         serial: who.serial(),
         pty: who.permits_pty(),
@@ -302,7 +302,7 @@ pub fn explain(
     let Judgement { steps, who, outcome } = judge(roles, who, Question::Login { node, login }, now);
     let allowed = outcome.is_ok();
     let because = outcome.unwrap_or_else(|denial| denial.to_string());
-    let terms = allowed.then(|| terms(roles, &who, Some(&node.labels)));
+    let terms = allowed.then(|| terms(roles, &who, Some((&node.labels, login))));
     Trace { allowed, because, steps, terms }
 }
 

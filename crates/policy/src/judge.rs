@@ -93,7 +93,9 @@ pub(crate) fn judge<'i>(
     };
     let mut bench = Bench { who: &who, steps: Vec::new(), bound: None };
     let outlives = match question {
-        Question::GoOn { node, .. } => !terms(roles, &who, Some(&node.labels)).disconnect_expired,
+        Question::GoOn { node, login, .. } => {
+            !terms(roles, &who, Some((&node.labels, login))).disconnect_expired
+        }
         _ => false,
     };
     if now >= who.expires && !outlives {

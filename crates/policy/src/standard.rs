@@ -137,6 +137,10 @@ pub fn validate_role(role: &Role) -> Result<(), RoleFault> {
     }
     check_logins("deny.logins", &role.deny.logins)?;
     check_condition("deny.nodes", &role.deny.nodes)?;
+    for special in &role.options.record_where {
+        check_condition("options.record_where.nodes", &special.nodes)?;
+        check_logins("options.record_where.logins", &special.logins)?;
+    }
     for (field, minutes) in [
         ("options.certificate_minutes", role.options.certificate_minutes),
         ("options.session_minutes", role.options.session_minutes),

@@ -1,9 +1,9 @@
 //! On which terms something is allowed: the strictest that any role asks for.
 
 use crate::identity::Identity;
-use crate::rule::matches_labels;
-use model::limit;
-use model::role::{Labels, Options, RecordingPolicy, RoleSet};
+use crate::rule::{matches_labels, matching_login};
+use model::role::{Labels, Options, RecordWhere, RecordingPolicy, RoleSet};
+use model::{Login, limit};
 
 /// Terms of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +63,28 @@ impl Terms {
 
 const MINUTE_MS: u64 = 60_000;
 
-/// The strictest terms of a person's roles on a node with these labels; of all their roles if no node is meant.
-pub(crate) fn terms(roles: &RoleSet, who: &Identity, labels: Option<&Labels>) -> Terms {
+/// The strictest terms of a person's roles on a node with these labels, as this login; of all their roles if no node
+/// is meant.
+pub(crate) fn terms(roles: &RoleSet, who: &Identity, place: Option<(&Labels, &Login)>) -> Terms {
     let held = who.roles.iter().filter_map(|name| roles.roles.get(name));
     let counts = held.filter(|role| {
         let named = &role.allow.nodes;
-        named.is_empty() || labels.is_none_or(|labels| matches_labels(named, labels))
+        named.is_empty() || place.is_none_or(|(labels, _)| matches_labels(named, labels))
     });
-    strictest(counts.map(|role| &role.options))
+    let options = counts.map(|role| &role.options);
+    let special = options.clone().flat_map(|options| &options.record_where);
+    let special = special.filter(|special| applies(special, who, place)).map(|it| it.record).max();
+    let terms = strictest(options.clone());
+    let said = options.filter_map(|options| options.record).max();
+    Terms { record: said.max(special).unwrap_or(terms.record), ..terms }
+}
+
+/// Whether what is said of some nodes or logins is said of this place.
+fn applies(special: &RecordWhere, who: &Identity, place: Option<(&Labels, &Login)>) -> bool {
+    let Some((labels, login)) = place else { return false };
+    let node = special.nodes.is_empty() || matches_labels(&special.nodes, labels);
+    let login = special.logins.is_empty() || matching_login(&special.logins, who, login).is_some();
+    node && login
 }
 
 fn strictest<'r>(all: impl Iterator<Item = &'r Options> + Clone) -> Terms {
@@ -102,6 +116,7 @@ mod tests {
     fn the_strictest_wish_of_each_kind_counts() {
         let loose = Options {
             record: Some(RecordingPolicy::Off),
+            record_where: Vec::new(),
             exec_stream_bytes: Some(1),
             record_typed: Some(false),
             record_transfers: Some(false),
@@ -112,6 +127,7 @@ mod tests {
         };
         let tight = Options {
             record: Some(RecordingPolicy::Strict),
+            record_where: Vec::new(),
             exec_stream_bytes: Some(u64::MAX),
             record_typed: Some(true),
             record_transfers: Some(true),

@@ -17,6 +17,8 @@ use thiserror::Error;
 /// Extension of a recording's file.
 pub(crate) const EXTENSION: &str = "rec";
 const RESERVE: &str = "reserve";
+/// Bytes of the disk that are placed beforehand besides a recording's reserve.
+const PLACE_BYTES: u64 = 128 * 1024;
 
 /// Why the spool cannot do it.
 #[derive(Debug, Error)]
@@ -154,7 +156,7 @@ impl Spool {
                 _ => self.error("create a file", &path, source),
             })?;
         keys::sync_parent(&path).map_err(SpoolError::Directory)?;
-        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len: 0 })
+        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len: 0, placed: 0 })
     }
 
     /// Opens a recording that is there, to go on at its end.
@@ -167,7 +169,8 @@ impl Spool {
         let file = file.map_err(|source| self.missing_or(id, "open a file", &path, source))?;
         let len =
             file.metadata().map_err(|source| self.error("look at a file", &path, source))?.len();
-        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len })
+        // Blocks that the run before had placed behind the end may still be there; nobody can tell.
+        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len, placed: len })
     }
 
     /// A recording to be read, finished or not.
@@ -287,6 +290,8 @@ pub struct SpoolFile {
     id: SessionId,
     file: Arc<File>,
     len: u64,
+    /// Up to here the disk's blocks belong to the file: what lies behind its end is the recording's own reserve.
+    placed: u64,
 }
 
 impl SpoolFile {
@@ -303,7 +308,19 @@ impl SpoolFile {
         self.len
     }
 
-    /// Hands whole records to the file; all of them or, on an error, none.
+    /// Makes sure that the recording has its own reserve, [`limit::RECORDING_RESERVE_BYTES`], behind its end.
+    ///
+    /// # Errors
+    /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`]: there is no room.
+    pub fn make_room(&mut self) -> Result<(), SpoolError> {
+        let used = self.spool.used();
+        if used >= self.spool.0.most {
+            return Err(self.spool.quota_full(used));
+        }
+        self.place(0)
+    }
+
+    /// Hands whole records to the file; all of them or, on an error, none. The recording's own reserve is not touched.
     ///
     /// # Errors
     /// [`SpoolError::DiskFull`] or [`SpoolError::QuotaFull`] when there is no room, see [`SpoolError::is_full`].
@@ -312,11 +329,26 @@ impl SpoolFile {
         if used.saturating_add(as_u64(bytes.len())) > self.spool.0.most {
             return Err(self.spool.quota_full(used));
         }
+        self.place(as_u64(bytes.len()))?;
         self.put(bytes)
     }
 
-    /// As [`SpoolFile::append`], for the record of a gap and the end of a recording: goes beyond the quota by up to the
-    /// reserve, and on a full disk gives the reserve's space away. Not for what the session goes on to write.
+    /// As [`SpoolFile::append`], into the recording's own reserve, but for the place of its last records
+    /// ([`limit::RECORDING_LAST_BYTES`]). Goes beyond the quota.
+    ///
+    /// # Errors
+    /// [`SpoolError::DiskFull`] when the reserve does not suffice.
+    pub fn append_reserved(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        let end = self.len.saturating_add(as_u64(bytes.len()));
+        if end.saturating_add(limit::RECORDING_LAST_BYTES) > self.placed {
+            let source = io::Error::from(io::ErrorKind::StorageFull);
+            return Err(self.error("use the reserve", source));
+        }
+        self.put(bytes)
+    }
+
+    /// As [`SpoolFile::append`], for the last records: uses all of the recording's own reserve and, if that does not
+    /// suffice, gives the spool's away. Not for what the session goes on to write.
     ///
     /// # Errors
     /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`] when even that does not suffice.
@@ -330,6 +362,19 @@ impl SpoolFile {
             Err(SpoolError::DiskFull { .. }) if self.spool.free_reserve() => self.put(bytes),
             other => other,
         }
+    }
+
+    /// Gives back what is left of the recording's own reserve, and syncs: nothing more will be appended.
+    ///
+    /// # Errors
+    /// As [`SpoolFile::sync`].
+    pub fn finish(&mut self) -> Result<(), SpoolError> {
+        if self.placed > self.len {
+            // It does no harm where this fails; the blocks go with the file.
+            let _ = self.file.set_len(self.len);
+            self.placed = self.len;
+        }
+        self.sync()
     }
 
     /// Waits until everything appended is on the disk.
@@ -366,6 +411,7 @@ impl SpoolFile {
         done.map_err(|source| self.error("cut a file", source))?;
         self.spool.count(self.len, len);
         self.len = len;
+        self.placed = len;
         Ok(())
     }
 
@@ -380,10 +426,45 @@ impl SpoolFile {
         spool.remove(id).map(|_| ())
     }
 
+    /// Has blocks for `more` bytes and the reserve behind them, and some more, so that this is seldom asked of the system.
+    fn place(&mut self, more: u64) -> Result<(), SpoolError> {
+        let need = self.len.saturating_add(more).saturating_add(limit::RECORDING_RESERVE_BYTES);
+        if need <= self.placed {
+            return Ok(());
+        }
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        for end in [need.saturating_add(PLACE_BYTES), need] {
+            let missing = end.saturating_sub(self.placed);
+            match rustix::fs::fallocate(&*self.file, flags, self.placed, missing) {
+                Ok(()) => {
+                    self.placed = end;
+                    return Ok(());
+                }
+                Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => {}
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                    return self.look_for_room(missing);
+                }
+                Err(error) => return Err(self.error("make room", error.into())),
+            }
+        }
+        Err(self.error("make room", io::ErrorKind::StorageFull.into()))
+    }
+
+    /// Where blocks cannot be had beforehand, the spool's shared reserve serves the last records.
+    fn look_for_room(&self, need: u64) -> Result<(), SpoolError> {
+        let free = rustix::fs::fstatvfs(&*self.file);
+        let free = free.map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize));
+        if free.is_ok_and(|free| free < need) {
+            return Err(self.error("make room", io::ErrorKind::StorageFull.into()));
+        }
+        Ok(())
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
         if let Err(source) = self.file.write_all_at(bytes, self.len) {
             // Half a record must not stand before the next one. If this fails too, the next append overwrites it.
             let _ = self.file.set_len(self.len);
+            self.placed = self.len;
             return Err(self.error("write a file", source));
         }
         let len = self.len.saturating_add(as_u64(bytes.len()));

@@ -146,6 +146,31 @@ fn terms_come_from_every_role_that_has_to_do_with_the_node() {
 }
 
 #[test]
+fn how_a_session_is_recorded_may_hang_on_node_and_login_and_the_strictest_counts() {
+    let everywhere = "allow = { logins = ['root', 'backup', '{user}'], nodes = { '*' = ['*'] } }";
+    let set = roles(&[
+        &format!(
+            "name = 'all'\n{everywhere}\n[[options.record_where]]\nlogins = ['backup']\nrecord = 'off'\n\
+             [[options.record_where]]\nnodes = {{ env = ['prod'] }}\nlogins = ['root']\nrecord = 'strict'"
+        ),
+        "name = 'pci'\n[[options.record_where]]\nnodes = { zone = ['pci'] }\nrecord = 'strict'",
+    ]);
+    let who = account("alice", &["all", "pci"], &[]);
+    for (labels, name, expected) in [
+        (&[("env", "dev")][..], "root", RecordingPolicy::Spool),
+        (&[("env", "prod")], "root", RecordingPolicy::Strict),
+        (&[("env", "prod")], "alice", RecordingPolicy::Spool),
+        (&[("env", "dev")], "backup", RecordingPolicy::Off),
+        (&[("env", "prod")], "backup", RecordingPolicy::Off),
+        (&[("env", "dev"), ("zone", "pci")], "backup", RecordingPolicy::Strict),
+        (&[("env", "dev"), ("zone", "pci")], "alice", RecordingPolicy::Strict),
+    ] {
+        let permit = crate::login(&set, &who, &node("n", labels), &login(name), NOW).unwrap();
+        assert_eq!(permit.terms().record, expected, "{labels:?} {name}");
+    }
+}
+
+#[test]
 fn a_permit_says_what_was_decided() {
     let who = account("alice", &["access"], &[]);
     let web = node("web-01", &[]);
@@ -205,6 +230,10 @@ fn what_a_person_mistypes_in_a_role_is_found_and_named() {
         (
             "allow.recordings = { play = { nodes = { env = [] } } }",
             "allow.recordings: the label \"env\" accepts no value; `[\"*\"]` accepts any",
+        ),
+        (
+            "options.record_where = [{ logins = ['{me}'], record = 'off' }]",
+            "options.record_where.logins: \"{me}\" is no placeholder; `{user}` and `{logins}` are, and stand alone",
         ),
         (
             "options.idle_minutes = 0",

@@ -89,11 +89,36 @@ fn a_full_disk_gives_its_reserve_to_the_last_records() {
     };
     assert!(matches!(error, SpoolError::DiskFull { .. }), "{error:?}");
     assert_eq!(file.source().len(), file.len(), "no half record stays");
-    file.append_last(&[8; 10_000]).unwrap();
+    // What others write now finds no room, and the recording's own reserve is there all the same.
+    assert!(std::fs::write(dir.0.path().join("others"), [9; 300_000]).is_err());
+    let mut reserved = 0;
+    while file.append_reserved(&[8; 10_000]).is_ok() {
+        reserved += 10_000;
+    }
+    let least = limit::RECORDING_RESERVE_BYTES - limit::RECORDING_LAST_BYTES - 10_000;
+    assert!(reserved >= least, "{reserved}");
+    file.append_last(&[7; 10_000]).unwrap();
+    assert!(spool.has_reserve(), "its own reserve sufficed");
+    file.append_last(&[6; 100_000]).unwrap();
     assert!(!spool.has_reserve());
-    assert_eq!(file.read_at(file.len() - 1, 10).unwrap(), [8]);
+    assert_eq!(file.read_at(file.len() - 1, 10).unwrap(), [6]);
+    assert!(file.make_room().is_err());
+    std::fs::remove_file(dir.0.path().join("others")).unwrap();
     file.remove().unwrap();
     assert!(spool.has_reserve(), "made again when there is room");
+}
+
+#[test]
+fn a_recording_that_is_finished_keeps_no_room_it_does_not_need() {
+    let Some(dir) = tiny_disk(1 << 20) else { return };
+    let spool = Spool::with_limits(&dir.0.path().join("s"), 1 << 30, 0).unwrap();
+    let mut file = spool.create(id(1)).unwrap();
+    file.make_room().unwrap();
+    file.append(&[7; 1_000]).unwrap();
+    let most = [1; 1_000_000];
+    assert!(std::fs::write(dir.0.path().join("others"), most).is_err(), "the reserve is taken");
+    file.finish().unwrap();
+    std::fs::write(dir.0.path().join("others"), most).unwrap();
 }
 
 /// A disk of its own; none where this test may not mount one.

@@ -1,0 +1,372 @@
+//! A node's disk fills up: what a session may still do, what of it is recorded, and that nothing sealed is damaged.
+//!
+//! Needs root, to mount a small disk for the node's folder. Where that is not possible each test says so and passes.
+
+use house::apart::Apart;
+use house::process::Server;
+use house::{CLUSTER, Cluster, assert_success, text, wait_for};
+use serde_json::Value;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Bytes of the node's disk.
+const DISK_BYTES: u64 = 12 * 1024 * 1024;
+
+/// Name of a second node, whose disk is another.
+const OTHER: &str = "other";
+
+/// A cluster with a node whose folder is a disk of its own, so small that a test can fill it.
+struct Small {
+    apart: Apart,
+    mount: PathBuf,
+    /// Runs as long as the test.
+    _other: Server,
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        self.apart.kill_node();
+        let _ = Command::new("umount").arg("-l").arg(&self.mount).output();
+    }
+}
+
+impl Small {
+    /// None where nothing may be mounted.
+    fn start() -> Option<Self> {
+        let mut apart = Apart::in_three(str::to_owned);
+        assert!(apart.node().stop().success());
+        let mount = apart.node_folder();
+        let kept = apart.cluster.path("kept");
+        fs::rename(&mount, &kept).unwrap();
+        fs::create_dir(&mount).unwrap();
+        let size = format!("size={DISK_BYTES},mode=700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "none"])
+            .arg(&mount)
+            .output()
+            .expect("mount can be run");
+        if !mounted.status.success() {
+            println!("skipped: no disk can be mounted here: {}", said(&mounted));
+            return None;
+        }
+        let copied = Command::new("cp").arg("-a").arg(kept.join(".")).arg(&mount).output();
+        assert_success(&copied.expect("cp runs"));
+        let invitation = apart.invite(&["--name", OTHER]);
+        let mut command = Command::new(house::scry_path());
+        command
+            .args(["start", "--roles", "node", "--node-name", OTHER, "--join", &invitation])
+            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(apart.cluster.path("other"));
+        let other = Server::start(command, &apart.cluster.path("other.log"));
+        other.until_ready();
+        let mut small = Self { apart, mount, _other: other };
+        small.apart.start_node(&[]);
+        Some(small)
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.apart.cluster
+    }
+
+    /// Where somebody else's file takes all the room.
+    fn filler(&self) -> PathBuf {
+        self.mount.join("filler")
+    }
+
+    /// Takes all the room there is.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.filler()).unwrap();
+        while file.write_all(&[7; 4096]).is_ok() {}
+    }
+
+    /// A command by which a session's own user takes all the room, and what the recorder gave back meanwhile, too.
+    fn fill_on_purpose(&self) -> String {
+        let filler = self.filler();
+        format!("for i in 1 2 3 4; do cat /dev/zero >> {}; sleep 0.3; done", filler.display())
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    /// The other node takes sessions, and they are recorded.
+    fn other_goes_on(&self) {
+        let mut ssh = self.cluster().ssh_command();
+        ssh.args([&format!("{OTHER}.{CLUSTER}"), "echo other-node"]);
+        let out = ssh.output().expect("ssh runs");
+        assert_eq!(text(&out), "other-node", "{}", said(&out));
+    }
+
+    /// Stops auth as if its machine hung, or lets it go on.
+    fn signal_auth(&self, signal: &str) {
+        let pid = self.cluster().server_pid().to_string();
+        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
+    }
+
+    /// Everything that is stored verifies, and no other session was touched.
+    fn check_all(&self) {
+        let cluster = self.cluster();
+        let rows = cluster.stored_recordings();
+        let status = cluster.scry_json(&["status", "--json"]);
+        let key = status["cluster"]["seal_keys"][0].as_str().expect("a key").to_owned();
+        for row in &rows {
+            let file = cluster.export(row["id"].as_str().unwrap(), "scry");
+            let mut verify = Command::new(house::scry_path());
+            let out = verify.args(["verify", "--key", &key]).arg(&file).output().unwrap();
+            assert!(out.status.success(), "{} {}\n{row:#}", text(&out), said(&out));
+        }
+        assert_success(&cluster.scry(&["audit", "verify"]));
+    }
+}
+
+fn said(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+/// The role of the cluster's admin records like this.
+fn record(cluster: &Cluster, policy: &str) {
+    let role = text(&cluster.scry(&["roles", "show", "admin"]));
+    let options = format!("[options]\nrecord = \"{policy}\"");
+    let role = match role.contains("[options]") {
+        true => role.replace("[options]", &options),
+        false => format!("{role}\n{options}\n"),
+    };
+    let path = cluster.path("role.toml");
+    fs::write(&path, role).unwrap();
+    assert_success(&cluster.scry(&["roles", "set", path.to_str().unwrap()]));
+    // The node hears of it at once.
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+/// A shell whose input is written line by line.
+struct Shell {
+    child: Child,
+}
+
+impl Shell {
+    fn start(cluster: &Cluster, tag: &str) -> Self {
+        let mut ssh = cluster.ssh_command();
+        ssh.args([&cluster.host(), &format!("echo {tag}-begins; exec sh")]);
+        let ssh = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { child: ssh.spawn().expect("ssh runs") }
+    }
+
+    fn line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        // One that has ended takes nothing; what it said tells why.
+        let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
+    }
+
+    fn finish(mut self) -> Output {
+        drop(self.child.stdin.take());
+        self.child.wait_with_output().expect("ssh ends")
+    }
+}
+
+fn row_of(rows: &[Value], tag: &str) -> Value {
+    let begins = format!("echo {tag}-");
+    let of_tag = |row: &&Value| row["command"].as_str().is_some_and(|it| it.contains(&begins));
+    rows.iter().find(of_tag).unwrap_or_else(|| panic!("no recording of {tag}: {rows:#?}")).clone()
+}
+
+/// What stands in the recording of `tag`, as text; and its row.
+fn recorded(cluster: &Cluster, tag: &str) -> (String, Value) {
+    let row = row_of(&cluster.stored_recordings(), tag);
+    let id = row["id"].as_str().unwrap();
+    (fs::read_to_string(cluster.export(id, "text")).unwrap(), row)
+}
+
+/// Whether the ledger has this event of the session, with these words in it.
+fn has_event(cluster: &Cluster, word: &str, session: &Value, text: &str) -> bool {
+    let events = cluster.audit(word);
+    events.iter().any(|it| it["session"] == *session && it.to_string().contains(text))
+}
+
+/// Waits until auth has the beginning of the session's recording.
+fn wait_live(cluster: &Cluster, tag: &str) {
+    let begins = format!("echo {tag}-");
+    wait_for("the session", || {
+        let rows = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
+        let mut rows = rows.as_array().expect("a list").iter();
+        rows.any(|row| row["command"].as_str().is_some_and(|it| it.contains(&begins)))
+    });
+}
+
+/// Prints much that cannot be packed, more than a recording keeps room for.
+const MUCH: &str = "head -c 600000 /dev/urandom | base64 -w 70";
+
+#[test]
+fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_damaged() {
+    let Some(small) = Small::start() else { return };
+    let cluster = small.cluster();
+    record(cluster, "strict");
+    let mut shell = Shell::start(cluster, "strict");
+    shell.line("echo before-it-was-full");
+    wait_live(cluster, "strict");
+    small.fill();
+    shell.line(MUCH);
+    shell.line("echo never-reached");
+    let out = shell.finish();
+    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
+    assert!(said(&out).contains("disk is full"), "{}", said(&out));
+    assert!(!text(&out).contains("never-reached"));
+
+    // Nobody else is let in unrecorded, and is told why.
+    let refused = cluster.ssh("echo strict-refused");
+    assert!(!refused.status.success(), "{}", text(&refused));
+    assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
+    assert!(said(&refused).contains("full"), "{}", said(&refused));
+    small.other_goes_on();
+
+    let (transcript, row) = recorded(cluster, "strict");
+    assert!(transcript.contains("before-it-was-full"));
+    let seen = text(&out);
+    let last = seen.lines().rev().nth(1).expect("something was seen").trim();
+    assert!(transcript.contains(last), "what was seen is recorded: {last}");
+    assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
+    assert_eq!(row["gaps"], 0);
+    assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
+    small.free();
+    assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
+    small.check_all();
+}
+
+#[test]
+fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
+    let Some(mut small) = Small::start() else { return };
+    let cluster = small.cluster();
+    let marker = cluster.path("acted");
+    let mut shell = Shell::start(cluster, "fills");
+    // The session's own user takes all the room on purpose, and then acts.
+    shell.line(&format!("{}; echo full-now", small.fill_on_purpose()));
+    shell.line(MUCH);
+    shell.line(&format!("echo acted-in-secret; touch {}", marker.display()));
+    wait_for("the deed", || marker.exists());
+    // While it is full others get in, for that is how it is mended.
+    assert_eq!(text(&cluster.ssh("echo glass-broken")), "glass-broken");
+    small.other_goes_on();
+    let of_tag = |row: &Value| row["command"].as_str().is_some_and(|it| it.contains("fills-"));
+    let live = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
+    let row = live.as_array().unwrap().iter().find(|row| of_tag(row)).expect("it is live").clone();
+    wait_for("the ledger", || {
+        has_event(cluster, "session.recording_failed", &row["id"], "goes to auth directly")
+    });
+    // Room again: it is recorded on the disk as before.
+    small.free();
+    shell.line("sleep 3; echo acted-again");
+    shell.line(MUCH);
+    wait_for("the recovery", || {
+        has_event(cluster, "session.recording_resumed", &row["id"], "takes recordings again")
+    });
+    let out = shell.finish();
+    assert!(out.status.success(), "{}", said(&out));
+    let line = "this machine's disk is full; the session goes on";
+    assert_eq!(said(&out).matches(line).count(), 1, "said once: {}", said(&out));
+    let (transcript, row) = recorded(cluster, "fills");
+    for words in ["full-now", "acted-in-secret", "acted-again"] {
+        assert!(transcript.contains(words), "{words}");
+    }
+    assert_eq!(row["gaps"], 0, "all of it is at auth: {row:#}");
+    for line in text(&out).lines() {
+        assert!(transcript.contains(line.trim()), "seen, not recorded: {line}");
+    }
+
+    // Once more, and the node dies before there is room: auth has what was done.
+    let marker = small.cluster().path("acted too");
+    let mut shell = Shell::start(small.cluster(), "dies");
+    shell.line(&format!("{}; {MUCH}", small.fill_on_purpose()));
+    shell.line(&format!("echo acted-and-died; touch '{}'", marker.display()));
+    wait_for("the deed", || marker.exists());
+    std::thread::sleep(Duration::from_secs(3));
+    small.apart.kill_node();
+    small.apart.start_node(&[]);
+    drop(shell.finish());
+    let (transcript, row) = recorded(small.cluster(), "dies");
+    assert!(transcript.contains("acted-and-died"));
+    assert_eq!((&row["gaps"], &row["ending"]), (&1.into(), &"crashed".into()), "{row:#}");
+    small.free();
+    small.check_all();
+}
+
+#[test]
+fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
+    let Some(small) = Small::start() else { return };
+    let cluster = small.cluster();
+    let marks = ["in the gap", "behind it"].map(|name| cluster.path(name));
+    let mut shell = Shell::start(cluster, "gap");
+    shell.line("echo before-the-gap");
+    wait_live(cluster, "gap");
+    small.fill();
+    small.signal_auth("-STOP");
+    shell.line(MUCH);
+    shell.line(MUCH);
+    shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
+    wait_for("the session to go on", || marks[0].exists());
+    small.signal_auth("-CONT");
+    let row = {
+        let rows = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
+        row_of(rows.as_array().unwrap(), "gap")
+    };
+    wait_for("the recovery", || {
+        has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
+    });
+    shell.line(&format!("echo behind-the-gap; touch '{}'", marks[1].display()));
+    wait_for("the deed", || marks[1].exists());
+    small.other_goes_on();
+    let out = shell.finish();
+    assert!(out.status.success(), "{}", said(&out));
+    assert!(said(&out).contains("what you do is counted"), "{}", said(&out));
+    let (transcript, row) = recorded(cluster, "gap");
+    assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
+    assert!(!transcript.contains("within-the-gap"));
+    assert!(transcript.contains("the disk was full"), "the gap is shown");
+    assert_eq!(row["gaps"], 1, "{row:#}");
+    let gaps = cluster.audit("session.gap");
+    assert!(gaps.iter().any(|it| it["session"] == row["id"] && it["cause"] == "disk full"));
+    // Shown and counted are one: what was seen and is not in the transcript is as long as the gap says.
+    let lines = fs::read_to_string(cluster.export(row["id"].as_str().unwrap(), "jsonl")).unwrap();
+    let mut kept = 0;
+    let mut lost = None;
+    for line in lines.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let output = &entry["entry"]["output"];
+        if output["stream"] == "stdout" {
+            kept += output["text"].as_str().map_or(0, str::len);
+        }
+        lost = lost.or(entry["entry"]["gap"]["bytes"].as_u64());
+    }
+    let shown = out.stdout.len() - kept;
+    let lost = usize::try_from(lost.expect("bytes are counted")).unwrap();
+    let typed = 600;
+    assert!((shown..shown + typed).contains(&lost), "{shown} shown unrecorded, {lost} counted");
+    small.free();
+    small.check_all();
+}
+
+#[test]
+fn under_strict_input_waits_for_auth_that_hangs_and_then_the_session_ends() {
+    let Some(small) = Small::start() else { return };
+    let cluster = small.cluster();
+    record(cluster, "strict");
+    let marks = ["first", "second"].map(|name| cluster.path(name));
+    let mut shell = Shell::start(cluster, "hangs");
+    wait_live(cluster, "hangs");
+    small.signal_auth("-STOP");
+    let began = Instant::now();
+    shell.line(&format!("echo one; touch {}", marks[0].display()));
+    wait_for("the first deed", || marks[0].exists());
+    std::thread::sleep(Duration::from_secs(10).saturating_sub(began.elapsed()));
+    shell.line(&format!("touch {}", marks[1].display()));
+    let out = shell.finish();
+    let lasted = began.elapsed();
+    small.signal_auth("-CONT");
+    assert!((25..50).contains(&lasted.as_secs()), "it ended after {lasted:?}");
+    assert!(said(&out).contains("30 s") && said(&out).contains("strict"), "{}", said(&out));
+    assert!(!marks[1].exists(), "what is typed waits");
+    let (transcript, _) = recorded(cluster, "hangs");
+    assert!(transcript.contains("one"));
+    small.check_all();
+}
