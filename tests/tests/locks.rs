@@ -5,6 +5,8 @@ use house::person::{Person, words};
 use house::relay::{Line, Relay};
 use house::{Cluster, NODE, assert_success, free_port, text, wait_for};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +16,13 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// A role whose holders work on the account that the tests run as; `more` are lines of TOML.
 fn set_role(cluster: &Cluster, name: &str, more: &str) {
+    set_role_forwarding(cluster, name, more, "['local']");
+}
+
+fn set_role_forwarding(cluster: &Cluster, name: &str, more: &str, forward: &str) {
     let login = &cluster.login;
     let role = format!(
-        "name = '{name}'\nallow = {{ logins = ['{login}'], nodes = {{ '*' = ['*'] }}, forward = ['local'], \
+        "name = '{name}'\nallow = {{ logins = ['{login}'], nodes = {{ '*' = ['*'] }}, forward = {forward}, \
          recordings = {{ list = 'own' }} }}\n{more}\n"
     );
     let path = cluster.path(&format!("{name}.toml"));
@@ -345,6 +351,39 @@ fn a_session_ends_at_its_length_and_an_idle_one_when_nothing_was_typed() {
                 && event["why"].as_str().unwrap_or_default().contains("were ended")
         });
     }
+}
+
+#[test]
+fn a_forward_that_is_no_longer_allowed_is_cut_and_the_session_beside_it_goes_on() {
+    let cluster = Cluster::start();
+    set_role(&cluster, "worker", "");
+    let bob = Person::invited(&cluster, "bob", &["worker"]);
+    let echo = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (there, here) = (echo.local_addr().unwrap().port(), free_port());
+    std::thread::spawn(move || {
+        for stream in echo.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    let mut ssh = bob.ssh_command();
+    ssh.args(["-L", &format!("127.0.0.1:{here}:127.0.0.1:{there}")]);
+    let mut live = Live::start(ssh, &cluster.host());
+    let mut stream = TcpStream::connect(("127.0.0.1", here)).unwrap();
+    let mut back = [0; 4];
+    stream.write_all(b"ping").unwrap();
+    stream.read_exact(&mut back).unwrap();
+    set_role_forwarding(&cluster, "worker", "", "[]");
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let end = stream.read(&mut back);
+    assert!(
+        !matches!(end, Err(ref error) if error.kind() == std::io::ErrorKind::WouldBlock),
+        "{end:?}"
+    );
+    assert!(!matches!(end, Ok(1..)), "{end:?}");
+    assert!(live.is_open() && live.running() == 3);
+    told(&cluster, "access.denied", |event| {
+        event["action"].as_str().unwrap_or_default().contains("forward connections")
+    });
 }
 
 /// Past the proxy, to the node's own port.

@@ -222,6 +222,8 @@ impl Served {
                     if let Err(denial) = self.goes_on() {
                         break denial.into();
                     }
+                    let known = self.known();
+                    self.forwards.judge_again(&known);
                 }
                 // Whether what is open outlives the certificate is the roles' to say.
                 () = until(expires), if !expired => {

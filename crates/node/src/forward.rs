@@ -7,6 +7,7 @@ use crate::connection_record::ConnectionRecord;
 use crate::news::Known;
 use crate::serve::Post;
 use crate::verdict::Verdict;
+use crate::ways::{Way, Ways};
 use host::{Net, NetError, X11Plan};
 use link::Duplex;
 use link::ssh::server::{Direct, Listen, Opener, Place, Refusal, X11Wish};
@@ -55,9 +56,9 @@ impl Forwards {
         let (record, work) = ConnectionRecord::new(Arc::clone(&post), caller.clone(), cut.clone());
         let mut recording = JoinSet::new();
         recording.spawn(work);
-        let net = OnceCell::new();
+        let (net, ways) = (OnceCell::new(), Ways::new(cut.clone()));
         Self {
-            shared: Arc::new(Shared { post, caller, opener, net, record, cut }),
+            shared: Arc::new(Shared { post, caller, opener, net, record, cut, ways }),
             listeners: BTreeMap::new(),
             agent: None,
             tasks: JoinSet::new(),
@@ -80,6 +81,26 @@ impl Forwards {
     /// Lets nothing through any more.
     pub fn cut(&self) {
         self.shared.cut.cancel();
+    }
+
+    /// Cuts what is open and no longer allowed as things stand at this moment.
+    pub fn judge_again(&mut self, known: &Known) {
+        for what in self.shared.ways.open() {
+            let Caller { identity, login, .. } = &self.shared.caller;
+            let (facts, now) = (&self.shared.post.facts, clock::now());
+            let roles = &known.roles;
+            let Err(denial) = policy::forward_goes_on(roles, identity, facts, login, what, now)
+            else {
+                continue;
+            };
+            self.shared.caller.denied(&denial);
+            self.shared.ways.cut(what);
+            match what {
+                Forwarding::Remote => self.listeners.clear(),
+                Forwarding::Agent => self.agent = None,
+                Forwarding::Local | Forwarding::X11 => {}
+            }
+        }
     }
 
     /// Ends all of them, and the connection's recording. Of a connection that is gone each ends by itself and says so;
@@ -115,6 +136,8 @@ impl Forwards {
             None => "the client".to_owned(),
         };
         let asked = Asked { what: Forwarding::Local, target: direct.to.to_string(), by };
+        // Taken before it is decided, so that what is decided again in between reaches it.
+        let way = self.shared.ways.take(Forwarding::Local);
         let permit = self.shared.permit(known, Forwarding::Local);
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
@@ -135,10 +158,10 @@ impl Forwards {
                         let target = asked.target.clone();
                         shared.caller.tell(Audited::ForwardAround { target });
                     }
-                    shared.carry(asked, async { Some(direct.accept().await) }, stream).await;
+                    shared.carry(asked, &way, async { Some(direct.accept().await) }, stream).await;
                 }
                 Ok(Stream::Unix(stream)) => {
-                    shared.carry(asked, async { Some(direct.accept().await) }, stream).await;
+                    shared.carry(asked, &way, async { Some(direct.accept().await) }, stream).await;
                 }
             }
         });
@@ -147,6 +170,7 @@ impl Forwards {
     /// `-R`.
     pub async fn listen(&mut self, listen: Listen, known: &Known) {
         let (what, at) = (Forwarding::Remote, listen.at.clone());
+        let way = self.shared.ways.take(what);
         let asked = Asked { what, target: at.to_string(), by: "the client".to_owned() };
         let permit = match self.shared.permit(known, what) {
             Ok(permit) => permit,
@@ -181,7 +205,7 @@ impl Forwards {
                 let (opener, place) = (opener.clone(), place.clone());
                 async move { opener.forwarded(&place, from.0).await.ok() }
             };
-            waiting.serve(&shared, socket, stop, false, open).await;
+            waiting.serve(&shared, socket, (stop, way), false, open).await;
             shared.forget(&at).await;
         });
     }
@@ -199,6 +223,7 @@ impl Forwards {
             return Some(path.clone());
         }
         let what = Forwarding::Agent;
+        let way = self.shared.ways.take(what);
         let permit = self.permit_of_session(known, what).await?;
         let made = async {
             self.shared.record.ready().await?;
@@ -222,7 +247,7 @@ impl Forwards {
                 let opener = opener.clone();
                 async move { opener.agent().await.ok() }
             };
-            waiting.serve(&shared, Sockets::Unix(listener), stop, false, open).await;
+            waiting.serve(&shared, Sockets::Unix(listener), (stop, way), false, open).await;
         });
         Some(path)
     }
@@ -230,6 +255,7 @@ impl Forwards {
     /// A display for one session.
     pub async fn lend_display(&mut self, wish: &X11Wish, known: &Known) -> Option<Display> {
         let what = Forwarding::X11;
+        let way = self.shared.ways.take(what);
         let permit = self.permit_of_session(known, what).await?;
         let made = async {
             self.shared.record.ready().await?;
@@ -258,7 +284,7 @@ impl Forwards {
                 let opener = opener.clone();
                 async move { opener.x11(from.0).await.ok() }
             };
-            waiting.serve(&shared, Sockets::Tcp(listeners), stopped, single, open).await;
+            waiting.serve(&shared, Sockets::Tcp(listeners), (stopped, way), single, open).await;
         });
         Some(Display { plan, _stop: stop.drop_guard() })
     }
@@ -299,6 +325,7 @@ struct Shared {
     record: ConnectionRecord,
     /// Cancelled, nothing goes through any more.
     cut: CancellationToken,
+    ways: Ways,
 }
 
 /// Something to be reached.
@@ -423,6 +450,7 @@ impl Shared {
     async fn carry(
         &self,
         asked: Asked,
+        way: &Way,
         open: impl Future<Output = Option<Pipe>>,
         stream: impl Duplex,
     ) {
@@ -440,7 +468,7 @@ impl Shared {
         self.caller
             .tell(Audited::ForwardOpened { direction: direction.clone(), target: target.clone() });
         let (carried, output) = (Carried::default(), pipe.output.clone());
-        let joined = self.cut.run_until_cancelled(pipe.join_counted(stream, &carried)).await;
+        let joined = way.cut.run_until_cancelled(pipe.join_counted(stream, &carried)).await;
         let result = match (joined, output.fate()) {
             (None, _) => "ended by rule".to_owned(),
             (Some(()), Some(fate)) => fate.to_owned(),
@@ -471,7 +499,7 @@ impl Waiting {
         self,
         shared: &Arc<Shared>,
         sockets: Sockets,
-        stop: CancellationToken,
+        (stop, way): (CancellationToken, Way),
         single: bool,
         open: impl Fn(Origin) -> F,
     ) where
@@ -489,15 +517,15 @@ impl Waiting {
                 accepted = sockets.accept() => accepted,
                 Some(_) = pipes.join_next() => continue,
                 () = stop.cancelled() => break,
-                () = shared.cut.cancelled() => break,
+                () = way.cut.cancelled() => break,
             };
             let Some((stream, origin)) = accepted else { break };
             let asked = Asked { what, target: target.clone(), by: origin.1.clone() };
-            let (shared, pipe) = (Arc::clone(shared), open(origin));
+            let (shared, way, pipe) = (Arc::clone(shared), way.clone(), open(origin));
             pipes.spawn(async move {
                 match stream {
-                    Stream::Tcp(stream) => shared.carry(asked, pipe, stream).await,
-                    Stream::Unix(stream) => shared.carry(asked, pipe, stream).await,
+                    Stream::Tcp(stream) => shared.carry(asked, &way, pipe, stream).await,
+                    Stream::Unix(stream) => shared.carry(asked, &way, pipe, stream).await,
                 }
             });
             if single {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `serve` | puts everything together; order of shutdown |
 //! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
-//! | `connection`, `forward`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
+//! | `connection`, `forward`, `ways`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
 //! | `verdict` | why something that runs must end |
 //! | `recorder`, `keyframes` | entries to spool; screens, read behind |
@@ -33,6 +33,7 @@ mod serve;
 mod session;
 mod ship;
 mod verdict;
+mod ways;
 
 pub use error::Error;
 pub use join::{Joined, joined};

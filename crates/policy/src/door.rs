@@ -243,6 +243,21 @@ pub fn go_on(
     judge(roles, who, Question::GoOn { node, login, session }, now).outcome.map(drop)
 }
 
+/// May what goes over a connection beside its sessions go on? As [`go_on`], and the right to forward besides.
+///
+/// # Errors
+/// The [`Denial`], as for [`go_on`].
+pub fn forward_goes_on(
+    roles: &RoleSet,
+    who: &Identity,
+    node: &NodeFacts,
+    login: &Login,
+    what: Forwarding,
+    now: Time,
+) -> Result<(), Denial> {
+    judge(roles, who, Question::ForwardOn { node, login, what }, now).outcome.map(drop)
+}
+
 /// May this person use the cluster at all: be given certificates, and ask auth for anything?
 ///
 /// # Errors

@@ -39,6 +39,7 @@ pub(crate) enum Question<'q> {
     Login { node: &'q NodeFacts, login: &'q Login },
     Forward { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
     GoOn { node: &'q NodeFacts, login: &'q Login, session: Option<SessionId> },
+    ForwardOn { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
     Enter,
     Reach { node: &'q NodeName },
     Recording { action: RecordingAction, owner: &'q UserName, labels: &'q Labels },
@@ -51,7 +52,9 @@ impl Question<'_> {
             Self::Login { node, login } => {
                 Action::Login { login: login.clone(), node: node.name.clone() }
             }
-            Self::Forward { node, what, .. } => Action::Forward { what, node: node.name.clone() },
+            Self::Forward { node, what, .. } | Self::ForwardOn { node, what, .. } => {
+                Action::Forward { what, node: node.name.clone() }
+            }
             Self::GoOn { node, login, session } => {
                 Action::GoOn { login: login.clone(), node: node.name.clone(), session }
             }
@@ -93,7 +96,7 @@ pub(crate) fn judge<'i>(
     };
     let mut bench = Bench { who: &who, steps: Vec::new(), bound: None };
     let outlives = match question {
-        Question::GoOn { node, login, .. } => {
+        Question::GoOn { node, login, .. } | Question::ForwardOn { node, login, .. } => {
             !terms(roles, &who, Some((&node.labels, login))).disconnect_expired
         }
         _ => false,
@@ -122,7 +125,7 @@ impl Bench<'_> {
                 self.hear_login(roles, node, login)
             }
             Question::Enter | Question::Reach { .. } => self.hear_bound(),
-            Question::Forward { node, login, what } => {
+            Question::Forward { node, login, what } | Question::ForwardOn { node, login, what } => {
                 self.hear_login(roles, node, login)?;
                 self.hear_forward(roles, node, what)
             }

@@ -34,7 +34,7 @@ pub use certificate::{
 pub use denial::{Action, Denial, Why};
 pub use door::{
     AdminPermit, ForwardPermit, LoginPermit, Readable, RecordingPermit, Trace, admin, enter,
-    explain, forward, go_on, login, logins_on, reach, readable, recording,
+    explain, forward, forward_goes_on, go_on, login, logins_on, reach, readable, recording,
 };
 pub use identity::Identity;
 pub use judge::{Says, Step};

@@ -64,7 +64,9 @@ struct About<'q> {
 impl<'q> About<'q> {
     fn of(question: &Question<'q>) -> Self {
         match *question {
-            Question::Login { node, login } | Question::Forward { node, login, .. } => {
+            Question::Login { node, login }
+            | Question::Forward { node, login, .. }
+            | Question::ForwardOn { node, login, .. } => {
                 Self { node: Some(&node.name), login: Some(login), session: None }
             }
             Question::GoOn { node, login, session } => {

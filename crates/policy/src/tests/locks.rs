@@ -3,11 +3,11 @@
 use super::decisions::{person, role_set, with_certificate};
 use super::{NOW, account, login, node, oracle};
 use crate::{
-    Identity, PlanFault, Why, admin, default_roles, enter, explain, go_on, login_names,
-    plan_user_certificate, readable,
+    Identity, PlanFault, Why, admin, default_roles, enter, explain, forward_goes_on, go_on,
+    login_names, plan_user_certificate, readable,
 };
 use model::lock::Account;
-use model::role::{AdminRight, RecordingAction, RoleSet};
+use model::role::{AdminRight, Forwarding, RecordingAction, RoleSet};
 use model::{Correction, Lock, LockId, LockTarget, SessionId, Time};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -107,6 +107,27 @@ fn what_goes_on_ends_with_the_certificate_unless_the_roles_let_it_outlive() {
         set.locks.push(lock(1, LockTarget::Node(web.name.clone())));
         assert!(go_on(&set, &who, &web, &login("root"), None, late).is_err(), "a lock counts");
     }
+}
+
+#[test]
+fn what_is_forwarded_goes_on_as_long_as_it_may_be_and_no_longer() {
+    let web = node("web-01", &[]);
+    let late = alice().expires();
+    let goes_on = |set: &RoleSet, now| {
+        forward_goes_on(set, &alice(), &web, &login("alice"), Forwarding::Local, now).is_ok()
+    };
+    let mut set = default_roles();
+    assert!(goes_on(&set, NOW) && !goes_on(&set, late));
+    for role in set.roles.values_mut() {
+        role.options.disconnect_expired = Some(false);
+    }
+    assert!(goes_on(&set, late), "it outlives the certificate as sessions do");
+    for role in set.roles.values_mut() {
+        role.allow.forward.clear();
+    }
+    assert!(!goes_on(&set, NOW) && !goes_on(&set, late));
+    assert!(go_on(&set, &alice(), &web, &login("alice"), None, NOW).is_ok(), "the rest does");
+    assert!(!goes_on(&locked("login", "alice"), NOW));
 }
 
 #[test]
