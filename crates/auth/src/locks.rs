@@ -2,7 +2,7 @@
 
 use crate::auth::Auth;
 use crate::clock;
-use crate::error::{Error, Refusal, chain};
+use crate::error::{Refusal, chain};
 use crate::gate::{LockAdmin, Member};
 use crate::{ledger, people};
 use model::audit::Audited;
@@ -41,7 +41,7 @@ pub async fn add(auth: Arc<Auth>, by: LockAdmin, call: AddLock) -> Result<Lock, 
         reason: lock.reason.clone().into(),
         expires: lock.expires,
     };
-    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(what)]).await;
     Ok(lock)
 }
 
@@ -56,24 +56,23 @@ pub async fn remove(auth: Arc<Auth>, by: LockAdmin, call: RemoveLock) -> Result<
     let lock = removed.ok_or_else(|| Refusal::not_found("lock"))?;
     tracing::info!(%lock, by = %by.member.name, "a lock was lifted");
     let what = Audited::Unlocked { lock: lock.id, target: lock.target.to_string() };
-    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(what)]).await;
     Ok(Done {})
 }
 
 /// Removes locks whose time is over; they count no more already. The ledger says so.
 pub async fn sweep(auth: &Auth) {
-    let swept = async {
-        let expired = auth.tables.remove_expired_locks(clock::now()).await?.into_iter();
-        let events = expired.map(|lock| {
-            let target = lock.target.to_string();
-            ledger::event(Audited::LockExpired { lock: lock.id, target })
-        });
-        auth.ledger.write(&events.collect::<Vec<_>>()).await
+    let expired = match auth.tables.remove_expired_locks(clock::now()).await {
+        Ok(expired) => expired.into_iter(),
+        Err(error) => {
+            return tracing::warn!(error = chain(&error), "expired locks cannot be swept");
+        }
     };
-    let swept: Result<(), Error> = swept.await;
-    if let Err(error) = swept {
-        tracing::warn!(error = chain(&error), "expired locks cannot be swept");
-    }
+    let events = expired.map(|lock| {
+        let target = lock.target.to_string();
+        ledger::event(Audited::LockExpired { lock: lock.id, target })
+    });
+    auth.ledger.tell(events.collect()).await;
 }
 
 /// A lock with a slip of the pen in it shuts nobody out, and whoever made it believes the contrary.

@@ -93,7 +93,7 @@ pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCreden
     tracing::info!(%name, part = kind.word(), "joined");
     let mut event = by.asked.event(Audited::NodeJoined {});
     event.node = Some(name);
-    auth.ledger.write(&[event]).await?;
+    auth.ledger.tell(vec![event]).await;
     Ok(credentials)
 }
 
@@ -135,7 +135,7 @@ pub async fn remove(auth: Arc<Auth>, by: NodeAdmin, call: RemoveNode) -> Result<
     }
     tracing::info!(node = %call.node, "removed");
     let what = Audited::NodeRemoved { removed: call.node };
-    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(what)]).await;
     Ok(Done {})
 }
 

@@ -44,7 +44,7 @@ pub async fn sign_up(auth: Arc<Auth>, by: Anybody, call: SignUp) -> Result<Done,
     let user = auth.tables.sign_up(code, &hash, clock::now()).await?;
     let user = user.ok_or_else(unknown_invitation)?;
     tracing::info!(%user, "signed up");
-    auth.ledger.write(&[of_user(&by.asked, &user, Audited::SignedUp {})]).await?;
+    auth.ledger.tell(vec![of_user(&by.asked, &user, Audited::SignedUp {})]).await;
     Ok(Done {})
 }
 
@@ -136,7 +136,7 @@ pub async fn add_user(auth: Arc<Auth>, by: UserAdmin, call: AddUser) -> Result<A
     let (code, expires) = (secret::fresh(), now.plus_ms(INVITATION_MS));
     auth.tables.invite(&code, &call.user, expires).await?;
     let what = Audited::Invited { invited: call.user, roles: call.roles };
-    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(what)]).await;
     Ok(AddedUser { code, pin: auth.pin.clone(), expires })
 }
 
@@ -171,7 +171,7 @@ pub async fn remove_user(
         Removal::Refused => return Err(last_admin()),
     }
     let what = Audited::UserRemoved { removed: call.user };
-    auth.ledger.write(&[by.member.asked.event(what)]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(what)]).await;
     Ok(Done {})
 }
 
@@ -192,7 +192,7 @@ pub async fn set_role(auth: Arc<Auth>, by: RoleAdmin, call: SetRole) -> Result<D
     })
     .await?;
     auth.tables.put_role(&role).await?;
-    auth.ledger.write(&[by.member.asked.event(Audited::RoleSet { role: role.name })]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(Audited::RoleSet { role: role.name })]).await;
     Ok(Done {})
 }
 
@@ -211,7 +211,7 @@ pub async fn remove_role(
     .await?;
     let removed = auth.tables.remove_role(&call.role).await?;
     removed.ok_or_else(|| Refusal::not_found("role"))?;
-    auth.ledger.write(&[by.member.asked.event(Audited::RoleRemoved { role: call.role })]).await?;
+    auth.ledger.tell(vec![by.member.asked.event(Audited::RoleRemoved { role: call.role })]).await;
     Ok(Done {})
 }
 
