@@ -78,7 +78,7 @@ impl Small {
 
     /// Takes all the room there is.
     fn fill(&self) {
-        let mut file = fs::File::create(self.filler()).unwrap();
+        let mut file = fs::File::options().create(true).append(true).open(self.filler()).unwrap();
         while file.write_all(&[7; 4096]).is_ok() {}
     }
 
@@ -214,13 +214,6 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(said(&out).contains("disk is full"), "{}", said(&out));
     assert!(!text(&out).contains("never-reached"));
 
-    // Nobody else is let in unrecorded, and is told why.
-    let refused = cluster.ssh("echo strict-refused");
-    assert!(!refused.status.success(), "{}", text(&refused));
-    assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
-    assert!(said(&refused).contains("full"), "{}", said(&refused));
-    small.other_goes_on();
-
     let (transcript, row) = recorded(cluster, "strict");
     assert!(transcript.contains("before-it-was-full"));
     let seen = text(&out);
@@ -229,6 +222,17 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
     assert_eq!(row["gaps"], 0);
     assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
+
+    // Nobody else is let in unrecorded, and is told why. What the session gave back is taken, too.
+    let spool = small.mount.join("node/spool");
+    let recordings = |name: fs::DirEntry| name.path().extension().is_some_and(|it| it == "rec");
+    wait_for("the spool to be empty", || !fs::read_dir(&spool).unwrap().flatten().any(recordings));
+    small.fill();
+    let refused = cluster.ssh("echo strict-refused");
+    assert!(!refused.status.success(), "{}", text(&refused));
+    assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
+    assert!(said(&refused).contains("full"), "{}", said(&refused));
+    small.other_goes_on();
     small.free();
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
     small.check_all();
