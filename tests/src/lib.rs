@@ -9,6 +9,7 @@ pub mod moved;
 pub mod person;
 pub mod process;
 pub mod relay;
+pub mod schema;
 pub mod small_disk;
 pub mod terminal;
 
@@ -87,9 +88,14 @@ impl Cluster {
     }
 
     /// As [`Cluster::start`], for a static that many tests share: statics are never dropped, so somebody else cleans up.
-    #[expect(clippy::zombie_processes, reason = "the watcher outlives the tests on purpose")]
     pub fn start_shared() -> Self {
-        let cluster = Self::start();
+        Self::start_shared_with(&[])
+    }
+
+    /// As [`Cluster::start_shared`], with further flags of `scry start`.
+    #[expect(clippy::zombie_processes, reason = "the watcher outlives the tests on purpose")]
+    pub fn start_shared_with(further: &[&str]) -> Self {
+        let cluster = Self::start_with(further);
         let (tests, server) = (std::process::id(), cluster.server_pid());
         let folder = cluster.folder.path().display();
         let watch =

@@ -1,8 +1,10 @@
 //! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `tidy`.
 
+mod audit_docs;
 mod bench;
 mod packages;
 mod run;
+mod security;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -16,7 +18,7 @@ cargo xtask COMMAND
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   lint           formatting, clippy and cargo deny
-  tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows up to date
+  tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* up to date
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn chore() -> Result<ExitCode> {
         Some((command, rest)) if command == "tidy" => {
             if rest.first().is_some_and(|flag| flag == "--write") {
                 tidy::write_arrows(&root)?;
+                audit_docs::write(&root)?;
             }
             let faults = tidy::check(&root)?;
             if !faults.is_empty() {

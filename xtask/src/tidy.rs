@@ -81,6 +81,8 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     pure_clippy(root, &mut faults);
     lock_file(root, &mut faults)?;
     house.picture(root, &mut faults)?;
+    crate::audit_docs::check(root, &mut faults);
+    crate::security::check(root, &mut faults);
     Ok(faults)
 }
 
@@ -440,6 +442,12 @@ mod tests {
                 "\n[[package]]\nname = \"ssh-key\"\nversion = \"0.6.0\"\n",
             );
         });
+    }
+
+    #[test]
+    fn a_ledger_page_and_a_security_page_that_are_missing_are_found() {
+        check_spoiled("docs/audit.md: it is not what", |_| ());
+        check_spoiled("docs/security.md: it is missing", |_| ());
     }
 
     #[test]

@@ -138,13 +138,16 @@ impl Auth {
     }
 
     /// Somebody at this address showed a wrong secret. This machine's own users share one address:
-    /// for them the bound by user has to do.
-    pub fn note_failed(&self, address: IpAddr) {
+    /// for them the bound by user has to do. Answers whether it is with this one that the address has to wait.
+    pub fn note_failed(&self, address: IpAddr) -> bool {
         if address.is_loopback() {
-            return;
+            return false;
         }
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.failed(address, clock::tick());
+        let (mut throttle, now) =
+            (self.throttle.lock().unwrap_or_else(PoisonError::into_inner), clock::tick());
+        let waited = throttle.refuses(address, now);
+        throttle.failed(address, now);
+        !waited && throttle.refuses(address, now)
     }
 
     /// What everybody in the cluster may know.

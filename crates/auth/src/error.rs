@@ -94,12 +94,14 @@ pub struct Refusal {
     denied: Option<(String, String)>,
     /// The disk is full.
     full: bool,
+    /// Which recording it is about.
+    about: Option<SessionId>,
 }
 
 impl Refusal {
     /// With words for the caller.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), denied: None, full: false }
+        Self { fault, message: message.into(), denied: None, full: false, about: None }
     }
 
     /// The request makes no sense.
@@ -118,9 +120,24 @@ impl Refusal {
         Self { denied, ..Self::new(Fault::Denied, message) }
     }
 
+    /// The same refusal, which the ledger hears of, too.
+    pub fn with_audit(self, action: &str, why: String) -> Self {
+        Self { denied: Some((action.to_owned(), why)), ..self }
+    }
+
     /// Says to the caller that there is no such thing, and to the ledger why it was denied.
     pub fn hidden(self, what: &str) -> Self {
-        Self { denied: self.denied, ..Self::not_found(what) }
+        Self { denied: self.denied, about: self.about, ..Self::not_found(what) }
+    }
+
+    /// The same refusal, which is about this recording.
+    pub fn about(self, id: SessionId) -> Self {
+        Self { about: Some(id), ..self }
+    }
+
+    /// The recording it is about, if it is about one.
+    pub fn recording(&self) -> Option<SessionId> {
+        self.about
     }
 
     /// Stands in the ledger already.

@@ -80,7 +80,8 @@ impl Asked {
         metrics::counter!("scry_auth_denials").increment(1);
         tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
         let what = Audited::Denied { action: action.to_owned(), why: why.to_owned() };
-        auth.ledger.tell(vec![self.event(what)]).await;
+        let event = AuditEvent { session: refusal.recording(), ..self.event(what) };
+        auth.ledger.tell(vec![event]).await;
     }
 
     fn kind(&self) -> Kind {

@@ -191,11 +191,8 @@ impl Inflow {
         let Some(row) = self.tables.recording(&id).await? else { return Ok(Place::New) };
         if row.node != *node {
             let why = format!("recording {id} is of node {}, and {node} asked for it", row.node);
-            return Err(Refusal::denied(
-                "recording.ship",
-                &why,
-                "this recording is another node's",
-            ));
+            let words = "this recording is another node's";
+            return Err(Refusal::denied("recording.ship", &why, words).about(id));
         }
         // Of one that was removed, too, the node may free its spool.
         if row.phase == Phase::Stored || row.removed.is_some() {

@@ -5,6 +5,7 @@ use crate::error::Refusal;
 use crate::gate::{Anybody, NodeAdmin, ProxyPart};
 use crate::issue::{self, Standing};
 use crate::parts::{check_labels, kind};
+use crate::people::throttled;
 use crate::{clock, secret};
 use axum::extract::Request;
 use axum::response::Response;
@@ -78,7 +79,9 @@ pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCreden
         false => match take_token(&auth, &call, kind).await? {
             Some(token) => token.labels,
             None => {
-                auth.note_failed(address);
+                if auth.note_failed(address) {
+                    auth.ledger.write(&[by.asked.event(throttled("address"))]).await?;
+                }
                 let why = format!(
                     "{name} wanted to join with a token that is unknown, used up or expired"
                 );
@@ -198,7 +201,8 @@ fn held(name: &NodeName) -> Refusal {
         "{name} is the name of another part of the cluster: start with another --node-name; \
          or, if this machine takes its place, `scry nodes rm {name}` first"
     );
-    Refusal::new(Fault::Conflict, words)
+    let why = format!("a machine wanted to join as {name}, which is another's name");
+    Refusal::new(Fault::Conflict, words).with_audit("join", why)
 }
 
 fn other(kind: PartKind) -> PartKind {

@@ -86,7 +86,13 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
     use Audited as A;
     let seen_by_parts = matches!(
         event.what,
-        A::Connected { .. }
+        A::NodeStarted { .. }
+            | A::NodeStopped { .. }
+            | A::ConnectionRefused { .. }
+            | A::RefusalsNotListed { .. }
+            | A::RequestRefused { .. }
+            | A::RequestsNotListed { .. }
+            | A::Connected { .. }
             | A::Disconnected { .. }
             | A::SessionStarted { .. }
             | A::Exec { .. }

@@ -11,7 +11,7 @@ use model::role::{AdminRight, Role, RoleSet};
 use model::{AuditEvent, RoleName, Time, UserName};
 use policy::Identity;
 use std::sync::Arc;
-use store::tables::{Removal, User};
+use store::tables::{Invitation as Found, Removal, User};
 use wire::people::{
     AddUser, AddedUser, ClusterFacts, Credentials, Invitation, ListRoles, ListUsers, ReadCluster,
     ReadInvitation, RemoveRole, RemoveUser, SetRole, SignIn, SignUp,
@@ -24,11 +24,10 @@ const WRONG: &str = "the user name or the password is wrong";
 
 pub async fn read_invitation(
     auth: Arc<Auth>,
-    _by: Anybody,
+    by: Anybody,
     call: ReadInvitation,
 ) -> Result<Invitation, Refusal> {
-    let found = auth.tables.invitation(call.code.trim(), clock::now()).await?;
-    let found = found.ok_or_else(unknown_invitation)?;
+    let found = invitation(&auth, &by.asked, &call.code).await?;
     Ok(Invitation { cluster: auth.cluster.clone(), user: found.user, expires: found.expires })
 }
 
@@ -36,8 +35,7 @@ pub async fn sign_up(auth: Arc<Auth>, by: Anybody, call: SignUp) -> Result<Done,
     let password = Zeroizing::new(call.password);
     let code = call.code.trim();
     // Looked at first, so that only who holds a code can make auth hash.
-    let found = auth.tables.invitation(code, clock::now()).await?;
-    let found = found.ok_or_else(unknown_invitation)?;
+    let found = invitation(&auth, &by.asked, code).await?;
     password::accept(&found.user, &password)
         .map_err(|refused| Refusal::malformed(refused.to_string()))?;
     let hash = auth.passwords.hash(password).await?;
@@ -48,18 +46,37 @@ pub async fn sign_up(auth: Arc<Auth>, by: Anybody, call: SignUp) -> Result<Done,
     Ok(Done {})
 }
 
+/// The invitation of a code. Who shows a wrong one stands in the ledger, and waits after too many.
+async fn invitation(auth: &Auth, asked: &Asked, code: &str) -> Result<Found, Refusal> {
+    let address = asked.address();
+    if auth.waits(address) {
+        return Err(Refusal::new(Fault::TooMany, "too many wrong codes from this address: wait"));
+    }
+    if let Some(found) = auth.tables.invitation(code.trim(), clock::now()).await? {
+        return Ok(found);
+    }
+    let why = "the code is unknown, was taken up already, or has expired".to_owned();
+    let mut events = vec![asked.event(Audited::InvitationRefused { why })];
+    if auth.note_failed(address) {
+        events.push(asked.event(throttled("address")));
+    }
+    auth.ledger.write(&events).await?;
+    Err(unknown_invitation())
+}
+
 pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Credentials, Refusal> {
     let password = Zeroizing::new(call.password);
+    let keys = issue::PersonKeys::read(&call.ssh_key, call.tls_request)?;
+    let tries = count_try(&auth, &by.asked, &call.user).await?;
     if password.len() > model::limit::PASSWORD_BYTES.1 {
+        failed(&auth, &by.asked, &call.user, tries, "longer than any password").await?;
         return Err(Refusal::new(Fault::Unauthenticated, WRONG));
     }
-    let keys = issue::PersonKeys::read(&call.ssh_key, call.tls_request)?;
-    count_try(&auth, &by.asked, &call.user).await?;
     let user = auth.tables.user(&call.user).await?;
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let fits = auth.passwords.check(hash, password).await?;
     let Some(user) = user.filter(|_| fits) else {
-        failed(&auth, &by.asked, &call.user, "wrong password or no such user").await?;
+        failed(&auth, &by.asked, &call.user, tries, "wrong password or no such user").await?;
         return Err(Refusal::new(Fault::Unauthenticated, WRONG));
     };
     let issued = issue::person(&auth, &by.asked, &user, &keys, call.wanted_ms).await;
@@ -82,30 +99,53 @@ pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Crede
     Ok(credentials)
 }
 
-/// Counts a try before the password is looked at, so that many at once cannot pass the bound together.
-async fn count_try(auth: &Auth, asked: &Asked, user: &UserName) -> Result<(), Refusal> {
+/// Counts a try before the password is looked at, so that many at once cannot pass the bound together. Answers how many
+/// there were.
+async fn count_try(auth: &Auth, asked: &Asked, user: &UserName) -> Result<u64, Refusal> {
     let (now, address) = (clock::now(), asked.address());
     let since = now.plus_ms(-SIGN_IN_WINDOW_MS);
     let waits = auth.waits(address);
     // While it is refused nothing is counted, else an attacker could keep the owner out for ever.
-    let refused = waits || auth.tables.failures(user, since).await? >= u64::from(SIGN_IN_FAILURES);
-    if refused || auth.tables.note_failure(user, now, since).await? > u64::from(SIGN_IN_FAILURES) {
+    let most = u64::from(SIGN_IN_FAILURES);
+    let refused = waits || auth.tables.failures(user, since).await? >= most;
+    let tries = match refused {
+        true => most.saturating_add(1),
+        false => auth.tables.note_failure(user, now, since).await?,
+    };
+    if tries > most {
         metrics::counter!("scry_auth_sign_ins", "result" => "throttled").increment(1);
         tracing::info!(%user, %address, "too many failed sign-ins");
         let minutes = SIGN_IN_WINDOW_MS / 60_000;
         let words = format!("too many failed sign-ins: wait {minutes} minutes");
         return Err(Refusal::new(Fault::TooMany, words));
     }
-    Ok(())
+    Ok(tries)
 }
 
-async fn failed(auth: &Auth, asked: &Asked, user: &UserName, why: &str) -> Result<(), Refusal> {
+async fn failed(
+    auth: &Auth,
+    asked: &Asked,
+    user: &UserName,
+    tries: u64,
+    why: &str,
+) -> Result<(), Refusal> {
     let address = asked.address();
-    auth.note_failed(address);
     metrics::counter!("scry_auth_sign_ins", "result" => "failed").increment(1);
     tracing::info!(%user, %address, "sign-in failed");
-    let what = Audited::SignInFailed { why: why.to_owned() };
-    Ok(auth.ledger.write(&[of_user(asked, user, what)]).await?)
+    let mut events = vec![of_user(asked, user, Audited::SignInFailed { why: why.to_owned() })];
+    if tries == u64::from(SIGN_IN_FAILURES) {
+        events.push(of_user(asked, user, throttled("user")));
+    }
+    if auth.note_failed(address) {
+        events.push(asked.event(throttled("address")));
+    }
+    Ok(auth.ledger.write(&events).await?)
+}
+
+/// That a user or an address has to wait.
+pub fn throttled(of: &str) -> Audited {
+    let minutes = u64::try_from(SIGN_IN_WINDOW_MS / 60_000).unwrap_or_default();
+    Audited::SignInThrottled { of: of.to_owned(), minutes }
 }
 
 pub async fn read_cluster(

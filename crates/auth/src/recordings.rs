@@ -59,13 +59,50 @@ pub async fn list(
             && !(call.live && presence.phase(row) != Phase::Live)
     };
     let seen = match &visible {
-        Readable::None => return Ok(Vec::new()),
+        Readable::None => {
+            tell_of_hidden(&auth, &by, &filter, &visible).await?;
+            return Ok(Vec::new());
+        }
         Readable::All if !call.live => Visible::All,
         Readable::Own if !call.live => Visible::Own(&by.name),
         _ => Visible::Where(&seen),
     };
     let rows = auth.tables.list_recordings(&filter, seen).await?;
+    if rows.is_empty() {
+        tell_of_hidden(&auth, &by, &filter, &visible).await?;
+    }
+    let others = rows.iter().filter(|row| row.user != by.name).count() as u64;
+    if others > 0 {
+        let what = Audited::RecordingsListed { count: rows.len() as u64, others };
+        // Also on a full disk lists are shown: by them room is made.
+        auth.ledger.tell(vec![by.asked.event(what)]).await;
+    }
     Ok(rows.into_iter().map(|row| presence.facts(row)).collect())
+}
+
+/// Somebody asked for recordings by owner or id, and there are some, but not for them: they learn nothing, the ledger does.
+async fn tell_of_hidden(
+    auth: &Auth,
+    by: &Member,
+    filter: &RecordingFilter,
+    visible: &Readable,
+) -> Result<(), Refusal> {
+    let others = filter.user.as_ref().is_some_and(|user| *user != by.name);
+    if !others && filter.id_prefix.is_none() {
+        return Ok(());
+    }
+    let seen = |row: &Recording| !visible.covers(&by.name, &row.user, &row.labels);
+    let first = RecordingFilter { limit: 1, ..filter.clone() };
+    let hidden = auth.tables.list_recordings(&first, Visible::Where(&seen)).await?;
+    for row in hidden {
+        let list = RecordingAction::List;
+        let asked =
+            policy::recording(&by.roles, &by.identity, list, &row.user, &row.labels, clock::now());
+        if let Err(denial) = asked {
+            by.asked.audit(auth, &Refusal::from(denial).about(row.id)).await;
+        }
+    }
+    Ok(())
 }
 
 pub async fn view(auth: Arc<Auth>, by: Member, call: ViewRecording) -> Result<View, Refusal> {
@@ -120,7 +157,7 @@ pub async fn bytes(auth: Arc<Auth>, by: Member, request: Request) -> Result<Resp
             by.name
         );
         let words = "this ticket does not count any more: open the recording again";
-        return Err(Refusal::denied("recording.read", &why, words));
+        return Err(Refusal::denied("recording.read", &why, words).about(id));
     }
     let row = still_permitted(&auth, &by, id).await?;
     let presence = Presence::read(&auth).await?;
@@ -202,7 +239,7 @@ async fn permitted(
     let row = existing(auth, id).await?;
     let decide = |action| {
         policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels, clock::now())
-            .map_err(Refusal::from)
+            .map_err(|denial| Refusal::from(denial).about(id))
     };
     let permit = match decide(action) {
         Ok(permit) => permit,

@@ -155,6 +155,7 @@ pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<()
         tracing::warn!(late = auth.work.len(), "requests did not end in time");
     }
     finish(&mut chores, "chores").await;
+    auth.ledger.tell(vec![ledger::event(Audited::Stopped {})]).await;
     if !auth.ledger.settle().await {
         tracing::error!("the ledger cannot be written; what it was to know stands in the log only");
     }

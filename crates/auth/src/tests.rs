@@ -1,5 +1,6 @@
 //! Auth as a whole, on loopback, as its clients see it.
 
+mod attacks;
 pub(crate) mod house;
 mod ledger;
 mod locks;

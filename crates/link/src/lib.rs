@@ -10,9 +10,11 @@
 //! | [`tunnel`] | a node's connection to a proxy, on which the roles turn |
 //! | [`duplex`] | byte streams in both directions, and the pipe between two of them |
 //! | [`tcp`], [`tasks`] | what all connections share: sockets, and where their tasks live |
+//! | `flood` | what strangers bring about: told while it is little, counted beyond |
 //! | [`ssh`] | the only code that names russh |
 
 pub mod duplex;
+mod flood;
 pub mod front;
 pub mod http;
 pub mod ssh;
@@ -22,4 +24,5 @@ pub mod tls;
 pub mod tunnel;
 
 pub use duplex::{BoxDuplex, Duplex, pipe};
+pub use flood::{FLOOD_WINDOW, Flood};
 pub use tls::{Peer, PeerIdentity};

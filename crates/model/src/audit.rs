@@ -1,7 +1,10 @@
 //! What can stand in the ledger. Codes are stable: a meaning never changes its code.
 
+pub mod form;
+
 use crate::role::Labels;
 use crate::{ConnectionId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use form::{EventForm, FieldForm, Formed};
 use serde::{Deserialize, Serialize};
 
 /// One event of the ledger: who, from where, on what, and what happened.
@@ -33,17 +36,30 @@ pub struct AuditEvent {
 }
 
 macro_rules! audited {
-    ($( $(#[$doc:meta])* $name:ident $code:literal $word:literal { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident $code:literal $word:literal {
+        $( $(#[doc = $fdoc:literal])* $(#[serde($($serde:tt)*)])? $field:ident : $type:ty ),* $(,)?
+    } )*) => {
         /// What happened. `event` is its word, [`Audited::code`] its stable code.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "event")]
         pub enum Audited {
-            $( $(#[$doc])* #[serde(rename = $word)] $name { $( $(#[$fdoc])* $field: $type ),* } ),*
+            $( $(#[doc = $doc])* #[serde(rename = $word)] $name {
+                $( $(#[doc = $fdoc])* $(#[serde($($serde)*)])? $field: $type ),*
+            } ),*
         }
 
         impl Audited {
-            /// Every code with its word, for the schema.
-            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $word)),*];
+            /// Every event with its fields, for the published schema.
+            pub const EVENTS: &'static [EventForm] = &[$( EventForm {
+                code: $code,
+                word: $word,
+                says: &[$($doc),*],
+                fields: &[$( FieldForm {
+                    name: stringify!($field),
+                    says: &[$($fdoc),*],
+                    form: <$type as Formed>::FORM,
+                } ),*],
+            } ),*];
 
             /// The stable code: `S`, four digits, and `I`nformation or `W`arning.
             #[must_use]
@@ -149,6 +165,8 @@ audited! {
     Disconnected "S3001I" "connection.close" {
         /// How long it was open.
         ms: u64,
+        /// Why it was ended, if the client did not end it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] why: Option<String>,
     }
     /// A session began.
     SessionStarted "S3010I" "session.start" {
@@ -382,6 +400,60 @@ audited! {
         /// What was wrong.
         why: String,
     }
+    /// An auth service stopped in good order; without this event before the next `auth.start` it was killed.
+    Stopped "S0002I" "auth.stop" {}
+    /// Sign-ins are refused without a look at the password until some time has passed; those in between are not listed.
+    SignInThrottled "S1004W" "user.sign_in_throttled" {
+        /// `user` or `address`: whose failures are too many.
+        of: String,
+        /// How long, from the first failure on.
+        minutes: u64,
+    }
+    /// A code was shown that is no invitation, or none any more.
+    InvitationRefused "S1005W" "user.invitation_refused" {
+        /// Why.
+        why: String,
+    }
+    /// A node began to serve.
+    NodeStarted "S2003I" "node.start" {
+        /// Version of scry.
+        version: String,
+    }
+    /// A node stopped in good order; without this event before the next `node.start` it was killed.
+    NodeStopped "S2004I" "node.stop" {}
+    /// A connection ended before anybody was let in.
+    ConnectionRefused "S3002W" "connection.refused" {
+        /// Why.
+        why: String,
+        /// The account that was asked for last, as the client wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] asked_for: Option<String>,
+        /// What was offered, in words.
+        tried: Vec<String>,
+    }
+    /// More strangers were refused within a minute than the ledger takes.
+    RefusalsNotListed "S3003W" "connection.refusals_not_listed" {
+        /// How many have no event of their own.
+        count: u64,
+    }
+    /// A client asked for something that is never granted, or was not granted then.
+    RequestRefused "S3028W" "connection.request_refused" {
+        /// The request or channel, by its name in the protocol.
+        request: String,
+        /// Why.
+        why: String,
+    }
+    /// A connection asked for more that is refused than the ledger takes.
+    RequestsNotListed "S3029W" "connection.requests_not_listed" {
+        /// How many have no event of their own.
+        count: u64,
+    }
+    /// Somebody was shown a list in which recordings of others stand.
+    RecordingsListed "S5006I" "recording.list" {
+        /// How many recordings were listed.
+        count: u64,
+        /// How many of them are others'.
+        others: u64,
+    }
 }
 
 #[cfg(test)]
@@ -391,9 +463,9 @@ mod tests {
 
     #[test]
     fn no_code_and_no_word_means_two_things() {
-        let codes: BTreeSet<_> = Audited::CODES.iter().map(|(code, _)| code).collect();
-        let words: BTreeSet<_> = Audited::CODES.iter().map(|(_, word)| word).collect();
-        assert_eq!((codes.len(), words.len()), (Audited::CODES.len(), Audited::CODES.len()));
+        let codes: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.code).collect();
+        let words: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.word).collect();
+        assert_eq!((codes.len(), words.len()), (Audited::EVENTS.len(), Audited::EVENTS.len()));
     }
 
     #[test]
@@ -411,5 +483,29 @@ mod tests {
         let text = serde_json::to_string(&event).unwrap_or_default();
         assert_eq!(text, r#"{"time":1,"user":"alice","event":"session.exec","command":"ls"}"#);
         assert_eq!(serde_json::from_str::<AuditEvent>(&text).ok(), Some(event));
+    }
+
+    #[test]
+    fn the_published_form_is_that_of_the_event() {
+        let event = AuditEvent {
+            time: Time(1),
+            user: "alice".parse().ok(),
+            address: Some("::1".into()),
+            node: "web-01".parse().ok(),
+            login: "root".parse().ok(),
+            connection: Some(ConnectionId::from_random([1; 16])),
+            session: Some(SessionId::from_random([2; 16])),
+            what: Audited::Denied { action: "a".into(), why: "b".into() },
+        };
+        let value = serde_json::to_value(&event).unwrap_or_default();
+        let written: BTreeSet<_> = value.as_object().into_iter().flat_map(|o| o.keys()).collect();
+        let form = Audited::EVENTS.iter().find(|form| form.word == "access.denied");
+        let names: BTreeSet<_> = form::ENVELOPE
+            .iter()
+            .chain(form.into_iter().flat_map(|form| form.fields))
+            .map(|field| field.name.to_owned())
+            .filter(|name| name != "number" && name != "code")
+            .collect();
+        assert_eq!(written, names.iter().collect());
     }
 }

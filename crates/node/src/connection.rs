@@ -7,7 +7,9 @@ use crate::serve::Post;
 use crate::session::{self, Opened};
 use crate::verdict::{Bell, Verdict};
 use crate::{clock, report::Reporter};
-use link::ssh::server::{Admission, Asked, Connection, Gate, Server, Session, Wish};
+use link::ssh::server::{
+    Admission, Asked, Connection, Gate, NobodyIn, Refused, Server, Session, Tried, Wish,
+};
 use link::tunnel::Knock;
 use model::audit::Audited;
 use model::role::{Forwarding, RecordingPolicy};
@@ -103,7 +105,9 @@ impl Caller {
 pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken) {
     let Some(startup) = post.startups.take(knock.client.map(|client| client.ip())) else {
         tracing::warn!(client = ?knock.client, "too many connections are signing in; one was refused");
-        return;
+        let why = "too many connections were signing in".to_owned();
+        let refused = Audited::ConnectionRefused { why, asked_for: None, tried: Vec::new() };
+        return post.refusals.tell(&post.reporter, stranger(&post, None, knock.client, refused));
     };
     let host = post.standing.host.borrow().clone();
     let server = Server::new(host.key.clone(), host.certificate.clone());
@@ -112,9 +116,11 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let accepting = server.accept(knock.stream, gate, startup);
     let connection = match stop.run_until_cancelled(accepting).await {
         Some(Ok(connection)) => connection,
-        Some(Err(error)) => {
-            tracing::debug!(client = ?knock.client, %error, "nobody was let in");
-            return;
+        Some(Err(nobody)) => {
+            tracing::debug!(client = ?knock.client, error = %nobody.error, "nobody was let in");
+            let refused = refused(&nobody);
+            let event = stranger(&post, Some(id), knock.client, refused);
+            return post.refusals.tell(&post.reporter, event);
         }
         None => return,
     };
@@ -123,9 +129,38 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let serial = caller.identity.serial();
     caller.tell(Audited::Connected { serial, version: connection.version.clone() });
     metrics::gauge!("scry_connections").increment(1.0);
-    Served::new(post, caller.clone(), connection.opener()).run(connection, &stop).await;
+    let served = Served::new(post, caller.clone(), connection.opener());
+    let verdict = served.run(connection, &stop).await;
     metrics::gauge!("scry_connections").decrement(1.0);
-    caller.tell(Audited::Disconnected { ms: clock::tick().since(began) });
+    let why = (verdict != Verdict::Gone).then(|| verdict.why().to_owned());
+    caller.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
+}
+
+/// An event of a connection of which nobody knows whose it is.
+fn stranger(
+    post: &Post,
+    connection: Option<ConnectionId>,
+    client: Option<SocketAddr>,
+    what: Audited,
+) -> AuditEvent {
+    AuditEvent {
+        address: client.map(|client| client.ip().to_string()),
+        connection,
+        ..post.reporter.event(what)
+    }
+}
+
+/// What the ledger says of a connection on which nobody was let in.
+fn refused(nobody: &NobodyIn) -> Audited {
+    let Tried { login, certificates, offers } = nobody.tried.clone();
+    let why = match (&login, certificates) {
+        (None, _) => format!("nobody asked to be let in: {}", session::chain(&nobody.error)),
+        (Some(_), 0) => "no certificate was shown that is in its time, well signed, and whose key \
+                         signed for it"
+            .to_owned(),
+        (Some(_), _) => "no certificate that was shown counts".to_owned(),
+    };
+    Audited::ConnectionRefused { why, asked_for: login, tried: offers }
 }
 
 /// Decides about one certificate after the other; each denial is in the ledger, in full.
@@ -134,23 +169,22 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
         let refuse = |denial: &Denial, login: Option<Login>, user| {
             metrics::counter!("scry_denials_total").increment(1);
             let denied = Audited::Denied { action: denial.action(), why: denial.why().to_string() };
-            post.reporter.tell(AuditEvent {
-                user,
-                login,
-                address: client.map(|client| client.ip().to_string()),
-                connection: Some(id),
-                ..post.reporter.event(denied)
-            });
+            let event = stranger(&post, Some(id), client, denied);
+            post.refusals.tell(&post.reporter, AuditEvent { user, login, ..event });
             None
         };
+        let login = text.parse::<Login>().ok();
         let Some(known) = post.latest.borrow().clone().filter(|known| known.fresh()) else {
             tracing::warn!("auth was not heard of for too long; nobody is let in");
+            let why = "auth was not heard of for too long, so nobody is let in".to_owned();
+            let denied = Audited::Denied { action: format!("log in as {text:?}"), why };
+            let event = stranger(&post, Some(id), client, denied);
+            post.refusals.tell(&post.reporter, AuditEvent { login, ..event });
             return None;
         };
         let now = clock::now();
         let address = client.map(|client| client.ip());
         let authorities = &known.user_authority;
-        let login = text.parse::<Login>().ok();
         let read = policy::read_certificate(certificate, text, authorities, address, now);
         let identity = match read {
             Ok(identity) => identity,
@@ -200,7 +234,12 @@ impl Served {
         Self { post, caller, forwards, sessions: JoinSet::new(), end: Bell::new() }
     }
 
-    async fn run(mut self, mut connection: Connection<Caller>, stop: &CancellationToken) {
+    /// Answers why it ended.
+    async fn run(
+        mut self,
+        mut connection: Connection<Caller>,
+        stop: &CancellationToken,
+    ) -> Verdict {
         let mut latest = self.post.latest.clone();
         // What was told between the gate's decision and this moment is looked at first.
         latest.mark_changed();
@@ -241,9 +280,14 @@ impl Served {
         self.end.ring(verdict.clone());
         while self.sessions.join_next().await.is_some() {}
         self.forwards.end(&verdict).await;
+        match connection.untold() {
+            0 => {}
+            count => self.caller.tell(Audited::RequestsNotListed { count }),
+        }
         if let Some(words) = verdict.said() {
             connection.end(words).await;
         }
+        verdict
     }
 
     /// The connection as a whole, and the recording of its own, which a lock may name like a session.
@@ -269,6 +313,11 @@ impl Served {
             Asked::Direct(direct) => self.forwards.direct(direct, &self.known()),
             Asked::Listen(listen) => self.forwards.listen(listen, &self.known()).await,
             Asked::Unlisten(at) => self.forwards.unlisten(&at),
+            Asked::Refused(Refused { what, why }) => {
+                metrics::counter!("scry_denials_total").increment(1);
+                let (request, why) = (what, why.to_owned());
+                self.caller.tell(Audited::RequestRefused { request, why });
+            }
         }
     }
 

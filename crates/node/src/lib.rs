@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `serve` | puts everything together; order of shutdown |
-//! | `join`, `news`, `report` | standing in the cluster, what auth says, what auth is told |
+//! | `join`, `news`, `report`, `refusals` | standing in the cluster, what auth says, what auth is told; strangers who knock all day |
 //! | `connection`, `forward`, `ways`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
 //! | `verdict` | why something that runs must end |
@@ -28,6 +28,7 @@ mod news;
 mod pipes;
 mod recorder;
 mod recover;
+mod refusals;
 mod report;
 mod serve;
 mod session;

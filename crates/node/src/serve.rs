@@ -5,11 +5,13 @@ use crate::error::Error;
 use crate::join::{Standing, stand};
 use crate::news::{self, Known, Latest};
 use crate::recover::Recovery;
+use crate::refusals::Refusals;
 use crate::report::Reporter;
 use crate::ship::{self, Received};
 use host::PamState;
 use link::ssh::Startups;
 use link::tunnel::{Knocks, Port, Tunnel};
+use model::audit::Audited;
 use model::limit::SHUTDOWN_MS;
 use model::role::{Labels, NodeFacts};
 use model::{NodeName, SessionId, UserName};
@@ -80,6 +82,7 @@ pub(crate) struct Post {
     pub standing: Standing,
     pub latest: Latest,
     pub reporter: Reporter,
+    pub refusals: Refusals,
     pub spool: Spool,
     pub startups: Startups,
     pub sessions: Arc<AtomicU32>,
@@ -172,12 +175,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
 
     let mut steady = JoinSet::new();
     steady.spawn(news::listen(auth.clone(), tell, config.data_dir.clone()));
-    steady.spawn(news::beat(
-        auth.clone(),
-        standing.labels.clone(),
-        config.version.clone(),
-        sessions.clone(),
-    ));
+    let (version, labels) = (config.version.clone(), standing.labels.clone());
+    steady.spawn(news::beat(auth.clone(), labels, version.clone(), sessions.clone()));
     steady.spawn(renewal.run(stop.clone()));
     let hurry = CancellationToken::new();
     let mut reports = JoinSet::new();
@@ -210,11 +209,13 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     }
     steady.spawn(tell_when_ready(config.ready, up, latest.clone()));
 
+    reporter.tell(reporter.event(Audited::NodeStarted { version }));
     let post = Arc::new(Post {
         facts: NodeFacts { name: config.name, labels: standing.labels.clone() },
         standing,
         latest,
         reporter,
+        refusals: Refusals::default(),
         spool,
         startups: Startups::default(),
         sessions,
@@ -225,6 +226,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         pam_said: Once::new(),
     });
     receive(&post, knocks, waiting, &mut shippers, &stop).await;
+    post.refusals.own_up(&post.reporter);
+    post.reporter.tell(post.reporter.event(Audited::NodeStopped {}));
 
     // Sessions have ended. What they recorded is shipped, what happened is reported, until the deadline.
     drop(post);
@@ -254,8 +257,10 @@ async fn receive(
     stop: &CancellationToken,
 ) {
     let mut connections = JoinSet::new();
+    let mut minute = tokio::time::interval(link::FLOOD_WINDOW);
     loop {
         tokio::select! {
+            _ = minute.tick() => post.refusals.own_up(&post.reporter),
             knock = knocks.next() => {
                 connections.spawn(connection::serve(Arc::clone(post), knock, stop.child_token()));
             }

@@ -5,7 +5,7 @@ use crate::upkeep::{Trusted, now};
 use link::front::Raw;
 use link::http::words;
 use link::ssh::jump::{self, JumpGate};
-use link::ssh::server::Refusal;
+use link::ssh::server::{Refusal, Refused};
 use link::ssh::ssh_key::Certificate;
 use link::tunnel::NoTunnel;
 use metrics::counter;
@@ -32,6 +32,8 @@ pub(crate) async fn serve(reception: Arc<Reception>, raw: Raw) {
     let Some(startup) = reception.startups.take(Some(address.ip())) else {
         counter!("scry_proxy_jumps_total", "outcome" => "too_many").increment(1);
         tracing::warn!(%address, "too many connections are signing in; closed");
+        let why = "too many connections were signing in";
+        reception.reporter.denied(None, address, "use the jump host", why);
         return;
     };
     let server = reception.ssh.borrow().clone();
@@ -41,12 +43,17 @@ pub(crate) async fn serve(reception: Arc<Reception>, raw: Raw) {
         async move { reception.jump(&jumper, &asked).await }
     };
     let gate = gate(Arc::clone(&reception), address);
-    let served =
-        jump::serve(&server, Box::new(raw), startup, gate, dial, reception.cut.clone()).await;
+    let telling = Arc::clone(&reception);
+    let refused = move |jumper: &Jumper, Refused { what, why }: Refused| {
+        telling.reporter.denied(Some(jumper.user()), jumper.address, &what, why);
+    };
+    let cut = reception.cut.clone();
+    let served = jump::serve(&server, Box::new(raw), startup, gate, (dial, refused), cut).await;
     let outcome = if served.is_ok() { "served" } else { "not_signed_in" };
     counter!("scry_proxy_jumps_total", "outcome" => outcome).increment(1);
-    if let Err(error) = served {
-        tracing::debug!(%address, error = words(&error), "a jump connection ended");
+    if let Err(nobody) = served {
+        tracing::debug!(%address, error = words(&nobody.error), "a jump connection ended");
+        reception.reporter.nobody_in(address, &nobody);
     }
 }
 

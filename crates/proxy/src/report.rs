@@ -1,7 +1,9 @@
 //! Denials, on their way into the ledger: queued, sent in batches, tried again until auth has them.
 
 use crate::upkeep::now;
+use link::Flood;
 use link::http::{CallError, Channel, words};
+use link::ssh::server::{NobodyIn, Tried};
 use model::audit::Audited;
 use model::{AuditEvent, UserName};
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Reporter {
     events: mpsc::Sender<AuditEvent>,
     lost: Arc<AtomicU64>,
+    strangers: Arc<Flood>,
 }
 
 /// Sends what the reporter takes.
@@ -41,7 +44,8 @@ impl Reporter {
         let (give, events) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let run = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
-        (Self { events: give, lost: Arc::clone(&lost) }, Reports { events, lost, run })
+        let strangers = Arc::default();
+        (Self { events: give, lost: Arc::clone(&lost), strangers }, Reports { events, lost, run })
     }
 
     /// Somebody was denied something.
@@ -54,8 +58,21 @@ impl Reporter {
     ) {
         tracing::info!(user = user.map(tracing::field::display), %address, action, why, "denied");
         metrics::counter!("scry_proxy_denials_total").increment(1);
-        let event = denied(user.cloned(), Some(address.to_string()), action, why);
-        if self.events.try_send(event).is_err() {
+        self.tell(denied(user.cloned(), Some(address.to_string()), action, why));
+    }
+
+    /// Nobody was let in at the jump host.
+    pub(crate) fn nobody_in(&self, address: SocketAddr, nobody: &NobodyIn) {
+        let Tried { login, offers, .. } = nobody.tried.clone();
+        let why = format!("at the jump host: {}", words(&nobody.error));
+        let refused = Audited::ConnectionRefused { why, asked_for: login, tried: offers };
+        self.tell(event(None, Some(address.to_string()), refused));
+    }
+
+    fn tell(&self, event: AuditEvent) {
+        // Of strangers only so much: whoever knocks all day must not fill the ledger.
+        let told = event.user.is_some() || self.strangers.tells();
+        if !told || self.events.try_send(event).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -107,6 +107,64 @@ async fn each_refusal_says_why_and_denials_reach_the_ledger() {
     );
 }
 
+/// One of each kind; a new kind does not compile here until it has its place in the tests of the doors.
+fn everybody() -> Vec<PeerIdentity> {
+    let all = vec![
+        PeerIdentity::Nobody,
+        user("alice"),
+        PeerIdentity::Node(node("web-02")),
+        PeerIdentity::Proxy(node("p2")),
+    ];
+    for one in &all {
+        match one {
+            PeerIdentity::Nobody
+            | PeerIdentity::User(_)
+            | PeerIdentity::Node(_)
+            | PeerIdentity::Proxy(_) => {}
+        }
+    }
+    all
+}
+
+/// The doors of the one port: calls for auth pass through unread, so auth's own table decides about them; the SSH door has
+/// its tests below.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_door_lets_in_its_own_kind_and_every_other_stands_in_the_ledger() {
+    let mut house = house().await;
+    house.node("web-01").await;
+    let mut expected = Vec::new();
+    for identity in everybody() {
+        let badge = Some(&identity).filter(|identity| **identity != PeerIdentity::Nobody);
+        let connected = house.connect(&house.client(badge).await, "web-01").await;
+        match &identity {
+            PeerIdentity::User(_) => assert!(connected.is_ok(), "{identity} to a node"),
+            PeerIdentity::Nobody => {
+                assert_eq!(refused(connected).0, Fault::Unauthenticated);
+                expected.push("connect to \"web-01\": no certificate was shown".to_owned());
+            }
+            PeerIdentity::Node(_) | PeerIdentity::Proxy(_) => {
+                assert_eq!(refused(connected).0, Fault::Denied);
+                expected.push(format!(
+                    "connect to \"web-01\": only people may connect to nodes; this is {identity}"
+                ));
+            }
+        }
+        // A tunnel is a node's; that one with an unknown key has none either is tested beside this.
+        if !matches!(identity, PeerIdentity::Node(_)) {
+            let dialer = house.dialer(badge, ALPN_TUNNEL, PROXY_SERVER);
+            let mut stream = dialer.dial_tls().await.unwrap();
+            let end = stream.read(&mut [0; 64]).await;
+            assert!(matches!(end, Ok(0) | Err(_)), "{identity} has a tunnel: {end:?}");
+            expected.push(format!("open a node's tunnel: {identity} is no node"));
+        }
+    }
+    let cluster = Arc::clone(&house.cluster);
+    let all = expected.len();
+    let denials =
+        found("the denials", || Some(cluster.denials()).filter(|told| told.len() >= all)).await;
+    assert_eq!(denials, expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_may_ask_whether_there_is_a_proxy() {
     let house = house().await;
@@ -275,8 +333,12 @@ async fn a_certificate_that_does_not_count_does_not_sign_in_to_the_jump_host() {
         assert!(jump(&house, "alice", certificate).await.is_err());
     }
     let cluster = Arc::clone(&house.cluster);
-    let found = found("denials", || Some(cluster.denials()).filter(|all| all.len() >= 3)).await;
-    assert!(found.iter().all(|text| text.starts_with("use the jump host: ")), "{found:?}");
+    let found = found("denials", || Some(cluster.denials()).filter(|all| all.len() >= 7)).await;
+    // The one that has expired never reaches the judge; the ledger hears of its connection all the same.
+    let (refused, denied): (Vec<_>, Vec<_>) =
+        found.iter().partition(|text| *text == "connection.refused");
+    assert_eq!((refused.len(), denied.len()), (4, 3), "{found:?}");
+    assert!(denied.iter().all(|text| text.starts_with("use the jump host: ")), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

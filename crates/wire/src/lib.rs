@@ -78,9 +78,18 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Done {}
 
+/// The paths of all calls, for the test that wants to know who may ask each of them.
+#[must_use]
+pub fn paths() -> Vec<&'static str> {
+    [access::PATHS, audit::PATHS, lock::PATHS, node::PATHS, people::PATHS, recording::PATHS]
+        .concat()
+}
+
 /// Declares requests: `call!(Struct, "path", Answer);`
 macro_rules! call {
     ($($request:ty, $path:literal, $answer:ty;)*) => {
+        /// Paths of the calls of this module.
+        pub const PATHS: &[&str] = &[$($path),*];
         $(impl $crate::Call for $request {
             const PATH: &'static str = $path;
             type Answer = $answer;
@@ -88,3 +97,29 @@ macro_rules! call {
     };
 }
 pub(crate) use call;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_path_means_two_things_and_every_module_with_calls_is_counted() {
+        let mut paths = super::paths();
+        paths.sort_unstable();
+        let all = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), all);
+        let sources = [
+            include_str!("access.rs"),
+            include_str!("audit.rs"),
+            include_str!("lock.rs"),
+            include_str!("node.rs"),
+            include_str!("people.rs"),
+            include_str!("recording.rs"),
+            include_str!("stream.rs"),
+            include_str!("name.rs"),
+        ];
+        let modules = include_str!("lib.rs").matches("\npub mod ").count();
+        assert_eq!(modules, sources.len(), "a new module is listed here, and in `paths`");
+        let calling = sources.iter().filter(|source| source.contains("\ncall! {")).count();
+        assert_eq!(calling, 6, "a module with calls stands in `paths`");
+    }
+}

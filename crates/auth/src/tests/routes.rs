@@ -112,6 +112,19 @@ async fn no_route_lets_in_who_has_no_business_there() {
     assert!(expected.is_empty(), "no such route any more: {:?}", expected.keys());
 }
 
+#[test]
+fn every_request_that_the_wire_knows_stands_in_the_table_and_no_other() {
+    let calls: Vec<_> = wire::paths().iter().map(|path| format!("/v1/{path}")).collect();
+    let listed: Vec<_> = EXPECTED.iter().map(|(path, _)| (*path).to_owned()).collect();
+    let unlisted: Vec<_> = calls.iter().filter(|path| !listed.contains(path)).collect();
+    assert!(unlisted.is_empty(), "say who may ask: {unlisted:?}");
+    // What is no call is a stream, and stands in the page about them.
+    let streams = include_str!("../../../wire/src/stream.rs");
+    for path in listed.iter().filter(|path| !calls.contains(path)) {
+        assert!(streams.contains(path.as_str()), "{path} is neither a call nor a stream of wire");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_is_no_route_is_nobodys() {
     let house = House::start().await;

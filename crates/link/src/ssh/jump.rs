@@ -1,8 +1,8 @@
 //! The proxy's SSH jump host (`ssh -J`): a certificate signs in, and all it may do is reach a node.
 
+use super::Startup;
 use super::buffer::Memory;
-use super::server::{Admission, Asked, Direct, Place, Refusal, Server};
-use super::{SshError, Startup};
+use super::server::{Admission, Asked, Direct, NobodyIn, Place, Refusal, Refused, Server};
 use crate::duplex::BoxDuplex;
 use russh::keys::ssh_key::Certificate;
 use std::future::Future;
@@ -18,22 +18,24 @@ pub type JumpGate<T> = Box<dyn FnMut(&str, &Certificate) -> Option<T> + Send>;
 const STALL: Duration = Duration::from_secs(120);
 
 /// Serves one jump connection until it ends or `shutdown` is cancelled. `dial` opens a stream to the node of that name for
-/// whom the gate let in, or says why not; the port that the client names is not looked at.
+/// whom the gate let in, or says why not; the port that the client names is not looked at. `refused` hears of everything
+/// else that was asked for, which is refused.
 ///
 /// # Errors
 /// When nobody signs in or the protocol fails.
-pub async fn serve<T, D, A>(
+pub async fn serve<T, D, A, R>(
     server: &Server,
     stream: BoxDuplex,
     startup: Startup,
     mut gate: JumpGate<T>,
-    dial: D,
+    (dial, refused): (D, R),
     shutdown: CancellationToken,
-) -> Result<(), SshError>
+) -> Result<(), NobodyIn>
 where
     T: Send + Sync + 'static,
     D: Fn(Arc<T>, String) -> A + Send + Sync + 'static,
     A: Future<Output = Result<BoxDuplex, Refusal>> + Send + 'static,
+    R: Fn(&T, Refused) + Send + Sync + 'static,
 {
     let admit = move |login: &str, certificate: &Certificate| {
         gate(login, certificate).map(|holder| Admission {
@@ -65,7 +67,12 @@ where
                 let dialling = dial(Arc::clone(&connection.holder), asked);
                 carried.spawn(carry(direct, dialling));
             }
-            Some(Asked::Listen(listen)) => listen.refuse(),
+            Some(Asked::Listen(listen)) => {
+                let what = format!("to listen at {}", listen.at);
+                listen.refuse();
+                refused(&connection.holder, Refused { what, why: "the jump host listens nowhere" });
+            }
+            Some(Asked::Refused(what)) => refused(&connection.holder, what),
             Some(Asked::Session(_) | Asked::Unlisten(_)) => {}
         }
     }

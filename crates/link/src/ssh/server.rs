@@ -5,6 +5,7 @@
 //! A shell or command is granted at once; if it cannot be run, the reason goes to its standard error, where people see it.
 
 mod callbacks;
+mod tried;
 
 use super::buffer::Buffers;
 use super::channel::{self, Input, Output, Pipe};
@@ -12,14 +13,16 @@ use super::drop_line::Line;
 use super::{SshError, Startup, terms};
 use crate::duplex::BoxDuplex;
 use crate::tasks::Tasks;
-use callbacks::{Callbacks, Counts, Slot};
+use callbacks::{Callbacks, Counts, Slot, Wires};
 use model::{Size, limit};
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::{ChannelOpenFailure, MethodKind, MethodSet, server};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+pub use tried::{NobodyIn, Tried};
 
 /// Requests of one connection that nobody has taken yet. Refuse: the request fails.
 const ASKED: usize = 64;
@@ -27,6 +30,8 @@ const ASKED: usize = 64;
 const SIGNALS: usize = 16;
 /// Refused requests of one session that are remembered. Cut: what comes behind them is refused all the same.
 pub const REFUSED: usize = 16;
+/// Refused requests of one connection that are told one by one. Cut: further ones are counted ([`Connection::untold`]).
+const TOLD: u32 = 64;
 /// Milliseconds for this machine to open a listening socket. Refuse: the request fails.
 const LISTEN_MS: u64 = 2_000;
 /// Milliseconds for a client to answer the opening of a channel towards it.
@@ -98,25 +103,28 @@ impl Server {
     /// Speaks SSH on `stream` until somebody has signed in. `startup` is given back then.
     ///
     /// # Errors
-    /// When nobody signs in within [`limit::LOGIN_GRACE_MS`], or the protocol fails.
+    /// When nobody signs in within [`limit::LOGIN_GRACE_MS`], or the protocol fails; with what was tried.
     pub async fn accept<T: Send + 'static>(
         &self,
         stream: BoxDuplex,
         gate: Gate<T>,
         startup: Startup,
-    ) -> Result<Connection<T>, SshError> {
+    ) -> Result<Connection<T>, NobodyIn> {
         let cut = CancellationToken::new();
         let guard = cut.clone().drop_guard();
         let grace = Duration::from_millis(self.grace_ms);
-        let accepted = tokio::time::timeout(grace, self.sign_in(stream, gate, cut, guard)).await;
+        let (tries, tried) = watch::channel(Tried::default());
+        let signing_in = self.sign_in(stream, (gate, tries), cut, guard);
+        let accepted = tokio::time::timeout(grace, signing_in).await;
         drop(startup);
-        accepted.unwrap_or(Err(SshError::LoginGrace { ms: self.grace_ms }))
+        let accepted = accepted.unwrap_or(Err(SshError::LoginGrace { ms: self.grace_ms }));
+        accepted.map_err(|error| NobodyIn { error, tried: tried.borrow().clone() })
     }
 
     async fn sign_in<T: Send + 'static>(
         &self,
         stream: BoxDuplex,
-        gate: Gate<T>,
+        (gate, tries): (Gate<T>, watch::Sender<Tried>),
         cut: CancellationToken,
         guard: DropGuard,
     ) -> Result<Connection<T>, SshError> {
@@ -124,7 +132,9 @@ impl Server {
         let (admit, admitted) = oneshot::channel();
         let tasks = Tasks::new();
         let closed = CancellationToken::new();
-        let callbacks = Callbacks::new(gate, admit, asked, tasks.clone(), closed.clone());
+        let untold = Arc::new(AtomicU64::new(0));
+        let wires = Wires { tries, admit, asked, untold: Arc::clone(&untold) };
+        let callbacks = Callbacks::new(gate, wires, tasks.clone(), closed.clone());
         let line = Line::new(stream, &cut);
         let running = server::run_stream(Arc::clone(&self.config), line, callbacks)
             .await
@@ -154,6 +164,7 @@ impl Server {
             holder: admitted.admission.holder,
             opener,
             asking,
+            untold,
             cut,
             _guard: guard,
         })
@@ -170,6 +181,7 @@ pub struct Connection<T> {
     pub holder: T,
     opener: Opener,
     asking: mpsc::Receiver<Asked>,
+    untold: Arc<AtomicU64>,
     cut: CancellationToken,
     _guard: DropGuard,
 }
@@ -178,6 +190,12 @@ impl<T> Connection<T> {
     /// What the client asks for next; `None` when the connection is gone.
     pub async fn next(&mut self) -> Option<Asked> {
         self.asking.recv().await
+    }
+
+    /// Refused requests that did not come out of [`Connection::next`], because there were too many of them.
+    #[must_use]
+    pub fn untold(&self) -> u64 {
+        self.untold.load(Ordering::Relaxed)
     }
 
     /// Opens channels towards the client. Clones do the same.
@@ -215,6 +233,17 @@ pub enum Asked {
     Listen(Listen),
     /// Its end; the place is that of [`Listen::at`].
     Unlisten(Place),
+    /// Something that was refused here already, for the ledger.
+    Refused(Refused),
+}
+
+/// A request or a channel that was refused without asking anybody: no policy could allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The request by its name in the protocol, such as `subsystem netconf`; cut to a sane length.
+    pub what: String,
+    /// Why.
+    pub why: &'static str,
 }
 
 /// Where a forward leads, or where it waits. Texts are the client's, whatever it wrote.

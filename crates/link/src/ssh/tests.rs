@@ -1,10 +1,11 @@
 //! Server, client and jump host against each other, and against OpenSSH where it is installed.
 
 mod openssh;
+mod requests;
 
 use super::buffer::{Buffers, Memory};
 use super::client::{self, Client, SignIn};
-use super::server::{Admission, Asked, Connection, Place, Refusal, Server, Session, Wish};
+use super::server::{Admission, Asked, Connection, Place, Refusal, Refused, Server, Session, Wish};
 use super::{Pipe, Startups};
 use crate::duplex::BoxDuplex;
 use bytes::Bytes;
@@ -129,7 +130,7 @@ pub(super) async fn serve(mut connection: Connection<()>) {
                     pipe.output.close().await;
                 });
             }
-            Asked::Unlisten(_) => {}
+            Asked::Unlisten(_) | Asked::Refused(_) => {}
         }
     }
 }
@@ -252,7 +253,9 @@ async fn only_the_right_certificate_for_the_right_login_signs_in() {
         connect(Box::new(far), "root", Memory::default())
     );
     assert!(matches!(refused, Err(super::SshError::Refused { login }) if login == "root"));
-    assert!(matches!(accepted, Err(super::SshError::Ended)));
+    let nobody = accepted.err().unwrap();
+    assert!(matches!(nobody.error, super::SshError::Ended), "{nobody:?}");
+    assert_eq!((nobody.tried.login.as_deref(), nobody.tried.certificates), (Some("root"), 1));
 }
 
 #[tokio::test]
@@ -420,7 +423,7 @@ async fn who_never_signs_in_is_cut_and_gives_the_place_back() {
     let startup = startups.take(None).unwrap();
     let server = world.server.clone().with_grace(50);
     let error = server.accept(Box::new(near), world.gate(), startup).await.err().unwrap();
-    assert!(matches!(error, super::SshError::LoginGrace { .. }), "{error}");
+    assert!(matches!(error.error, super::SshError::LoginGrace { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -429,6 +432,7 @@ async fn the_jump_host_reaches_nodes_and_nothing_else() {
     let (near, far) = tokio::io::duplex(65536);
     let server = world.server.clone();
     let startup = Startups::default().take(None).unwrap();
+    let (heard, mut refusals) = tokio::sync::mpsc::channel(8);
     let mut tasks = JoinSet::new();
     let shutdown = tokio_util::sync::CancellationToken::new();
     let stop = shutdown.clone();
@@ -444,7 +448,11 @@ async fn the_jump_host_reaches_nodes_and_nothing_else() {
             tokio::io::AsyncWriteExt::write_all(&mut far, greeting.as_bytes()).await.unwrap();
             Ok(Box::new(near) as BoxDuplex)
         };
-        super::jump::serve(&server, Box::new(near), startup, gate, dial, stop).await.unwrap();
+        let refused = move |who: &String, refused: Refused| {
+            heard.try_send(format!("{who}: {}", refused.what)).unwrap();
+        };
+        let how = (dial, refused);
+        super::jump::serve(&server, Box::new(near), startup, gate, how, stop).await.unwrap();
     });
     let client = connect(Box::new(far), "alice", Memory::default()).await.unwrap();
     let origin = || ("127.0.0.1".to_owned(), 1);
@@ -453,6 +461,8 @@ async fn the_jump_host_reaches_nodes_and_nothing_else() {
     assert!(client.direct("127.0.0.1", 22, origin()).await.is_err());
     assert!(client.session().await.is_err());
     assert!(client.listen("", 0).await.is_err());
+    assert_eq!(refusals.recv().await.as_deref(), Some("alice: a session channel"));
+    assert_eq!(refusals.recv().await.as_deref(), Some("alice: to listen at :0"));
     shutdown.cancel();
     within(5, "stopping", tasks.join_next()).await;
 }

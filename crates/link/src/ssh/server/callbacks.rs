@@ -1,22 +1,31 @@
 //! russh's callbacks for one connection: quick answers, and values for whoever serves it.
 
 use super::{
-    Admission, Asked, Direct, Gate, LISTEN_MS, Listen, Place, PtyWish, REFUSED, SIGNALS, Session,
-    Wish, X11Wish,
+    Admission, Asked, Direct, Gate, LISTEN_MS, Listen, Place, PtyWish, REFUSED, Refused, SIGNALS,
+    Session, TOLD, Tried, Wish, X11Wish,
 };
 use crate::ssh::channel::{self, Pipe};
 use crate::ssh::terms;
 use crate::tasks::Tasks;
 use model::{Size, limit};
-use russh::keys::ssh_key::Certificate;
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session as Wire};
+use russh::keys::ssh_key::{Certificate, HashAlg};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session as Wire};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+
+const STARTED: &str =
+    "no session waits on this channel: none was opened, or it was started already";
+const CHANNELS: &str = "too many channels on one connection";
+const BUSY: &str = "too many requests at once on one connection";
+const VARIABLE: &str = "this variable may not be set by a client";
+const DIRECTION: &str = "only a server opens such a channel";
+const AGENT: &str = "auth-agent-req@openssh.com";
+const UNSTARTED: &str = "it was not granted, and the channel was closed before a session began";
 
 /// Channels of one connection that are open. Shared with the tasks of the channels, which count down.
 #[derive(Debug, Clone, Default)]
@@ -70,15 +79,28 @@ pub(super) struct Admitted<T> {
 /// What russh calls. Everything is decided from what stands here, without waiting.
 pub(super) struct Callbacks<T> {
     gate: Gate<T>,
+    tries: watch::Sender<Tried>,
     /// The last accepted attempt, until russh says that it counts.
     accepted: Option<(String, Admission<T>)>,
     admit: Option<oneshot::Sender<Admitted<T>>>,
     rules: Option<Rules>,
     asked: mpsc::Sender<Asked>,
+    /// Refused requests that were told.
+    told: u32,
+    /// Those that were not.
+    untold: Arc<AtomicU64>,
     tasks: Tasks,
     closed: CancellationToken,
     counts: Counts,
     channels: BTreeMap<ChannelId, Line>,
+}
+
+/// The ends by which the callbacks speak to whoever serves the connection.
+pub(super) struct Wires<T> {
+    pub(super) tries: watch::Sender<Tried>,
+    pub(super) admit: oneshot::Sender<Admitted<T>>,
+    pub(super) asked: mpsc::Sender<Asked>,
+    pub(super) untold: Arc<AtomicU64>,
 }
 
 /// The part of an admission that the callbacks need.
@@ -116,17 +138,19 @@ struct Waiting {
 impl<T: Send + 'static> Callbacks<T> {
     pub(super) fn new(
         gate: Gate<T>,
-        admit: oneshot::Sender<Admitted<T>>,
-        asked: mpsc::Sender<Asked>,
+        Wires { tries, admit, asked, untold }: Wires<T>,
         tasks: Tasks,
         closed: CancellationToken,
     ) -> Self {
         Self {
             gate,
+            tries,
             accepted: None,
             admit: Some(admit),
             rules: None,
             asked,
+            told: 0,
+            untold,
             tasks,
             closed,
             counts: Counts::default(),
@@ -161,6 +185,22 @@ impl<T: Send + 'static> Callbacks<T> {
         true
     }
 
+    fn tried(&self, what: &str, login: &str) {
+        self.tries.send_modify(|tried| tried.offered(what, login));
+    }
+
+    /// Tells that something was refused. Answers `false`, for the client.
+    fn refuse(&mut self, what: impl Into<String>, why: &'static str) -> bool {
+        let what = what.into().chars().take(limit::ENVIRONMENT_BYTES).collect();
+        let room = self.told < TOLD;
+        if room && self.asked.try_send(Asked::Refused(Refused { what, why })).is_ok() {
+            self.told = self.told.saturating_add(1);
+        } else {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+        }
+        false
+    }
+
     fn waiting(&mut self, id: ChannelId) -> Option<&mut Waiting> {
         self.channels.get_mut(&id)?.waiting.as_mut()
     }
@@ -168,7 +208,12 @@ impl<T: Send + 'static> Callbacks<T> {
     /// Hands a session over; a second start on one channel is refused (RFC 4254 §6.5).
     fn start(&mut self, id: ChannelId, wish: Wish) -> bool {
         let Some(waiting) = self.channels.get_mut(&id).and_then(|line| line.waiting.take()) else {
-            return false;
+            let what = match wish {
+                Wish::Shell => "shell".to_owned(),
+                Wish::Exec(command) => format!("exec {}", String::from_utf8_lossy(&command)),
+                Wish::Subsystem(name) => format!("subsystem {name}"),
+            };
+            return self.refuse(what, STARTED);
         };
         let session = Session {
             pty: waiting.pty,
@@ -183,19 +228,21 @@ impl<T: Send + 'static> Callbacks<T> {
             signals: waiting.signals,
             _slot: waiting.slot,
         };
-        self.asked.try_send(Asked::Session(session)).is_ok()
+        self.asked.try_send(Asked::Session(session)).is_ok() || self.refuse("a session", BUSY)
     }
 
     fn variable(&mut self, id: ChannelId, name: &str, value: &str) -> bool {
         let allowed = self.rules.as_ref().is_some_and(|rules| (rules.variable)(name));
         let fits = name.len().saturating_add(value.len()) <= limit::ENVIRONMENT_BYTES;
-        let Some(waiting) = self.waiting(id) else { return false };
+        let Some(waiting) = self.waiting(id) else {
+            return self.refuse(format!("env {name}"), STARTED);
+        };
         let room = waiting.environment.len() < limit::ENVIRONMENT_VARIABLES;
         let granted = allowed && fits && room;
         if granted {
             waiting.environment.push((name.to_owned(), value.to_owned()));
-        } else {
-            waiting.refuse(format!("env {name}"));
+        } else if !waiting.refuse(format!("env {name}")) {
+            return self.refuse(format!("env {name}"), VARIABLE);
         }
         granted
     }
@@ -211,6 +258,7 @@ impl<T: Send + 'static> Callbacks<T> {
     ) {
         let Some(rules) = &self.rules else { return };
         let Some(slot) = self.counts.channel() else {
+            self.refuse(format!("a channel to {to}"), CHANNELS);
             return reply.reject(ChannelOpenFailure::ResourceShortage).await;
         };
         let direct = Direct {
@@ -225,23 +273,33 @@ impl<T: Send + 'static> Callbacks<T> {
             slot,
         };
         // Refused when nobody takes it: dropping it tells the client so.
-        let _ = self.asked.try_send(Asked::Direct(direct));
+        if let Err(dropped) = self.asked.try_send(Asked::Direct(direct)) {
+            drop(dropped);
+            self.refuse("a channel to somewhere", BUSY);
+        }
     }
 
     /// Has a socket listened on; says on which port.
     async fn listen(&mut self, at: Place) -> Option<u32> {
         let (reply, replied) = oneshot::channel();
-        self.asked.try_send(Asked::Listen(Listen { at, reply })).ok()?;
+        let what = format!("to listen at {at}");
+        if self.asked.try_send(Asked::Listen(Listen { at, reply })).is_err() {
+            self.refuse(what, BUSY);
+            return None;
+        }
         let bound = Duration::from_millis(LISTEN_MS);
         tokio::time::timeout(bound, replied).await.ok()?.ok()?
     }
 }
 
 impl Waiting {
-    fn refuse(&mut self, what: String) {
-        if self.refused.len() < REFUSED && what.len() <= limit::ENVIRONMENT_BYTES {
+    /// Remembers it for the session's beginning; `false` when there is no more room for it.
+    fn refuse(&mut self, what: String) -> bool {
+        let room = self.refused.len() < REFUSED && what.len() <= limit::ENVIRONMENT_BYTES;
+        if room {
             self.refused.push(what);
         }
+        room
     }
 }
 
@@ -252,6 +310,37 @@ fn answer(wire: &mut Wire, id: ChannelId, granted: bool) -> Result<(), russh::Er
 impl<T: Send + 'static> Handler for Callbacks<T> {
     type Error = russh::Error;
 
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
+        self.tried("nothing", user);
+        Ok(Auth::reject())
+    }
+
+    async fn auth_password(&mut self, user: &str, _: &str) -> Result<Auth, Self::Error> {
+        self.tried("a password", user);
+        Ok(Auth::reject())
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _: &str,
+        _: Option<russh::server::Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        self.tried("answers at a keyboard", user);
+        Ok(Auth::reject())
+    }
+
+    /// Every key may go on to sign: whether it counts is decided when it has. It may be a certificate's.
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        let key = offer.public_key.fingerprint(HashAlg::Sha256);
+        self.tried(&format!("the key {key}"), user);
+        Ok(Auth::Accept)
+    }
+
     async fn auth_openssh_certificate(
         &mut self,
         user: &str,
@@ -259,6 +348,12 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
     ) -> Result<Auth, Self::Error> {
         self.accepted =
             (self.gate)(user, certificate).map(|admission| (user.to_owned(), admission));
+        if self.accepted.is_none() {
+            self.tried("a certificate", user);
+            self.tries.send_modify(|tried| {
+                tried.certificates = tried.certificates.saturating_add(1);
+            });
+        }
         Ok(if self.accepted.is_some() { Auth::Accept } else { Auth::reject() })
     }
 
@@ -291,10 +386,40 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         if self.open_session(channel, wire) {
             reply.accept().await;
         } else if allowed {
+            self.refuse("a session channel", CHANNELS);
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
         } else {
+            self.refuse("a session channel", "no sessions are opened here");
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         }
+        Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        self.refuse("an x11 channel", DIRECTION);
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        self.refuse(format!("a forwarded-tcpip channel of {host}:{port}"), DIRECTION);
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         Ok(())
     }
 
@@ -325,7 +450,11 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Wire) -> Result<(), Self::Error> {
-        self.channels.remove(&id);
+        // What a session would have told at its beginning, had it begun.
+        let never = self.channels.remove(&id).and_then(|line| line.waiting);
+        for what in never.into_iter().flat_map(|waiting| waiting.refused) {
+            self.refuse(what, UNSTARTED);
+        }
         Ok(())
     }
 
@@ -353,6 +482,9 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
             waiting.sizes.mark_unchanged();
             true
         });
+        if !granted {
+            self.refuse("pty-req", "a terminal is asked for once, before the session begins");
+        }
         answer(wire, id, granted)
     }
 
@@ -366,16 +498,17 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.x11);
-        let granted = self.waiting(id).is_some_and(|waiting| {
-            let fits = allowed && waiting.x11.is_none();
-            if fits {
-                let (protocol, cookie) = (protocol.to_owned(), cookie.to_owned());
-                waiting.x11 = Some(X11Wish { single, protocol, cookie, screen });
-            } else {
-                waiting.refuse("x11-req".to_owned());
-            }
-            fits
-        });
+        let Some(waiting) = self.waiting(id) else {
+            let granted = self.refuse("x11-req", STARTED);
+            return answer(wire, id, granted);
+        };
+        let granted = allowed && waiting.x11.is_none();
+        if granted {
+            let (protocol, cookie) = (protocol.to_owned(), cookie.to_owned());
+            waiting.x11 = Some(X11Wish { single, protocol, cookie, screen });
+        } else if !waiting.refuse("x11-req".to_owned()) {
+            self.refuse("x11-req", "it was not granted");
+        }
         answer(wire, id, granted)
     }
 
@@ -412,7 +545,10 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
         let known = self.rules.as_ref().is_some_and(|rules| rules.subsystems.contains(&name));
-        let granted = known && self.start(id, Wish::Subsystem(name.to_owned()));
+        let granted = match known {
+            true => self.start(id, Wish::Subsystem(name.to_owned())),
+            false => self.refuse(format!("subsystem {name}"), "there is no such subsystem"),
+        };
         answer(wire, id, granted)
     }
 
@@ -436,10 +572,12 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Wire) -> Result<bool, Self::Error> {
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.agent);
-        let Some(waiting) = self.waiting(id) else { return Ok(false) };
+        let Some(waiting) = self.waiting(id) else {
+            return Ok(self.refuse(AGENT, STARTED));
+        };
         waiting.agent = allowed;
-        if !allowed {
-            waiting.refuse("auth-agent-req@openssh.com".to_owned());
+        if !allowed && !waiting.refuse(AGENT.to_owned()) {
+            self.refuse(AGENT, "it was not granted");
         }
         Ok(allowed)
     }

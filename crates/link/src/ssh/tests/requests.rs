@@ -1,0 +1,75 @@
+//! Every request and channel that russh can call us for, and the test that sees it refused: a new one fails here until it
+//! has such a test.
+
+use std::collections::BTreeMap;
+
+const CALLBACKS: &str = include_str!("../server/callbacks.rs");
+/// Where the tests named below stand.
+const TESTS: &[&str] = &[
+    include_str!("../tests.rs"),
+    include_str!("../../../../../tests/tests/attacks.rs"),
+    include_str!("../../../../../tests/tests/doors.rs"),
+    include_str!("../../../../policy/src/tests/matrix.rs"),
+    include_str!("../../../../policy/src/tests/attacks.rs"),
+];
+
+/// What is called, and the test in which it is refused; or why nothing can be refused about it.
+const REFUSED: &[(&str, Result<&str, &str>)] = &[
+    ("auth_none", Ok("nothing_but_a_certificate_lets_one_in")),
+    ("auth_password", Ok("nothing_but_a_certificate_lets_one_in")),
+    ("auth_keyboard_interactive", Ok("nothing_but_a_certificate_lets_one_in")),
+    ("auth_publickey_offered", Ok("a_key_that_is_offered_and_not_signed_for_lets_nobody_in")),
+    (
+        "auth_openssh_certificate",
+        Ok("certificates_that_do_not_count_let_nobody_in_and_stand_in_the_ledger"),
+    ),
+    ("auth_succeeded", Ok("a_user_who_changes_during_the_sign_in_is_judged_anew")),
+    ("channel_open_session", Ok("more_sessions_than_the_limit_are_refused_until_one_ends")),
+    ("channel_open_x11", Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger")),
+    (
+        "channel_open_forwarded_tcpip",
+        Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger"),
+    ),
+    (
+        "channel_open_direct_tcpip",
+        Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger"),
+    ),
+    (
+        "channel_open_direct_streamlocal",
+        Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger"),
+    ),
+    ("channel_close", Err("gives up what is one's own")),
+    ("pty_request", Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger")),
+    ("x11_request", Ok("windows_of_the_node_show_on_the_clients_display_and_are_recorded")),
+    ("env_request", Ok("variables_that_run_code_do_not_reach_the_program_and_stand_in_the_ledger")),
+    ("shell_request", Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger")),
+    ("exec_request", Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger")),
+    (
+        "subsystem_request",
+        Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger"),
+    ),
+    ("window_change_request", Err("reaches the terminal of one's own session only")),
+    ("agent_request", Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger")),
+    ("signal", Err("reaches one's own program only")),
+    ("tcpip_forward", Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger")),
+    ("cancel_tcpip_forward", Err("ends a forward of the same connection only")),
+    ("streamlocal_forward", Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger")),
+    ("cancel_streamlocal_forward", Err("ends a forward of the same connection only")),
+];
+
+#[test]
+fn every_request_that_can_come_has_a_test_that_sees_it_refused() {
+    let (_, handler) = CALLBACKS.split_once("Handler for Callbacks<T> {").unwrap();
+    let mut expected: BTreeMap<_, _> = REFUSED.iter().copied().collect();
+    for line in handler.lines() {
+        let Some(rest) = line.strip_prefix("    async fn ") else { continue };
+        let name = rest.split(['(', '<']).next().unwrap();
+        let refused = expected.remove(name);
+        let refused = refused.unwrap_or_else(|| panic!("say here which test sees {name} refused"));
+        if let Ok(test) = refused {
+            let declared = format!("fn {test}()");
+            assert!(TESTS.iter().any(|text| text.contains(&declared)), "{name}: no test {test}");
+        }
+    }
+    assert!(expected.is_empty(), "no such request any more: {expected:?}");
+}

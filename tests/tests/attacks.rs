@@ -1,0 +1,486 @@
+//! What others got wrong, tried against the whole house: each attack is refused or recorded as ruled, and in the ledger.
+//!
+//! `docs/security.md` lists all of them, with those that are tested closer to the code.
+
+use house::{Cluster, NODE, PASSWORD, assert_success, free_port, text, wait_for};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+/// A cluster whose node has a port of its own, where an attacker needs nothing to begin.
+struct Target {
+    cluster: Cluster,
+    port: u16,
+}
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    Target { cluster: Cluster::start_shared_with(&["--ssh-listen", &listen]), port }
+});
+
+impl Target {
+    fn authority(&self) -> PathBuf {
+        self.cluster.path("data/auth/keys/user_ca")
+    }
+
+    /// A good certificate of the cluster's own, to be made bad.
+    fn certificate(&self) -> Value {
+        let login = self.cluster.login.as_str();
+        json!({
+            "authority": self.authority(),
+            "key_id": login,
+            "principals": [login],
+            "extensions": [["roles@scry", "admin"], ["permit-pty", ""]],
+        })
+    }
+
+    /// Number of the ledger's last event.
+    fn last(&self) -> u64 {
+        let rows = self.cluster.scry_json(&["audit", "ls", "--json", "--limit", "1"]);
+        rows[0]["number"].as_u64().unwrap()
+    }
+
+    /// Waits for an event behind `after` that has all of these words in it.
+    #[track_caller]
+    fn audited(&self, after: u64, event: &str, words: &[&str]) -> Value {
+        let mut found = None;
+        wait_for(&format!("{event} with {words:?}"), || {
+            let rows = self.cluster.audit(event);
+            let fits = |row: &&Value| {
+                let text = row.to_string();
+                row["event"] == event
+                    && row["number"].as_u64() > Some(after)
+                    && words.iter().all(|word| text.contains(word))
+            };
+            found = rows.iter().find(fits).cloned();
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Runs one attack of `attacker.py`; `more` is laid over the task.
+    fn attack(&self, attack: &str, certificate: &Value, more: &Value) -> Value {
+        let mut task = json!({
+            "attack": attack,
+            "port": self.port,
+            "login": self.cluster.login,
+            "key": key(&self.cluster.path("attacker")),
+            "certificate": certificate,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            task[name] = value.clone();
+        }
+        let mut python = Command::new("/usr/bin/python3");
+        python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/attacker.py"));
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = python.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(task.to_string().as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert_success(&out);
+        serde_json::from_str(text(&out).lines().last().unwrap()).unwrap()
+    }
+}
+
+/// A private key at this path, made once.
+fn key(path: &Path) -> PathBuf {
+    static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = MAKING.lock().unwrap();
+    if !path.exists() {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
+        assert_success(&keygen.output().unwrap());
+    }
+    path.to_owned()
+}
+
+fn with(mut value: Value, name: &str, new: Value) -> Value {
+    value[name] = new;
+    value
+}
+
+fn words(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+#[test]
+fn the_certificate_that_the_attacks_are_made_from_lets_one_in() {
+    let got = TARGET.attack("sign-in", &TARGET.certificate(), &json!({ "command": "echo good" }));
+    assert_eq!(got, json!({ "answer": "in", "ran": "good" }));
+}
+
+#[test]
+fn certificates_that_do_not_count_let_nobody_in_and_stand_in_the_ledger() {
+    let good = || TARGET.certificate();
+    let stranger = key(&TARGET.cluster.path("another-authority"));
+    let host = TARGET.cluster.path("data/auth/keys/host_ca");
+    let login = TARGET.cluster.login.as_str();
+    let cases = [
+        ("another authority", with(good(), "authority", json!(stranger)), "is signed by"),
+        ("the host authority", with(good(), "authority", json!(host)), "is signed by"),
+        ("of type host", with(good(), "kind", json!(2)), "type"),
+        ("no principals", with(good(), "principals", json!([])), "principals"),
+        ("a comma", with(good(), "principals", json!([login, "root,alice"])), "root,alice"),
+        (
+            "a control character",
+            with(good(), "principals", json!([login, "ro\u{7}ot"])),
+            "principal",
+        ),
+        (
+            "an unknown option",
+            with(good(), "options", json!([["force-command", "true"]])),
+            "force-command",
+        ),
+        (
+            "another address",
+            with(good(), "options", json!([["source-address", "192.0.2.0/24"]])),
+            "192.0.2.0/24",
+        ),
+        ("no role", with(good(), "extensions", json!([])), "allow.logins"),
+        ("another login", with(good(), "principals", json!(["somebody-else"])), "principal"),
+        ("no user's name", with(good(), "key_id", json!("alice,root")), "alice,root"),
+    ];
+    for (name, certificate, why) in cases {
+        let before = TARGET.last();
+        let got = TARGET.attack("sign-in", &certificate, &json!({}));
+        assert_eq!(got, json!({ "answer": "refused" }), "{name}");
+        let denied = TARGET.audited(before, "access.denied", &[why]);
+        assert_eq!(denied["address"], "127.0.0.1", "{name}: {denied}");
+        let refused =
+            TARGET.audited(before, "connection.refused", &["no certificate that was shown counts"]);
+        assert_eq!(refused["asked_for"], login, "{name}: {refused}");
+    }
+}
+
+#[test]
+fn certificates_out_of_their_time_or_badly_signed_let_nobody_in_and_stand_in_the_ledger() {
+    let good = || TARGET.certificate();
+    let expired = with(with(good(), "from", json!(-7200)), "until", json!(-3600));
+    // The inner certificate is good, its key is the attacker's own.
+    let inner = base64_line(&good_certificate(&TARGET.cluster.path("attacker")));
+    let early = with(good(), "from", json!(3600));
+    for (name, certificate) in [
+        ("expired", expired),
+        ("not yet valid", early),
+        ("badly signed", with(good(), "broken", json!(true))),
+        ("signed by a certificate", with(good(), "signer_certificate", json!(inner))),
+    ] {
+        let before = TARGET.last();
+        let got = TARGET.attack("sign-in", &certificate, &json!({}));
+        assert_eq!(got, json!({ "answer": "refused" }), "{name}");
+        TARGET.audited(before, "connection.refused", &["127.0.0.1"]);
+    }
+}
+
+#[test]
+fn a_key_that_is_offered_and_not_signed_for_lets_nobody_in() {
+    let (before, mark) = (TARGET.last(), TARGET.cluster.path("unsigned-mark"));
+    let got = TARGET.attack("unsigned", &TARGET.certificate(), &json!({ "mark": mark }));
+    assert_eq!(got, json!({ "answer": "go on", "signed_by_another": "refused" }));
+    assert!(!mark.exists());
+    let event = TARGET.audited(
+        before,
+        "connection.refused",
+        &["whose key signed for it", "the key SHA256:"],
+    );
+    assert_eq!(event["asked_for"], TARGET.cluster.login.as_str());
+}
+
+#[test]
+fn nothing_but_a_certificate_lets_one_in() {
+    let before = TARGET.last();
+    let got = TARGET.attack("other-methods", &TARGET.certificate(), &json!({}));
+    assert_eq!(got["answers"], json!(vec!["refused"; 5]));
+    TARGET.audited(
+        before,
+        "connection.refused",
+        &["a password for", "answers at a keyboard for", "the key SHA256:"],
+    );
+}
+
+#[test]
+fn nothing_happens_before_the_sign_in() {
+    let (before, mark) = (TARGET.last(), TARGET.cluster.path("early-mark"));
+    let got = TARGET.attack("before-sign-in", &TARGET.certificate(), &json!({ "mark": mark }));
+    assert_eq!(got, json!({ "answer": "refused" }));
+    TARGET.audited(before, "connection.refused", &["nothing for"]);
+    assert!(!mark.exists());
+    let mark = mark.to_str().unwrap();
+    assert!(TARGET.cluster.audit("session.").iter().all(|row| !row.to_string().contains(mark)));
+}
+
+#[test]
+fn nothing_happens_on_channels_that_were_never_opened() {
+    let (before, mark) = (TARGET.last(), TARGET.cluster.path("unopened-mark"));
+    let got = TARGET.attack("unopened", &TARGET.certificate(), &json!({ "mark": mark }));
+    assert_eq!(got, json!({ "then": "alive", "at last": "still alive" }));
+    assert!(!mark.exists());
+    // The connection stands in the ledger, with the two sessions that there were and no other.
+    let opened = TARGET.audited(before, "connection.open", &["paramiko"]);
+    let connection = opened["connection"].as_str().unwrap();
+    TARGET.audited(before, "connection.close", &[connection]);
+    let started = TARGET.cluster.audit("session.start");
+    assert_eq!(started.iter().filter(|row| row["connection"] == connection).count(), 2);
+}
+
+#[test]
+fn a_user_who_changes_during_the_sign_in_is_judged_anew() {
+    let before = TARGET.last();
+    let more = json!({ "other": "nobody" });
+    let got = TARGET.attack("change-user", &TARGET.certificate(), &more);
+    let expected = json!({
+        "offered": "go on",
+        "signed as another": "refused",
+        "offered again": "go on",
+        "signature for another": "refused",
+        "refused, then as oneself": "in",
+        "who": TARGET.cluster.login,
+        "answered": [],
+    });
+    assert_eq!(got, expected);
+    let denied = TARGET.audited(before, "access.denied", &["principal"]);
+    assert_eq!(denied["login"], "nobody");
+}
+
+#[test]
+fn requests_that_are_never_granted_are_refused_and_stand_in_the_ledger() {
+    let (before, mark) = (TARGET.last(), TARGET.cluster.path("second-mark"));
+    let got = TARGET.attack("refused-requests", &TARGET.certificate(), &json!({ "mark": mark }));
+    for (name, answer) in got.as_object().unwrap() {
+        let expected = if name == "then" { "alive" } else { "refused" };
+        // paramiko does not wait for the answer to a variable.
+        assert!(answer == expected || name == "env", "{name}: {answer}");
+    }
+    assert!(!mark.exists());
+    for request in [
+        mark.to_str().unwrap(),
+        "pty-req",
+        "env LD_PRELOAD",
+        "subsystem netconf",
+        "an x11 channel",
+        "a forwarded-tcpip channel",
+    ] {
+        TARGET.audited(before, "connection.request_refused", &[request]);
+    }
+}
+
+#[test]
+fn forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger() {
+    let (before, mark) = (TARGET.last(), TARGET.cluster.path("forward-mark"));
+    // The certificate has neither permit-port-forwarding nor permit-agent-forwarding.
+    let got = TARGET.attack("forwards", &TARGET.certificate(), &json!({ "mark": mark }));
+    let expected = json!({
+        "direct-tcpip": "refused",
+        "tcpip-forward": "refused",
+        "streamlocal-forward@openssh.com": "refused",
+        "agent": "[]",
+    });
+    assert_eq!(got, expected);
+    assert!(!mark.exists());
+    TARGET.audited(before, "access.denied", &["permit-agent-forwarding"]);
+    wait_for("four denials of forwards", || {
+        let denied = TARGET.cluster.audit("access.denied");
+        let fits = |row: &&Value| {
+            row["number"].as_u64() > Some(before)
+                && row["why"].as_str().is_some_and(|why| why.contains("permit-port-forwarding"))
+        };
+        denied.iter().filter(fits).count() == 4
+    });
+}
+
+#[test]
+fn variables_that_run_code_do_not_reach_the_program_and_stand_in_the_ledger() {
+    let evil = [
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LD_AUDIT",
+        "BASH_ENV",
+        "ENV",
+        "SHELLOPTS",
+        "PS4",
+        "PROMPT_COMMAND",
+    ];
+    let more = [
+        "PATH",
+        "IFS",
+        "PYTHONPATH",
+        "PERL5OPT",
+        "GIT_SSH_COMMAND",
+        "HOME",
+        "SSH_AUTH_SOCK",
+        "GLIBC_TUNABLES",
+    ];
+    let beyond = ["LD_DEBUG", "MALLOC_CHECK_", "LOCPATH", "HOSTALIASES"];
+    let all: Vec<_> = evil.into_iter().chain(more).chain(beyond).collect();
+    let before = TARGET.last();
+    let asked = json!({ "variables": all.iter().chain(&["LC_GOOD"]).collect::<Vec<_>>() });
+    let got = TARGET.attack("variables", &TARGET.certificate(), &asked);
+    assert_eq!(got, json!({ "set": ["LC_GOOD"] }));
+    for name in all {
+        let named = format!("\"{name}\"");
+        wait_for(name, || {
+            let told = TARGET.cluster.audit("session.variable_refused");
+            let late = TARGET.cluster.audit("connection.request_refused");
+            told.iter().chain(&late).any(|row| {
+                row["number"].as_u64() > Some(before)
+                    && (row.to_string().contains(&named) || row["request"] == format!("env {name}"))
+            })
+        });
+    }
+}
+
+/// The base64 of a certificate that counts, for the key at `path`.
+fn good_certificate(path: &Path) -> PathBuf {
+    let key = key(path);
+    let (login, public) = (TARGET.cluster.login.as_str(), key.with_extension("pub"));
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-s"]).arg(TARGET.authority()).args(["-I", login, "-n", login]);
+    keygen.args(["-V", "-1m:+1h", "-O", "extension:roles@scry=admin"]).arg(&public);
+    assert_success(&keygen.output().unwrap());
+    PathBuf::from(format!("{}-cert.pub", path.display()))
+}
+
+fn base64_line(certificate: &Path) -> String {
+    fs::read_to_string(certificate).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+/// Somebody with the role `access` and a client folder of their own.
+fn bob() -> impl Fn(&[&str]) -> Output {
+    let cluster = &TARGET.cluster;
+    let home = cluster.path("bob");
+    let command = move |args: &[&str]| {
+        let mut scry = cluster.scry_command();
+        scry.env("SCRY_HOME", &home).args(args).stdin(Stdio::piped());
+        scry.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = scry.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(PASSWORD.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let added = cluster.scry(&["users", "add", "bob", "--role", "access"]);
+    assert_success(&added);
+    let line = text(&added);
+    assert_success(&command(&["signup", line.strip_prefix("scry signup ").unwrap()]));
+    command
+}
+
+#[test]
+fn recordings_of_others_are_closed_and_each_try_stands_in_the_ledger() {
+    let cluster = &TARGET.cluster;
+    assert_success(&cluster.ssh("echo for-my-eyes-only"));
+    let id = cluster.recording_of("echo for-my-eyes-only")["id"].as_str().unwrap().to_owned();
+    let bob = bob();
+    let login = cluster.login.as_str();
+    for args in [
+        &["recordings", "ls", "--user", login][..],
+        &["play", &id, "--print"],
+        &["recordings", "export", &id, "--output", "-"],
+        &["recordings", "rm", "--yes", &id],
+    ] {
+        let before = TARGET.last();
+        let out = bob(args);
+        assert!(!words(&out).contains("for-my-eyes-only"), "{args:?}: {}", words(&out));
+        let denied = TARGET.audited(before, "access.denied", &["\"user\":\"bob\""]);
+        assert!(denied["why"].as_str().unwrap().contains("allow.recordings"), "{denied}");
+        let named = args[1] == "ls" || denied["session"] == id.as_str();
+        assert!(named, "{args:?}: {denied}");
+    }
+    // Who may see them leaves a trace, too.
+    let before = TARGET.last();
+    assert_success(&cluster.scry(&["recordings", "ls"]));
+    cluster.scry(&["play", &id, "--print"]);
+    TARGET.audited(before, "recording.view", &[&id, "play"]);
+    let bobs = bob(&["ssh", &format!("bob@{NODE}"), "true"]);
+    assert!(!bobs.status.success(), "there is no such account");
+}
+
+#[test]
+fn a_code_that_is_no_invitation_stands_in_the_ledger() {
+    let cluster = &TARGET.cluster;
+    let pin = cluster.scry_json(&["nodes", "invite", "--json"])["invitation"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (place, _) = pin.rsplit_once('/').unwrap();
+    let before = TARGET.last();
+    let mut scry = cluster.scry_command();
+    scry.env("SCRY_HOME", cluster.path("eve"));
+    let out =
+        scry.args(["signup", &format!("{place}/guess")]).stdin(Stdio::null()).output().unwrap();
+    assert!(!out.status.success(), "{}", words(&out));
+    TARGET.audited(before, "user.invitation_refused", &["127.0.0.1"]);
+}
+
+#[test]
+fn an_agent_socket_that_was_swapped_for_a_link_takes_nothing_with_it() {
+    let cluster = &TARGET.cluster;
+    let socket = cluster.path("swap-agent.sock");
+    let mut agent = Command::new("ssh-agent");
+    let mut agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the agent", || socket.exists());
+    let precious = cluster.path("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("agent"), "precious").unwrap();
+    fs::write(cluster.path("file"), "precious").unwrap();
+    // The socket becomes a link to a file, then its folder a link to a folder with a file of the socket's name.
+    let swap_socket = format!(
+        "d=$(dirname $SSH_AUTH_SOCK); s=$(basename $SSH_AUTH_SOCK); cp {0}/agent {0}/$s; rm $SSH_AUTH_SOCK; \
+         ln -s {1} $SSH_AUTH_SOCK; echo $d",
+        precious.display(),
+        cluster.path("file").display()
+    );
+    let swap_folder = format!(
+        "d=$(dirname $SSH_AUTH_SOCK); s=$(basename $SSH_AUTH_SOCK); cp {0}/agent {0}/$s; rm -r $d; ln -s {0} $d; echo $d",
+        precious.display()
+    );
+    for swap in [swap_socket, swap_folder] {
+        let mut ssh = cluster.ssh_command();
+        ssh.env("SSH_AUTH_SOCK", &socket).args(["-A", &cluster.host(), &swap]);
+        let out = ssh.output().unwrap();
+        assert_success(&out);
+        let folder = PathBuf::from(text(&out));
+        assert!(folder.is_absolute(), "{}", words(&out));
+        let _ = fs::remove_file(&folder);
+    }
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert_eq!(fs::read_to_string(cluster.path("file")).unwrap(), "precious");
+    let left: Vec<_> =
+        fs::read_dir(&precious).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert!(left.iter().all(|path| fs::read_to_string(path).unwrap() == "precious"), "{left:?}");
+}
+
+#[test]
+fn what_the_ledger_prints_is_as_published() {
+    let cluster = &TARGET.cluster;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(page).unwrap()).unwrap();
+    let invited = ["nodes", "invite", "--name", "other", "--label", "env=prod"];
+    assert_success(&cluster.scry(&invited));
+    assert_success(&cluster.ssh("echo published"));
+    cluster.recording_of("echo published");
+    TARGET.attack("other-methods", &TARGET.certificate(), &json!({}));
+    TARGET.audited(0, "connection.refused", &["a password for"]);
+    let rows = cluster.scry_json(&["audit", "ls", "--json", "--limit", "1000"]);
+    let rows = rows.as_array().unwrap();
+    for row in rows {
+        house::schema::check(&schema, row).unwrap();
+    }
+    let words: std::collections::BTreeSet<_> =
+        rows.iter().map(|row| row["event"].as_str().unwrap()).collect();
+    for word in ["auth.start", "node.start", "node.invite", "session.exec", "connection.refused"] {
+        assert!(words.contains(word), "{word} is not among {words:?}");
+    }
+    // The check itself finds what is wrong.
+    let good = rows.iter().find(|row| row["event"] == "session.exec").unwrap();
+    for (what, bad) in [
+        ("a field that is not published", with(good.clone(), "secret", json!("x"))),
+        ("a field of another kind", with(good.clone(), "command", json!(7))),
+        ("another event's code", with(good.clone(), "code", json!("S0001I"))),
+        ("no such event", with(good.clone(), "event", json!("session.nothing"))),
+    ] {
+        assert!(house::schema::check(&schema, &bad).is_err(), "{what}");
+    }
+}
