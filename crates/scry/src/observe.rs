@@ -74,3 +74,40 @@ pub async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
         .await
         .with_context(|| format!("cannot listen on {address} for {what}; is another scry running?"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinSet;
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readiness_tells_what_troubles_auth_and_is_not_less_ready_for_it() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), "a test").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ready, stop) = (Ready::default(), CancellationToken::new());
+        let (tell, trouble) = watch::channel(String::new());
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, ready.clone(), Some(trouble), metrics, stop.clone()));
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("\r\nnot ready\n"));
+        ready.store(true, Ordering::Relaxed);
+        assert!(ask(address, "/readyz").await.ends_with("\r\nready\n"));
+        tell.send_replace("auth's disk is full".to_owned());
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with("\r\nready\nauth's disk is full\n"), "{answer}");
+        stop.cancel();
+        serving.join_all().await;
+    }
+}
