@@ -2,6 +2,7 @@
 
 mod audit_docs;
 mod bench;
+mod fuzz;
 mod packages;
 mod run;
 mod security;

@@ -80,6 +80,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     files(root, &mut faults)?;
     pure_clippy(root, &mut faults);
     lock_file(root, &mut faults)?;
+    crate::fuzz::targets(root, &mut faults)?;
     house.picture(root, &mut faults)?;
     crate::audit_docs::check(root, &mut faults);
     crate::security::check(root, &mut faults);
@@ -354,7 +355,10 @@ mod tests {
         for file in ["Cargo.lock", "ARCHITECTURE.md"] {
             fs::copy(root.join(file), copy.path().join(file)).unwrap();
         }
-        copy_tree(&root.join("crates"), &copy.path().join("crates"));
+        for folder in ["crates", "fuzz/bodies/src", "fuzz/corpus", "fuzz/fuzz_targets"] {
+            copy_tree(&root.join(folder), &copy.path().join(folder));
+        }
+        fs::copy(root.join("fuzz/Cargo.toml"), copy.path().join("fuzz/Cargo.toml")).unwrap();
         spoil(copy.path());
         let faults = check(copy.path()).unwrap();
         assert!(
@@ -448,6 +452,31 @@ mod tests {
     fn a_ledger_page_and_a_security_page_that_are_missing_are_found() {
         check_spoiled("docs/audit.md: it is not what", |_| ());
         check_spoiled("docs/security.md: it is missing", |_| ());
+    }
+
+    #[test]
+    fn a_fuzz_target_without_a_corpus_and_a_corpus_without_a_target_are_found() {
+        check_spoiled("fuzz: `names` is missing in fuzz/corpus", |root| {
+            fs::remove_dir_all(root.join("fuzz/corpus/names")).unwrap();
+        });
+        check_spoiled("fuzz: `other` is missing in fuzz/fuzz_targets", |root| {
+            fs::create_dir(root.join("fuzz/corpus/other")).unwrap();
+        });
+        check_spoiled("fuzz/corpus/names: 61 files", |root| {
+            for number in 0..61 {
+                fs::write(root.join(format!("fuzz/corpus/names/{number:02}")), "x").unwrap();
+            }
+            for entry in fs::read_dir(root.join("fuzz/corpus/names")).unwrap() {
+                let path = entry.unwrap().path();
+                let own = path.file_name().unwrap().to_str().unwrap().parse::<u32>();
+                if !own.is_ok_and(|number| number < 61) {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        });
+        check_spoiled("bytes; at most 1048576", |root| {
+            fs::write(root.join("fuzz/corpus/names/00"), vec![0; 1 << 20]).unwrap();
+        });
     }
 
     #[test]

@@ -142,6 +142,18 @@ fn transfers_are_lines_of_a_transcript_marks_of_an_asciicast_and_whole_in_json()
 }
 
 #[test]
+fn words_of_others_stay_within_their_line_of_a_transcript() {
+    let label = "x]\n[00:00:00 session ended\x1b[2J".to_owned();
+    let mut heading = heading(1);
+    heading.client = "192.0.2.7\n\x1b]0;x\x07".into();
+    let text = make(Transcript::new(&heading), &[(0, Entry::Mark { label })]);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(!text.contains(['\x1b', '\x07']), "{text:?}");
+    assert!(lines[0].ends_with(&format!(", recording {}]", heading.id)), "{text:?}");
+    assert_eq!(lines[1], "[00:00:00 x]\u{240a}[00:00:00 session ended\u{241b}[2J]");
+}
+
+#[test]
 fn a_transcript_has_every_line_once_in_order() {
     let text = make(Transcript::new(&heading(1)), &story());
     let mut last = 0;

@@ -78,22 +78,48 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Done {}
 
-/// The paths of all calls, for the test that wants to know who may ask each of them.
+/// A call as data, for what must treat all of them alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Last part of its path.
+    pub path: &'static str,
+    /// Reads a request from JSON and writes it again; `None` if it is none.
+    pub request: fn(&[u8]) -> Option<Vec<u8>>,
+    /// As `request`, for the answer.
+    pub answer: fn(&[u8]) -> Option<Vec<u8>>,
+}
+
+impl Shape {
+    const fn of<C: Call>() -> Self {
+        Self { path: C::PATH, request: reread::<C>, answer: reread::<C::Answer> }
+    }
+}
+
+fn reread<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
+    serde_json::to_vec(&serde_json::from_slice::<T>(bytes).ok()?).ok()
+}
+
+/// Every call there is.
 #[must_use]
-pub fn paths() -> Vec<&'static str> {
-    [access::PATHS, audit::PATHS, lock::PATHS, node::PATHS, people::PATHS, recording::PATHS]
+pub fn calls() -> Vec<Shape> {
+    [access::CALLS, audit::CALLS, lock::CALLS, node::CALLS, people::CALLS, recording::CALLS]
         .concat()
 }
 
-/// Declares requests: `call!(Struct, "path", Answer);`
+/// The paths of all calls, for the test that wants to know who may ask each of them.
+#[must_use]
+pub fn paths() -> Vec<&'static str> {
+    calls().into_iter().map(|shape| shape.path).collect()
+}
+
+/// Declares the requests of a module: `call!(Struct, "path", Answer;)`, and lists them in its `CALLS`.
 macro_rules! call {
     ($($request:ty, $path:literal, $answer:ty;)*) => {
-        /// Paths of the calls of this module.
-        pub const PATHS: &[&str] = &[$($path),*];
         $(impl $crate::Call for $request {
             const PATH: &'static str = $path;
             type Answer = $answer;
         })*
+        pub(crate) const CALLS: &[$crate::Shape] = &[$($crate::Shape::of::<$request>()),*];
     };
 }
 pub(crate) use call;

@@ -28,8 +28,9 @@ impl Transcript {
     #[must_use]
     pub fn new(heading: &Heading) -> Self {
         let Heading { user, login, node, client, id, .. } = heading;
+        let about = format!("{user} as {login} on {node} from {client}, recording {id}");
         Self {
-            heading: format!("[{user} as {login} on {node} from {client}, recording {id}]\n"),
+            heading: bracketed(&about),
             screen: heading.size.map(|size| Screen::new(size.cols(), size.rows())),
             told: 0,
             alternate_since: None,
@@ -115,7 +116,7 @@ impl Transcript {
             out.push('\n');
         }
         self.fresh = true;
-        out.push_str(&format!("[{} {}]\n", clock(self.at), printable(words)));
+        out.push_str(&bracketed(&format!("{} {words}", clock(self.at))));
     }
 
     /// Text of a program without a terminal. A CR at the end waits, for an LF may follow.
@@ -228,6 +229,11 @@ fn piece_len(screen: &Screen, bytes: &[u8]) -> usize {
     let most = bytes.len().min(left.into());
     let stop = bytes.iter().skip(1).take(most - 1).position(|b| matches!(b, b'\n' | 0x1b));
     stop.map_or(most, |at| at + 1)
+}
+
+/// One line in brackets, whatever the words: a file's name must not make what looks like another line.
+fn bracketed(words: &str) -> String {
+    format!("[{}]\n", printable(words).replace('\n', "\u{240a}"))
 }
 
 /// Text that does nothing to a terminal: control characters as their pictures (Unicode block 2400).
