@@ -16,6 +16,7 @@ pub fn wire(bytes: &[u8]) {
         }
     }
     same::<wire::node::News>(bytes);
+    same::<wire::node::ProxyNews>(bytes);
     same::<wire::Failure>(bytes);
     same::<wire::audit::LedgerRow>(bytes);
     same::<model::AuditEvent>(bytes);
