@@ -312,6 +312,10 @@ impl Streams {
     fn pipes() -> io::Result<Self> {
         let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
         let (stdin, stdout, stderr) = (pipe()?, pipe()?, pipe()?);
+        for end in [&stdin.1, &stdout.0] {
+            // A system that allows less keeps its own size, which only costs more turns.
+            let _ = rustix::pipe::fcntl_setpipe_size(end, limit::PROGRAM_PIPE_BYTES);
+        }
         let io = Io::Pipes {
             stdin: Writer::new(stdin.1)?,
             stdout: Reader::new(stdout.0)?,

@@ -60,6 +60,8 @@ pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 pub const RING_BYTES: usize = 256 * 1024;
 /// Output that the owner has not taken, in bytes, at which the pty is no longer read. Wait.
 pub const OWNER_LAG_BYTES: usize = 128 * 1024;
+/// Bytes that the kernel holds between a program without a terminal and the node, each way. Wait.
+pub const PROGRAM_PIPE_BYTES: usize = 256 * 1024;
 /// Milliseconds to go on reading a pty after its process ended, because background jobs may hold it open. Cut.
 pub const DRAIN_MS: u64 = 500;
 
@@ -75,7 +77,7 @@ pub const ELASTIC_USER_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 pub const ELASTIC_STALL_MS: u64 = 30_000;
 /// Milliseconds for which input that has no room in memory waits for a process that reads. Then: the file takes it.
 /// The other channels of the connection may wait as long.
-pub const ELASTIC_PATIENCE_MS: u64 = 10;
+pub const ELASTIC_PATIENCE_MS: u64 = 30;
 
 // Shipping and storing
 
