@@ -22,7 +22,7 @@ impl Reader {
         sys::watch(fd).map(Self)
     }
 
-    /// Waits for output: at most [`limit::ENTRY_BYTES`], empty at its end. Cancel safe.
+    /// Waits for output: at most [`limit::READ_BYTES`], empty at its end. Cancel safe.
     ///
     /// # Errors
     /// When the system refuses the read.
@@ -86,7 +86,7 @@ fn read_now(fd: &OwnedFd) -> io::Result<Bytes> {
     let mut space = [MaybeUninit::uninit(); limit::ENTRY_BYTES];
     let mut bytes = Vec::new();
     loop {
-        let room = limit::ENTRY_BYTES.saturating_sub(bytes.len());
+        let room = limit::READ_BYTES.saturating_sub(bytes.len()).min(limit::ENTRY_BYTES);
         let room = space.get_mut(..room).unwrap_or_default();
         let count = match rustix::io::read(fd, room) {
             Ok((got, _)) => {
@@ -99,7 +99,7 @@ fn read_now(fd: &OwnedFd) -> io::Result<Bytes> {
             Err(_) if !bytes.is_empty() => 0,
             Err(error) => return Err(error.into()),
         };
-        if count < PROMISING_BYTES || bytes.len() >= limit::ENTRY_BYTES {
+        if count < PROMISING_BYTES || bytes.len() >= limit::READ_BYTES {
             return Ok(bytes.into());
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Opened {
 }
 
 impl Pty {
-    /// Waits for output: at most [`model::limit::ENTRY_BYTES`], empty once every process has closed the
+    /// Waits for output: at most [`model::limit::READ_BYTES`], empty once every process has closed the
     /// terminal. Cancel safe.
     ///
     /// # Errors

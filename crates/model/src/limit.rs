@@ -60,6 +60,8 @@ pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 pub const RING_BYTES: usize = 256 * 1024;
 /// Output that the owner has not taken, in bytes, at which the pty is no longer read. Wait.
 pub const OWNER_LAG_BYTES: usize = 128 * 1024;
+/// Bytes taken from a program at once, so that neither side is woken for every few; recorded as several entries. Wait.
+pub const READ_BYTES: usize = 128 * 1024;
 /// Bytes that the kernel holds between a program without a terminal and the node, each way. Wait.
 pub const PROGRAM_PIPE_BYTES: usize = 256 * 1024;
 /// Milliseconds to go on reading a pty after its process ended, because background jobs may hold it open. Cut.

@@ -18,7 +18,7 @@ use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Party, People};
-use model::limit::DRAIN_MS;
+use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::RecordingPolicy;
 use model::{Heading, Kind, SessionId, Stream, Tick};
 use policy::LoginPermit;
@@ -379,7 +379,13 @@ impl Live {
     /// What came from the program or the client.
     fn heard(&mut self, heard: Heard, streams: &mut Streams) {
         match heard {
-            Heard::Output(stream, bytes) => self.output(stream, bytes),
+            Heard::Output(stream, mut bytes) => {
+                while bytes.len() > ENTRY_BYTES {
+                    let entry = bytes.split_to(ENTRY_BYTES);
+                    self.output(stream, entry);
+                }
+                self.output(stream, bytes);
+            }
             Heard::Input(bytes) => {
                 self.hub.typed(Party::OWNER, bytes.len(), clock::tick());
                 if self.pty {
