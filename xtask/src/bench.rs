@@ -3,6 +3,7 @@
 mod bulk;
 mod echo;
 mod figures;
+mod group;
 mod login;
 mod machine;
 mod memory;

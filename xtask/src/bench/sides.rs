@@ -1,5 +1,6 @@
 //! Who stands beside whom: OpenSSH's server and scry's, each in a folder of its own, and the ways to reach them.
 
+use super::group::Group;
 use super::processes;
 use anyhow::{Context as _, Result, bail};
 use std::fs;
@@ -83,6 +84,8 @@ pub struct Sides {
     login: String,
     sshd: Child,
     scry: Child,
+    /// Of sshd and of scry, where the kernel counts for us.
+    groups: Option<[Group; 2]>,
     client: PathBuf,
     /// The node's own port.
     port: u16,
@@ -103,7 +106,8 @@ impl Sides {
         let sshd = start_sshd(folder.path(), &login)?;
         let port = free_port()?;
         let scry = start_scry(folder.path(), binary, &client, &login, port)?;
-        let sides = Self { folder, login, sshd, scry, client, port, _account: account };
+        let groups = Group::around(sshd.id()).zip(Group::around(scry.id())).map(<[Group; 2]>::from);
+        let sides = Self { groups, folder, login, sshd, scry, client, port, _account: account };
         for side in Side::ALL {
             let out = sides.command(side, Wish::default(), "echo hello").output()?;
             if out.stdout != b"hello\n" {
@@ -172,11 +176,18 @@ impl Sides {
     pub fn cpu<T>(&self, side: Side, work: impl FnOnce() -> Result<T>) -> Result<(T, Cpu)> {
         let server = self.server(side);
         let processes = processes::count(server);
-        let before = (processes::cpu_seconds(server), processes::own_children_seconds());
+        let before = (self.server_seconds(side)?, processes::own_children_seconds());
         let done = work()?;
         processes::wait_for_quiet(server, processes);
-        let server = processes::cpu_seconds(server) - before.0;
+        let server = self.server_seconds(side)? - before.0;
         Ok((done, Cpu { server, client: processes::own_children_seconds() - before.1 }))
+    }
+
+    fn server_seconds(&self, side: Side) -> Result<f64> {
+        match &self.groups {
+            Some([sshd, scry]) => if side.is_ours() { scry } else { sshd }.seconds(),
+            None => Ok(processes::cpu_seconds(self.server(side))),
+        }
     }
 
     /// The servers' last words.
