@@ -141,7 +141,7 @@ async fn drain(reader: &host::Reader) -> BytesMut {
     let mut all = BytesMut::new();
     loop {
         let bytes = reader.read().await.unwrap();
-        assert!(bytes.len() <= model::limit::ENTRY_BYTES);
+        assert!(bytes.len() <= model::limit::READ_BYTES);
         if bytes.is_empty() {
             return all;
         }
