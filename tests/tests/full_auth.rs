@@ -276,6 +276,11 @@ fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() 
     auth.clear();
     node.clear();
     wait_for("the node", || cluster.ssh("echo after").status.success());
+    // What the node kept is shipped when it tries again; until then auth does not know of it.
+    let shown = !text(&meanwhile).is_empty();
+    wait_for("what was shown", || {
+        !shown || cluster.stored_recordings().iter().any(|row| row["command"] == "echo meanwhile")
+    });
     let rows = cluster.stored_recordings();
     assert!(rows.iter().all(|row| row["verification"] == "complete"), "{rows:#?}");
     let recorded = |command: &str| rows.iter().any(|row| row["command"] == command);
