@@ -140,7 +140,7 @@ fn walked(film: &Film_, ms: u64) -> Screen {
 #[test]
 fn any_moment_looks_like_having_watched_from_the_beginning() {
     let film = ten_minutes();
-    assert!(film.index().keyframes.len() > 10, "{}", film.index().keyframes.len());
+    assert!(film.index().keyframes.len() > 1, "{}", film.index().keyframes.len());
     let mut reel = Reel::new(ten_minutes());
     let mut ms = 1u64;
     for _ in 0..60 {
