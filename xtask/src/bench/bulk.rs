@@ -26,7 +26,7 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
 }
 
 fn run_whole(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
-    let role = sides.scry(&["roles", "print", "admin"]).output()?;
+    let role = sides.scry(&["roles", "show", "admin"]).output()?;
     let text = String::from_utf8(role.stdout)?;
     let whole = match text.split_once("[options]") {
         Some((before, after)) => {
@@ -67,6 +67,11 @@ fn both_ways(
             let mut speed = Side::ALL.map(|side| (side, Samples::default()));
             let (mut cpu, mut client) = (speed.clone(), speed.clone());
             let name = format!("{bench} {word} {short}");
+            let word = if bench == WHOLE.name {
+                format!("recorded whole, {word}")
+            } else {
+                word.to_owned()
+            };
             context.rounds(&name, context.reduced(3, 5), &mut speed, |side| {
                 let wish = Wish { cipher: Some(cipher), ..Wish::default() };
                 let work = || carry(sides, side, wish, way, &file);

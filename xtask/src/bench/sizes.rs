@@ -90,6 +90,11 @@ fn measure(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
                 packed += bytes(&file.with_added_extension("gz"))?;
             }
         }
+        if plain < 1.0 {
+            // tlog-rec does so where there is no /run/utmp, and tells it on the terminal alone.
+            context.say(&format!("sizes: {} recorded nothing here and is left out", peer.name));
+            continue;
+        }
         for (word, theirs, bar) in [
             ("", plain, None),
             (", gzip", packed, (program == "asciinema").then_some(Bar::RatioAtMost(1.05))),
