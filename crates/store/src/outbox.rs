@@ -7,7 +7,8 @@
 //!
 //! What cannot be written waits in memory, as a run of its own, and is written when there is room. What does not fit at
 //! all is counted; the count stands in a file whose block is there from the beginning, and is told as soon as something fits.
-//! Calls block for the time of a write to the page cache, [`Outbox::tend`] for the time of the disk.
+//! Calls block for the time of a write to the page cache; [`Outbox::tend`], and what sets an event aside, for the time of
+//! the disk.
 
 mod line;
 
@@ -98,7 +99,8 @@ impl Default for Bounds {
     }
 }
 
-/// The events that wait. Whoever puts never waits for who sends; the lock is held for a write at most.
+/// The events that wait. Whoever puts never waits for the network; the lock is held while a batch is read or an event is
+/// written.
 #[derive(Debug)]
 pub struct Outbox(Mutex<Room>);
 
@@ -231,7 +233,7 @@ impl Outbox {
     /// # Errors
     /// What the system says. What could not be written still waits in memory.
     pub fn tend(&self) -> io::Result<()> {
-        let (mut dirty, dir) = {
+        let (outcome, dirty, dir) = {
             let mut room = self.room();
             let outcome = room.write_down();
             let mut dirty = Vec::new();
@@ -241,13 +243,16 @@ impl Outbox {
                     *unsynced = false;
                 }
             }
-            outcome?;
-            (dirty, room.dir.clone())
+            (outcome, dirty, room.dir.clone())
         };
-        let any = !dirty.is_empty();
-        let synced = dirty.drain(..).try_for_each(|file| file.sync_data());
-        synced?;
-        if any { File::open(dir)?.sync_all() } else { Ok(()) }
+        for file in &dirty {
+            file.sync_data()?;
+        }
+        if !dirty.is_empty() {
+            File::open(dir)?.sync_all()?;
+        }
+        // What was written is safe also where there is no room for more.
+        outcome
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {
