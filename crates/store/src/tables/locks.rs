@@ -157,19 +157,27 @@ pub(super) async fn correct(
     Ok(())
 }
 
-/// Whether certificates of that name may be in use that were signed for an account that was removed.
-pub(super) async fn was_removed(
+/// What is noted of an account of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// That it was removed.
+    Removed,
+    /// What it holds.
+    Holds,
+}
+
+/// What became of an account of this name, if it is noted.
+pub(super) async fn noted(
     change: &mut Transaction,
     user: &UserName,
-) -> Result<bool, TableError> {
-    let found: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM correction WHERE user_name = $1 AND account IS NULL",
-    )
-    .bind(user.as_str())
-    .fetch_one(&mut **change)
-    .await
-    .map_err(failed("read what became of an account"))?;
-    Ok(found > 0)
+) -> Result<Option<Noted>, TableError> {
+    let removed: Option<bool> =
+        sqlx::query_scalar("SELECT account IS NULL FROM correction WHERE user_name = $1")
+            .bind(user.as_str())
+            .fetch_optional(&mut **change)
+            .await
+            .map_err(failed("read what became of an account"))?;
+    Ok(removed.map(|removed| if removed { Noted::Removed } else { Noted::Holds }))
 }
 
 fn read_lock(row: &SqliteRow) -> Result<Lock, TableError> {

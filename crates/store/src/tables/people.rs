@@ -1,8 +1,8 @@
 //! Users, their invitations, and failed sign-ins.
 
 use super::fields::Fields;
-use super::locks::{correct, was_removed};
-use super::{TableError, Tables, Transaction, digest, failed, json};
+use super::locks::{Noted, correct, noted};
+use super::{TableError, Tables, digest, failed, json};
 use model::lock::Account;
 use model::{Login, RoleName, Time, UserName};
 use sqlx::sqlite::SqliteRow;
@@ -67,7 +67,7 @@ impl Tables {
     ) -> Result<(), TableError> {
         let doing = "write a user";
         let mut change = self.begin(doing).await?;
-        let before = read_one(&mut change, name).await?;
+        let before = read_one(&mut *change, name).await?;
         sqlx::query(
             "INSERT INTO account (user_name, roles, logins, created) VALUES ($1, $2, $3, $4)
              ON CONFLICT (user_name) DO UPDATE SET roles = excluded.roles, logins = excluded.logins",
@@ -79,11 +79,13 @@ impl Tables {
         .execute(&mut *change)
         .await
         .map_err(failed(doing))?;
-        let renewed = was_removed(&mut change, name).await?;
-        let changed = before.is_some_and(|user| {
-            user.has_signed_up() && (user.roles != roles || user.logins != logins)
-        });
-        if renewed || changed {
+        let noted = noted(&mut change, name).await?;
+        let renewed = noted == Some(Noted::Removed);
+        let differs =
+            before.as_ref().is_none_or(|user| user.roles != roles || user.logins != logins);
+        let signed_up = before.is_some_and(|user| user.has_signed_up());
+        // Also before they sign up: what stands of an earlier account of the name would beat their certificate.
+        if renewed || (differs && (signed_up || noted.is_some())) {
             let account = Account { roles: roles.to_vec(), logins: logins.to_vec() };
             correct(&mut change, name, Some(&account), renewed, now).await?;
             self.roles_changed(change).await?;
@@ -97,13 +99,7 @@ impl Tables {
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
     pub async fn user(&self, name: &UserName) -> Result<Option<User>, TableError> {
-        sqlx::query("SELECT * FROM account WHERE user_name = $1")
-            .bind(name.as_str())
-            .fetch_optional(&self.read)
-            .await
-            .map_err(failed("read a user"))?
-            .map(|row| read_user(&row))
-            .transpose()
+        read_one(&self.read, name).await
     }
 
     /// All users, by name.
@@ -150,7 +146,7 @@ impl Tables {
             .execute(&mut *change)
             .await
             .map_err(failed(doing))?;
-        if removed.has_signed_up() {
+        if removed.has_signed_up() || noted(&mut change, name).await?.is_some() {
             correct(&mut change, name, None, false, now).await?;
             self.roles_changed(change).await?;
         } else {
@@ -356,10 +352,13 @@ impl Tables {
 const COUNT_FAILURES: &str =
     "SELECT COUNT(*) FROM sign_in_failure WHERE user_name = $1 AND time >= $2";
 
-async fn read_one(change: &mut Transaction, name: &UserName) -> Result<Option<User>, TableError> {
+async fn read_one(
+    from: impl sqlx::SqliteExecutor<'_>,
+    name: &UserName,
+) -> Result<Option<User>, TableError> {
     let row = sqlx::query("SELECT * FROM account WHERE user_name = $1")
         .bind(name.as_str())
-        .fetch_optional(&mut **change)
+        .fetch_optional(from)
         .await
         .map_err(failed("read a user"))?;
     row.map(|row| read_user(&row)).transpose()

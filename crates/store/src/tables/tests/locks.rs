@@ -82,6 +82,29 @@ async fn what_became_of_an_account_is_told_for_as_long_as_its_certificates_may_l
 }
 
 #[tokio::test]
+async fn what_stands_of_an_earlier_account_of_the_name_follows_the_one_that_is_there() {
+    let (_dir, tables) = tables().await;
+    let bob = user("bob");
+    let roles = |name: &str| [name.parse::<model::RoleName>().unwrap()];
+    let noted = async || tables.roles().await.unwrap().corrections.get(&bob).cloned();
+    let held = async || noted().await.unwrap().account.map(|account| account.roles);
+    tables.put_user(&bob, &roles("access"), &[], Time(1)).await.unwrap();
+    tables.invite("code", &bob, Time(9)).await.unwrap();
+    tables.sign_up("code", "hash", Time(2)).await.unwrap();
+    tables.remove_user(&bob, Time(3), |_| true).await.unwrap();
+    // Another bob, made an admin by a slip of the pen, and put right before he signs up.
+    tables.put_user(&bob, &roles("admin"), &[], Time(4)).await.unwrap();
+    assert_eq!(held().await, Some(roles("admin").to_vec()));
+    tables.put_user(&bob, &roles("access"), &[], Time(5)).await.unwrap();
+    assert_eq!(held().await, Some(roles("access").to_vec()));
+    // And one who is removed before he signs up is gone as well.
+    tables.remove_user(&bob, Time(6), |_| true).await.unwrap();
+    assert_eq!(held().await, None);
+    tables.put_user(&bob, &roles("admin"), &[], Time(7)).await.unwrap();
+    assert_eq!(held().await, Some(roles("admin").to_vec()));
+}
+
+#[tokio::test]
 async fn an_older_database_gives_the_right_over_locks_to_those_who_administer_users() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("scry.db");
