@@ -2,22 +2,24 @@
 
 use crate::clock;
 use crate::error::Error;
+use crate::gate::Asked;
 use crate::inflow::Inflow;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::password::Passwords;
+use crate::people::throttled;
 use crate::sealing::{Sealer, SealerWork};
 use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::{Config, secret};
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS};
-use model::{RoleName, Time};
+use model::{AuditEvent, RoleName, Time};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::disk::Ballast;
 use store::intake::Intake;
-use store::tables::{JoinToken, PartKind, Tables};
+use store::tables::{JoinToken, PartKind, Tables, User};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -138,16 +140,15 @@ impl Auth {
     }
 
     /// Somebody at this address showed a wrong secret. This machine's own users share one address:
-    /// for them the bound by user has to do. Answers whether it is with this one that the address has to wait.
-    pub fn note_failed(&self, address: IpAddr) -> bool {
+    /// for them the bound by user has to do. Answers what is to be told if it is with this one that the address has to wait.
+    pub fn note_failed(&self, asked: &Asked) -> Option<AuditEvent> {
+        let address = asked.address();
         if address.is_loopback() {
-            return false;
+            return None;
         }
-        let (mut throttle, now) =
-            (self.throttle.lock().unwrap_or_else(PoisonError::into_inner), clock::tick());
-        let waited = throttle.refuses(address, now);
-        throttle.failed(address, now);
-        !waited && throttle.refuses(address, now)
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = throttle.failed(address, clock::tick());
+        full.then(|| asked.event(throttled("address")))
     }
 
     /// What everybody in the cluster may know.
@@ -210,7 +211,7 @@ async fn found(tables: &Tables, cluster: &str) -> Result<(), Error> {
 async fn invite_first_admin(tables: &Tables, config: &Config) -> Result<Option<String>, Error> {
     let users = tables.users().await?;
     let Some(admin) = &config.admin else { return Ok(None) };
-    if users.iter().any(|user| user.password_hash.is_some()) {
+    if users.iter().any(User::has_signed_up) {
         return Ok(None);
     }
     let role: Vec<RoleName> = "admin".parse().into_iter().collect();

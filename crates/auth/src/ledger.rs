@@ -197,16 +197,7 @@ pub struct Broken {
 
 /// An event at this moment, of which nothing is known but what happened.
 pub fn event(what: Audited) -> AuditEvent {
-    AuditEvent {
-        time: clock::now(),
-        user: None,
-        address: None,
-        node: None,
-        login: None,
-        connection: None,
-        session: None,
-        what,
-    }
+    AuditEvent::at(clock::now(), what)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::gate::{LockAdmin, Member};
 use crate::{ledger, people};
 use model::audit::Audited;
 use model::limit::LOCKS;
-use model::{Lock, LockId, LockTarget, Time};
+use model::{Lock, LockId, LockTarget};
 use std::sync::Arc;
 use store::tables::{LedgerFilter, NewLock, PartKind};
 use wire::lock::{AddLock, ListLocks, RemoveLock};
@@ -18,7 +18,7 @@ pub async fn add(auth: Arc<Auth>, by: LockAdmin, call: AddLock) -> Result<Lock, 
         let words = "a lock that is over at once shuts nothing: say how long, or leave it out";
         return Err(Refusal::malformed(words));
     }
-    must_exist(&auth, &call.target).await?;
+    must_exist(&auth, &by.member, &call.target).await?;
     let now = clock::now();
     let new = NewLock {
         target: call.target,
@@ -45,9 +45,9 @@ pub async fn add(auth: Arc<Auth>, by: LockAdmin, call: AddLock) -> Result<Lock, 
     Ok(lock)
 }
 
-pub async fn list(auth: Arc<Auth>, _by: LockAdmin, _call: ListLocks) -> Result<Vec<Lock>, Refusal> {
+pub async fn list(_auth: Arc<Auth>, by: LockAdmin, _call: ListLocks) -> Result<Vec<Lock>, Refusal> {
     let now = clock::now();
-    let locks = auth.tables.roles().await?.locks.into_iter();
+    let locks = by.member.roles.locks.into_iter();
     Ok(locks.filter(|lock| lock.counts(now)).collect())
 }
 
@@ -76,10 +76,10 @@ pub async fn sweep(auth: &Auth) {
 }
 
 /// A lock with a slip of the pen in it shuts nobody out, and whoever made it believes the contrary.
-async fn must_exist(auth: &Auth, target: &LockTarget) -> Result<(), Refusal> {
+async fn must_exist(auth: &Auth, by: &Member, target: &LockTarget) -> Result<(), Refusal> {
     let known = match target {
         LockTarget::User(user) => auth.tables.user(user).await?.is_some(),
-        LockTarget::Role(role) => auth.tables.roles().await?.roles.contains_key(role),
+        LockTarget::Role(role) => by.roles.roles.contains_key(role),
         LockTarget::Node(node) => auth.tables.part(PartKind::Node, node).await?.is_some(),
         LockTarget::Session(session) => {
             let session = *session;
@@ -106,7 +106,7 @@ async fn try_lock(auth: &Auth, by: &Member, new: &NewLock, force: bool) -> Resul
     let mut roles = auth.tables.roles().await?;
     let (trial, now) = (new.clone().numbered(LockId(0)), new.created);
     roles.locks.push(Lock { expires: None, ..trial });
-    if people::admins(&roles, &auth.tables.users().await?, now).next().is_none() {
+    if !people::has_admin(&roles, &auth.tables.users().await?, now) {
         let words = format!(
             "nobody could lift this lock: {} would shut out every admin. Lock single users instead, or make somebody \
              else an admin first",
@@ -114,7 +114,7 @@ async fn try_lock(auth: &Auth, by: &Member, new: &NewLock, force: bool) -> Resul
         );
         return Err(Refusal::new(Fault::Conflict, words));
     }
-    if !force && shuts_out(&roles, by, now) {
+    if !force && policy::enter(&roles, &by.identity, now).is_err() {
         let words = format!(
             "this lock on {} would shut out yourself; other admins could lift it. Say --force if you mean it",
             new.target
@@ -122,8 +122,4 @@ async fn try_lock(auth: &Auth, by: &Member, new: &NewLock, force: bool) -> Resul
         return Err(Refusal::new(Fault::Conflict, words));
     }
     Ok(())
-}
-
-fn shuts_out(roles: &model::role::RoleSet, by: &Member, now: Time) -> bool {
-    policy::enter(roles, &by.identity, now).is_err()
 }

@@ -4,8 +4,7 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Anybody, NodeAdmin, ProxyPart};
 use crate::issue::{self, Standing};
-use crate::parts::{check_labels, kind};
-use crate::people::throttled;
+use crate::parts::{NEWS_EVERY, check_labels, kind};
 use crate::{clock, secret};
 use axum::extract::Request;
 use axum::response::Response;
@@ -15,14 +14,10 @@ use model::audit::Audited;
 use model::limit::{JOIN_TOKEN_MS, JOIN_TOKENS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use store::tables::{JoinToken, PartKind, TableError};
 use tokio::sync::watch;
 use wire::node::{InvitePart, InvitedPart, Join, Part, PartCredentials, ProxyNews, RemoveNode};
 use wire::{Done, Fault};
-
-/// Between two lines of news for proxies when nothing happens.
-const NEWS_EVERY: Duration = Duration::from_secs(10);
 
 pub async fn invite(
     auth: Arc<Auth>,
@@ -79,8 +74,8 @@ pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCreden
         false => match take_token(&auth, &call, kind).await? {
             Some(token) => token.labels,
             None => {
-                if auth.note_failed(address) {
-                    auth.ledger.write(&[by.asked.event(throttled("address"))]).await?;
+                if let Some(event) = auth.note_failed(&by.asked) {
+                    auth.ledger.write(&[event]).await?;
                 }
                 let why = format!(
                     "{name} wanted to join with a token that is unknown, used up or expired"

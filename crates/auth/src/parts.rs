@@ -21,7 +21,7 @@ use wire::Done;
 use wire::node::{Heartbeat, News, Part, PartCredentials, Renew, Report};
 
 /// Between two lines of news when nothing happens.
-const NEWS_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const NEWS_EVERY: Duration = Duration::from_secs(10);
 
 pub async fn renew(auth: Arc<Auth>, by: AnyPart, call: Renew) -> Result<PartCredentials, Refusal> {
     let asked_for = (kind(call.keys.part), &call.keys.name);

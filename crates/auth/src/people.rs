@@ -57,9 +57,7 @@ async fn invitation(auth: &Auth, asked: &Asked, code: &str) -> Result<Found, Ref
     }
     let why = "the code is unknown, was taken up already, or has expired".to_owned();
     let mut events = vec![asked.event(Audited::InvitationRefused { why })];
-    if auth.note_failed(address) {
-        events.push(asked.event(throttled("address")));
-    }
+    events.extend(auth.note_failed(asked));
     auth.ledger.write(&events).await?;
     Err(unknown_invitation())
 }
@@ -136,9 +134,7 @@ async fn failed(
     if tries == u64::from(SIGN_IN_FAILURES) {
         events.push(of_user(asked, user, throttled("user")));
     }
-    if auth.note_failed(address) {
-        events.push(asked.event(throttled("address")));
-    }
+    events.extend(auth.note_failed(asked));
     Ok(auth.ledger.write(&events).await?)
 }
 
@@ -264,23 +260,24 @@ async fn try_roles(auth: &Auth, change: impl FnOnce(&mut RoleSet)) -> Result<(),
 
 /// At least one person is left who can undo what was done.
 fn keep_an_admin(roles: &RoleSet, users: &[User]) -> Result<(), Refusal> {
-    admins(roles, users, clock::now()).next().map(drop).ok_or_else(last_admin)
+    if has_admin(roles, users, clock::now()) { Ok(()) } else { Err(last_admin()) }
 }
 
-/// Those who have signed up, are not locked out, and may administer users, roles and locks.
-pub fn admins<'u>(
-    roles: &'u RoleSet,
-    users: &'u [User],
-    now: Time,
-) -> impl Iterator<Item = &'u User> {
-    let can = move |user: &&User| {
-        let (name, held) = (user.name.clone(), user.roles.clone());
-        let identity = Identity::of_account(name, held, user.logins.clone(), Time(i64::MAX));
+/// Whether somebody has signed up, is not locked out, and may administer users, roles and locks.
+pub fn has_admin(roles: &RoleSet, users: &[User], now: Time) -> bool {
+    let can = |user: &User| {
+        let identity = identity(user);
         [AdminRight::Users, AdminRight::Roles, AdminRight::Locks]
             .into_iter()
             .all(|right| policy::admin(roles, &identity, right, now).is_ok())
     };
-    users.iter().filter(|user| user.has_signed_up()).filter(can)
+    users.iter().any(|user| user.has_signed_up() && can(user))
+}
+
+/// A person as the account says, for ever.
+pub fn identity(user: &User) -> Identity {
+    let (name, roles, logins) = (user.name.clone(), user.roles.clone(), user.logins.clone());
+    Identity::of_account(name, roles, logins, Time(i64::MAX))
 }
 
 fn last_admin() -> Refusal {

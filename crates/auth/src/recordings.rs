@@ -59,15 +59,14 @@ pub async fn list(
             && !(call.live && presence.phase(row) != Phase::Live)
     };
     let seen = match &visible {
-        Readable::None => {
-            tell_of_hidden(&auth, &by, &filter, &visible).await?;
-            return Ok(Vec::new());
-        }
         Readable::All if !call.live => Visible::All,
         Readable::Own if !call.live => Visible::Own(&by.name),
         _ => Visible::Where(&seen),
     };
-    let rows = auth.tables.list_recordings(&filter, seen).await?;
+    let rows = match visible {
+        Readable::None => Vec::new(),
+        _ => auth.tables.list_recordings(&filter, seen).await?,
+    };
     if rows.is_empty() {
         tell_of_hidden(&auth, &by, &filter, &visible).await?;
     }
@@ -94,13 +93,12 @@ async fn tell_of_hidden(
     let seen = |row: &Recording| !visible.covers(&by.name, &row.user, &row.labels);
     let first = RecordingFilter { limit: 1, ..filter.clone() };
     let hidden = auth.tables.list_recordings(&first, Visible::Where(&seen)).await?;
-    for row in hidden {
-        let list = RecordingAction::List;
-        let asked =
-            policy::recording(&by.roles, &by.identity, list, &row.user, &row.labels, clock::now());
-        if let Err(denial) = asked {
-            by.asked.audit(auth, &Refusal::from(denial).about(row.id)).await;
-        }
+    let Some(row) = hidden.first() else { return Ok(()) };
+    let list = RecordingAction::List;
+    let asked =
+        policy::recording(&by.roles, &by.identity, list, &row.user, &row.labels, clock::now());
+    if let Err(denial) = asked {
+        by.asked.audit(auth, &Refusal::from(denial).about(row.id)).await;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::name::AUTH_SERVER;
 
@@ -103,10 +104,7 @@ pub async fn prepare(config: Config) -> Result<Prepared, Error> {
 }
 
 /// Serves until `shutdown`, then lets requests end, and names who was late.
-///
-/// # Errors
-/// None at present.
-pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn serve(prepared: Prepared, shutdown: CancellationToken) {
     let Prepared { auth, sealer, mut front, badge, address, version, .. } = prepared;
     // Also with a full disk: somebody must be able to make room on it.
     auth.ledger.tell(vec![ledger::event(Audited::Started { version })]).await;
@@ -161,7 +159,6 @@ pub async fn serve(prepared: Prepared, shutdown: CancellationToken) -> Result<()
     }
     auth.ledger.log_head().await;
     auth.tables.close().await;
-    Ok(())
 }
 
 async fn finish(tasks: &mut JoinSet<()>, what: &str) {
@@ -218,7 +215,8 @@ async fn chores_of(auth: Arc<Auth>, badge: Badge, stop: CancellationToken) {
 /// owed.
 async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
     let mut round = tokio::time::interval(LOOK_EVERY);
-    let mut sums = tokio::time::interval(SUMS_EVERY);
+    // Summed up already when auth was opened.
+    let mut sums = tokio::time::interval_at(Instant::now() + SUMS_EVERY, SUMS_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

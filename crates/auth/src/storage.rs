@@ -8,7 +8,6 @@
 //!
 //! What is refused here was not written, so nothing that was answered as received is ever missing.
 
-use crate::clock;
 use crate::error::Refusal;
 use crate::ledger;
 use model::audit::Audited;
@@ -256,7 +255,7 @@ impl Storage {
             Level::Low => Audited::StorageLow { free, keep_free },
             Level::Full => Audited::StorageFull { free, ballast: !self.ballast.stands() },
         };
-        state.events.push(AuditEvent { time: clock::now(), ..ledger::event(what) });
+        state.events.push(ledger::event(what));
         let words = match level {
             Level::Ample => String::new(),
             Level::Low => format!("auth's disk is low: {} are free", size(free)),

@@ -31,8 +31,8 @@ impl Throttle {
             .is_some_and(|seen| seen.count >= FAILURES_PER_ADDRESS && !seen.is_over(now))
     }
 
-    /// Remembers a failure.
-    pub fn failed(&mut self, address: IpAddr, now: Tick) {
+    /// Remembers a failure. Answers whether it is with this one that the address has to wait.
+    pub fn failed(&mut self, address: IpAddr, now: Tick) -> bool {
         if self.failures.len() >= ADDRESSES {
             self.forget(now);
         }
@@ -43,6 +43,7 @@ impl Throttle {
         }
         seen.count = seen.count.saturating_add(1);
         seen.last = now;
+        seen.count == FAILURES_PER_ADDRESS
     }
 
     fn forget(&mut self, now: Tick) {

@@ -35,6 +35,23 @@ pub struct AuditEvent {
     pub what: Audited,
 }
 
+impl AuditEvent {
+    /// An event of which nothing is known but when and what.
+    #[must_use]
+    pub fn at(time: Time, what: Audited) -> Self {
+        Self {
+            time,
+            user: None,
+            address: None,
+            node: None,
+            login: None,
+            connection: None,
+            session: None,
+            what,
+        }
+    }
+}
+
 macro_rules! audited {
     ($( $(#[doc = $doc:literal])* $name:ident $code:literal $word:literal {
         $( $(#[doc = $fdoc:literal])* $(#[serde($($serde:tt)*)])? $field:ident : $type:ty ),* $(,)?

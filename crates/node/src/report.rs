@@ -9,7 +9,6 @@ use std::time::Duration;
 use store::outbox::{Batch, Outbox, Put};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use wire::Fault;
 use wire::node::Report;
 
 /// Events in one batch.
@@ -44,16 +43,7 @@ impl Reporter {
 
     /// An event of this node at this moment, about nobody yet.
     pub fn event(&self, what: Audited) -> AuditEvent {
-        AuditEvent {
-            time: clock::now(),
-            user: None,
-            address: None,
-            node: Some(self.node.clone()),
-            login: None,
-            connection: None,
-            session: None,
-            what,
-        }
+        AuditEvent { node: Some(self.node.clone()), ..AuditEvent::at(clock::now(), what) }
     }
 
     /// Keeps an event until auth has it. It outlives this process from here on, if the disk takes it.
@@ -154,7 +144,7 @@ impl Sending {
         };
         match auth.call(&report).await {
             Ok(_) => outbox.taken(batch),
-            Err(CallError::Refused(failure)) if !may_pass(failure.fault) => {
+            Err(CallError::Refused(failure)) if !failure.fault.may_pass() => {
                 self.set_aside(batch, &failure.message);
             }
             Err(error) => return Err(error),
@@ -182,11 +172,6 @@ impl Sending {
         }
         self.reporter.tell_refused(word, why);
     }
-}
-
-/// Whether the same report may be taken later: what is wrong is not in it.
-fn may_pass(fault: Fault) -> bool {
-    !matches!(fault, Fault::Malformed | Fault::NotFound | Fault::Conflict)
 }
 
 /// Puts onto the disk what was written, once a second.

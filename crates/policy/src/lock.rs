@@ -28,8 +28,8 @@ pub(crate) fn on<'r>(
 
 /// Whether an account is locked on every node.
 pub(crate) fn is_on_login(roles: &RoleSet, login: &Login, now: Time) -> bool {
-    let shuts = |lock: &&Lock| matches!(&lock.target, LockTarget::Login(shut) if shut == login);
-    roles.locks.iter().filter(|lock| lock.counts(now)).any(|lock| shuts(&lock))
+    let target = LockTarget::Login(login.clone());
+    roles.locks.iter().any(|lock| lock.target == target && lock.counts(now))
 }
 
 /// The person with the roles and logins that the account has at this time, whatever the certificate says.

@@ -74,9 +74,7 @@ pub(crate) fn terms(roles: &RoleSet, who: &Identity, place: Option<(&Labels, &Lo
     let options = counts.map(|role| &role.options);
     let special = options.clone().flat_map(|options| &options.record_where);
     let special = special.filter(|special| applies(special, who, place)).map(|it| it.record).max();
-    let terms = strictest(options.clone());
-    let said = options.filter_map(|options| options.record).max();
-    Terms { record: said.max(special).unwrap_or(terms.record), ..terms }
+    strictest(options, special)
 }
 
 /// Whether what is said of some nodes or logins is said of this place.
@@ -87,12 +85,21 @@ fn applies(special: &RecordWhere, who: &Identity, place: Option<(&Labels, &Login
     node && login
 }
 
-fn strictest<'r>(all: impl Iterator<Item = &'r Options> + Clone) -> Terms {
+/// The strictest of all options; `special` is what is said of this place beside them.
+fn strictest<'r>(
+    all: impl Iterator<Item = &'r Options> + Clone,
+    special: Option<RecordingPolicy>,
+) -> Terms {
     let ms = |minutes: u32| u64::from(minutes) * MINUTE_MS;
     let least = |wish: fn(&Options) -> Option<u32>| all.clone().filter_map(wish).min().map(ms);
     let certificate_ms = least(|o| o.certificate_minutes).and_then(|ms| i64::try_from(ms).ok());
     Terms {
-        record: all.clone().filter_map(|o| o.record).max().unwrap_or(RecordingPolicy::Spool),
+        record: all
+            .clone()
+            .filter_map(|o| o.record)
+            .chain(special)
+            .max()
+            .unwrap_or(RecordingPolicy::Spool),
         exec_stream_bytes: all
             .clone()
             .filter_map(|o| o.exec_stream_bytes)
@@ -136,7 +143,7 @@ mod tests {
             idle_minutes: Some(10),
             disconnect_expired: Some(true),
         };
-        let got = strictest([&loose, &tight].into_iter());
+        let got = strictest([&loose, &tight].into_iter(), None);
         let want = Terms {
             record: RecordingPolicy::Strict,
             exec_stream_bytes: u64::MAX,
@@ -148,10 +155,13 @@ mod tests {
             certificate_ms: 5 * 60_000,
         };
         assert_eq!(got, want);
-        assert_eq!(strictest([&loose].into_iter()).certificate_ms, limit::USER_CERTIFICATE_MS);
-        assert_eq!(strictest([&loose].into_iter()).record, RecordingPolicy::Off);
-        assert!(!strictest([&loose].into_iter()).disconnect_expired);
-        assert!(strictest(core::iter::empty()).disconnect_expired);
-        assert_eq!(strictest(core::iter::empty()).record, RecordingPolicy::Spool);
+        assert_eq!(
+            strictest([&loose].into_iter(), None).certificate_ms,
+            limit::USER_CERTIFICATE_MS
+        );
+        assert_eq!(strictest([&loose].into_iter(), None).record, RecordingPolicy::Off);
+        assert!(!strictest([&loose].into_iter(), None).disconnect_expired);
+        assert!(strictest(core::iter::empty(), None).disconnect_expired);
+        assert_eq!(strictest(core::iter::empty(), None).record, RecordingPolicy::Spool);
     }
 }

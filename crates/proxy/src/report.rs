@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wire::Fault;
 use wire::node::Report;
 
 /// Events that wait for auth. Beyond it they are counted, and the count goes into the ledger.
@@ -105,7 +104,7 @@ impl Reports {
                     first += events.len() as u64;
                     events.clear();
                 }
-                Err(CallError::Refused(failure)) if !may_pass(failure.fault) => {
+                Err(CallError::Refused(failure)) if !failure.fault.may_pass() => {
                     let (count, message) = (events.len(), failure.message);
                     // A proxy keeps nothing: what auth does not take stands in its log, and in the ledger as a number.
                     tracing::error!(count, message, ?events, "auth refuses a report");
@@ -144,24 +143,10 @@ impl Reports {
     }
 }
 
-/// Whether the same report may be taken later: what is wrong is not in it.
-fn may_pass(fault: Fault) -> bool {
-    !matches!(fault, Fault::Malformed | Fault::NotFound | Fault::Conflict)
-}
-
 fn denied(user: Option<UserName>, address: Option<String>, action: &str, why: &str) -> AuditEvent {
     event(user, address, Audited::Denied { action: action.to_owned(), why: why.to_owned() })
 }
 
 fn event(user: Option<UserName>, address: Option<String>, what: Audited) -> AuditEvent {
-    AuditEvent {
-        time: now(),
-        user,
-        address,
-        node: None,
-        login: None,
-        connection: None,
-        session: None,
-        what,
-    }
+    AuditEvent { user, address, ..AuditEvent::at(now(), what) }
 }

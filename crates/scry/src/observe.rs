@@ -52,10 +52,10 @@ pub async fn serve(
             true => (StatusCode::OK, "ready\n".to_owned()),
             false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
         };
-        if let Some(trouble) = &trouble
-            && !trouble.borrow().is_empty()
+        if let Some(said) =
+            trouble.as_ref().map(watch::Receiver::borrow).filter(|it| !it.is_empty())
         {
-            words = format!("{words}{}\n", *trouble.borrow());
+            words = format!("{words}{}\n", *said);
         }
         let answer = (status, words);
         std::future::ready(answer)

@@ -319,7 +319,7 @@ fn spawn_auth(
 ) {
     let token = stop.child_token();
     services.spawn(async move {
-        auth::serve(auth, token).await.context("auth failed")?;
+        auth::serve(auth, token).await;
         Ok("auth")
     });
 }

@@ -1,8 +1,9 @@
 //! The disk below a directory: how much of it is free, what it says when it is full, and ballast that is given back to it then.
 
-use crate::spool::preallocate;
 use std::error::Error;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,17 +59,92 @@ pub fn is_full(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// A file that holds room for what must be written when nothing else can be. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Ballast(Arc<Hold>);
-
+/// A file that holds room on its disk, until it is given back for what must be written then.
 #[derive(Debug)]
-struct Hold {
+pub(crate) struct Hold {
     path: PathBuf,
     bytes: u64,
     /// Whether the file stands. Held while it is made or removed.
     stands: Mutex<bool>,
 }
+
+impl Hold {
+    /// Room of `bytes` at `path`; `stands` says whether it is there already.
+    pub fn new(path: PathBuf, bytes: u64, stands: bool) -> Self {
+        Self { path, bytes, stands: Mutex::new(stands) }
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it stands.
+    pub fn stands(&self) -> bool {
+        *self.held()
+    }
+
+    /// Makes the file if it is not there, with its blocks on the disk. Says whether it stands. Blocks for the disk.
+    pub fn make(&self) -> bool {
+        let mut stands = self.held();
+        if *stands {
+            return true;
+        }
+        match preallocate(&self.path, self.bytes) {
+            Ok(()) => *stands = true,
+            Err(error) => {
+                tracing::warn!(%error, path = %self.path.display(), "no room to be held free");
+                // A half-made one would only take the space.
+                let _ = std::fs::remove_file(&self.path);
+            }
+        }
+        *stands
+    }
+
+    /// Gives the space back. Says whether there was any to give.
+    pub fn free(&self) -> bool {
+        let mut stands = self.held();
+        if !*stands {
+            return false;
+        }
+        *stands = false;
+        tracing::warn!(path = %self.path.display(), bytes = self.bytes, "the disk is full: room that was held free is given back");
+        match std::fs::remove_file(&self.path) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, path = %self.path.display(), "held room cannot be given back");
+                false
+            }
+        }
+    }
+
+    /// Of its disk.
+    fn space(&self) -> io::Result<Space> {
+        Space::of(self.path.parent().unwrap_or(Path::new(".")))
+    }
+
+    fn held(&self) -> MutexGuard<'_, bool> {
+        self.stands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file whose blocks are really there: by `fallocate`, or by writing where the file system has none.
+fn preallocate(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let flags = rustix::fs::FallocateFlags::empty();
+    match rustix::fs::fallocate(&file, flags, 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            io::copy(&mut io::Read::take(io::repeat(0x55), bytes), &mut &file)?;
+        }
+        other => other?,
+    }
+    file.sync_all()
+}
+
+/// Room for what must be written when nothing else can be. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Ballast(Arc<Hold>);
 
 impl Ballast {
     /// Ballast at `path`, of `bytes` or a sixteenth of the disk, if that is less. It is made by [`Ballast::renew`];
@@ -80,67 +156,37 @@ impl Ballast {
         let dir = path.parent().unwrap_or(Path::new("."));
         let bytes = bytes.min(Space::of(dir)?.total / BALLAST_PART);
         let stands = std::fs::metadata(path).is_ok_and(|facts| facts.len() >= bytes);
-        Ok(Self(Arc::new(Hold { path: path.to_owned(), bytes, stands: Mutex::new(stands) })))
+        Ok(Self(Arc::new(Hold::new(path.to_owned(), bytes, stands))))
     }
 
     /// Its size, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.bytes
+        self.0.bytes()
     }
 
     /// Whether it stands; if not, the disk is or was full.
     #[must_use]
     pub fn stands(&self) -> bool {
-        *self.held()
+        self.0.stands()
     }
 
     /// Gives the space back if hardly any is left. Costs a microsecond while there is enough.
     pub fn relieve(&self) {
-        let dir = self.0.path.parent().unwrap_or(Path::new("."));
-        if Space::of(dir).is_ok_and(|space| space.free < self.0.bytes / 4) {
+        if self.0.space().is_ok_and(|space| space.free < self.bytes() / 4) {
             self.free();
         }
     }
 
     /// Gives the space back. Says whether there was any to give.
     pub fn free(&self) -> bool {
-        let mut stands = self.held();
-        if !*stands {
-            return false;
-        }
-        *stands = false;
-        tracing::warn!(path = %self.0.path.display(), bytes = self.0.bytes, "the disk is full: its ballast is given back");
-        match std::fs::remove_file(&self.0.path) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, "the ballast cannot be given back");
-                false
-            }
-        }
+        self.0.free()
     }
 
-    /// Makes it again, with its blocks on the disk, once three times as much is free. Says whether it stands. Blocks for the disk.
+    /// Makes it again once three times as much is free. Says whether it stands. Blocks for the disk.
     pub fn renew(&self) -> bool {
-        let mut stands = self.held();
-        let dir = self.0.path.parent().unwrap_or(Path::new("."));
-        let enough = |space: Space| space.free >= self.0.bytes.saturating_mul(3);
-        if *stands || !Space::of(dir).is_ok_and(enough) {
-            return *stands;
-        }
-        match preallocate(&self.0.path, self.0.bytes) {
-            Ok(()) => *stands = true,
-            Err(error) => {
-                tracing::warn!(%error, path = %self.0.path.display(), "no room for the ballast");
-                // A half-made one would only take the space.
-                let _ = std::fs::remove_file(&self.0.path);
-            }
-        }
-        *stands
-    }
-
-    fn held(&self) -> MutexGuard<'_, bool> {
-        self.0.stands.lock().unwrap_or_else(PoisonError::into_inner)
+        let enough = |space: Space| space.free >= self.bytes().saturating_mul(3);
+        self.stands() || (self.0.space().is_ok_and(enough) && self.0.make())
     }
 }
 

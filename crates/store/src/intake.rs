@@ -8,6 +8,7 @@ mod vault;
 
 pub use vault::Promoted;
 
+use crate::disk;
 use crate::file::FileSource;
 use crate::keys::{self, KeyError};
 use crate::spool::{recording_path, recordings_in};
@@ -365,7 +366,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> IntakeError {
-    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if disk::is_full(&source) {
         let dir = path.parent().unwrap_or(path).to_owned();
         return IntakeError::DiskFull { dir, source };
     }

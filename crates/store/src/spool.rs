@@ -1,8 +1,9 @@
 //! A node's recordings until auth has them: one append-only file each, `<id>.rec`, whose heading says everything about it.
 //!
 //! Calls block for the time of a write to the page cache, [`SpoolFile::sync`] for the time of the disk.
-//! Whole records go in; what a crash tore off at the end is for the caller to find (`record::scan`) and to [`SpoolFile::truncate`].
+//! Whole records go in; what a crash tore off at the end is for the caller to find (`record::scan_spool`) and to [`SpoolFile::truncate`].
 
+use crate::disk::{self, Hold, Space};
 use crate::file::{self, FileSource};
 use crate::keys::{self, KeyError};
 use model::{SessionId, limit};
@@ -10,8 +11,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
 /// Extension of a recording's file.
@@ -91,9 +92,8 @@ struct Room {
     dir: PathBuf,
     most: u64,
     used: AtomicU64,
-    reserve_bytes: u64,
-    /// Whether the reserve file stands. Shared by the recorders of all sessions; held while it is made or removed.
-    reserve: Mutex<bool>,
+    /// Shared by the recorders of all sessions.
+    reserve: Hold,
 }
 
 /// A recording that was in the directory at the start.
@@ -125,8 +125,7 @@ impl Spool {
             dir: dir.to_owned(),
             most,
             used: AtomicU64::new(0),
-            reserve_bytes,
-            reserve: Mutex::new(false),
+            reserve: Hold::new(dir.join(RESERVE), reserve_bytes, false),
         }));
         let used = spool.leftovers()?.iter().map(|leftover| leftover.bytes).sum();
         spool.0.used.store(used, Ordering::Relaxed);
@@ -218,7 +217,7 @@ impl Spool {
     /// Whether the reserve stands; if not, the disk was full and still is.
     #[must_use]
     pub fn has_reserve(&self) -> bool {
-        *self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.reserve.stands()
     }
 
     fn path(&self, id: &SessionId) -> PathBuf {
@@ -233,29 +232,9 @@ impl Spool {
 
     /// Makes the reserve if it is not there, with its blocks on the disk.
     fn renew_reserve(&self) {
-        let mut stands = self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner);
-        if *stands || self.0.reserve_bytes == 0 {
-            return;
+        if self.0.reserve.bytes() > 0 {
+            self.0.reserve.make();
         }
-        let path = self.0.dir.join(RESERVE);
-        match preallocate(&path, self.0.reserve_bytes) {
-            Ok(()) => *stands = true,
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "no room for the spool's reserve");
-                // A half-made one would only take the space that recordings need.
-                let _ = std::fs::remove_file(&path);
-            }
-        }
-    }
-
-    fn free_reserve(&self) -> bool {
-        let mut stands = self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*stands {
-            return false;
-        }
-        *stands = false;
-        tracing::warn!(dir = %self.0.dir.display(), "spool full: its reserve is used for last records");
-        std::fs::remove_file(self.0.dir.join(RESERVE)).is_ok()
     }
 
     fn quota_full(&self, used: u64) -> SpoolError {
@@ -263,7 +242,7 @@ impl Spool {
     }
 
     fn error(&self, doing: &'static str, path: &Path, source: io::Error) -> SpoolError {
-        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if disk::is_full(&source) {
             return SpoolError::DiskFull { dir: self.0.dir.clone(), source };
         }
         SpoolError::Io { doing, path: path.to_owned(), source }
@@ -354,12 +333,12 @@ impl SpoolFile {
     /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`] when even that does not suffice.
     pub fn append_last(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
         let used = self.spool.used();
-        let most = self.spool.0.most.saturating_add(self.spool.0.reserve_bytes);
+        let most = self.spool.0.most.saturating_add(self.spool.0.reserve.bytes());
         if used.saturating_add(as_u64(bytes.len())) > most {
             return Err(self.spool.quota_full(used));
         }
         match self.put(bytes) {
-            Err(SpoolError::DiskFull { .. }) if self.spool.free_reserve() => self.put(bytes),
+            Err(SpoolError::DiskFull { .. }) if self.spool.0.reserve.free() => self.put(bytes),
             other => other,
         }
     }
@@ -452,9 +431,7 @@ impl SpoolFile {
 
     /// Where blocks cannot be had beforehand, the spool's shared reserve serves the last records.
     fn look_for_room(&self, need: u64) -> Result<(), SpoolError> {
-        let free = rustix::fs::fstatvfs(&*self.file);
-        let free = free.map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize));
-        if free.is_ok_and(|free| free < need) {
+        if Space::of(&self.spool.0.dir).is_ok_and(|space| space.free < need) {
             return Err(self.error("make room", io::ErrorKind::StorageFull.into()));
         }
         Ok(())
@@ -500,20 +477,6 @@ pub(crate) fn recordings_in(dir: &Path) -> io::Result<Vec<(SessionId, u64)>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// A file whose blocks are really there: by `fallocate`, or by writing where the file system has none.
-pub(crate) fn preallocate(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let flags = rustix::fs::FallocateFlags::empty();
-    match rustix::fs::fallocate(&file, flags, 0, bytes) {
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
-            io::copy(&mut io::Read::take(io::repeat(0x55), bytes), &mut &file)?;
-        }
-        other => other?,
-    }
-    file.sync_all()
 }
 
 fn as_u64(count: usize) -> u64 {

@@ -72,6 +72,12 @@ impl Fault {
             Self::Unavailable => 503,
         }
     }
+
+    /// Whether the same request may be taken later: what is wrong is not in it.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        !matches!(self, Self::Malformed | Self::NotFound | Self::Conflict)
+    }
 }
 
 /// An answer with nothing in it.
@@ -144,8 +150,8 @@ mod tests {
             include_str!("name.rs"),
         ];
         let modules = include_str!("lib.rs").matches("\npub mod ").count();
-        assert_eq!(modules, sources.len(), "a new module is listed here, and in `paths`");
+        assert_eq!(modules, sources.len(), "a new module is listed here, and in `calls`");
         let calling = sources.iter().filter(|source| source.contains("\ncall! {")).count();
-        assert_eq!(calling, 6, "a module with calls stands in `paths`");
+        assert_eq!(calling, 6, "a module with calls stands in `calls`");
     }
 }

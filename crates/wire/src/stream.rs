@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `POST /v1/node/ship/{id}?after=N` | whole records of a recording, in order, the first being number N+1 | [`crate::recording::Progress`] once they are fsynced |
 //! | `GET /v1/node/news` | – | lines of [`crate::node::News`] |
-//! | `GET /v1/proxy/nodes` | – | lines of [`crate::node::NodeKeys`] |
+//! | `GET /v1/proxy/nodes` | – | lines of [`crate::node::ProxyNews`] |
 //! | `GET /v1/recordings/{id}/bytes?ticket=T&from=A&most=B` | – | bytes A.. of the file as it stands, at most B of them; header `scry-total` is its length now, `scry-live` is `1` while it goes on. From its end, while live, the answer waits up to 1 s for more |
 //! | `GET /v1/audit/follow?after=N` | – | lines of [`crate::audit::LedgerRow`], first those after N, then new ones |
 

@@ -33,7 +33,7 @@ pub struct House {
     pub proxy_code: Option<String>,
     change: fn(&mut Config),
     stop: CancellationToken,
-    serving: JoinSet<Result<(), crate::Error>>,
+    serving: JoinSet<()>,
 }
 
 /// Somebody who has signed in.
@@ -65,7 +65,7 @@ impl House {
     pub async fn stop(mut self) -> TempDir {
         self.stop.cancel();
         while let Some(ended) = self.serving.join_next().await {
-            ended.unwrap().unwrap();
+            ended.unwrap();
         }
         self.dir
     }

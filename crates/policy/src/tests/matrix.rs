@@ -170,7 +170,6 @@ fn the_matrix_of_locks_and_what_they_shut_stands_as_committed() {
         let mut set = default_roles();
         set.locks.push(lock(1, LockTarget::from_parts(kind, name).unwrap()));
         writeln!(page, "alice, an admin, with a lock on {kind} {name}").unwrap();
-        let word = |allowed| if allowed { "yes" } else { "-" };
         let mut row = |what: &str, allowed| writeln!(page, "  {what}: {}", word(allowed)).unwrap();
         row("use the cluster", enter(&set, &who, NOW).is_ok());
         for node in [&web, &db] {

@@ -25,6 +25,7 @@ const BUSY: &str = "too many requests at once on one connection";
 const VARIABLE: &str = "this variable may not be set by a client";
 const DIRECTION: &str = "only a server opens such a channel";
 const AGENT: &str = "auth-agent-req@openssh.com";
+const UNGRANTED: &str = "it was not granted";
 const UNSTARTED: &str = "it was not granted, and the channel was closed before a session began";
 
 /// Channels of one connection that are open. Shared with the tasks of the channels, which count down.
@@ -234,17 +235,21 @@ impl<T: Send + 'static> Callbacks<T> {
     fn variable(&mut self, id: ChannelId, name: &str, value: &str) -> bool {
         let allowed = self.rules.as_ref().is_some_and(|rules| (rules.variable)(name));
         let fits = name.len().saturating_add(value.len()) <= limit::ENVIRONMENT_BYTES;
-        let Some(waiting) = self.waiting(id) else {
-            return self.refuse(format!("env {name}"), STARTED);
-        };
-        let room = waiting.environment.len() < limit::ENVIRONMENT_VARIABLES;
-        let granted = allowed && fits && room;
-        if granted {
-            waiting.environment.push((name.to_owned(), value.to_owned()));
-        } else if !waiting.refuse(format!("env {name}")) {
-            return self.refuse(format!("env {name}"), VARIABLE);
-        }
-        granted
+        let granted = self.waiting(id).is_some_and(|waiting| {
+            let room = waiting.environment.len() < limit::ENVIRONMENT_VARIABLES;
+            let granted = allowed && fits && room;
+            if granted {
+                waiting.environment.push((name.to_owned(), value.to_owned()));
+            }
+            granted
+        });
+        granted || self.refuse_of(id, format!("env {name}"), VARIABLE)
+    }
+
+    /// Refuses what a session asked for: told at its beginning, or at once where none waits or it can hold no more.
+    fn refuse_of(&mut self, id: ChannelId, what: String, why: &'static str) -> bool {
+        let Some(waiting) = self.waiting(id) else { return self.refuse(what, STARTED) };
+        if waiting.refuse(what.clone()) { false } else { self.refuse(what, why) }
     }
 
     /// Has a connection opened by whoever serves this one.
@@ -498,17 +503,15 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.x11);
-        let Some(waiting) = self.waiting(id) else {
-            let granted = self.refuse("x11-req", STARTED);
-            return answer(wire, id, granted);
-        };
-        let granted = allowed && waiting.x11.is_none();
-        if granted {
-            let (protocol, cookie) = (protocol.to_owned(), cookie.to_owned());
-            waiting.x11 = Some(X11Wish { single, protocol, cookie, screen });
-        } else if !waiting.refuse("x11-req".to_owned()) {
-            self.refuse("x11-req", "it was not granted");
-        }
+        let granted = self.waiting(id).is_some_and(|waiting| {
+            let granted = allowed && waiting.x11.is_none();
+            if granted {
+                let (protocol, cookie) = (protocol.to_owned(), cookie.to_owned());
+                waiting.x11 = Some(X11Wish { single, protocol, cookie, screen });
+            }
+            granted
+        });
+        let granted = granted || self.refuse_of(id, "x11-req".to_owned(), UNGRANTED);
         answer(wire, id, granted)
     }
 
@@ -572,14 +575,11 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Wire) -> Result<bool, Self::Error> {
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.agent);
-        let Some(waiting) = self.waiting(id) else {
-            return Ok(self.refuse(AGENT, STARTED));
-        };
-        waiting.agent = allowed;
-        if !allowed && !waiting.refuse(AGENT.to_owned()) {
-            self.refuse(AGENT, "it was not granted");
-        }
-        Ok(allowed)
+        let granted = self.waiting(id).is_some_and(|waiting| {
+            waiting.agent = allowed;
+            allowed
+        });
+        Ok(granted || self.refuse_of(id, AGENT.to_owned(), UNGRANTED))
     }
 
     async fn signal(
