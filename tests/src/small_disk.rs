@@ -3,6 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A mounted file system in memory, taken away when dropped.
 pub struct SmallDisk {
@@ -41,9 +45,40 @@ impl SmallDisk {
         file.set_len(len.saturating_sub(but)).expect("it can be cut");
     }
 
+    /// Fills it, and whatever becomes free again at once, until what is answered is dropped.
+    #[must_use]
+    pub fn keep_full(&self) -> Filler {
+        self.fill(0);
+        let ended = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ended);
+        let path = self.path.join("foreign");
+        let writer = std::thread::spawn(move || {
+            let mut file = std::fs::File::options().append(true).open(path).expect("the file");
+            while !seen.load(Ordering::Relaxed) {
+                if file.write_all(&[0x5a; 4096]).is_err() {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        });
+        Filler { ended, writer: Some(writer) }
+    }
+
     /// Takes that file away.
     pub fn clear(&self) {
         std::fs::remove_file(self.path.join("foreign")).expect("the file that filled the disk");
+    }
+}
+
+/// Somebody who takes every byte that becomes free.
+pub struct Filler {
+    ended: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.writer.take().map(JoinHandle::join);
     }
 }
 

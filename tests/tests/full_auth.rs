@@ -184,7 +184,6 @@ fn with_a_disk_that_others_filled_the_admin_signs_in_and_makes_room() {
     assert_eq!(text(&small.cluster().ssh("echo full")), "full");
     let sign_in = |small: &Small| small.cluster().scry_with_input(&["login"], PASSWORD);
     assert_success(&sign_in(&small));
-    assert!(!ballast.exists(), "it was given back");
     wait_for("the event", || !small.cluster().audit("storage.full").is_empty());
     assert_success(&small.cluster().scry(&["recordings", "ls"]));
     assert!(!small.is_stored("echo full"));
@@ -193,6 +192,7 @@ fn with_a_disk_that_others_filled_the_admin_signs_in_and_makes_room() {
 
     // Also right after auth was killed there.
     small.restart_auth();
+    assert!(!ballast.exists(), "it was given back");
     assert_success(&sign_in(&small));
     assert_eq!(small.cluster().audit("user.sign_in").len(), signed_in + 1);
 
@@ -212,6 +212,29 @@ fn with_a_disk_that_others_filled_the_admin_signs_in_and_makes_room() {
     wait_for("the event", || !small.cluster().audit("storage.back").is_empty());
     assert_eq!(text(&small.cluster().ssh("echo after")), "after");
     small.check_all(&["kept", "echo full", "echo after"]);
+}
+
+#[test]
+fn while_somebody_takes_every_byte_that_becomes_free_the_admin_signs_in_again_and_again() {
+    let Some(small) = Small::start(64, &[]) else { return };
+    small.session_of(2, "kept");
+    small.session_of(2, "removed");
+    small.check_all(&["kept", "removed"]);
+    let before = small.cluster().audit("user.sign_in").len();
+
+    let filler = small.disk.keep_full();
+    for _ in 0..40 {
+        assert_success(&small.cluster().scry_with_input(&["login"], PASSWORD));
+    }
+    assert_eq!(small.cluster().audit("user.sign_in").len(), before + 40);
+    assert_success(&small.cluster().scry(&["lock", "--login", "nobody"]));
+    small.remove("removed");
+    assert_eq!(small.cluster().audit("recording.remove").len(), 1);
+
+    drop(filler);
+    small.disk.clear();
+    assert_eq!(text(&small.cluster().ssh("echo after")), "after");
+    small.check_all(&["kept", "echo after"]);
 }
 
 #[test]

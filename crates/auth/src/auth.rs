@@ -91,7 +91,7 @@ impl Auth {
         let cluster = config.cluster.to_string();
         let keys = Keys::open(&config.data_dir.join("keys"), &cluster, !database.exists())?;
         let keys = Arc::new(keys);
-        let tables = Tables::open_with(&database, Some(ballast.clone())).await?;
+        let tables = Tables::open(&database).await?;
         found(&tables, &cluster).await?;
         let invited = Invited {
             admin: invite_first_admin(&tables, config).await?,

@@ -5,6 +5,7 @@ use crate::error::{Error, chain};
 use crate::ledger;
 use crate::routes::Routes;
 use crate::sealing::SealerWork;
+use crate::storage::Level;
 use crate::{Config, clock, locks};
 use link::PeerIdentity;
 use link::front::{Arrival, Front, Menu};
@@ -15,6 +16,7 @@ use model::limit::{CLOCK_SKEW_MS, SHUTDOWN_MS};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use store::tables::ROOM_TAKES;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -211,8 +213,8 @@ async fn chores_of(auth: Arc<Auth>, badge: Badge, stop: CancellationToken) {
     }
 }
 
-/// Looks at the disk every second, and at once when it changed: notes it, makes the ballast again, writes what the ledger is
-/// owed.
+/// Looks at the disk every second, and at once when it changed: notes it, makes ballast and room again, writes what the
+/// ledger is owed.
 async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
     let mut round = tokio::time::interval(LOOK_EVERY);
     // Summed up already when auth was opened.
@@ -227,14 +229,29 @@ async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
                 Err(error) => tracing::warn!(error = chain(&error), "recordings cannot be summed up"),
             },
         }
-        auth.storage.look();
+        let level = auth.storage.look();
         let ballast = auth.storage.ballast.clone();
         if !ballast.stands() {
             // An error is that of a task which was aborted: auth stops.
             let _ = tokio::task::spawn_blocking(move || ballast.renew()).await;
         }
+        if level == Level::Ample {
+            keep_room(&auth).await;
+        }
         auth.ledger.tell(auth.storage.report()).await;
         auth.ledger.settle().await;
+    }
+}
+
+/// Makes room in the database while there is space for it.
+async fn keep_room(auth: &Auth) {
+    let made = match auth.tables.has_room().await {
+        Ok(false) if auth.storage.has_room_for(ROOM_TAKES) => auth.tables.make_room().await,
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = made {
+        tracing::warn!(error = chain(&error), "the database has no room for a full disk");
     }
 }
 

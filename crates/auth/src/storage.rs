@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | ample | up to the node's quota | taken | served |
 //! | low: less is free than is to be kept free | of each node its reserve | taken | served |
-//! | full: as good as nothing is free | wait at the node | wait at the node | served, with the ballast's space |
+//! | full: as good as nothing is free | wait at the node | wait at the node | served, with the room in the database, then with the ballast's |
 //!
 //! What is refused here was not written, so nothing that was answered as received is ever missing.
 
@@ -253,7 +253,7 @@ impl Storage {
         let what = match level {
             Level::Ample => Audited::StorageBack { free },
             Level::Low => Audited::StorageLow { free, keep_free },
-            Level::Full => Audited::StorageFull { free, ballast: !self.ballast.stands() },
+            Level::Full => Audited::StorageFull { free },
         };
         state.events.push(ledger::event(what));
         let words = match level {

@@ -296,8 +296,6 @@ audited! {
     StorageFull "S5101W" "storage.full" {
         /// Bytes that are free.
         free: u64,
-        /// Whether the ballast was given back.
-        ballast: bool,
     }
     /// There is enough space on auth's disk again.
     StorageBack "S5102I" "storage.back" {

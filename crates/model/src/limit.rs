@@ -114,8 +114,8 @@ pub const KEEP_FREE: (u8, u64) = (5, 1024 * 1024 * 1024);
 pub const NODE_QUOTA_PERCENT: u8 = 80;
 /// Bytes of recordings that are taken from each node while less than [`KEEP_FREE`] is free, unless the settings say otherwise.
 pub const NODE_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of a file that auth gives back to its full disk, so that the admin can sign in and remove something; at most a
-/// sixteenth of the disk.
+/// Bytes of a file that auth gives back to its full disk when the room in its database does not do; at most a sixteenth of the
+/// disk.
 pub const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Events that auth could not write and holds in memory until it can. Cut: further ones are counted, and the count is told.
 pub const LEDGER_OWED: usize = 4096;

@@ -11,14 +11,15 @@ mod parts;
 mod people;
 mod recordings;
 mod roles;
+mod room;
 
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
 pub use locks::NewLock;
 pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
+pub use room::ROOM_TAKES;
 
-use crate::disk::Ballast;
 use crate::keys::{self, KeyError};
 use model::{Time, limit};
 use sqlx::Connection as _;
@@ -130,6 +131,7 @@ fn digest(secret: &str) -> Vec<u8> {
 /// The database of auth. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Tables {
+    path: PathBuf,
     write: SqlitePool,
     read: SqlitePool,
     roles_rev: watch::Sender<u64>,
@@ -143,14 +145,6 @@ impl Tables {
     /// # Errors
     /// [`TableError::Directory`], [`TableError::Open`], [`TableError::Migrate`].
     pub async fn open(path: &Path) -> Result<Self, TableError> {
-        Self::open_with(path, None).await
-    }
-
-    /// As [`Tables::open`]; whoever is about to write has the ballast given back first if hardly any space is left.
-    ///
-    /// # Errors
-    /// As [`Tables::open`].
-    pub async fn open_with(path: &Path, ballast: Option<Ballast>) -> Result<Self, TableError> {
         prepare_file(path)?;
         let opening = |source| TableError::Open { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()
@@ -163,10 +157,7 @@ impl Tables {
         let pool = |most: u32| SqlitePoolOptions::new().max_connections(most).min_connections(1);
         // A full disk ends a transaction in SQLite without the library's knowledge: it would count it as open for ever,
         // and begin no other. Such a connection is replaced; a rollback that was asked for is done before it comes here.
-        let writer = pool(1).before_acquire(move |connection, _| {
-            if let Some(ballast) = &ballast {
-                ballast.relieve();
-            }
+        let writer = pool(1).before_acquire(|connection, _| {
             let sound = !connection.is_in_transaction();
             Box::pin(std::future::ready(Ok(sound)))
         });
@@ -178,7 +169,8 @@ impl Tables {
         let read = pool(READERS).connect_with(options.read_only(true)).await.map_err(opening)?;
         let (roles_rev, ledger_end) = (watch::Sender::new(0), watch::Sender::new(0));
         let parts_changed = watch::Sender::new(0);
-        let tables = Self { write, read, roles_rev, ledger_end, parts_changed };
+        let path = path.to_owned();
+        let tables = Self { path, write, read, roles_rev, ledger_end, parts_changed };
         tables.roles_rev.send_replace(tables.roles().await?.rev);
         tables.ledger_end.send_replace(tables.ledger_head().await?.number);
         Ok(tables)

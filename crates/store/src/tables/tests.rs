@@ -204,3 +204,28 @@ async fn roles_are_counted_kept_and_told() {
     assert_eq!(set.rev, 4);
     assert_eq!(set.roles.into_values().collect::<Vec<_>>(), [role("access", "c")]);
 }
+
+#[tokio::test]
+async fn what_is_written_into_the_room_takes_no_more_of_the_disk() {
+    let (dir, tables) = tables().await;
+    assert!(!tables.has_room().await.unwrap());
+    tables.make_room().await.unwrap();
+    assert!(tables.has_room().await.unwrap());
+    let taken = || {
+        let facts = |name: &str| std::fs::metadata(dir.path().join("auth").join(name)).unwrap();
+        ["scry.db", "scry.db-wal", "scry.db-shm"].map(|name| facts(name).len())
+    };
+    let before = taken();
+    // More than the log holds, so that it starts over.
+    for number in 0..600 {
+        tables.put_user(&user(&format!("user-{number}")), &[], &[], Time(1)).await.unwrap();
+    }
+    assert_eq!(taken(), before);
+    assert!(tables.has_room().await.unwrap());
+    // A clean end takes the log away.
+    let tables = reopened(&dir, tables).await;
+    assert!(!tables.has_room().await.unwrap());
+    tables.make_room().await.unwrap();
+    assert!(tables.has_room().await.unwrap());
+    assert!(taken()[0] < before[0] + 64 * 1024, "what was free is used again");
+}
