@@ -41,13 +41,14 @@ pub(crate) struct Guest {
 }
 
 /// What became of PAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum PamState {
     /// It was asked.
     Used,
     /// This machine has no libpam.
     Missing,
     /// It was not to be asked: the node is not root, or its settings name no service.
+    #[default]
     Unasked,
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn compose(spec: &Spec, pam: &[(OsString, OsString)]) -> Environment 
     put(&mut all, "USER", &spec.login);
     put(&mut all, "LOGNAME", &spec.login);
     put(&mut all, "MAIL", format!("/var/mail/{}", spec.login));
-    put(&mut all, "SCRY_SESSION", &spec.session);
+    put(&mut all, crate::hunt::VARIABLE, &spec.session);
     if let Some(addresses) = &spec.addresses {
         let (client, server) = (addresses.client, addresses.server);
         let client = format!("{} {}", client.ip().to_canonical(), client.port());

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long processes are hunted that are killed and do not die, or fork faster than they are found.
 const HUNT: Duration = Duration::from_secs(2);
 /// The variable that names the session to its programs.
-const VARIABLE: &str = "SCRY_SESSION";
+pub const VARIABLE: &str = "SCRY_SESSION";
 
 /// An audit session, and the account that it is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -225,18 +225,13 @@ struct Told {
 }
 
 /// What a session process had to report.
+#[derive(Default)]
 struct Accounted {
     pam: PamState,
     /// What is to be done at the end.
     leave: Option<Leave>,
     audit: Option<u32>,
     group: Option<PathBuf>,
-}
-
-impl Default for Accounted {
-    fn default() -> Self {
-        Self { pam: PamState::Unasked, leave: None, audit: None, group: None }
-    }
 }
 
 fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnError> {

@@ -140,21 +140,7 @@ impl Recorder {
     fn act(&mut self) {
         let received = self.received.borrow_and_update().records;
         self.custody.received(received, clock::tick());
-        let mut moved = false;
-        while let Some(act) = self.custody.poll() {
-            moved = true;
-            match act {
-                Act::Append { bytes, room } => {
-                    let result = append(self.id, self.file.as_mut(), &bytes, room);
-                    self.custody.appended(result, clock::tick());
-                }
-                Act::Probe => {
-                    let result = probe(self.file.as_mut());
-                    self.custody.probed(result, clock::tick());
-                }
-                Act::Tell(notice) => self.notices.push_back(notice),
-            }
-        }
+        let moved = obey(&mut self.custody, self.id, self.file.as_mut(), &mut self.notices);
         if moved || self.custody.held_bytes() > 0 {
             self.written.send_replace(self.custody.holdings());
         }
@@ -163,17 +149,30 @@ impl Recorder {
 
 /// Does the same for a recording of an earlier run, which has no session: answers where its records are.
 pub(crate) fn settle(custody: &mut Custody, file: &mut SpoolFile) -> Holdings {
+    obey(custody, file.id(), Some(file), &mut VecDeque::new());
+    custody.holdings()
+}
+
+/// Does what custody asks for; whether it asked for anything.
+fn obey(
+    custody: &mut Custody,
+    id: SessionId,
+    mut file: Option<&mut SpoolFile>,
+    notices: &mut VecDeque<Notice>,
+) -> bool {
+    let mut moved = false;
     while let Some(act) = custody.poll() {
+        moved = true;
         match act {
             Act::Append { bytes, room } => {
-                let result = append(file.id(), Some(file), &bytes, room);
+                let result = append(id, file.as_deref_mut(), &bytes, room);
                 custody.appended(result, clock::tick());
             }
-            Act::Probe => custody.probed(probe(Some(file)), clock::tick()),
-            Act::Tell(_) => {}
+            Act::Probe => custody.probed(probe(file.as_deref_mut()), clock::tick()),
+            Act::Tell(notice) => notices.push_back(notice),
         }
     }
-    custody.holdings()
+    moved
 }
 
 /// A file for the recording, with its reserve, as far as the disk gives them.
@@ -205,16 +204,16 @@ fn append(
 }
 
 fn probe(file: Option<&mut SpoolFile>) -> Result<(), Cause> {
-    match file.ok_or(Cause::Full)?.make_room() {
-        Ok(()) => Ok(()),
-        Err(error) if error.is_full() => Err(Cause::Full),
-        Err(_) => Err(Cause::Failed),
-    }
+    file.ok_or(Cause::Full)?.make_room().map_err(|error| cause(&error))
 }
 
 fn refusal(id: SessionId, error: &SpoolError) -> Cause {
     tracing::error!(%id, error = crate::session::chain(error), "a recording cannot be written");
     metrics::counter!("scry_recorder_failures_total").increment(1);
+    cause(error)
+}
+
+fn cause(error: &SpoolError) -> Cause {
     if error.is_full() { Cause::Full } else { Cause::Failed }
 }
 

@@ -8,14 +8,13 @@ use crate::recorder::settle;
 use crate::report::Reporter;
 use crate::session::chain;
 use crate::ship::{PAUSE, wait_after};
-use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use link::http::Channel;
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Gap, GapCause};
 use model::{AuditEvent, Heading, SessionId};
-use record::{Custody, Holdings, Left, Recovered, Run, Tail};
-use store::spool::{Spool, SpoolError, SpoolFile};
+use record::{Custody, Holdings, Left, Tail};
+use store::spool::{Spool, SpoolError};
 use wire::recording::{Progress, ReadProgress};
 
 /// What recovery needs of the node.
@@ -91,14 +90,20 @@ fn close(
         return Ok(None);
     }
     let mut file = spool.resume(id)?;
-    let found = look(&mut file)?;
-    let Some(left) = Left::of(found.as_ref().map(Found::parts), received(progress)) else {
+    let found = record::scan_spool(&file.source()).ok();
+    file.truncate(found.as_ref().map_or(0, |(recovered, _)| recovered.valid_len))?;
+    let (found, runs) = found.unzip();
+    let stopped = found.as_ref().and_then(|found| found.stopped.as_ref());
+    if let Some(stopped) = stopped {
+        tracing::error!(%id, error = %stopped, "a recording in the spool is damaged; what lies behind is lost");
+    }
+    let Some(left) = Left::of(found.as_ref().zip(runs), received(progress)) else {
         // Not even a heading: nothing was ever shown or shipped under this id.
         tracing::warn!(%id, "an empty recording is removed");
         file.remove()?;
         return Ok(None);
     };
-    let heading = found.as_ref().map(|found| found.recovered.heading.clone());
+    let heading = found.as_ref().map(|found| found.heading.clone());
     let ours = |heading: &Heading| heading.signer.key == key.verifying_key().to_bytes();
     if !left.tail.finished && heading.as_ref().is_some_and(|heading| !ours(heading)) {
         tracing::error!(%id, "a recording was begun under another key of this node and cannot be closed");
@@ -112,43 +117,13 @@ fn close(
     let resume_at = last_at.saturating_add(silent_ms);
     let mut custody = Custody::resume(id, left, resume_at, key.clone(), now);
     if !finished && !ended {
-        let damaged = found.is_some_and(|found| found.recovered.stopped.is_some());
-        let cause = if damaged { GapCause::Damaged } else { GapCause::Crash };
+        let cause = if stopped.is_some() { GapCause::Damaged } else { GapCause::Crash };
         custody.take(Entry::Gap(Gap { cause, bytes: None, entries: None, ms: silent_ms }), now);
     }
     custody.end(Ending::Crashed, now);
     let holdings = settle(&mut custody, &mut file);
     file.sync()?;
     Ok(Some(Closed { holdings, heading: heading.filter(|_| !finished) }))
-}
-
-/// What a file holds, torn and damaged ends cut off.
-struct Found {
-    recovered: Recovered,
-    runs: Vec<Run>,
-    /// The heading's record.
-    front: Bytes,
-}
-
-impl Found {
-    fn parts(&self) -> (&Recovered, Vec<Run>, Bytes) {
-        (&self.recovered, self.runs.clone(), self.front.clone())
-    }
-}
-
-fn look(file: &mut SpoolFile) -> Result<Option<Found>, SpoolError> {
-    let id = file.id();
-    let Ok((recovered, runs)) = record::scan_spool(&file.source()) else {
-        file.truncate(0)?;
-        return Ok(None);
-    };
-    if let Some(stopped) = &recovered.stopped {
-        tracing::error!(%id, error = %stopped, "a recording in the spool is damaged; what lies behind is lost");
-    }
-    file.truncate(recovered.valid_len)?;
-    let front = file.read_at(0, model::limit::RECORD_BYTES)?;
-    let front = record::split(&front).ok().flatten().map(|(record, _)| record.to_vec());
-    Ok(Some(Found { recovered, runs, front: front.unwrap_or_default().into() }))
 }
 
 /// What auth has, if anything.

@@ -447,9 +447,11 @@ impl Live {
 
     /// What happened to the recording: to the ledger each time, to the owner once.
     fn say_notices(&mut self) {
+        // Who is ended for it is told that instead.
+        let ends = self.recorder.as_ref().is_some_and(|recorder| recorder.failed().is_some());
         while let Some(notice) = self.recorder.as_mut().and_then(Recorder::poll_notice) {
             self.files.say(audited(&notice));
-            if let Some(line) = line(&notice).filter(|line| !self.said.contains(line)) {
+            if let Some(line) = line(&notice).filter(|line| !ends && !self.said.contains(line)) {
                 self.said.push(line);
                 self.lines.push_back(line);
             }
@@ -522,9 +524,10 @@ impl Live {
                     let _ = output.exit_signal(&wire_signal(name), *core, "").await;
                 }
                 Ending::Stopped { .. } => {
-                    let said = finish.said.as_deref().unwrap_or_default();
-                    let line = Bytes::from(format!("\r\nscry: {said}\r\n"));
-                    let _ = output.write_error(line).await;
+                    if let Some(said) = &finish.said {
+                        let line = Bytes::from(format!("\r\nscry: {said}\r\n"));
+                        let _ = output.write_error(line).await;
+                    }
                     let _ = output.exit_status(255).await;
                 }
                 _ => {}

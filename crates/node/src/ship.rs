@@ -107,9 +107,12 @@ async fn run(
         if stored {
             return Ok(Outcome::Stored);
         }
-        let there = written.borrow_and_update().clone();
-        let body = match there.next(records) {
-            Next::UpToDate if there.ended => {
+        let (next, ended) = {
+            let there = written.borrow_and_update();
+            (there.next(records), there.ended)
+        };
+        let body = match next {
+            Next::UpToDate if ended => {
                 tokio::time::sleep(STORED_PAUSE).await;
                 progress = auth.call(&ReadProgress { id }).await?;
                 continue;

@@ -21,12 +21,6 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// A rule whose words are for everybody.
-    pub fn plain(words: impl Into<String>) -> Self {
-        let words = words.into();
-        Self::Rule { said: words.clone(), why: words }
-    }
-
     /// What the person is told, if anybody is there.
     pub fn said(&self) -> Option<&str> {
         match self {

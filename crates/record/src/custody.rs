@@ -191,9 +191,9 @@ impl Custody {
     /// Goes on with what an earlier run left; the caller hands over the gap and the end.
     #[must_use]
     pub fn resume(id: SessionId, left: Left, resume_at: u64, key: SigningKey, now: Tick) -> Self {
-        let Left { tail, front, runs, len, file } = left;
+        let Left { tail, runs, len, file } = left;
         let writer = Writer::resume_behind(id, &tail, resume_at, key, now);
-        let spooled = Spooled::resume(front, runs, len, file, (tail.head, tail.last_at));
+        let spooled = Spooled::resume(runs, len, file, (tail.head, tail.last_at));
         let mut custody = Self::over(writer, spooled, false, Bounds::USUAL, now);
         custody.ended = tail.finished;
         custody

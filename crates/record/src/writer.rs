@@ -115,7 +115,7 @@ impl Writer {
     #[must_use]
     pub fn resume(tail: Recovered, key: SigningKey, now: Tick) -> Self {
         let resume_at = tail.resume_at;
-        Self::resume_behind(tail.heading.id, &tail.into(), resume_at, key, now)
+        Self::resume_behind(tail.heading.id, &(&tail).into(), resume_at, key, now)
     }
 
     /// As [`Writer::resume`], behind records that may stand elsewhere than in a file of this machine.

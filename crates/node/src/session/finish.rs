@@ -26,8 +26,9 @@ impl Finish {
         }
     }
 
+    /// By a rule whose words are for everybody.
     pub fn rule(words: String) -> Self {
-        Self::of(&Verdict::plain(words))
+        Self::of(&Verdict::Rule { said: words.clone(), why: words })
     }
 
     /// Says in the record how many processes were there to be ended.

@@ -44,13 +44,6 @@ pub enum Next {
 }
 
 impl Holdings {
-    /// A file of one run that is ended, or not.
-    #[must_use]
-    pub fn of_file(bytes: u64, records: u64, ended: bool) -> Self {
-        let runs = vec![Run { first: 1, offset: 0, bytes }];
-        Self { runs, memory: Vec::new(), records, ended }
-    }
-
     /// What to ship to an auth that has `received` records.
     #[must_use]
     pub fn next(&self, received: u64) -> Next {
@@ -85,7 +78,7 @@ impl Holdings {
 /// What stands in the spool's file, and what does not yet.
 #[derive(Default)]
 pub struct Spooled {
-    /// The heading's record, with which every file begins.
+    /// The heading's record, with which every file begins. Of an earlier run it stands in the file, or auth has it.
     front: Bytes,
     runs: Vec<Run>,
     len: u64,
@@ -120,9 +113,9 @@ struct Plan {
 
 impl Spooled {
     /// What an earlier run left in the file.
-    pub fn resume(front: Bytes, runs: Vec<Run>, len: u64, file: u64, before: (Head, u64)) -> Self {
+    pub fn resume(runs: Vec<Run>, len: u64, file: u64, before: (Head, u64)) -> Self {
         let records = before.0.records;
-        Self { front, runs, len, file, before: Some(before), records, ..Self::default() }
+        Self { runs, len, file, before: Some(before), records, ..Self::default() }
     }
 
     pub fn sealed(&mut self, bytes: Bytes, head: Head, at: u64) {

@@ -2,7 +2,6 @@
 
 use super::Run;
 use crate::reader::Recovered;
-use bytes::Bytes;
 use model::seal::Head;
 
 /// The end of a recording as it is known somewhere.
@@ -18,9 +17,9 @@ pub struct Tail {
     pub finished: bool,
 }
 
-impl From<Recovered> for Tail {
-    fn from(found: Recovered) -> Self {
-        let Recovered { head, last_at, ended, finished, .. } = found;
+impl From<&Recovered> for Tail {
+    fn from(found: &Recovered) -> Self {
+        let Recovered { head, last_at, ref ended, finished, .. } = *found;
         Self { head, last_at, ended: ended.is_some(), finished }
     }
 }
@@ -30,8 +29,6 @@ impl From<Recovered> for Tail {
 pub struct Left {
     /// Where to go on.
     pub tail: Tail,
-    /// The heading's record as it stands in the file; empty if the file has none.
-    pub front: Bytes,
     /// Runs of the file.
     pub runs: Vec<Run>,
     /// Bytes of the file up to the end of its last whole record.
@@ -44,13 +41,12 @@ impl Left {
     /// Of what the file holds (none if not even its heading is whole) and what auth has received; none of both: nothing
     /// was shown or shipped, and nothing is left.
     #[must_use]
-    pub fn of(file: Option<(&Recovered, Vec<Run>, Bytes)>, auth: Option<Tail>) -> Option<Self> {
-        let Some((found, runs, front)) = file else {
-            let tail = auth?;
-            return Some(Self { tail, front: Bytes::new(), runs: Vec::new(), len: 0, file: 0 });
+    pub fn of(file: Option<(&Recovered, Vec<Run>)>, auth: Option<Tail>) -> Option<Self> {
+        let Some((found, runs)) = file else {
+            return Some(Self { tail: auth?, runs: Vec::new(), len: 0, file: 0 });
         };
-        let here = Tail::from(found.clone());
+        let here = Tail::from(found);
         let tail = auth.filter(|there| there.head.records > here.head.records).unwrap_or(here);
-        Some(Self { tail, front, runs, len: found.valid_len, file: here.head.records })
+        Some(Self { tail, runs, len: found.valid_len, file: here.head.records })
     }
 }

@@ -451,14 +451,13 @@ impl World {
             assert_eq!(found.stopped, None, "the spool's file is whole up to a torn end");
             let len = found.valid_len as usize;
             self.disk.file.truncate(len);
-            let front = split(&self.disk.file).unwrap().unwrap().0.to_vec();
-            (found, runs, Bytes::from(front))
+            (found, runs)
         });
         if file.is_none() {
             self.disk.file.clear();
         }
         let auth = self.auth.tail();
-        let file = file.as_ref().map(|(found, runs, front)| (found, runs.clone(), front.clone()));
+        let file = file.as_ref().map(|(found, runs)| (found, runs.clone()));
         let Some(left) = Left::of(file, auth) else {
             // Not even a heading anywhere: nothing was ever certain.
             assert_eq!(self.may_miss_from, Some(1));
