@@ -366,10 +366,11 @@ impl Readable {
 /// Whose recordings this person may list, play, export or remove.
 #[must_use]
 pub fn readable(roles: &RoleSet, who: &Identity, action: RecordingAction, now: Time) -> Readable {
-    if enter(roles, who, now).is_err() {
+    let judged = judge(roles, who, Question::Enter, now);
+    if judged.outcome.is_err() {
         return Readable::None;
     }
-    let held = who.roles.iter().filter_map(|name| roles.roles.get(name));
+    let held = judged.who.roles.iter().filter_map(|name| roles.roles.get(name));
     let (mut own, mut any_of) = (false, Vec::new());
     for reading in held.filter_map(|role| role.allow.recordings.get(&action)) {
         match reading {

@@ -3,8 +3,8 @@
 use super::decisions::{person, role_set, with_certificate};
 use super::{NOW, account, login, node, oracle};
 use crate::{
-    Identity, PlanFault, Why, admin, default_roles, enter, explain, forward_goes_on, go_on,
-    login_names, plan_user_certificate, readable,
+    Identity, PlanFault, Readable, Why, admin, default_roles, enter, explain, forward_goes_on,
+    go_on, login_names, plan_user_certificate, readable,
 };
 use model::lock::Account;
 use model::role::{AdminRight, Forwarding, RecordingAction, RoleSet};
@@ -152,6 +152,11 @@ fn a_changed_account_counts_instead_of_what_the_certificate_says() {
     assert!(matches!(demoted, Some(Why::Missing { .. })), "{demoted:?}");
     let unlent = may(holds(account(&["access"], &[])), "web");
     assert!(matches!(unlent, Some(Why::Missing { .. })), "{unlent:?}");
+    let mut set = default_roles();
+    assert_ne!(readable(&set, &alice(), RecordingAction::List, NOW), Readable::None);
+    set.corrections
+        .extend(holds(account(&[], &[])).map(|demoted| ("alice".parse().unwrap(), demoted)));
+    assert_eq!(readable(&set, &alice(), RecordingAction::List, NOW), Readable::None);
     // Promoted: the certificate still bounds it.
     let promoted = may(holds(account(&["admin"], &[])), "root");
     assert!(matches!(promoted, Some(Why::Bounded { .. })), "{promoted:?}");
