@@ -9,6 +9,7 @@ use store::file::FileSource;
 use store::spool::Spool;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wire::Fault;
 use wire::recording::{Progress, ReadProgress};
 
@@ -16,6 +17,8 @@ use wire::recording::{Progress, ReadProgress};
 pub(crate) const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Pause after auth refused what was shipped: a person must look at it.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+/// Shortest time between two shipments of less than [`SHIP_BYTES`]: each costs auth two writes to its disk.
+const PACE: Duration = Duration::from_millis(100);
 /// How often auth is asked whether a whole recording is stored yet.
 const STORED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -99,6 +102,7 @@ async fn run(
 ) -> Result<Outcome, Trouble> {
     let mut progress = auth.call(&ReadProgress { id }).await?;
     let mut place = Place::default();
+    let mut due = Instant::now();
     loop {
         let records = progress.receipt.as_ref().map_or(0, |receipt| receipt.head.records);
         *pause = PAUSE.0;
@@ -107,11 +111,17 @@ async fn run(
         if stored {
             return Ok(Outcome::Stored);
         }
-        let (next, ended) = {
+        let (next, ended, urgent) = {
             let there = written.borrow_and_update();
-            (there.next(records), there.ended)
+            (there.next(records), there.ended, there.ended || there.urgent)
         };
         let body = match next {
+            Next::File(run)
+                if !urgent && Instant::now() < due && place.before_end(run) < SHIP_BYTES as u64 =>
+            {
+                tokio::time::sleep_until(due).await;
+                continue;
+            }
             Next::UpToDate if ended => {
                 tokio::time::sleep(STORED_PAUSE).await;
                 progress = auth.call(&ReadProgress { id }).await?;
@@ -129,6 +139,7 @@ async fn run(
         };
         let path = format!("/v1/node/ship/{id}?after={records}");
         let count = body.len();
+        due = Instant::now() + PACE;
         progress = auth.post_bytes::<Progress>(&path, body).await?;
         metrics::counter!("scry_shipped_bytes_total").increment(count as u64);
     }
@@ -168,7 +179,16 @@ impl Place {
         }
         let end = run.offset.saturating_add(run.bytes);
         self.go_to(&source, records, end)?;
-        whole_records(&source, self.bytes, end)
+        let (piece, count) = whole_records(&source, self.bytes, end)?;
+        self.bytes += piece.len() as u64;
+        self.records += count;
+        Ok(piece)
+    }
+
+    /// Bytes of this run that were not taken yet.
+    fn before_end(&self, run: Run) -> u64 {
+        let taken = if self.run == run.offset { self.bytes.saturating_sub(run.offset) } else { 0 };
+        run.bytes.saturating_sub(taken)
     }
 
     /// Goes to behind record number `records`, which must stand before `end`.
@@ -191,22 +211,23 @@ impl Place {
     }
 }
 
-/// Whole records from `from`, at most [`SHIP_BYTES`] of them unless one alone is longer.
-fn whole_records(source: &FileSource, from: u64, to: u64) -> Result<Vec<u8>, Trouble> {
+/// Whole records from `from` and how many, at most [`SHIP_BYTES`] of them unless one alone is longer.
+fn whole_records(source: &FileSource, from: u64, to: u64) -> Result<(Vec<u8>, u64), Trouble> {
     let there = to_usize(to.saturating_sub(from));
     let mut piece = read(source, from, there.min(piece_bytes()))?;
-    let mut taken = 0;
+    let (mut taken, mut count) = (0, 0);
     while let Some((record, _)) = cut(piece.get(taken..).unwrap_or_default())? {
         if taken > 0 && taken + record.len() > SHIP_BYTES {
             break;
         }
         taken += record.len();
+        count += 1;
     }
     if taken == 0 {
         return Err(Trouble::Spool("no whole record where one should be".to_owned()));
     }
     piece.truncate(taken);
-    Ok(piece)
+    Ok((piece, count))
 }
 
 /// Enough for the longest record.

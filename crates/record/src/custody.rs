@@ -409,7 +409,7 @@ impl Custody {
     /// Where the records are, for the one who ships them.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
-        self.spooled.holdings(self.ended)
+        self.spooled.holdings(self.ended, self.strict)
     }
 
     /// Entries and bytes that the open gap has counted.

@@ -28,6 +28,8 @@ pub struct Holdings {
     pub records: u64,
     /// The last record is among them.
     pub ended: bool,
+    /// The session waits for auth to have them.
+    pub urgent: bool,
 }
 
 /// What to ship.
@@ -206,10 +208,10 @@ impl Spooled {
         self.asked = None;
     }
 
-    pub fn holdings(&self, ended: bool) -> Holdings {
+    pub fn holdings(&self, ended: bool, urgent: bool) -> Holdings {
         let memory = self.unwritten.iter().map(|piece| (piece.head.records, piece.bytes.clone()));
         let (runs, records) = (self.runs.clone(), self.records);
-        Holdings { runs, memory: memory.collect(), records, ended }
+        Holdings { runs, memory: memory.collect(), records, ended, urgent }
     }
 
     fn pass(&mut self, piece: &Piece) {
