@@ -3,15 +3,19 @@
 use crate::sys;
 use bytes::Bytes;
 use model::limit;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A read of at least this many bytes is followed by another at once; a terminal gives 4 KiB at most.
-const PROMISING_BYTES: usize = 2 * 1024;
+pub(crate) const PROMISING_BYTES: usize = 2 * 1024;
+/// How long output that comes thick and fast is gathered before it goes on.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The reading end of a program's output.
 #[derive(Debug)]
@@ -58,7 +62,23 @@ impl Writer {
 }
 
 pub(crate) async fn read(fd: &AsyncFd<OwnedFd>) -> io::Result<Bytes> {
-    fd.async_io(Interest::READABLE, read_now).await
+    loop {
+        let mut ready = fd.readable().await?;
+        let mut bytes = Vec::new();
+        match read_on(fd.get_ref(), &mut bytes) {
+            // What was there is taken; to ask again would wait for the kernel's side of a terminal. An end stays ready.
+            Ok(false) => ready.clear_ready(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.clear_ready();
+                if bytes.is_empty() {
+                    continue;
+                }
+            }
+            Err(error) if bytes.is_empty() => return Err(error),
+            Ok(true) | Err(_) => {}
+        }
+        return Ok(bytes.into());
+    }
 }
 
 pub(crate) async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
@@ -81,11 +101,11 @@ pub(crate) async fn write_all(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result
     Ok(())
 }
 
-/// Takes what is there: goes on as long as a read comes back full enough to promise more.
-fn read_now(fd: &OwnedFd) -> io::Result<Bytes> {
+/// Takes what is there, behind what was read before: goes on as long as a read comes back full enough to promise more.
+/// Says whether it ended at [`limit::READ_BYTES`].
+fn read_on(fd: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<bool> {
     let mut space = [MaybeUninit::uninit(); limit::ENTRY_BYTES];
-    let mut bytes = Vec::new();
-    loop {
+    while bytes.len() < limit::READ_BYTES {
         let room = limit::READ_BYTES.saturating_sub(bytes.len()).min(limit::ENTRY_BYTES);
         let room = space.get_mut(..room).unwrap_or_default();
         let count = match rustix::io::read(fd, room) {
@@ -96,11 +116,34 @@ fn read_now(fd: &OwnedFd) -> io::Result<Bytes> {
             // Linux says EIO once the last process has closed its side of a terminal.
             Err(Errno::IO) => 0,
             Err(Errno::INTR) => continue,
-            Err(_) if !bytes.is_empty() => 0,
             Err(error) => return Err(error.into()),
         };
-        if count < PROMISING_BYTES || bytes.len() >= limit::READ_BYTES {
-            return Ok(bytes.into());
+        if count < PROMISING_BYTES {
+            return Ok(false);
         }
     }
+    Ok(true)
+}
+
+/// Reads as long as it comes thick and fast, [`limit::READ_BYTES`] and [`GATHER`] at most. Blocks the thread for so long.
+pub(crate) fn gather(fd: &OwnedFd) -> Bytes {
+    let began = Instant::now();
+    let mut bytes = Vec::with_capacity(limit::READ_BYTES);
+    while bytes.len() < limit::READ_BYTES {
+        match read_on(fd, &mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // What it is that ended is found by the next read.
+            Ok(false) | Err(_) => break,
+            Ok(true) => continue,
+        }
+        let left = GATHER.saturating_sub(began.elapsed());
+        let mut wanted = [PollFd::new(fd, PollFlags::IN)];
+        let patience = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+        if left.is_zero()
+            || !rustix::event::poll(&mut wanted, Some(&patience)).is_ok_and(|ready| ready > 0)
+        {
+            break;
+        }
+    }
+    bytes.into()
 }

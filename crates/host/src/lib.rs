@@ -40,7 +40,7 @@ pub use flow::{Reader, Writer};
 pub use hunt::Ended;
 pub use net::{Net, NetError};
 pub use net_process::net_main;
-pub use pty::Pty;
+pub use pty::{Pty, PtyOutput};
 pub use session_process::session_main;
 pub use spawn::{Addresses, Plan, PtyPlan, Settings, SpawnError, What, spawn};
 

@@ -12,6 +12,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use tokio::io::unix::AsyncFd;
+use tokio::task::JoinHandle;
+
+/// Reads in a row that promise more, after which output is gathered.
+const THICK_READS: u32 = 4;
+/// Less than this gathered, and it comes no longer thick and fast.
+const THIN_BYTES: usize = 16 * 1024;
 
 /// The daemon's end of a terminal. Clones are the same terminal; when the last one goes, the kernel sends
 /// SIGHUP to the shell and to the job in its foreground.
@@ -29,13 +35,10 @@ pub(crate) struct Opened {
 }
 
 impl Pty {
-    /// Waits for output: at most [`model::limit::READ_BYTES`], empty once every process has closed the
-    /// terminal. Cancel safe.
-    ///
-    /// # Errors
-    /// When the system refuses the read.
-    pub async fn read(&self) -> io::Result<Bytes> {
-        flow::read(&self.0).await
+    /// What the terminal shows.
+    #[must_use]
+    pub fn output(&self) -> PtyOutput {
+        PtyOutput { pty: self.clone(), thick: 0, gathering: None }
     }
 
     /// Types a beginning of `bytes` and says how much of it, waiting until the terminal takes something. Cancel safe.
@@ -75,6 +78,51 @@ impl Pty {
     /// A way to the terminal that does not keep it open.
     pub(crate) fn loosely(&self) -> LoosePty {
         LoosePty(Arc::downgrade(&self.0))
+    }
+}
+
+/// What a terminal shows. The kernel holds 4 KiB of it ready at most (N_TTY, since Linux 3.12) and fills them again only once
+/// they were read: where much comes, a thread gathers it, so that not everything behind is woken for each 4 KiB.
+#[derive(Debug)]
+pub struct PtyOutput {
+    pty: Pty,
+    /// Reads in a row that promised more.
+    thick: u32,
+    gathering: Option<JoinHandle<Bytes>>,
+}
+
+impl PtyOutput {
+    /// Waits for output: at most [`model::limit::READ_BYTES`], empty once every process has closed the
+    /// terminal. Cancel safe.
+    ///
+    /// # Errors
+    /// When the system refuses the read.
+    pub async fn read(&mut self) -> io::Result<Bytes> {
+        if let Some(gathering) = &mut self.gathering {
+            let gathered = gathering.await;
+            self.gathering = None;
+            let bytes = gathered.map_err(io::Error::other)?;
+            if bytes.len() >= THIN_BYTES {
+                // It goes on while this is worked on.
+                self.gather();
+                return Ok(bytes);
+            }
+            self.thick = 0;
+            if !bytes.is_empty() {
+                return Ok(bytes);
+            }
+        }
+        let bytes = flow::read(&self.pty.0).await?;
+        self.thick = if bytes.len() < flow::PROMISING_BYTES { 0 } else { self.thick + 1 };
+        if self.thick >= THICK_READS {
+            self.gather();
+        }
+        Ok(bytes)
+    }
+
+    fn gather(&mut self) {
+        let pty = self.pty.clone();
+        self.gathering = Some(tokio::task::spawn_blocking(move || flow::gather(pty.0.get_ref())));
     }
 }
 

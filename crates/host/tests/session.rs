@@ -10,7 +10,7 @@
 mod common;
 use common::*;
 
-use host::{Addresses, Ended, Exit, Io, Plan, SignalError, SpawnError, What};
+use host::{Addresses, Child, Ended, Exit, Io, Plan, SignalError, SpawnError, What};
 use model::Size;
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn a_clients_signal_reaches_the_program_and_only_rfc_names_do() {
         let plan = if terminal { plan_on_terminal(command, size()) } else { plan(command) };
         let mut child = start(&own(), plan).await.unwrap();
         let first = match &child.io {
-            Io::Pty(pty) => pty.read().await.unwrap(),
+            Io::Pty(pty) => pty.output().read().await.unwrap(),
             Io::Pipes { stdout, .. } => stdout.read().await.unwrap(),
         };
         assert!(first.starts_with(b"ready"));
@@ -472,5 +472,45 @@ async fn sixty_sessions_at_once_keep_to_themselves() {
     }
     while let Some(done) = all.join_next().await {
         done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_terminal_shows_is_whole_thick_or_thin_and_whoever_reads_it_may_be_slow_or_break_off()
+ {
+    // Much, then little after a pause, then much again.
+    let command =
+        "stty -opost; seq 100000; sleep 0.2; echo middle; sleep 0.2; seq 100000; echo end";
+    let numbers: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+    let wanted = format!("{numbers}middle\n{numbers}end\n");
+    for slow in [false, true] {
+        let Child { io, mut process, .. } =
+            start(&own(), plan_on_terminal(command, size())).await.unwrap();
+        let Io::Pty(pty) = io else { panic!("a terminal") };
+        let (mut output, mut all, mut largest) = (pty.output(), Vec::new(), 0);
+        let reading = async {
+            loop {
+                if slow {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                // Broken off while it waits: nothing may be lost.
+                let read = tokio::time::timeout(Duration::from_micros(300), output.read()).await;
+                match read {
+                    Err(_) => {}
+                    Ok(bytes) => {
+                        let bytes = bytes.unwrap();
+                        if bytes.is_empty() {
+                            break;
+                        }
+                        largest = largest.max(bytes.len());
+                        all.extend_from_slice(&bytes);
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), reading).await.expect("in time");
+        assert!(all == wanted.as_bytes(), "{} bytes of {}", all.len(), wanted.len());
+        assert!((16 * 1024..=model::limit::READ_BYTES).contains(&largest), "{largest}");
+        assert_eq!(process.wait().await.unwrap(), Exit::Status(0));
     }
 }

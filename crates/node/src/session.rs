@@ -319,12 +319,8 @@ impl Live {
             }
             let timer = self.poll_timeout(drained_by.filter(|at| *at > clock::tick()));
             tokio::select! {
-                heard = streams.hear(&mut session.input, may_read, !held) => {
-                    if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
-                        drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
-                    }
-                    self.heard(heard, &mut streams);
-                }
+                // What is rare and what goes out, before what comes in.
+                biased;
                 written = poll_writing(&mut writing) => {
                     writing = None;
                     if !written {
@@ -355,6 +351,12 @@ impl Live {
                 },
                 () = keyframe(&mut self.recorder) => {}
                 () = timer_at(timer) => self.handle_timeout(),
+                heard = streams.hear(&mut session.input, may_read, !held) => {
+                    if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
+                        drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
+                    }
+                    self.heard(heard, &mut streams);
+                }
             }
         };
         if finish.by_rule {

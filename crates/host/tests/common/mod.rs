@@ -115,9 +115,9 @@ pub async fn finish(child: Child, input: &[u8]) -> Outcome {
             if !input.is_empty() {
                 pty.write_all(input).await.unwrap();
             }
-            let mut all = BytesMut::new();
+            let (mut all, mut output) = (BytesMut::new(), pty.output());
             loop {
-                let bytes = pty.read().await.unwrap();
+                let bytes = output.read().await.unwrap();
                 if bytes.is_empty() {
                     break (all, BytesMut::new());
                 }
@@ -156,10 +156,10 @@ pub async fn output(command: &str) -> String {
 
 /// Reads a terminal until `wanted` was on it.
 pub async fn until(pty: &host::Pty, wanted: &str) -> String {
-    let mut all = String::new();
+    let (mut all, mut output) = (String::new(), pty.output());
     let reading = async {
         while !all.contains(wanted) {
-            let bytes = pty.read().await.unwrap();
+            let bytes = output.read().await.unwrap();
             assert!(!bytes.is_empty(), "ended before {wanted:?}: {all:?}");
             all.push_str(&String::from_utf8_lossy(&bytes));
         }

@@ -1,7 +1,7 @@
 //! The program's streams and the client's input, waited for together.
 
 use bytes::{Buf as _, Bytes};
-use host::{Io, Pty, Reader, Writer};
+use host::{Io, Pty, PtyOutput, Reader, Writer};
 use link::ssh::Input;
 use model::{Size, Stream};
 
@@ -17,7 +17,7 @@ pub(super) enum Heard {
 
 /// Ends of the program.
 enum Ends {
-    Pty(Option<Pty>),
+    Pty(Option<(Pty, PtyOutput)>),
     Pipes { stdin: Option<Writer>, stdout: Option<Reader>, stderr: Option<Reader> },
 }
 
@@ -34,7 +34,10 @@ pub(super) struct Streams {
 impl Streams {
     pub fn new(io: Io) -> Self {
         let ends = match io {
-            Io::Pty(pty) => Ends::Pty(Some(pty)),
+            Io::Pty(pty) => {
+                let output = pty.output();
+                Ends::Pty(Some((pty, output)))
+            }
             Io::Pipes { stdin, stdout, stderr } => {
                 Ends::Pipes { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr) }
             }
@@ -47,14 +50,15 @@ impl Streams {
         let giving = !self.giving.is_empty();
         let wants_input = !giving && !self.input_ended && !self.input_broken && may_give;
         match &mut self.ends {
-            Ends::Pty(pty) => {
-                let open = pty.clone();
+            Ends::Pty(ends) => {
+                let is_open = ends.is_some();
+                let (pty, output) = ends.as_mut().map(|(pty, output)| (&*pty, output)).unzip();
                 tokio::select! {
-                    read = read_pty(open.as_ref()), if may_read && open.is_some() => match read {
+                    read = read_pty(output), if may_read && is_open => match read {
                         Some(bytes) => Heard::Output(Stream::Pty, bytes),
-                        None => { *pty = None; Heard::Nothing }
+                        None => { *ends = None; Heard::Nothing }
                     },
-                    taken = write_pty(open.as_ref(), &self.giving), if giving && may_give && open.is_some() => {
+                    taken = write_pty(pty, &self.giving), if giving && may_give && is_open => {
                         took(&mut self.giving, taken)
                     }
                     pulled = input.pull(), if wants_input => {
@@ -121,7 +125,7 @@ impl Streams {
 
     /// Sets the terminal's size.
     pub fn resize(&self, size: Size) {
-        if let Ends::Pty(Some(pty)) = &self.ends
+        if let Ends::Pty(Some((pty, _))) = &self.ends
             && let Err(error) = pty.resize(size)
         {
             tracing::debug!(%error, "a terminal could not be resized");
@@ -130,7 +134,7 @@ impl Streams {
 
     /// Whether what is typed at this moment is not shown, as at a password prompt.
     pub fn echo_off(&self) -> bool {
-        matches!(&self.ends, Ends::Pty(Some(pty)) if pty.echo_off())
+        matches!(&self.ends, Ends::Pty(Some((pty, _))) if pty.echo_off())
     }
 }
 
@@ -162,8 +166,8 @@ fn took(giving: &mut Bytes, taken: Option<usize>) -> Heard {
     Heard::Nothing
 }
 
-async fn read_pty(pty: Option<&Pty>) -> Option<Bytes> {
-    pty?.read().await.ok().filter(|bytes| !bytes.is_empty())
+async fn read_pty(output: Option<&mut PtyOutput>) -> Option<Bytes> {
+    output?.read().await.ok().filter(|bytes| !bytes.is_empty())
 }
 
 async fn write_pty(pty: Option<&Pty>, bytes: &[u8]) -> Option<usize> {
