@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "blake3",
     "bytes",
     "ed25519-dalek",
+    "memchr",
     "postcard",
     "serde",
     "serde_json",

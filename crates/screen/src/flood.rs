@@ -4,6 +4,11 @@
 //! chunk only the last screenful can still be on the screen. [`split`] finds where that screenful begins in a run
 //! of lines that do nothing but print; of what lies before it only the colours matter ([`Run::pens`]).
 
+use memchr::{memchr, memrchr};
+
+/// Bytes that are looked at together.
+const PIECE: usize = 64;
+
 /// A run of lines, cut where the part that can be seen at its end begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run<'a> {
@@ -40,7 +45,7 @@ pub(crate) fn split(bytes: &[u8], rows: u16) -> Beginning<'_> {
             Beginning::Flood(Run { gone, seen, end: end - cut })
         }
         _ => {
-            let line = rest.iter().position(|byte| *byte == b'\n');
+            let line = memchr(b'\n', rest);
             Beginning::Other(end + line.map_or(rest.len(), |at| at + 1))
         }
     }
@@ -50,10 +55,10 @@ pub(crate) fn split(bytes: &[u8], rows: u16) -> Beginning<'_> {
 fn cut(run: &[u8], mut lines: usize) -> Option<usize> {
     let mut cut = run.len();
     while lines > 0 {
-        cut = run.get(..cut)?.iter().rposition(|byte| *byte == b'\n')?;
+        cut = memrchr(b'\n', run.get(..cut)?)?;
         lines -= 1;
     }
-    run.get(..cut)?.iter().rposition(|byte| *byte == b'\r')
+    memrchr(b'\r', run.get(..cut)?)
 }
 
 impl<'a> Run<'a> {
@@ -70,17 +75,23 @@ impl<'a> Run<'a> {
 fn end(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|byte| !is_plain(*byte)) else {
-            return bytes.len();
-        };
-        at += length;
-        match rest.get(length..) {
+        at += plain(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at..) {
+            Some([]) | None => return bytes.len(),
             Some([0xc2, next, ..]) if !(0x80..0xa0).contains(next) => at += 1,
             Some(sequence) if let Some(length) = pen(sequence) => at += length,
             _ => return at,
         }
     }
+}
+
+/// How many bytes at the beginning are plain.
+fn plain(bytes: &[u8]) -> usize {
+    // Whole pieces without a branch in them, which compilers make one of a few instructions.
+    let whole = |piece: &&[u8]| piece.iter().fold(true, |all, byte| all & is_plain(*byte));
+    let pieces = bytes.chunks_exact(PIECE).take_while(whole).count() * PIECE;
+    let rest = bytes.get(pieces..).unwrap_or_default();
+    pieces + rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len())
 }
 
 /// Whether a byte only prints, moves within its line, or goes to the next one. 0xc2 may begin a C1 control.
@@ -92,7 +103,7 @@ fn is_plain(byte: u8) -> bool {
 fn sequences(run: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = 0;
     core::iter::from_fn(move || {
-        at += run.get(at..)?.iter().position(|byte| *byte == 0x1b)?;
+        at += memchr(0x1b, run.get(at..)?)?;
         let found = run.get(at..at + pen(run.get(at..)?)?)?;
         at += found.len();
         Some(found)

@@ -68,7 +68,7 @@ impl Screen {
         for window in bytes.chunks(FLOOD_BYTES) {
             let mut rest = window;
             while !rest.is_empty() {
-                let line = rest.iter().position(|byte| *byte == b'\n');
+                let line = memchr::memchr(b'\n', rest);
                 let mut length = line.map_or(rest.len(), |at| at + 1);
                 if lexer.rests() && picture.scrolls_whole {
                     match flood::split(rest, rows) {
