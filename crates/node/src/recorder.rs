@@ -9,6 +9,7 @@ use model::role::RecordingPolicy;
 use model::{Heading, Seq, SessionId, Tick};
 use record::{Act, Bounds, Cause, Custody, Holdings, Notice, Room, Stance, Why};
 use std::collections::VecDeque;
+use std::time::Duration;
 use store::spool::{SpoolError, SpoolFile};
 use tokio::sync::watch;
 
@@ -23,6 +24,8 @@ pub(crate) struct Recorder {
     notices: VecDeque<Notice>,
     /// The screen, for keyframes; sessions without a terminal have none.
     pub model: Option<Model>,
+    /// Since when a keyframe is wanted.
+    wanted: Option<Tick>,
 }
 
 impl Recorder {
@@ -52,7 +55,8 @@ impl Recorder {
         let received = post.ship(heading.id, watched).await;
         let notices = VecDeque::new();
         let id = heading.id;
-        let mut recorder = Self { id, custody, file, written, received, notices, model };
+        let mut recorder =
+            Self { id, custody, file, written, received, notices, model, wanted: None };
         recorder.act();
         Ok(recorder)
     }
@@ -124,6 +128,8 @@ impl Recorder {
 
     /// Ends the recording. What finds no room on the disk is shipped from memory.
     pub fn end(mut self, ending: Ending) {
+        // None is made any more.
+        self.model = None;
         self.custody.end(ending, clock::tick());
         self.act();
         if self.custody.held_bytes() > 0 {
@@ -136,11 +142,26 @@ impl Recorder {
         }
     }
 
+    /// How far the model is behind the session: from when a keyframe is wanted to when it is there.
+    fn time_keyframes(&mut self) {
+        if self.model.is_none() {
+            return;
+        }
+        let now = clock::tick();
+        if self.custody.wants_keyframe().is_some() {
+            self.wanted.get_or_insert(now);
+        } else if let Some(since) = self.wanted.take() {
+            let lag = Duration::from_millis(now.since(since));
+            metrics::histogram!("scry_keyframe_seconds").record(lag);
+        }
+    }
+
     /// Does what custody asks for, and tells the shipper.
     fn act(&mut self) {
         let received = self.received.borrow_and_update().records;
         self.custody.received(received, clock::tick());
         let moved = obey(&mut self.custody, self.id, self.file.as_mut(), &mut self.notices);
+        self.time_keyframes();
         if moved || self.custody.held_bytes() > 0 {
             self.written.send_replace(self.custody.holdings());
         }
