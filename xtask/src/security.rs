@@ -1,5 +1,7 @@
 //! The names in docs/security.md: each must be a test or a type that is there.
 
+use crate::tidy;
+use anyhow::Result;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -11,13 +13,18 @@ const COLUMN: &str = "stopped by";
 const DECLARED: [&str; 6] = ["fn ", "struct ", "enum ", "trait ", "type ", "const "];
 
 /// Looks every name up.
-pub fn check(root: &Path, faults: &mut Vec<String>) {
+pub fn check(root: &Path, faults: &mut Vec<String>) -> Result<()> {
     let Ok(page) = fs::read_to_string(root.join(PAGE)) else {
-        return faults.push(format!("{PAGE}: it is missing"));
+        faults.push(format!("{PAGE}: it is missing"));
+        return Ok(());
     };
     let mut declared = BTreeSet::new();
     for folder in ["crates", "tests", "xtask"] {
-        collect(&root.join(folder), &mut declared);
+        for path in tidy::sources(&root.join(folder))? {
+            for line in fs::read_to_string(path)?.lines() {
+                declared.extend(DECLARED.iter().filter_map(|word| declared_in(line, word)));
+            }
+        }
     }
     let (names, empty) = names(&page);
     for name in names.iter().filter(|name| !declared.contains(name.as_str())) {
@@ -26,6 +33,7 @@ pub fn check(root: &Path, faults: &mut Vec<String>) {
     for row in empty {
         faults.push(format!("{PAGE}: nothing is named that stops {row:?}"));
     }
+    Ok(())
 }
 
 /// The names in the last column of every table that has one of that heading; and the rows without any.
@@ -48,20 +56,6 @@ fn names(page: &str) -> (BTreeSet<String>, Vec<String>) {
         }
     }
     (names, empty)
-}
-
-fn collect(folder: &Path, declared: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, declared);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            for line in text.lines() {
-                declared.extend(DECLARED.iter().filter_map(|word| declared_in(line, word)));
-            }
-        }
-    }
 }
 
 /// The name that a line declares with this word.

@@ -22,7 +22,7 @@ const CIPHERS: [(&str, &str); 2] =
 const MIB: f64 = 1024.0 * 1024.0;
 
 fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
-    both_ways("bulk", context, sides, &CIPHERS, true)
+    both_ways("bulk", "", context, sides, &CIPHERS, Some(Bar::RatioAtLeast(1.0)))
 }
 
 fn run_whole(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
@@ -35,7 +35,7 @@ fn run_whole(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         None => format!("{text}\n[options]\nexec_stream_bytes = {}\n", i64::MAX),
     };
     set_role(sides, &whole)?;
-    let rows = both_ways("whole", context, sides, &CIPHERS[..1], false);
+    let rows = both_ways("whole", "recorded whole, ", context, sides, &CIPHERS[..1], None);
     set_role(sides, &text)?;
     rows
 }
@@ -52,12 +52,14 @@ fn set_role(sides: &Sides, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Rows that begin with `prefix`; `bar` is on the speed at the node's port.
 fn both_ways(
     bench: &'static str,
+    prefix: &str,
     context: &Context,
     sides: &Sides,
     ciphers: &[(&str, &str)],
-    with_bars: bool,
+    bar: Option<Bar>,
 ) -> Result<Vec<Row>> {
     let mib = context.reduced(512, 1024);
     let file = log_file(sides.folder(), mib)?;
@@ -67,11 +69,6 @@ fn both_ways(
             let mut speed = Side::ALL.map(|side| (side, Samples::default()));
             let (mut cpu, mut client) = (speed.clone(), speed.clone());
             let name = format!("{bench} {word} {short}");
-            let word = if bench == WHOLE.name {
-                format!("recorded whole, {word}")
-            } else {
-                word.to_owned()
-            };
             context.rounds(&name, context.reduced(3, 5), &mut speed, |side| {
                 let wish = Wish { cipher: Some(cipher), ..Wish::default() };
                 let work = || carry(sides, side, wish, way, &file);
@@ -81,14 +78,13 @@ fn both_ways(
                 note(&mut client, side, spent.client / gib);
                 Ok(vec![mib as f64 * MIB / 1e6 / seconds])
             })?;
-            let bar =
-                |side| (with_bars && side == Side::ScryPort).then_some(Bar::RatioAtLeast(1.0));
-            let what = format!("{word}, {short}");
-            rows.extend(beside(bench, &what, "MB/s", &speed, Value::median, bar));
-            let what = format!("{word}, {short}, server CPU");
-            rows.extend(beside(bench, &what, "s/GiB", &cpu, Value::median, |_| None));
-            let what = format!("{word}, {short}, client CPU");
-            rows.extend(beside(bench, &what, "s/GiB", &client, Value::median, |_| None));
+            let at_port = |side| bar.filter(|_| side == Side::ScryPort);
+            let what = format!("{prefix}{word}, {short}");
+            rows.extend(beside(bench, &what, "MB/s", &speed, Value::median, at_port));
+            for (end, cpu) in [("server", cpu), ("client", client)] {
+                let what = format!("{what}, {end} CPU");
+                rows.extend(beside(bench, &what, "s/GiB", &cpu, Value::median, |_| None));
+            }
         }
     }
     Ok(rows)

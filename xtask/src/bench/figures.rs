@@ -1,5 +1,7 @@
 //! Samples and what is said of them: medians, spread, ratios, bars.
 
+use super::sides::Side;
+
 /// What one side did: samples in the order of the rounds.
 #[derive(Debug, Clone, Default)]
 pub struct Samples {
@@ -125,14 +127,31 @@ impl Value {
         let (value, spread) = (samples.quantile(share)?, samples.spread()?);
         Some(Self { value, spread, count: samples.count() })
     }
-
-    /// A value that was counted, not sampled.
-    pub fn exact(value: f64) -> Self {
-        Self { value, spread: (value, value), count: 1 }
-    }
 }
 
 impl Row {
+    /// A row of scry's with values that were counted, not sampled; `theirs` is who stands beside it and their value.
+    pub fn exact(
+        bench: &'static str,
+        what: &str,
+        unit: &'static str,
+        ours: f64,
+        theirs: Option<(&str, f64)>,
+        bar: Option<Bar>,
+    ) -> Self {
+        let exact = |value| Value { value, spread: (value, value), count: 1 };
+        Self {
+            bench,
+            what: what.to_owned(),
+            unit,
+            peer: theirs.map_or_else(String::new, |(peer, _)| peer.to_owned()),
+            side: Side::Scry.name().to_owned(),
+            ours: exact(ours),
+            theirs: theirs.map(|(_, value)| exact(value)),
+            bar,
+        }
+    }
+
     /// Ours over theirs.
     pub fn ratio(&self) -> Option<f64> {
         self.theirs.map(|theirs| self.ours.value / theirs.value).filter(|ratio| ratio.is_finite())
@@ -167,15 +186,8 @@ mod tests {
 
     #[test]
     fn a_bar_that_is_missed_and_a_ratio_that_cannot_be_made_do_not_hold() {
-        let row = |ours, theirs: Option<f64>, bar| Row {
-            bench: "x",
-            what: String::new(),
-            unit: "ms",
-            peer: String::new(),
-            side: String::new(),
-            ours: Value::exact(ours),
-            theirs: theirs.map(Value::exact),
-            bar: Some(bar),
+        let row = |ours, theirs: Option<f64>, bar| {
+            Row::exact("x", "", "ms", ours, theirs.map(|theirs| ("y", theirs)), Some(bar))
         };
         for (ours, theirs, bar, holds) in [
             (2.0, Some(2.0), Bar::RatioAtLeast(1.0), true),

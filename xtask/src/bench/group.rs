@@ -29,8 +29,9 @@ impl Group {
             }
         })?;
         let path = PathBuf::from(root).join(format!("scry-bench-{pid}"));
+        fs::create_dir(&path).ok()?;
+        // From here on it is removed with its value.
         let group = Self { path, unified };
-        fs::create_dir(&group.path).ok()?;
         fs::write(group.path.join("cgroup.procs"), pid.to_string()).ok()?;
         group.seconds().ok().map(|_| group)
     }

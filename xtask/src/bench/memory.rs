@@ -1,6 +1,6 @@
 //! Memory of many idle sessions on terminals, all of the server's processes counted, the users' own programs not.
 
-use super::figures::{Bar, Row, Value};
+use super::figures::{Bar, Row};
 use super::processes;
 use super::sides::{Side, Sides, Wish};
 use super::{Bench, Context};
@@ -35,15 +35,9 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         std::thread::sleep(Duration::from_secs(seconds));
         let (theirs, ours) = (pss(sides, Side::Sshd)?, pss(sides, Side::Scry)?);
         let each = |kib: f64| kib / 1024.0 / count as f64;
-        let row = |what: String, ours: f64, theirs: f64, bar| Row {
-            bench: "memory",
-            what,
-            unit: "MiB",
-            peer: Side::Sshd.name().to_owned(),
-            side: Side::Scry.name().to_owned(),
-            ours: Value::exact(each(ours)),
-            theirs: Some(Value::exact(each(theirs))),
-            bar,
+        let row = |what: String, ours, theirs, bar| {
+            let theirs = Some((Side::Sshd.name(), each(theirs)));
+            Row::exact("memory", &what, "MiB", each(ours), theirs, bar)
         };
         let what = format!("PSS of the whole server by {count} idle terminals, {when}");
         rows.push(row(what, ours, theirs, Some(Bar::AtMost(1.0))));

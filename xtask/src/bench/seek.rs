@@ -1,6 +1,6 @@
 //! A ten-hour recording of 220 MB: its size, and how long any second of it takes to be on the screen.
 
-use super::figures::{Bar, Row, Value};
+use super::figures::{Bar, Row};
 use super::sides::{Sides, run};
 use super::{Bench, Context};
 use anyhow::{Context as _, Result};
@@ -29,15 +29,8 @@ fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
         let found = told.pointer(pointer).and_then(serde_json::Value::as_f64);
         found.with_context(|| format!("the example told no {pointer}"))
     };
-    let row = |what: &str, unit, ours: f64, theirs: Option<(&str, f64)>, bar| Row {
-        bench: "seek",
-        what: what.to_owned(),
-        unit,
-        peer: theirs.map_or_else(String::new, |(name, _)| name.to_owned()),
-        side: "scry".to_owned(),
-        ours: Value::exact(ours),
-        theirs: theirs.map(|(_, value)| Value::exact(value)),
-        bar,
+    let row = |what: &str, unit, ours: f64, theirs: Option<(&str, f64)>, bar| {
+        Row::exact("seek", what, unit, ours, theirs, bar)
     };
     let start = number("/seek_ms/from_the_start")?;
     let seek = |what: &str, name: &str| {

@@ -1,7 +1,7 @@
 //! What recordings of the same terminal output weigh: scry's beside those of asciinema, `script` and tlog, each made by
 //! its own program on its own terminal.
 
-use super::figures::{Bar, Row, Value};
+use super::figures::{Bar, Row};
 use super::sides::{Side, Sides, Wish, run};
 use super::{Bench, Context};
 use crate::packages;
@@ -99,16 +99,10 @@ fn measure(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             ("", plain, None),
             (", gzip", packed, (program == "asciinema").then_some(Bar::RatioAtMost(1.05))),
         ] {
-            rows.push(Row {
-                bench: "sizes",
-                what: format!("{} terminal streams, {faster} × faster", names.len()),
-                unit: "KiB",
-                peer: format!("{}{word}", peer.name),
-                side: "scry".to_owned(),
-                ours: Value::exact(ours / 1024.0),
-                theirs: Some(Value::exact(theirs / 1024.0)),
-                bar,
-            });
+            let what = format!("{} terminal streams, {faster} × faster", names.len());
+            let peer = format!("{}{word}", peer.name);
+            let theirs = Some((peer.as_str(), theirs / 1024.0));
+            rows.push(Row::exact("sizes", &what, "KiB", ours / 1024.0, theirs, bar));
         }
     }
     Ok(rows)
