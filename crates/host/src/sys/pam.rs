@@ -106,7 +106,7 @@ type Said = Mutex<String>;
 
 /// A PAM transaction about one account. Dropped, it is ended and its modules clean up; [`Pam::leave`] keeps what they made.
 pub(crate) struct Pam {
-    library: Library,
+    libpam: Library,
     handle: Handle,
     /// Boxed and kept: the library holds pointers to both.
     said: Box<Said>,
@@ -130,14 +130,14 @@ impl Pam {
         login: &CStr,
         host: Option<&CStr>,
     ) -> Option<Result<Self, String>> {
-        let library = Library::load()?;
+        let libpam = Library::load()?;
         let said = Box::new(Said::default());
         let data = ptr::from_ref::<Said>(&said).cast_mut().cast::<c_void>();
         let conversation = Box::new(Conversation { converse, data });
         let mut handle = ptr::null_mut();
         // SAFETY: the strings end in NUL; the conversation is boxed and outlives the handle, as does what it points to.
         let code = unsafe {
-            (library.start)(
+            (libpam.start)(
                 service.as_ptr(),
                 login.as_ptr(),
                 &raw const *conversation,
@@ -147,7 +147,7 @@ impl Pam {
         if code != SUCCESS || handle.is_null() {
             return Some(Err(format!("PAM does not start (code {code})")));
         }
-        let pam = Self { library, handle, said, _conversation: conversation, last: SUCCESS };
+        let pam = Self { libpam, handle, said, _conversation: conversation, last: SUCCESS };
         // As sshd: some modules, such as pam_time, want a terminal to have a name.
         pam.set(TTY, c"ssh");
         if let Some(host) = host {
@@ -158,45 +158,45 @@ impl Pam {
 
     fn set(&self, item: c_int, value: &CStr) {
         // SAFETY: the handle lives; the library copies the string.
-        unsafe { (self.library.set_item)(self.handle, item, value.as_ptr().cast()) };
+        unsafe { (self.libpam.set_item)(self.handle, item, value.as_ptr().cast()) };
     }
 
     /// Whether the account may come in now.
     pub(crate) fn account(&mut self) -> Result<(), No> {
         // SAFETY: the handle lives.
-        let code = unsafe { (self.library.account)(self.handle, DISALLOW_NULL_PASSWORD) };
+        let code = unsafe { (self.libpam.account)(self.handle, DISALLOW_NULL_PASSWORD) };
         self.check(code)
     }
 
     pub(crate) fn establish_credentials(&mut self) -> Result<(), No> {
         // SAFETY: the handle lives.
-        let code = unsafe { (self.library.credentials)(self.handle, ESTABLISH) };
+        let code = unsafe { (self.libpam.credentials)(self.handle, ESTABLISH) };
         self.check(code)
     }
 
     pub(crate) fn delete_credentials(&mut self) -> Result<(), No> {
         // SAFETY: the handle lives.
-        let code = unsafe { (self.library.credentials)(self.handle, DELETE) };
+        let code = unsafe { (self.libpam.credentials)(self.handle, DELETE) };
         self.check(code)
     }
 
     /// Opens the session; `silent` asks modules for no messages, which nobody would see.
     pub(crate) fn open_session(&mut self, silent: bool) -> Result<(), No> {
         // SAFETY: the handle lives.
-        let code = unsafe { (self.library.open)(self.handle, if silent { SILENT } else { 0 }) };
+        let code = unsafe { (self.libpam.open)(self.handle, if silent { SILENT } else { 0 }) };
         self.check(code)
     }
 
     pub(crate) fn close_session(&mut self) -> Result<(), No> {
         // SAFETY: the handle lives.
-        let code = unsafe { (self.library.close)(self.handle, SILENT) };
+        let code = unsafe { (self.libpam.close)(self.handle, SILENT) };
         self.check(code)
     }
 
     /// The variables that modules set, as `NAME=value`.
     pub(crate) fn environment(&self) -> Vec<Vec<u8>> {
         // SAFETY: the handle lives; the list is ours from here on.
-        let list = unsafe { (self.library.environment)(self.handle) };
+        let list = unsafe { (self.libpam.environment)(self.handle) };
         let mut all = Vec::new();
         if list.is_null() {
             return all;
@@ -223,7 +223,7 @@ impl Pam {
     /// Sets a variable, as `NAME=value`.
     pub(crate) fn put_environment(&mut self, variable: &CStr) {
         // SAFETY: the handle lives; Linux-PAM copies the string.
-        unsafe { (self.library.put_environment)(self.handle, variable.as_ptr()) };
+        unsafe { (self.libpam.put_environment)(self.handle, variable.as_ptr()) };
     }
 
     /// What modules have said since this was asked last.
@@ -243,7 +243,7 @@ impl Pam {
             NEW_PASSWORD_REQUIRED => Err(No::PasswordExpired),
             other => {
                 // SAFETY: the handle lives; the text is the library's own and static.
-                let words = unsafe { (self.library.words)(self.handle, other) };
+                let words = unsafe { (self.libpam.words)(self.handle, other) };
                 if words.is_null() {
                     return Err(No::Words(format!("code {other}")));
                 }
@@ -258,7 +258,7 @@ impl Pam {
 impl Drop for Pam {
     fn drop(&mut self) {
         // SAFETY: the handle lives and is not used again.
-        unsafe { (self.library.end)(self.handle, self.last) };
+        unsafe { (self.libpam.end)(self.handle, self.last) };
     }
 }
 
