@@ -20,8 +20,7 @@ const SEEDS: u64 = 5_000;
 
 #[test]
 fn what_got_a_number_is_at_auth_in_the_spool_or_in_a_counted_gap() {
-    let long = std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1");
-    let seeds = if long { SEEDS * 10 } else { SEEDS };
+    let seeds = if kit::long() { SEEDS * 10 } else { SEEDS };
     let (first, seeds) = match std::env::var("SCRY_TEST_SEED") {
         Ok(seed) => (seed.parse().unwrap(), 1),
         Err(_) => (0, seeds),

@@ -2,12 +2,7 @@
 //! and the place that the report names is where it was done.
 //!
 //! `SCRY_TEST_LONG=1` does 10,000; a run prints its counts, and a failure its seed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests fail loudly, and this one is told by the environment how much to do"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
 
 mod forger;
 mod kit;
@@ -26,8 +21,7 @@ fn look(file: &[u8]) -> Report {
 
 #[test]
 fn every_one_of_ten_thousand_forgeries_is_found_where_it_was_made() {
-    let long = std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1");
-    let rounds = if long { 10_000 } else { 1_200 };
+    let rounds = if kit::long() { 10_000 } else { 1_200 };
     let subjects = subjects();
     for subject in &subjects {
         let report = look(&subject.file);

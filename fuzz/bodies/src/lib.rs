@@ -5,6 +5,7 @@
 
 mod certificate;
 mod feed;
+#[path = "../../../crates/record/tests/kit/keys.rs"]
 mod keys;
 mod names;
 mod recording;

@@ -19,7 +19,7 @@ const ENTRIES: usize = 200_000;
 /// Nobody's key proves nothing. What the cluster's key calls complete reads without a fault, every entry in its place.
 /// Checking, reading, exporting and drawing end, whatever the bytes say, and no transcript moves its reader's terminal.
 pub fn recording(bytes: &[u8]) {
-    let seal = keys::seal().verifying_key().to_bytes();
+    let seal = keys::seal_key().verifying_key().to_bytes();
     let report = verify(bytes, &[seal], &mut |_| {});
     let nobody = verify(bytes, &[], &mut |_| {}).verdict;
     assert!(matches!(nobody, Verdict::NotProven | Verdict::Broken), "{nobody} without a key");
@@ -97,7 +97,7 @@ pub fn chain(bytes: &[u8]) {
 ///
 /// What is kept is kept again, whole. The node goes on behind it and ends it, and the result is whole up to that end.
 pub fn recovery(bytes: &[u8]) {
-    let seal = keys::seal().verifying_key().to_bytes();
+    let seal = keys::seal_key().verifying_key().to_bytes();
     if let Ok(chain) = Chain::over(bytes, &[seal]) {
         assert!(chain.valid_len() <= bytes.len() as u64, "more than there is");
     }
@@ -110,11 +110,11 @@ pub fn recovery(bytes: &[u8]) {
         (tail.valid_len, tail.head, tail.last_at)
     );
     assert_eq!((again.stopped, &again.ended), (None, &tail.ended));
-    if tail.finished || tail.heading.signer.key != keys::node().verifying_key().to_bytes() {
+    if tail.finished || tail.heading.signer.key != keys::node_key().verifying_key().to_bytes() {
         return;
     }
     let (known_end, last_at) = (tail.ended.clone(), tail.last_at);
-    let mut writer = Writer::resume(tail, keys::node(), Tick(0));
+    let mut writer = Writer::resume(tail, keys::node_key(), Tick(0));
     if known_end.is_none() {
         let gap = Gap { cause: GapCause::Crash, bytes: None, entries: None, ms: 0 };
         writer.handle(Entry::Gap(gap), Tick(7));
@@ -135,7 +135,7 @@ pub fn recovery(bytes: &[u8]) {
 
 /// Ships a file record by record, until the first that is refused.
 fn shipped(file: &[u8]) {
-    let seal = keys::seal().verifying_key().to_bytes();
+    let seal = keys::seal_key().verifying_key().to_bytes();
     let (mut chain, mut rest, mut good) = (Chain::new(&[seal]), file, 0);
     while let Ok(Some((record, behind))) = split(rest) {
         let before = chain.head();
@@ -167,7 +167,7 @@ impl Forge {
         let hash = *blake3::hash(b"scry recording v1\0").as_bytes();
         let file = b"SCRYREC\x01".to_vec();
         let mut forge = Self { file, hash, records: 0, seq: 0, at: 0 };
-        let heading = serde_json::to_vec(&keys::heading()).unwrap_or_default();
+        let heading = serde_json::to_vec(&keys::heading(1)).unwrap_or_default();
         forge.record(1, 0, 0, &heading);
         let mut feed = Feed(bytes);
         while let Some(what) = feed.next() {
@@ -239,9 +239,9 @@ impl Forge {
             // A receipt, signed by the cluster.
             9 => {
                 let head = Head { records: self.records, seq: Seq(self.seq), hash: self.hash };
-                let received = Time(keys::heading().started.0 + i64::from(feed.u16()));
-                let key = keys::seal();
-                let statement = head.receipt_statement(&keys::heading().id, received);
+                let received = Time(keys::heading(1).started.0 + i64::from(feed.u16()));
+                let key = keys::seal_key();
+                let statement = head.receipt_statement(&keys::heading(1).id, received);
                 let signature = key.sign(&statement).to_bytes().into();
                 let key = key.verifying_key().to_bytes();
                 let receipt = Receipt { head, received, key, signature };
@@ -254,7 +254,7 @@ impl Forge {
             }
             // The cluster's seal, whatever it is put on.
             _ => {
-                let key = keys::seal();
+                let key = keys::seal_key();
                 let sign = |bytes: &[u8]| key.sign(bytes).to_bytes().into();
                 if let Ok(seal) =
                     record::finish(&self.file, &[], key.verifying_key().to_bytes(), sign)
@@ -278,7 +278,8 @@ impl Forge {
     fn checkpoint(&mut self, flags: u8, off: u8) {
         let seq = self.seq.wrapping_add(off.into());
         let head = Head { records: self.records, seq: Seq(seq), hash: self.hash };
-        let signature = keys::node().sign(&head.checkpoint_statement(&keys::heading().id, self.at));
+        let signature =
+            keys::node_key().sign(&head.checkpoint_statement(&keys::heading(1).id, self.at));
         let payload = [
             &head.records.to_le_bytes()[..],
             &seq.to_le_bytes(),

@@ -6,67 +6,27 @@
     reason = "a helper of tests, shared by several, that may fail loudly"
 )]
 
+mod keys;
 pub mod streams;
+
+pub use keys::*;
 
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use model::entry::{Ending, Entry, Forward, Gap, GapCause, Party, People, Stream};
 use model::role::Forwarding;
-use model::seal::{Head, Receipt, SignerCertificate};
+use model::seal::{Head, Receipt};
 use model::transfer::{
     Access, Attributes, Change, Digest, Extent, FileMoved, Layout, Lookups, Moved, Outcome,
     Protocol, Times, Transfer,
 };
-use model::{ConnectionId, Heading, Kind, Seq, SessionId, Size, Tick, Time};
+use model::{Heading, Seq, Size, Tick};
 use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
 
-/// When every recording here began.
-pub const STARTED: Time = Time(1_790_000_000_000);
-
-/// The cluster's seal key.
-pub fn seal_key() -> SigningKey {
-    SigningKey::from_bytes(&[1; 32])
-}
-
-/// The node's signing key.
-pub fn node_key() -> SigningKey {
-    SigningKey::from_bytes(&[2; 32])
-}
-
-/// A heading whose signer is `node`, certified by `seal`.
-pub fn heading_by(id: u8, kind: Kind, node: &SigningKey, seal: &SigningKey) -> Heading {
-    let key = node.verifying_key().to_bytes();
-    let name = "web-01".parse().unwrap();
-    let (from, to) = (STARTED.plus_ms(-1000), STARTED.plus_ms(1_000_000));
-    let statement = SignerCertificate::statement(&key, &name, from, to);
-    let terminal = kind == Kind::Shell;
-    Heading {
-        id: SessionId::from_random([id; 16]),
-        connection: ConnectionId::from_random([id.wrapping_add(100); 16]),
-        cluster: "example".into(),
-        node: name.clone(),
-        user: "alice".parse().unwrap(),
-        login: "root".parse().unwrap(),
-        roles: vec!["access".parse().unwrap()],
-        client: "192.0.2.7:50222".into(),
-        kind,
-        size: terminal.then(Size::default),
-        term: terminal.then(|| "xterm-256color".into()),
-        started: STARTED,
-        signer: SignerCertificate {
-            key,
-            node: name,
-            not_before: from,
-            not_after: to,
-            issuer: seal.verifying_key().to_bytes(),
-            signature: seal.sign(&statement).to_bytes().into(),
-        },
-    }
-}
-
-/// A shell's heading by the usual keys.
-pub fn heading(id: u8) -> Heading {
-    heading_by(id, Kind::Shell, &node_key(), &seal_key())
+/// Whether the full counts are asked for (`cargo xtask test --long`).
+#[expect(clippy::disallowed_methods, reason = "a test is told by the environment how much to do")]
+pub fn long() -> bool {
+    std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1")
 }
 
 /// Output of the terminal.
