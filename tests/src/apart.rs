@@ -1,53 +1,58 @@
 //! A cluster whose node is a process of its own, as on two machines; or whose auth, proxy and node are three.
 
 use crate::process::Server;
-use crate::{Cluster, NODE, assert_success, free_port, invitation, scry_path};
+use crate::{CLUSTER, Cluster, NODE, assert_success, free_port, invitation, scry_path};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Auth and proxy in one process (the `cluster`), the node in another. Or auth in one, proxy and node in others.
 pub struct Apart {
+    // Dropped in this order: all servers have ended when the cluster removes the folder that they write into.
+    other: Option<Server>,
+    node: Option<Server>,
+    proxy: Option<Server>,
     /// Auth and proxy, or auth alone; and the person who is signed in.
     pub cluster: Cluster,
-    proxy: Option<Server>,
     /// Flags of the cluster's process.
     roles: Vec<String>,
-    node: Option<Server>,
     /// Where the node reaches the proxy; a test may put something between them.
-    pub route: String,
+    route: String,
 }
 
-/// Auth and proxy in the cluster's process.
-const AUTH_AND_PROXY: &[&str] = &["--roles", "auth,proxy"];
+/// Name of the second node, where a test starts one.
+const OTHER: &str = "other";
+
+const NODE_FOLDER: &str = "machine";
 
 impl Apart {
     /// Starts both; the node joins by invitation.
     pub fn start() -> Self {
-        Self::with_route(str::to_owned)
+        Self::in_two(|_| (), &[], str::to_owned)
     }
 
     /// As [`Apart::start`], with further flags of the cluster's process, in a folder that `prepare` has seen before anything
     /// runs there.
     pub fn prepared(prepare: impl FnOnce(&Path), further: &[&str]) -> Self {
-        let mut cluster = Cluster::empty();
-        prepare(cluster.folder.path());
-        let flags: Vec<&str> = AUTH_AND_PROXY.iter().chain(further).copied().collect();
-        let invitation = cluster.serve_roles("127.0.0.1:0", &flags);
-        cluster.sign_up(&invitation.expect("the first start prints an invitation"));
-        let roles = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let route = cluster.address.clone();
-        let mut apart = Self { cluster, proxy: None, roles, node: None, route };
-        apart.invite_node();
-        apart
+        Self::in_two(prepare, further, str::to_owned)
     }
 
     /// As [`Apart::start`]; the node reaches the proxy at what `route` makes of its address.
     pub fn with_route(route: impl FnOnce(&str) -> String) -> Self {
-        let cluster = Cluster::start_with(AUTH_AND_PROXY);
-        let roles = AUTH_AND_PROXY.iter().map(|&flag| flag.to_owned()).collect();
+        Self::in_two(|_| (), &[], route)
+    }
+
+    fn in_two(
+        prepare: impl FnOnce(&Path),
+        further: &[&str],
+        route: impl FnOnce(&str) -> String,
+    ) -> Self {
+        let mut cluster = Cluster::empty();
+        prepare(cluster.folder.path());
+        let roles = [&["--roles", "auth,proxy"], further].concat();
+        cluster.begin(&roles);
         let route = route(&cluster.address);
-        let mut apart = Self { cluster, proxy: None, roles, node: None, route };
-        apart.invite_node();
+        let mut apart = Self::around(cluster, &roles, route);
+        apart.join_node();
         apart
     }
 
@@ -57,21 +62,26 @@ impl Apart {
         let (port, auth_port) = (free_port(), free_port());
         let address = format!("127.0.0.1:{port}");
         let auth = format!("127.0.0.1:{auth_port}");
-        let roles = ["--roles", "auth", "--auth-listen", &auth].map(str::to_owned).to_vec();
-        let flags: Vec<&str> = roles.iter().map(String::as_str).collect();
-        let command = cluster.server_command(&address, &flags);
+        let roles = ["--roles", "auth", "--auth-listen", &auth];
+        let command = cluster.server_command(&address, &roles);
         let lines = cluster.serve_by(command).until_ready();
         let proxy = invitation(&lines, "--roles proxy --join ").expect("a proxy is invited");
         let admin = invitation(&lines, "scry signup ").expect("an admin is invited");
         cluster.address.clone_from(&address);
-        let mut apart = Self { cluster, proxy: None, roles, node: None, route: address };
+        let mut apart = Self::around(cluster, &roles, address);
         apart.start_proxy(&["--join", &proxy.replace(&auth, &route(&auth))]);
         apart.cluster.sign_up(&admin);
-        apart.invite_node();
+        apart.join_node();
         apart
     }
 
-    fn invite_node(&mut self) {
+    fn around(cluster: Cluster, roles: &[&str], route: String) -> Self {
+        let roles = roles.iter().map(|&flag| flag.to_owned()).collect();
+        Self { other: None, node: None, proxy: None, cluster, roles, route }
+    }
+
+    /// Starts the node as a machine that is new in the cluster.
+    pub fn join_node(&mut self) {
         let invitation = self.invite(&["--name", NODE]);
         let invitation = invitation.replace(&self.cluster.address, &self.route);
         self.start_node(&["--join", &invitation]);
@@ -79,12 +89,8 @@ impl Apart {
 
     /// Starts a proxy of its own.
     pub fn start_proxy(&mut self, args: &[&str]) {
-        let mut command = Command::new(scry_path());
-        command
-            .args(["start", "--roles", "proxy", "--listen", &self.cluster.address])
-            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.cluster.path("front"))
-            .args(args);
+        let mut command = self.command("proxy", "front");
+        command.args(["--listen", &self.cluster.address]).args(args);
         let server = Server::start(command, &self.cluster.path("proxy.log"));
         server.until_ready();
         self.proxy = Some(server);
@@ -103,19 +109,24 @@ impl Apart {
         invited["invitation"].as_str().expect("an invitation").to_owned()
     }
 
+    /// The command that starts a part of scry in a folder of the test's.
+    pub fn command(&self, part: &str, folder: &str) -> Command {
+        let mut command = Command::new(scry_path());
+        command
+            .args(["start", "--roles", part, "--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.cluster.path(folder));
+        command
+    }
+
     /// Folder of the node's process.
     pub fn node_folder(&self) -> PathBuf {
-        self.cluster.path("machine")
+        self.cluster.path(NODE_FOLDER)
     }
 
     /// The command that starts the node; its folder knows the rest once it has joined.
     pub fn node_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(scry_path());
-        command
-            .args(["start", "--roles", "node", "--node-name", NODE])
-            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.node_folder())
-            .args(args);
+        let mut command = self.command("node", NODE_FOLDER);
+        command.args(["--node-name", NODE]).args(args);
         command
     }
 
@@ -139,6 +150,22 @@ impl Apart {
     /// Kills the node as `kill -9` does.
     pub fn kill_node(&mut self) {
         self.node = None;
+    }
+
+    /// Starts a second node, `other`.
+    pub fn start_other(&mut self) {
+        let invitation = self.invite(&["--name", OTHER]);
+        let mut command = self.command("node", OTHER);
+        command.args(["--node-name", OTHER, "--join", &invitation]);
+        let server = Server::start(command, &self.cluster.path("other.log"));
+        server.until_ready();
+        self.other = Some(server);
+    }
+
+    /// Runs a command on the second node through OpenSSH.
+    pub fn ssh_other(&self, command: &str) -> Output {
+        let host = format!("{OTHER}.{CLUSTER}");
+        self.cluster.ssh_command().args([&host, command]).output().expect("ssh runs")
     }
 
     /// Kills auth, and the proxy if it is in the same process.

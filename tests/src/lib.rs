@@ -4,6 +4,7 @@
 
 pub mod apart;
 pub mod crash_point;
+pub mod keys;
 pub mod lines;
 pub mod moved;
 pub mod person;
@@ -67,8 +68,7 @@ impl Cluster {
     /// As [`Cluster::start`], with further flags of `scry start`.
     pub fn start_with(further: &[&str]) -> Self {
         let mut cluster = Self::empty();
-        let invitation = cluster.serve_roles("127.0.0.1:0", further);
-        cluster.sign_up(&invitation.expect("the first start prints an invitation"));
+        cluster.begin(further);
         cluster
     }
 
@@ -76,6 +76,12 @@ impl Cluster {
     pub(crate) fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("scry-test").tempdir().expect("a folder");
         Self { folder, address: String::new(), login: whoami(), server: None }
+    }
+
+    /// Starts the server for the first time, and signs its first admin up.
+    pub(crate) fn begin(&mut self, further: &[&str]) {
+        let invitation = self.serve_roles("127.0.0.1:0", further);
+        self.sign_up(&invitation.expect("the first start prints an invitation"));
     }
 
     /// Signs the first admin up, and writes settings for OpenSSH.
@@ -185,15 +191,17 @@ impl Cluster {
     }
 
     fn write_config(&self) {
-        let out = self.scry(&["config"]);
-        assert_success(&out);
-        let user = format!(
-            "\nHost *.{CLUSTER}\n    User {}\n    BatchMode yes\n    LogLevel ERROR\n",
-            self.login
+        self.write_settings(&self.config(), &self.scry(&["config"]), "ERROR");
+    }
+
+    /// Writes settings for OpenSSH: what `scry config` printed, and the tests' own.
+    pub(crate) fn write_settings(&self, path: &Path, config: &Output, log_level: &str) {
+        assert_success(config);
+        let login = &self.login;
+        let own = format!(
+            "\n\nHost *.{CLUSTER}\n    User {login}\n    BatchMode yes\n    LogLevel {log_level}\n"
         );
-        let mut text = out.stdout;
-        text.extend_from_slice(user.as_bytes());
-        fs::write(self.config(), text).expect("settings can be written");
+        fs::write(path, text(config) + &own).expect("settings can be written");
     }
 
     /// The client as the signed-in person.
@@ -208,16 +216,9 @@ impl Cluster {
         self.scry_command().args(args).stdin(Stdio::null()).output().expect("scry runs")
     }
 
-    /// Runs the client with a line of input, such as a password.
+    /// Runs the client with this input, such as a password.
     pub fn scry_with_input(&self, args: &[&str], input: &str) -> Output {
-        let mut command = self.scry_command();
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("scry runs");
-        let mut stdin = child.stdin.take().expect("piped");
-        // One who does not read all of it has its reasons; the output tells.
-        let _ = stdin.write_all(input.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
-        drop(stdin);
-        child.wait_with_output().expect("scry ends")
+        output_with(self.scry_command().args(args), input)
     }
 
     /// Runs the client and reads its JSON.
@@ -227,17 +228,36 @@ impl Cluster {
         serde_json::from_slice(&out.stdout).expect("--json prints JSON")
     }
 
+    /// Adds a user with these roles; gives the invitation.
+    pub fn add_user(&self, name: &str, roles: &[&str]) -> String {
+        let mut args = vec!["users", "add", name];
+        roles.iter().for_each(|role| args.extend(["--role", role]));
+        let out = self.scry(&args);
+        assert_success(&out);
+        invitation(&[text(&out)], "scry signup ").expect("an invitation")
+    }
+
     /// OpenSSH's client with the person's settings; the caller appends host and command.
     pub fn ssh_command(&self) -> Command {
-        let mut command = Command::new("ssh");
-        command.arg("-F").arg(self.config()).env_remove("SSH_AUTH_SOCK").env_remove("TERM");
-        command.env("TERM", "xterm-256color").stdin(Stdio::null());
-        command
+        ssh_with(&self.config())
+    }
+
+    /// Sends an OpenSSH client past the proxy, to the node's own port.
+    pub fn direct(&self, mut ssh: Command, port: u16) -> Command {
+        ssh.args(["-o", "ProxyCommand=none", "-o", "HostName=127.0.0.1", "-p", &port.to_string()]);
+        ssh.args(["-o", &format!("HostKeyAlias={}", self.host())]);
+        ssh
     }
 
     /// Runs a command on the node through OpenSSH.
     pub fn ssh(&self, command: &str) -> Output {
         self.ssh_command().arg(self.host()).arg(command).output().expect("ssh runs")
+    }
+
+    /// Recordings of what goes on, newest first.
+    pub fn live_recordings(&self) -> Vec<serde_json::Value> {
+        let rows = self.scry_json(&["recordings", "ls", "--json", "--live"]);
+        rows.as_array().expect("a list").clone()
     }
 
     /// Recordings, newest first, once every session has ended and been stored.
@@ -283,19 +303,38 @@ impl Cluster {
         path
     }
 
-    /// Makes the role of the cluster's admin record under `strict`.
-    pub fn record_strictly(&self) {
-        let role = text(&self.scry(&["roles", "show", "admin"]));
-        let strict = "[options]\nrecord = \"strict\"";
-        let role = match role.contains("[options]") {
-            true => role.replace("[options]", strict),
-            false => format!("{role}\n{strict}\n"),
-        };
+    /// What `scry verify` says of a recording to somebody who knows the cluster's key, and nothing else of it.
+    pub fn verify(&self, id: &str) -> Output {
+        let file = self.export(id, "scry");
+        let status = self.scry_json(&["status", "--json"]);
+        let key = status["cluster"]["seal_keys"][0].as_str().expect("a key");
+        let mut verify = Command::new(scry_path());
+        verify.args(["verify", "--key", key]).arg(file).env("SCRY_HOME", self.path("nobody"));
+        verify.output().expect("scry runs")
+    }
+
+    /// Sets a role, given as TOML.
+    pub fn set_role(&self, role: &str) {
         let path = self.path("role.toml");
         fs::write(&path, role).expect("a role can be written");
         assert_success(&self.scry(&["roles", "set", path.to_str().expect("a plain path")]));
+    }
+
+    /// Gives the role of the cluster's admin further options, given as TOML.
+    pub fn set_options(&self, options: &str) {
+        let role = text(&self.scry(&["roles", "show", "admin"]));
+        let options = format!("[options]\n{options}");
+        self.set_role(&match role.contains("[options]") {
+            true => role.replace("[options]", &options),
+            false => format!("{role}\n{options}\n"),
+        });
         // The node hears of it at once.
         std::thread::sleep(Duration::from_secs(1));
+    }
+
+    /// Makes the role of the cluster's admin record under `strict`.
+    pub fn record_strictly(&self) {
+        self.set_options("record = \"strict\"");
     }
 
     /// Events of the ledger whose word is `word`, oldest first.
@@ -344,6 +383,25 @@ pub fn text(out: &Output) -> String {
     String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
 }
 
+/// Runs a program to its end with this input.
+pub fn output_with(command: &mut Command, input: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    // One who does not read all of it has its reasons; the output tells.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+/// OpenSSH's client with these settings.
+pub(crate) fn ssh_with(config: &Path) -> Command {
+    let mut command = Command::new("ssh");
+    command.arg("-F").arg(config).env_remove("SSH_AUTH_SOCK").env("TERM", "xterm-256color");
+    command.stdin(Stdio::null());
+    command
+}
+
 /// Waits until `done` says so.
 #[track_caller]
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
@@ -360,7 +418,15 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    id("-u") == "0"
+}
+
 fn whoami() -> String {
-    let out = Command::new("id").arg("-un").output().expect("id runs");
-    text(&out)
+    id("-un")
+}
+
+fn id(flag: &str) -> String {
+    text(&Command::new("id").arg(flag).output().expect("id runs"))
 }

@@ -1,7 +1,8 @@
 //! Sessions that print numbered lines, and what of them was seen and recorded: a hole in the numbers cannot hide.
 
-use crate::{Cluster, scry_path, text};
-use std::process::{Child, Command, Output, Stdio};
+use crate::person::words;
+use crate::{Cluster, text};
+use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 /// Milliseconds between two lines.
@@ -96,14 +97,8 @@ impl Recorded {
         };
         let row = rows.iter().find(of_tag)?.clone();
         let id = row["id"].as_str().expect("a recording has an id");
-        let (file, out) = verify(cluster, id);
-        assert!(
-            out.status.success(),
-            "{tag}: {} does not verify: {} {}\n{row:#}",
-            file.display(),
-            text(&out),
-            String::from_utf8_lossy(&out.stderr)
-        );
+        let out = cluster.verify(id);
+        assert!(out.status.success(), "{tag} does not verify: {}\n{row:#}", words(&out));
         let transcript = std::fs::read_to_string(cluster.export(id, "text")).expect("a transcript");
         let all = numbers(&transcript, tag);
         assert!(all.iter().copied().eq(0..all.len() as u64), "{tag}: a hole in {all:?}\n{row:#}");
@@ -114,13 +109,4 @@ impl Recorded {
     pub fn gaps(&self) -> u64 {
         self.row["gaps"].as_u64().expect("a number")
     }
-}
-
-fn verify(cluster: &Cluster, id: &str) -> (std::path::PathBuf, Output) {
-    let file = cluster.export(id, "scry");
-    let status = cluster.scry_json(&["status", "--json"]);
-    let key = status["cluster"]["seal_keys"][0].as_str().expect("a key");
-    let mut verify = Command::new(scry_path());
-    let out = verify.args(["verify", "--key", key]).arg(&file).output().expect("scry runs");
-    (file, out)
 }

@@ -1,6 +1,6 @@
 //! Somebody else in a test cluster, with a client folder and OpenSSH settings of their own.
 
-use crate::{Cluster, PASSWORD, assert_success, text};
+use crate::{Cluster, PASSWORD, assert_success, output_with, ssh_with};
 use std::process::{Command, Output, Stdio};
 
 /// A person beside the admin.
@@ -12,15 +12,9 @@ pub struct Person<'a> {
 impl<'a> Person<'a> {
     /// Invites somebody with these roles, and signs them up and in.
     pub fn invited(cluster: &'a Cluster, name: &'static str, roles: &[&str]) -> Self {
-        let mut args = vec!["users", "add", name];
-        roles.iter().for_each(|role| args.extend(["--role", role]));
-        let out = cluster.scry(&args);
-        assert_success(&out);
-        let line = text(&out);
+        let invitation = cluster.add_user(name, roles);
         let person = Self { cluster, name };
-        let mut signup = person.command();
-        signup.arg("signup").arg(line.strip_prefix("scry signup ").expect("a command to hand on"));
-        assert_success(&person.run_with_password(signup));
+        assert_success(&person.sign_up(&invitation));
         person
     }
 
@@ -41,38 +35,21 @@ impl<'a> Person<'a> {
         self.command().args(args).stdin(Stdio::null()).output().expect("scry runs")
     }
 
-    /// Runs a command that asks for the password.
-    pub fn run_with_password(&self, mut command: Command) -> Output {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("scry runs");
-        let mut stdin = child.stdin.take().expect("piped");
-        // One who does not read all of it has its reasons; the output tells.
-        let _ = std::io::Write::write_all(&mut stdin, PASSWORD.as_bytes());
-        drop(stdin);
-        child.wait_with_output().expect("scry ends")
+    /// Signs up by an invitation.
+    pub fn sign_up(&self, invitation: &str) -> Output {
+        output_with(self.command().args(["signup", invitation]), PASSWORD)
     }
 
     /// Signs in anew, for so long.
     pub fn login(&self, life: &str) -> Output {
-        let mut command = self.command();
-        command.args(["login", "--no-agent", "--for", life]);
-        self.run_with_password(command)
+        output_with(self.command().args(["login", "--no-agent", "--for", life]), PASSWORD)
     }
 
     /// OpenSSH's client as this person; the caller appends host and command.
     pub fn ssh_command(&self) -> Command {
-        let out = self.run(&["config"]);
-        assert_success(&out);
         let path = self.cluster.path(&format!("{}.ssh_config", self.name));
-        let mut settings = out.stdout;
-        let login = &self.cluster.login;
-        let more = format!("\nHost *\n    User {login}\n    BatchMode yes\n    LogLevel INFO\n");
-        settings.extend_from_slice(more.as_bytes());
-        std::fs::write(&path, settings).expect("settings can be written");
-        let mut command = Command::new("ssh");
-        command.arg("-F").arg(path).env_remove("SSH_AUTH_SOCK");
-        command.env("TERM", "xterm-256color").stdin(Stdio::null());
-        command
+        self.cluster.write_settings(&path, &self.run(&["config"]), "INFO");
+        ssh_with(&path)
     }
 
     /// Runs a command on the node through OpenSSH.

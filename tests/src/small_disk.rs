@@ -32,11 +32,15 @@ impl SmallDisk {
         }
     }
 
-    /// A file of somebody else's that takes what is left, but for `but` bytes.
+    /// The file of somebody else's that fills it.
+    pub fn filler(&self) -> PathBuf {
+        self.path.join("foreign")
+    }
+
+    /// Has that file take what is left, but for `but` bytes.
     pub fn fill(&self, but: u64) {
-        let path = self.path.join("foreign");
-        let mut file =
-            std::fs::File::options().create(true).append(true).open(&path).expect("a file");
+        let file = std::fs::File::options().create(true).append(true).open(self.filler());
+        let mut file = file.expect("a file");
         for piece in [64 * 1024, 4096, 1] {
             let bytes = vec![0x5a; piece];
             while file.write_all(&bytes).is_ok() {}
@@ -51,7 +55,7 @@ impl SmallDisk {
         self.fill(0);
         let ended = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&ended);
-        let path = self.path.join("foreign");
+        let path = self.filler();
         let writer = std::thread::spawn(move || {
             let mut file = std::fs::File::options().append(true).open(path).expect("the file");
             while !seen.load(Ordering::Relaxed) {
@@ -65,7 +69,7 @@ impl SmallDisk {
 
     /// Takes that file away.
     pub fn clear(&self) {
-        std::fs::remove_file(self.path.join("foreign")).expect("the file that filled the disk");
+        std::fs::remove_file(self.filler()).expect("the file that filled the disk");
     }
 }
 
@@ -84,7 +88,7 @@ impl Drop for Filler {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a server of the test may be ending on it.
+        // Lazily: a server of the test may still run on it.
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }

@@ -2,18 +2,15 @@
 
 use house::apart::Apart;
 use house::process::Server;
-use house::{CLUSTER, Cluster, NODE, assert_success, scry_path, text, wait_for};
+use house::{CLUSTER, Cluster, NODE, assert_success, text, wait_for};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Starts a node that must fail, and answers what it says.
 fn fails(apart: &Apart, folder: &str, args: &[&str]) -> String {
     let log = apart.cluster.path(&format!("{folder}.log"));
-    let mut command = Command::new(scry_path());
-    command
-        .args(["start", "--roles", "node", "--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-        .arg(apart.cluster.path(folder))
-        .args(args);
+    let mut command = apart.command("node", folder);
+    command.args(args);
     let mut server = Server::start(command, &log);
     let status = server.wait(Duration::from_secs(20));
     let said = server.log();
@@ -55,11 +52,9 @@ fn labels_of_an_invitation_decide_who_may_reach_the_node() {
         let role = format!(
             "name = \"{env}-only\"\n[allow]\nlogins = [\"{{user}}\"]\nnodes = {{ env = [\"{env}\"] }}\n"
         );
-        let path = apart.cluster.path("role.toml");
-        std::fs::write(&path, role).unwrap();
-        assert_success(&apart.cluster.scry(&["roles", "set", path.to_str().unwrap()]));
+        apart.cluster.set_role(&role);
         let role = format!("{env}-only");
-        assert_success(&apart.cluster.scry(&["users", "add", "bob", "--role", &role]));
+        apart.cluster.add_user("bob", &[&role]);
         let asked = ["access", "explain", "bob", &format!("bob@{NODE}"), "--json"];
         let allowed = &apart.cluster.scry_json(&asked)["allowed"];
         assert_eq!(allowed, env == "prod", "the node called itself env=test");
@@ -72,9 +67,7 @@ fn a_removed_node_is_cut_off_and_its_name_is_free_for_another_machine() {
     let mut ssh = apart.cluster.ssh_command();
     ssh.args([&apart.cluster.host(), "echo begun; sleep 60"]).stdout(Stdio::piped());
     let mut child = ssh.spawn().unwrap();
-    wait_for("the session", || {
-        apart.cluster.scry_json(&["recordings", "ls", "--json", "--live"])[0]["id"].is_string()
-    });
+    wait_for("the session", || !apart.cluster.live_recordings().is_empty());
     apart.remove_node();
     wait_for("the session's end", || child.try_wait().unwrap().is_some());
     let out = apart.cluster.ssh("true");
@@ -90,13 +83,10 @@ fn a_removed_node_is_cut_off_and_its_name_is_free_for_another_machine() {
     assert_eq!(removed[0]["removed"], NODE);
 
     std::fs::rename(apart.node_folder(), apart.cluster.path("old machine")).unwrap();
-    let invitation = apart.invite(&["--name", NODE]);
-    apart.start_node(&["--join", &invitation]);
+    apart.join_node();
     assert_eq!(text(&apart.cluster.ssh("echo new machine")), "new machine");
     // The old machine comes back with its certificates, which have not expired.
-    let mut old = Command::new(scry_path());
-    old.args(["start", "--roles", "node", "--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-        .arg(apart.cluster.path("old machine"));
+    let old = apart.command("node", "old machine");
     let old = Server::start(old, &apart.cluster.path("old.log"));
     wait_for("the denial", || {
         let denied = apart.cluster.audit("access.denied");
@@ -148,8 +138,7 @@ fn each_mistake_is_answered_with_what_to_do() {
     let said = fails(&apart, "machine", &["--node-name", "web-09"]);
     assert!(said.contains("cannot become web-09"), "{said}");
 
-    let mut signup = apart.cluster.scry_command();
-    let out = signup.args(["signup", &good]).stdin(Stdio::null()).output().unwrap();
+    let out = apart.cluster.scry(&["signup", &good]);
     assert!(String::from_utf8_lossy(&out.stderr).contains("invites a machine"));
     let said = fails(&apart, "roles", &["--roles", "proxy,node"]);
     assert!(said.contains("what goes together"), "{said}");

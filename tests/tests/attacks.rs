@@ -2,12 +2,13 @@
 //!
 //! `docs/security.md` lists all of them, with those that are tested closer to the code.
 
-use house::{Cluster, NODE, PASSWORD, assert_success, free_port, text, wait_for};
+use house::keys::new_key;
+use house::person::{Person, words};
+use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// A cluster whose node has a port of its own, where an attacker needs nothing to begin.
@@ -23,15 +24,11 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
 });
 
 impl Target {
-    fn authority(&self) -> PathBuf {
-        self.cluster.path("data/auth/keys/user_ca")
-    }
-
     /// A good certificate of the cluster's own, to be made bad.
     fn certificate(&self) -> Value {
         let login = self.cluster.login.as_str();
         json!({
-            "authority": self.authority(),
+            "authority": self.cluster.path("data/auth/keys/user_ca"),
             "key_id": login,
             "principals": [login],
             "extensions": [["roles@scry", "admin"], ["permit-pty", ""]],
@@ -76,10 +73,7 @@ impl Target {
         }
         let mut python = Command::new("/usr/bin/python3");
         python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/attacker.py"));
-        python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = python.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(task.to_string().as_bytes()).unwrap();
-        let out = child.wait_with_output().unwrap();
+        let out = output_with(&mut python, &task.to_string());
         assert_success(&out);
         serde_json::from_str(text(&out).lines().last().unwrap()).unwrap()
     }
@@ -90,9 +84,7 @@ fn key(path: &Path) -> PathBuf {
     static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = MAKING.lock().unwrap();
     if !path.exists() {
-        let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path);
-        assert_success(&keygen.output().unwrap());
+        new_key(path);
     }
     path.to_owned()
 }
@@ -100,10 +92,6 @@ fn key(path: &Path) -> PathBuf {
 fn with(mut value: Value, name: &str, new: Value) -> Value {
     value[name] = new;
     value
-}
-
-fn words(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 #[test]
@@ -160,7 +148,7 @@ fn certificates_out_of_their_time_or_badly_signed_let_nobody_in_and_stand_in_the
     let good = || TARGET.certificate();
     let expired = with(with(good(), "from", json!(-7200)), "until", json!(-3600));
     // The inner certificate is good, its key is the attacker's own.
-    let inner = base64_line(&good_certificate(&TARGET.cluster.path("attacker")));
+    let inner = good_certificate(&TARGET.cluster.path("attacker"));
     let early = with(good(), "from", json!(3600));
     for (name, certificate) in [
         ("expired", expired),
@@ -333,37 +321,11 @@ fn variables_that_run_code_do_not_reach_the_program_and_stand_in_the_ledger() {
 }
 
 /// The base64 of a certificate that counts, for the key at `path`.
-fn good_certificate(path: &Path) -> PathBuf {
-    let key = key(path);
-    let (login, public) = (TARGET.cluster.login.as_str(), key.with_extension("pub"));
-    let mut keygen = Command::new("ssh-keygen");
-    keygen.args(["-q", "-s"]).arg(TARGET.authority()).args(["-I", login, "-n", login]);
-    keygen.args(["-V", "-1m:+1h", "-O", "extension:roles@scry=admin"]).arg(&public);
-    assert_success(&keygen.output().unwrap());
-    PathBuf::from(format!("{}-cert.pub", path.display()))
-}
-
-fn base64_line(certificate: &Path) -> String {
-    fs::read_to_string(certificate).unwrap().split(' ').nth(1).unwrap().to_owned()
-}
-
-/// Somebody with the role `access` and a client folder of their own.
-fn bob() -> impl Fn(&[&str]) -> Output {
-    let cluster = &TARGET.cluster;
-    let home = cluster.path("bob");
-    let command = move |args: &[&str]| {
-        let mut scry = cluster.scry_command();
-        scry.env("SCRY_HOME", &home).args(args).stdin(Stdio::piped());
-        scry.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = scry.spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(PASSWORD.as_bytes());
-        child.wait_with_output().unwrap()
-    };
-    let added = cluster.scry(&["users", "add", "bob", "--role", "access"]);
-    assert_success(&added);
-    let line = text(&added);
-    assert_success(&command(&["signup", line.strip_prefix("scry signup ").unwrap()]));
-    command
+fn good_certificate(path: &Path) -> String {
+    let (key, cluster) = (key(path), &TARGET.cluster);
+    cluster.certify(&key, &cluster.login, &["-O", "extension:roles@scry=admin"]);
+    let line = fs::read_to_string(format!("{}-cert.pub", key.display())).unwrap();
+    line.split(' ').nth(1).unwrap().to_owned()
 }
 
 #[test]
@@ -371,7 +333,7 @@ fn recordings_of_others_are_closed_and_each_try_stands_in_the_ledger() {
     let cluster = &TARGET.cluster;
     assert_success(&cluster.ssh("echo for-my-eyes-only"));
     let id = cluster.recording_of("echo for-my-eyes-only")["id"].as_str().unwrap().to_owned();
-    let bob = bob();
+    let bob = Person::invited(cluster, "bob", &["access"]);
     let login = cluster.login.as_str();
     for args in [
         &["recordings", "ls", "--user", login][..],
@@ -380,7 +342,7 @@ fn recordings_of_others_are_closed_and_each_try_stands_in_the_ledger() {
         &["recordings", "rm", "--yes", &id],
     ] {
         let before = TARGET.last();
-        let out = bob(args);
+        let out = bob.run(args);
         assert!(!words(&out).contains("for-my-eyes-only"), "{args:?}: {}", words(&out));
         let denied = TARGET.audited(before, "access.denied", &["\"user\":\"bob\""]);
         assert!(denied["why"].as_str().unwrap().contains("allow.recordings"), "{denied}");
@@ -392,7 +354,7 @@ fn recordings_of_others_are_closed_and_each_try_stands_in_the_ledger() {
     assert_success(&cluster.scry(&["recordings", "ls"]));
     cluster.scry(&["play", &id, "--print"]);
     TARGET.audited(before, "recording.view", &[&id, "play"]);
-    let bobs = bob(&["ssh", &format!("bob@{NODE}"), "true"]);
+    let bobs = bob.run(&["ssh", &format!("bob@{NODE}"), "true"]);
     assert!(!bobs.status.success(), "there is no such account");
 }
 
@@ -405,10 +367,8 @@ fn a_code_that_is_no_invitation_stands_in_the_ledger() {
         .to_owned();
     let (place, _) = pin.rsplit_once('/').unwrap();
     let before = TARGET.last();
-    let mut scry = cluster.scry_command();
-    scry.env("SCRY_HOME", cluster.path("eve"));
-    let out =
-        scry.args(["signup", &format!("{place}/guess")]).stdin(Stdio::null()).output().unwrap();
+    let eve = Person::named(cluster, "eve");
+    let out = eve.run(&["signup", &format!("{place}/guess")]);
     assert!(!out.status.success(), "{}", words(&out));
     TARGET.audited(before, "user.invitation_refused", &["127.0.0.1"]);
 }

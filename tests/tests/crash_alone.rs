@@ -12,11 +12,8 @@ const fn lines(ms: u64) -> u64 {
     ms / EVERY_MS
 }
 
-fn wait_live(apart: &Apart, how_many: usize) {
-    wait_for("the sessions", || {
-        let rows = apart.cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
-        rows.as_array().is_some_and(|rows| rows.len() >= how_many)
-    });
+fn wait_live(cluster: &Cluster, how_many: usize) {
+    wait_for("the sessions", || cluster.live_recordings().len() >= how_many);
 }
 
 /// The person saw all of it, and so does the recording: nothing is lost, nothing is a gap.
@@ -52,7 +49,7 @@ fn auth_dies_alone_and_sessions_go_on_spool_and_catch_up() {
         });
         let count = lines(6_000);
         let old = Numbered::start(&apart.cluster, &format!("old-{round}"), Some(count), true);
-        wait_live(&apart, 1);
+        wait_live(&apart.cluster, 1);
         apart.kill_cluster();
         if let Some(point) = point {
             let mut command = apart.cluster_command();
@@ -139,7 +136,7 @@ fn the_node_dies_alone_and_auth_goes_on() {
 fn the_proxy_dies_and_its_sessions_end_recorded_to_their_last_line() {
     let mut apart = Apart::in_three(str::to_owned);
     let session = Numbered::start(&apart.cluster, "proxy-lost", None, true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     std::thread::sleep(Duration::from_millis(500));
     apart.kill_proxy();
     let seen = session.finish();
@@ -169,7 +166,7 @@ fn cut_from_auth(line: Line, cut: Duration) {
     let relay = relay.expect("a relay");
     let count = lines(u64::try_from(cut.as_millis()).unwrap() + 4_000);
     let old = Numbered::start(&apart.cluster, "old", Some(count), true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     relay.set(line);
     let began = Instant::now();
     let new = Numbered::start(&apart.cluster, "new", Some(20), false).finish();
@@ -191,7 +188,7 @@ fn a_session_under_strict_waits_for_auth_and_ends_when_it_does_not_come() {
     // A short cut: it waits, and goes on.
     let count = lines(12_000);
     let waits = Numbered::start(&apart.cluster, "waits", Some(count), true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     relay.set(Line::Silent);
     std::thread::sleep(Duration::from_secs(10));
     relay.set(Line::Whole);
@@ -201,7 +198,7 @@ fn a_session_under_strict_waits_for_auth_and_ends_when_it_does_not_come() {
 
     // A long one: the session ends, with a line that says why, and what was recorded comes to auth in the end.
     let ends = Numbered::start(&apart.cluster, "ends", None, true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     relay.set(Line::Broken);
     let began = Instant::now();
     let ends = ends.finish();
@@ -226,7 +223,7 @@ fn a_line_to_the_proxy_that_is_silent_for_a_moment_is_waited_out() {
     let relay = relay.expect("a relay");
     let count = lines(8_000);
     let session = Numbered::start(&apart.cluster, "silent", Some(count), true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     relay.set(Line::Silent);
     std::thread::sleep(Duration::from_secs(5));
     relay.set(Line::Whole);
@@ -234,7 +231,7 @@ fn a_line_to_the_proxy_that_is_silent_for_a_moment_is_waited_out() {
 
     // Broken, the person's connection is gone; what was recorded is not.
     let session = Numbered::start(&apart.cluster, "broken", None, true);
-    wait_live(&apart, 1);
+    wait_live(&apart.cluster, 1);
     relay.set(Line::Broken);
     let seen = session.finish();
     relay.set(Line::Whole);
@@ -257,10 +254,7 @@ fn a_shutdown_under_load_seals_everything() {
     let tags: Vec<String> = (0..4).map(|n| format!("stopped-{n}")).collect();
     let start = |tag: &String| Numbered::start(&cluster, tag, None, tag.ends_with(['0', '1']));
     let sessions: Vec<_> = tags.iter().map(start).collect();
-    wait_for("the sessions", || {
-        let rows = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
-        rows.as_array().is_some_and(|rows| rows.len() == 5)
-    });
+    wait_live(&cluster, 5);
     std::thread::sleep(Duration::from_secs(1));
     let began = Instant::now();
     assert!(cluster.stop().success());

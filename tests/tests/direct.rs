@@ -1,22 +1,15 @@
 //! A node's own port: the same checks, the same recording, no proxy between.
 
+use house::keys::new_key;
 use house::{Cluster, NODE, assert_success, free_port, text};
 use std::process::Command;
-
-/// OpenSSH to the node's own port, past the proxy.
-fn direct(cluster: &Cluster, port: u16, command: &str) -> std::process::Output {
-    let alias = format!("HostKeyAlias={}", cluster.host());
-    let mut ssh = Command::new("ssh");
-    ssh.arg("-F").arg(cluster.config()).env_remove("SSH_AUTH_SOCK");
-    ssh.args(["-o", "ProxyCommand=none", "-o", "HostName=127.0.0.1", "-o", &alias]);
-    ssh.args(["-p", &port.to_string(), &cluster.host(), command]).output().unwrap()
-}
 
 #[test]
 fn a_port_of_the_nodes_own_is_reached_without_the_proxy_and_records_the_same() {
     let port = free_port();
     let cluster = Cluster::start_with(&["--ssh-listen", &format!("127.0.0.1:{port}")]);
-    let out = direct(&cluster, port, "echo past the proxy; exit 3");
+    let mut ssh = cluster.direct(cluster.ssh_command(), port);
+    let out = ssh.args([&cluster.host(), "echo past the proxy; exit 3"]).output().unwrap();
     assert_eq!((out.status.code(), text(&out)), (Some(3), "past the proxy".to_owned()));
     let row = cluster.recording_of("echo past the proxy; exit 3");
     assert_eq!((&row["node"], &row["ending"]), (&NODE.into(), &"exit 3".into()));
@@ -25,9 +18,7 @@ fn a_port_of_the_nodes_own_is_reached_without_the_proxy_and_records_the_same() {
 
     // With a key that nobody signed nobody gets in.
     let key = cluster.path("stranger");
-    let mut keygen = Command::new("ssh-keygen");
-    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
-    assert_success(&keygen.output().unwrap());
+    new_key(&key);
     let mut ssh = Command::new("ssh");
     ssh.args(["-F", "none", "-i"]).arg(&key).args([
         "-o",

@@ -3,100 +3,50 @@
 //! Needs root, to mount a small disk for the node's folder. Where that is not possible each test says so and passes.
 
 use house::apart::Apart;
-use house::process::Server;
-use house::{CLUSTER, Cluster, assert_success, text, wait_for};
+use house::person::words;
+use house::small_disk::SmallDisk;
+use house::{Cluster, assert_success, text, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Bytes of the node's disk.
-const DISK_BYTES: u64 = 12 * 1024 * 1024;
+/// Size of the node's disk.
+const DISK_MIB: u32 = 12;
 
-/// Name of a second node, whose disk is another.
-const OTHER: &str = "other";
-
-/// A cluster with a node whose folder is a disk of its own, so small that a test can fill it.
+/// A cluster with a node whose folder is a disk of its own, so small that a test can fill it; and with another node.
 struct Small {
+    // Dropped in this order: the disk before the folder that it is mounted in.
+    disk: SmallDisk,
     apart: Apart,
-    mount: PathBuf,
-    /// Runs as long as the test.
-    _other: Server,
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        self.apart.kill_node();
-        let _ = Command::new("umount").arg("-l").arg(&self.mount).output();
-    }
 }
 
 impl Small {
     /// None where nothing may be mounted.
     fn start() -> Option<Self> {
         let mut apart = Apart::in_three(str::to_owned);
-        assert!(apart.node().stop().success());
-        let mount = apart.node_folder();
-        let kept = apart.cluster.path("kept");
-        fs::rename(&mount, &kept).unwrap();
-        fs::create_dir(&mount).unwrap();
-        let size = format!("size={DISK_BYTES},mode=700");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(&mount)
-            .output()
-            .expect("mount can be run");
-        if !mounted.status.success() {
-            println!("skipped: no disk can be mounted here: {}", said(&mounted));
-            return None;
-        }
-        let copied = Command::new("cp").arg("-a").arg(kept.join(".")).arg(&mount).output();
-        assert_success(&copied.expect("cp runs"));
-        let invitation = apart.invite(&["--name", OTHER]);
-        let mut command = Command::new(house::scry_path());
-        command
-            .args(["start", "--roles", "node", "--node-name", OTHER, "--join", &invitation])
-            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(apart.cluster.path("other"));
-        let other = Server::start(command, &apart.cluster.path("other.log"));
-        other.until_ready();
-        let mut small = Self { apart, mount, _other: other };
-        small.apart.start_node(&[]);
-        Some(small)
+        apart.forget_node();
+        apart.remove_node();
+        let disk = SmallDisk::mount(&apart.node_folder(), DISK_MIB)?;
+        apart.join_node();
+        apart.start_other();
+        Some(Self { disk, apart })
     }
 
     fn cluster(&self) -> &Cluster {
         &self.apart.cluster
     }
 
-    /// Where somebody else's file takes all the room.
-    fn filler(&self) -> PathBuf {
-        self.mount.join("filler")
-    }
-
-    /// Takes all the room there is.
-    fn fill(&self) {
-        let mut file = fs::File::options().create(true).append(true).open(self.filler()).unwrap();
-        while file.write_all(&[7; 4096]).is_ok() {}
-    }
-
     /// A command by which a session's own user takes all the room, and what the recorder gave back meanwhile, too.
     fn fill_on_purpose(&self) -> String {
-        let filler = self.filler();
+        let filler = self.disk.filler();
         format!("for i in 1 2 3 4; do cat /dev/zero >> {}; sleep 0.3; done", filler.display())
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.filler()).unwrap();
     }
 
     /// The other node takes sessions, and they are recorded.
     fn other_goes_on(&self) {
-        let mut ssh = self.cluster().ssh_command();
-        ssh.args([&format!("{OTHER}.{CLUSTER}"), "echo other-node"]);
-        let out = ssh.output().expect("ssh runs");
+        let out = self.apart.ssh_other("echo other-node");
         assert_eq!(text(&out), "other-node", "{}", said(&out));
     }
 
@@ -110,13 +60,9 @@ impl Small {
     fn check_all(&self) {
         let cluster = self.cluster();
         let rows = cluster.stored_recordings();
-        let status = cluster.scry_json(&["status", "--json"]);
-        let key = status["cluster"]["seal_keys"][0].as_str().expect("a key").to_owned();
         for row in &rows {
-            let file = cluster.export(row["id"].as_str().unwrap(), "scry");
-            let mut verify = Command::new(house::scry_path());
-            let out = verify.args(["verify", "--key", &key]).arg(&file).output().unwrap();
-            assert!(out.status.success(), "{} {}\n{row:#}", text(&out), said(&out));
+            let out = cluster.verify(row["id"].as_str().unwrap());
+            assert!(out.status.success(), "{}\n{row:#}", words(&out));
         }
         assert_success(&cluster.scry(&["audit", "verify"]));
     }
@@ -124,21 +70,6 @@ impl Small {
 
 fn said(out: &Output) -> String {
     String::from_utf8_lossy(&out.stderr).into_owned()
-}
-
-/// The role of the cluster's admin records like this.
-fn record(cluster: &Cluster, policy: &str) {
-    let role = text(&cluster.scry(&["roles", "show", "admin"]));
-    let options = format!("[options]\nrecord = \"{policy}\"");
-    let role = match role.contains("[options]") {
-        true => role.replace("[options]", &options),
-        false => format!("{role}\n{options}\n"),
-    };
-    let path = cluster.path("role.toml");
-    fs::write(&path, role).unwrap();
-    assert_success(&cluster.scry(&["roles", "set", path.to_str().unwrap()]));
-    // The node hears of it at once.
-    std::thread::sleep(Duration::from_secs(1));
 }
 
 /// A shell whose input is written line by line.
@@ -166,15 +97,15 @@ impl Shell {
     }
 }
 
-fn row_of(rows: &[Value], tag: &str) -> Value {
+fn row_of(rows: &[Value], tag: &str) -> Option<Value> {
     let begins = format!("echo {tag}-");
     let of_tag = |row: &&Value| row["command"].as_str().is_some_and(|it| it.contains(&begins));
-    rows.iter().find(of_tag).unwrap_or_else(|| panic!("no recording of {tag}: {rows:#?}")).clone()
+    rows.iter().find(of_tag).cloned()
 }
 
 /// What stands in the recording of `tag`, as text; and its row.
 fn recorded(cluster: &Cluster, tag: &str) -> (String, Value) {
-    let row = row_of(&cluster.stored_recordings(), tag);
+    let row = row_of(&cluster.stored_recordings(), tag).expect(tag);
     let id = row["id"].as_str().unwrap();
     (fs::read_to_string(cluster.export(id, "text")).unwrap(), row)
 }
@@ -187,12 +118,7 @@ fn has_event(cluster: &Cluster, word: &str, session: &Value, text: &str) -> bool
 
 /// Waits until auth has the beginning of the session's recording.
 fn wait_live(cluster: &Cluster, tag: &str) {
-    let begins = format!("echo {tag}-");
-    wait_for("the session", || {
-        let rows = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
-        let mut rows = rows.as_array().expect("a list").iter();
-        rows.any(|row| row["command"].as_str().is_some_and(|it| it.contains(&begins)))
-    });
+    wait_for("the session", || row_of(&cluster.live_recordings(), tag).is_some());
 }
 
 /// Prints much that cannot be packed, more than a recording keeps room for.
@@ -202,11 +128,11 @@ const MUCH: &str = "head -c 600000 /dev/urandom | base64 -w 70";
 fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_damaged() {
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
-    record(cluster, "strict");
+    cluster.record_strictly();
     let mut shell = Shell::start(cluster, "strict");
     shell.line("echo before-it-was-full");
     wait_live(cluster, "strict");
-    small.fill();
+    small.disk.fill(0);
     shell.line(MUCH);
     shell.line("echo never-reached");
     let out = shell.finish();
@@ -224,16 +150,16 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
 
     // Nobody else is let in unrecorded, and is told why. What the session gave back is taken, too.
-    let spool = small.mount.join("node/spool");
+    let spool = small.disk.path.join("node/spool");
     let recordings = |name: fs::DirEntry| name.path().extension().is_some_and(|it| it == "rec");
     wait_for("the spool to be empty", || !fs::read_dir(&spool).unwrap().flatten().any(recordings));
-    small.fill();
+    small.disk.fill(0);
     let refused = cluster.ssh("echo strict-refused");
     assert!(!refused.status.success(), "{}", text(&refused));
     assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
     assert!(said(&refused).contains("full"), "{}", said(&refused));
     small.other_goes_on();
-    small.free();
+    small.disk.clear();
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
     small.check_all();
 }
@@ -252,14 +178,12 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
     // While it is full others get in, for that is how it is mended.
     assert_eq!(text(&cluster.ssh("echo glass-broken")), "glass-broken");
     small.other_goes_on();
-    let of_tag = |row: &Value| row["command"].as_str().is_some_and(|it| it.contains("fills-"));
-    let live = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
-    let row = live.as_array().unwrap().iter().find(|row| of_tag(row)).expect("it is live").clone();
+    let row = row_of(&cluster.live_recordings(), "fills").expect("it is live");
     wait_for("the ledger", || {
         has_event(cluster, "session.recording_failed", &row["id"], "goes to auth directly")
     });
     // Room again: it is recorded on the disk as before.
-    small.free();
+    small.disk.clear();
     shell.line("sleep 3; echo acted-again");
     shell.line(MUCH);
     wait_for("the recovery", || {
@@ -291,7 +215,7 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
     let (transcript, row) = recorded(small.cluster(), "dies");
     assert!(transcript.contains("acted-and-died"));
     assert_eq!((&row["gaps"], &row["ending"]), (&1.into(), &"crashed".into()), "{row:#}");
-    small.free();
+    small.disk.clear();
     small.check_all();
 }
 
@@ -303,17 +227,14 @@ fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
     let mut shell = Shell::start(cluster, "gap");
     shell.line("echo before-the-gap");
     wait_live(cluster, "gap");
-    small.fill();
+    small.disk.fill(0);
     small.signal_auth("-STOP");
     shell.line(MUCH);
     shell.line(MUCH);
     shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
     wait_for("the session to go on", || marks[0].exists());
     small.signal_auth("-CONT");
-    let row = {
-        let rows = cluster.scry_json(&["recordings", "ls", "--json", "--live"]);
-        row_of(rows.as_array().unwrap(), "gap")
-    };
+    let row = row_of(&cluster.live_recordings(), "gap").expect("it is live");
     wait_for("the recovery", || {
         has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
     });
@@ -346,7 +267,7 @@ fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
     let lost = usize::try_from(lost.expect("bytes are counted")).unwrap();
     let typed = 600;
     assert!((shown..shown + typed).contains(&lost), "{shown} shown unrecorded, {lost} counted");
-    small.free();
+    small.disk.clear();
     small.check_all();
 }
 
@@ -354,7 +275,7 @@ fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
 fn under_strict_input_waits_for_auth_that_hangs_and_then_the_session_ends() {
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
-    record(cluster, "strict");
+    cluster.record_strictly();
     let marks = ["first", "second"].map(|name| cluster.path(name));
     let mut shell = Shell::start(cluster, "hangs");
     wait_live(cluster, "hangs");

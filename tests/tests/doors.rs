@@ -1,6 +1,8 @@
 //! What belongs to a connection beside its sessions, and a session as the machine sees it: sockets, X11, PAM, who is here.
 
-use house::{Cluster, NODE, assert_success, text, wait_for};
+use house::keys::new_key;
+use house::person::words;
+use house::{Cluster, assert_success, is_root, output_with, text, wait_for};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -12,10 +14,6 @@ use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start_shared);
 
-fn is_root() -> bool {
-    text(&Command::new("id").arg("-u").output().unwrap()) == "0"
-}
-
 fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
     found.is_ok_and(|found| found.status.success())
@@ -23,10 +21,6 @@ fn has(program: &str) -> bool {
 
 fn skip(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
-}
-
-fn words(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
 /// An account of the machine that goes when the test does.
@@ -49,7 +43,10 @@ impl Account {
     fn ssh(&self, flags: &[&str]) -> Command {
         let key = CLUSTER.path(&format!("key-{}", self.name));
         if !key.exists() {
-            certify(&key, &self.name, flags);
+            new_key(&key);
+            let logins = format!("extension:logins@scry={}", self.name);
+            let roles = ["-O", "extension:roles@scry=admin", "-O", &logins];
+            CLUSTER.certify(&key, &self.name, &[&roles, flags].concat());
         }
         let mut ssh = CLUSTER.ssh_command();
         ssh.arg("-o").arg(format!("CertificateFile={}-cert.pub", key.display()));
@@ -80,21 +77,6 @@ fn run_patiently(program: &str, args: &[&str]) {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     panic!("{program} {args:?} stays locked out");
-}
-
-fn certify(key: &Path, login: &str, flags: &[&str]) {
-    let keygen = |args: &[&str]| {
-        assert_success(&Command::new("ssh-keygen").args(args).output().unwrap());
-    };
-    let (path, public) = (key.to_str().unwrap(), format!("{}.pub", key.display()));
-    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", path]);
-    let authority = CLUSTER.path("data/auth/keys/user_ca");
-    let logins = format!("extension:logins@scry={login}");
-    let mut args = vec!["-q", "-s", authority.to_str().unwrap(), "-I", &CLUSTER.login];
-    args.extend(["-n", login, "-V", "-1m:+1h", "-O", "extension:roles@scry=admin", "-O", &logins]);
-    args.extend(flags);
-    args.push(&public);
-    keygen(&args);
 }
 
 /// Answers every connection with what it got, in capitals.
@@ -235,11 +217,7 @@ fn a_connections_recording_verifies_plays_and_can_be_left_out_of_lists() {
     let id = id.expect("one plays as what happened");
     let info = text(&CLUSTER.scry(&["recordings", "info", id]));
     assert!(info.contains("connection") && info.contains("complete"), "{info}");
-    let file = CLUSTER.export(id, "scry");
-    let status = CLUSTER.scry_json(&["status", "--json"]);
-    let key = status["cluster"]["seal_keys"][0].as_str().unwrap();
-    let out = CLUSTER.scry(&["verify", "--key", key, file.to_str().unwrap()]);
-    assert_success(&out);
+    assert_success(&CLUSTER.verify(id));
     let lines = fs::read_to_string(CLUSTER.export(id, "jsonl")).unwrap();
     assert!(lines.contains(r#""forward":{"opened":{"#), "{lines}");
     let sessions =
@@ -447,10 +425,7 @@ fn an_account_that_the_machine_does_not_let_in_gets_its_words_for_sessions_and_f
 
 /// Runs a shell on a terminal with these lines typed, and gives all that was shown.
 fn shell(mut ssh: Command, typed: &str) -> String {
-    ssh.args(["-tt", &CLUSTER.host()]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = ssh.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    words(&child.wait_with_output().unwrap())
+    words(&output_with(ssh.args(["-tt", &CLUSTER.host()]), typed))
 }
 
 #[test]
@@ -582,5 +557,4 @@ fn nothing_that_a_client_or_a_home_holds_runs_other_code() {
     let shown = text(&account.run("env; ls"));
     assert!(!shown.contains("evil") && !shown.contains("rc-ran"), "{shown}");
     assert!(shown.contains(&format!("USER={}", account.name)), "{shown}");
-    assert_eq!(NODE, "box");
 }

@@ -90,13 +90,8 @@ fn a_session_that_goes_on_is_followed_and_rewound() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    house::wait_for("the recording", || {
-        !cluster.scry_json(&["recordings", "ls", "--live", "--json"]).as_array().unwrap().is_empty()
-    });
-    let id = cluster.scry_json(&["recordings", "ls", "--live", "--json"])[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    house::wait_for("the recording", || !cluster.live_recordings().is_empty());
+    let id = cluster.live_recordings()[0]["id"].as_str().unwrap().to_owned();
     let command = format!(
         "env SCRY_HOME={} {} play --follow {id}",
         cluster.path("client").display(),

@@ -3,21 +3,19 @@
 
 use house::apart::Apart;
 use house::crash_point::{CrashPoint, Dice, FAILING, library};
-use house::process::Server;
+use house::person::words;
 use house::small_disk::SmallDisk;
-use house::{Cluster, PASSWORD, assert_success, scry_path, text, wait_for};
+use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
 
 /// A cluster whose auth lies on a small disk, and its node beside it.
 struct Small {
-    // Dropped in this order: the servers before their disk.
-    other: Option<Server>,
-    apart: Apart,
+    // Dropped in this order: the disk before the folder that it is mounted in.
     disk: SmallDisk,
+    apart: Apart,
 }
 
 impl Small {
@@ -27,29 +25,11 @@ impl Small {
             |folder| disk = SmallDisk::mount(&folder.join("data/auth"), mib),
             flags,
         );
-        disk.map(|disk| Self { other: None, apart, disk })
+        disk.map(|disk| Self { disk, apart })
     }
 
     fn cluster(&self) -> &Cluster {
         &self.apart.cluster
-    }
-
-    /// A second node, `other`.
-    fn second_node(&mut self) {
-        let invitation = self.apart.invite(&["--name", "other"]);
-        let mut command = Command::new(scry_path());
-        command
-            .args(["start", "--roles", "node", "--node-name", "other", "--join", &invitation])
-            .args(["--diagnostics-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.cluster().path("other"));
-        let server = Server::start(command, &self.cluster().path("other.log"));
-        server.until_ready();
-        self.other = Some(server);
-    }
-
-    fn on_other(&self, command: &str) -> std::process::Output {
-        let mut ssh = self.cluster().ssh_command();
-        ssh.args(["other.home", command]).output().unwrap()
     }
 
     /// A session on the first node whose recording takes as many bytes as it prints.
@@ -120,7 +100,7 @@ impl Small {
 fn a_node_at_its_quota_waits_others_go_on_and_removing_makes_room() {
     let flags = ["--keep-free", "8MiB", "--node-quota", "24MiB", "--node-reserve", "4MiB"];
     let Some(mut small) = Small::start(96, &flags) else { return };
-    small.second_node();
+    small.apart.start_other();
     for tag in ["first", "second", "third"] {
         small.session_of(10, tag);
     }
@@ -132,7 +112,7 @@ fn a_node_at_its_quota_waits_others_go_on_and_removing_makes_room() {
 
     // Its sessions go on, on its own disk; those of the other node do so as ever.
     assert_eq!(text(&small.cluster().ssh("echo goes on")), "goes on");
-    assert_eq!(text(&small.on_other("echo elsewhere")), "elsewhere");
+    assert_eq!(text(&small.apart.ssh_other("echo elsewhere")), "elsewhere");
     wait_for("the other node's", || small.is_stored("echo elsewhere"));
     assert!(!small.is_stored("third") || !small.is_stored("echo goes on"));
 
@@ -148,19 +128,18 @@ fn a_node_at_its_quota_waits_others_go_on_and_removing_makes_room() {
 fn below_what_is_kept_free_each_node_has_its_reserve() {
     let flags = ["--keep-free", "30MiB", "--node-quota", "100%", "--node-reserve", "2MiB"];
     let Some(mut small) = Small::start(64, &flags) else { return };
-    small.second_node();
+    small.apart.start_other();
     for tag in ["first", "second", "third", "fourth"] {
         small.session_of(8, tag);
     }
     wait_for("the reserve", || small.waits("box").is_some());
     assert!(!small.cluster().audit("storage.low").is_empty());
-    assert_eq!(text(&small.on_other("echo reserved")), "reserved");
+    assert_eq!(text(&small.apart.ssh_other("echo reserved")), "reserved");
     wait_for("the other node's", || small.is_stored("echo reserved"));
     assert_eq!(small.waits("other"), None);
     // The reserve has an end.
-    let mut ssh = small.cluster().ssh_command();
-    ssh.args(["other.home", &format!("head -c {} /dev/urandom; : beyond", 4 * MIB)]);
-    assert_success(&ssh.output().unwrap());
+    let beyond = format!("head -c {} /dev/urandom; : beyond", 4 * MIB);
+    assert_success(&small.apart.ssh_other(&beyond));
     wait_for("the end of it", || small.waits("other").is_some());
 
     small.remove("first");
@@ -269,7 +248,7 @@ fn under_strict_a_session_ends_with_a_clear_line_when_auths_disk_takes_nothing()
     let out = ssh.args(["-tt", &small.cluster().host(), "echo begun; sleep 300"]).output().unwrap();
     let lasted = began.elapsed();
     assert!((25..90).contains(&lasted.as_secs()), "it ended after {lasted:?}");
-    let said = format!("{}{}", text(&out), String::from_utf8_lossy(&out.stderr));
+    let said = words(&out);
     assert!(said.contains("auth") && said.contains("strict"), "{said}");
     small.disk.clear();
     small.check_all(&["echo begun"]);
@@ -310,7 +289,6 @@ fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() 
     assert!(recorded("echo before") && recorded("echo after"), "{rows:#?}");
     assert!(recorded("echo meanwhile") || text(&meanwhile).is_empty(), "{rows:#?}");
     assert_success(&cluster.scry(&["audit", "verify"]));
-    drop(apart);
 }
 
 #[test]

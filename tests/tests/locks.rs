@@ -25,9 +25,7 @@ fn set_role_forwarding(cluster: &Cluster, name: &str, more: &str, forward: &str)
         "name = '{name}'\nallow = {{ logins = ['{login}'], nodes = {{ '*' = ['*'] }}, forward = {forward}, \
          recordings = {{ list = 'own' }} }}\n{more}\n"
     );
-    let path = cluster.path(&format!("{name}.toml"));
-    std::fs::write(&path, role).unwrap();
-    assert_success(&cluster.scry(&["roles", "set", path.to_str().unwrap()]));
+    cluster.set_role(&role);
 }
 
 /// A running session with a shell, a child that left it, and one that ignores every plea.
@@ -286,15 +284,11 @@ fn removed_and_demoted_people_are_out_at_once_though_their_certificates_are_vali
     assert!(said.contains("account was removed"), "{said}");
     refused(&bob.ssh("true"), "");
     // Another bob gets none of the first one's certificates to work, and works himself.
-    let out = cluster.scry(&["users", "add", "bob", "--role", "worker"]);
-    assert_success(&out);
+    let invitation = cluster.add_user("bob", &["worker"]);
     std::thread::sleep(Duration::from_millis(500));
     refused(&bob.ssh("true"), "");
-    let line = text(&out);
     let other = Person::named(&cluster, "other-bob");
-    let mut signup = other.command();
-    signup.arg("signup").arg(line.strip_prefix("scry signup ").unwrap());
-    assert_success(&other.run_with_password(signup));
+    assert_success(&other.sign_up(&invitation));
     assert_success(&other.ssh("true"));
     refused(&bob.ssh("true"), "");
 }
@@ -386,27 +380,19 @@ fn a_forward_that_is_no_longer_allowed_is_cut_and_the_session_beside_it_goes_on(
     });
 }
 
-/// Past the proxy, to the node's own port.
-fn direct(mut ssh: std::process::Command, cluster: &Cluster, port: u16) -> std::process::Command {
-    ssh.args(["-o", "ProxyCommand=none", "-o", "HostName=127.0.0.1", "-p", &port.to_string()]);
-    ssh.args(["-o", &format!("HostKeyAlias={}", cluster.host())]);
-    ssh
-}
-
 #[test]
 fn a_lock_reaches_a_node_that_was_cut_off_when_it_is_back_and_a_restart_without_auth_knows_it() {
     let mut relay = None;
     let mut apart = Apart::with_route(|proxy| relay.insert(Relay::start(proxy)).address.clone());
     let relay = relay.expect("a relay");
     let port = free_port();
-    let own_port = ["--ssh-listen".to_owned(), format!("127.0.0.1:{port}")];
-    let own_port: Vec<&str> = own_port.iter().map(String::as_str).collect();
+    let own_port = ["--ssh-listen", &format!("127.0.0.1:{port}")];
     apart.kill_node();
     apart.start_node(&own_port);
     let cluster = &apart.cluster;
     set_role(cluster, "worker", "");
     let bob = Person::invited(cluster, "bob", &["worker"]);
-    let mut live = Live::start(direct(bob.ssh_command(), cluster, port), &cluster.host());
+    let mut live = Live::start(cluster.direct(bob.ssh_command(), port), &cluster.host());
     relay.set(Line::Broken);
     wait_for("the tunnel to be away", || !cluster.ssh("true").status.success());
     let made = lock(cluster, &["--user", "bob"]);
@@ -424,7 +410,7 @@ fn a_lock_reaches_a_node_that_was_cut_off_when_it_is_back_and_a_restart_without_
     apart.start_node_by(command);
     let cluster = &apart.cluster;
     let ssh = |ssh: std::process::Command| {
-        direct(ssh, cluster, port).args([&cluster.host(), "true"]).output().unwrap()
+        cluster.direct(ssh, port).args([&cluster.host(), "true"]).output().unwrap()
     };
     wait_for("the admin to be let in", || ssh(cluster.ssh_command()).status.success());
     let bob = Person::named(cluster, "bob");

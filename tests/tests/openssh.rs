@@ -1,6 +1,7 @@
 //! Unmodified OpenSSH and what is built on it, through `scry config`. One cluster serves all of them, as it would a person.
 
-use house::{Cluster, NODE, assert_success, free_port, text, wait_for};
+use house::keys::new_key;
+use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -46,12 +47,7 @@ fn a_recording_has_the_right_facts_and_verifies_offline() {
     assert_eq!(row["ending"], "exit 3");
     assert_eq!(row["gaps"], 0);
     let id = row["id"].as_str().unwrap();
-    let file = CLUSTER.export(id, "scry");
-    let status = CLUSTER.scry_json(&["status", "--json"]);
-    let key = status["cluster"]["seal_keys"][0].as_str().unwrap().to_owned();
-    let mut offline = Command::new(house::scry_path());
-    offline.args(["verify", "--key", &key]).arg(&file).env("SCRY_HOME", CLUSTER.path("nobody"));
-    let out = offline.output().unwrap();
+    let out = CLUSTER.verify(id);
     assert_success(&out);
     assert!(text(&out).contains("complete"), "{}", text(&out));
     let transcript = CLUSTER.export(id, "text");
@@ -61,10 +57,7 @@ fn a_recording_has_the_right_facts_and_verifies_offline() {
 #[test]
 fn a_shell_reads_commands_from_standard_input() {
     let mut ssh = CLUSTER.ssh_command();
-    ssh.arg(CLUSTER.host()).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = ssh.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"echo from-$((40+2))\nexit 5\n").unwrap();
-    let out = child.wait_with_output().unwrap();
+    let out = output_with(ssh.arg(CLUSTER.host()), "echo from-$((40+2))\nexit 5\n");
     assert!(text(&out).contains("from-42"), "{out:?}");
     assert_eq!(out.status.code(), Some(5));
 }
@@ -284,9 +277,7 @@ fn the_agent_is_reached_from_the_node() {
     let mut agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the agent", || socket.exists());
     let key = CLUSTER.path("agent-key");
-    let made =
-        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output();
-    assert_success(&made.unwrap());
+    new_key(&key);
     let add = Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket).output();
     assert_success(&add.unwrap());
     let mut ssh = CLUSTER.ssh_command();
@@ -365,49 +356,23 @@ fn nobody_is_asked_to_trust_a_key_at_first_sight() {
 
 #[test]
 fn compression_and_rekeying_do_no_harm() {
-    let mut ssh = CLUSTER.ssh_command();
-    ssh.args([
-        "-C",
-        "-o",
-        "RekeyLimit=1M",
-        &CLUSTER.host(),
-        "head -c 20000000 /dev/zero | sha256sum",
-    ]);
-    let out = ssh.output().unwrap();
-    assert_success(&out);
-    let mut ssh = CLUSTER.ssh_command();
-    ssh.args([
-        "-C",
-        "-o",
-        "RekeyLimit=1M",
-        &CLUSTER.host(),
-        "head -c 20000000 /dev/urandom | tee /dev/stderr | sha256sum",
-    ]);
-    let out = ssh.output().unwrap();
-    assert_success(&out);
-    assert_eq!(out.stderr.len(), 20_000_000);
-}
-
-/// A certificate of the cluster's own authority, with these further flags for `ssh-keygen`.
-fn own_certificate(name: &str, flags: &[&str]) -> std::path::PathBuf {
-    let key = CLUSTER.path(name);
-    let keygen = |args: &[&str]| {
-        assert_success(&Command::new("ssh-keygen").args(args).output().unwrap());
+    let run = |command: &str| {
+        let mut ssh = CLUSTER.ssh_command();
+        ssh.args(["-C", "-o", "RekeyLimit=1M", &CLUSTER.host(), command]);
+        let out = ssh.output().unwrap();
+        assert_success(&out);
+        out
     };
-    let (path, public) = (key.to_str().unwrap(), format!("{}.pub", key.display()));
-    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", path]);
-    let authority = CLUSTER.path("data/auth/keys/user_ca");
-    let (authority, login) = (authority.to_str().unwrap(), CLUSTER.login.as_str());
-    let mut args = vec!["-q", "-s", authority, "-I", login, "-n", login, "-V", "-1m:+1h"];
-    args.extend(flags);
-    args.push(&public);
-    keygen(&args);
-    key
+    run("head -c 20000000 /dev/zero | sha256sum");
+    let out = run("head -c 20000000 /dev/urandom | tee /dev/stderr | sha256sum");
+    assert_eq!(out.stderr.len(), 20_000_000);
 }
 
 #[test]
 fn a_certificate_without_permit_pty_opens_no_terminal() {
-    let key = own_certificate("no-pty", &["-O", "clear", "-O", "extension:roles@scry=admin"]);
+    let key = CLUSTER.path("no-pty");
+    new_key(&key);
+    CLUSTER.certify(&key, &CLUSTER.login, &["-O", "clear", "-O", "extension:roles@scry=admin"]);
     let with = |flag: &str| {
         let mut ssh = CLUSTER.ssh_command();
         ssh.arg("-o").arg(format!("CertificateFile={}-cert.pub", key.display()));

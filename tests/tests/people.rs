@@ -84,23 +84,13 @@ fn wrong_passwords_used_invitations_and_wrong_pins_are_refused_with_words() {
     let cluster = Cluster::start();
     let out = cluster.scry_with_input(&["login"], "not the password");
     assert!(!out.status.success() && words(&out).contains("password"), "{}", words(&out));
-    let invited = cluster.scry(&["users", "add", "carol"]);
-    let line = text(&invited);
-    let invitation = line.strip_prefix("scry signup ").unwrap();
+    let invitation = cluster.add_user("carol", &[]);
     let wrong = invitation.replacen(&invitation[28..32], "0000", 1);
-    let mut tried = cluster.scry_command();
-    tried.env("SCRY_HOME", cluster.path("carol"));
     let carol = Person::named(&cluster, "carol");
-    let mut command = carol.command();
-    command.args(["signup", &wrong]);
-    let out = carol.run_with_password(command);
+    let out = carol.sign_up(&wrong);
     assert!(!out.status.success(), "{}", words(&out));
-    let mut command = carol.command();
-    command.args(["signup", invitation]);
-    assert_success(&carol.run_with_password(command));
-    let mut command = carol.command();
-    command.args(["signup", invitation]);
-    let out = carol.run_with_password(command);
+    assert_success(&carol.sign_up(&invitation));
+    let out = carol.sign_up(&invitation);
     assert!(!out.status.success() && words(&out).contains("invitation"), "{}", words(&out));
 }
 

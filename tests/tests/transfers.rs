@@ -3,7 +3,7 @@
 
 use house::moved::{check, entries, find, kept, record_bytes, transfers};
 use house::terminal::Terminal;
-use house::{Cluster, assert_success, text, wait_for};
+use house::{Cluster, assert_success, output_with, text, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
@@ -52,10 +52,7 @@ fn scp(flags: &[&str], from: &str, to: &str) {
 fn sftp(cluster: &Cluster, flags: &[&str], batch: &str) -> std::process::Output {
     let mut sftp = Command::new("sftp");
     sftp.arg("-F").arg(cluster.config()).args(flags).args(["-b", "-"]).arg(cluster.host());
-    sftp.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = sftp.env_remove("SSH_AUTH_SOCK").spawn().unwrap();
-    child.stdin.take().unwrap().write_all(batch.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    output_with(sftp.env_remove("SSH_AUTH_SOCK"), batch)
 }
 
 /// The one transfer of this kind whose path is `path`.
@@ -245,11 +242,8 @@ fn a_shell_is_recorded_as_it_is_whatever_it_is_called() {
         fs::copy("/bin/sh", &shell).unwrap();
         let command = format!("{} -s -- --server", shell.display());
         let mut ssh = CLUSTER.ssh_command();
-        ssh.args([&CLUSTER.host(), &command]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = ssh.spawn().unwrap();
         let script = format!("echo secret-$((6*7))-{called}\n");
-        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        let out = child.wait_with_output().unwrap();
+        let out = output_with(ssh.args([&CLUSTER.host(), &command]), &script);
         assert_eq!(text(&out), format!("secret-42-{called}"));
         let row = CLUSTER.recording_of(&command);
         let id = row["id"].as_str().unwrap();
@@ -331,30 +325,10 @@ fn an_exec_stream_is_whole_to_the_limit_and_then_counted_with_hashes_that_fit() 
     assert_eq!(cast.matches("1048576 bytes of standard output not kept").count(), 4);
 }
 
-/// Gives everybody who has the role `admin` these options.
-fn options(cluster: &Cluster, options: &str) {
-    let role = text(&cluster.scry(&["roles", "show", "admin"]));
-    let role: String =
-        role.lines().filter(|line| *line != "[options]").map(|line| format!("{line}\n")).collect();
-    let file = cluster.path("role.toml");
-    fs::write(&file, format!("{role}\n[options]\n{options}\n")).unwrap();
-    assert_success(&cluster.scry(&["roles", "set", name(&file)]));
-    // A node takes new roles at once, but not before it has heard of them.
-    wait_for("the new role on the node", || {
-        let explained =
-            cluster.scry(&["access", "explain", "--login", &cluster.login, house::NODE]);
-        let words = text(&explained);
-        words.contains("who, when and what")
-            || words.contains("and the contents")
-            || !explained.status.success()
-    });
-    std::thread::sleep(std::time::Duration::from_millis(500));
-}
-
 #[test]
 fn a_role_that_asks_for_everything_gets_contents_and_what_was_typed_but_no_password() {
     let cluster = Cluster::start();
-    options(&cluster, "record_transfers = true\nrecord_typed = true");
+    cluster.set_options("record_transfers = true\nrecord_typed = true");
     let (here, away) = (cluster.path("here"), cluster.path("away"));
     let bytes = put(&here, 200_000);
     let batch = format!("put {} {}\n", here.display(), away.display());

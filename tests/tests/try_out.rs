@@ -1,21 +1,13 @@
 //! `scry try`: the first thing a new user runs.
 
-use house::{assert_success, scry_path};
-use std::io::Write as _;
+use house::person::words;
+use house::{assert_success, is_root, output_with, scry_path};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Output, Stdio};
-
-fn try_with(mut command: Command, input: &str) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
+use std::process::{Command, Output};
 
 fn check(out: &Output) {
     assert_success(out);
-    let all =
-        format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let all = words(out);
     for expected in ["hello", "complete", "scry play"] {
         assert!(all.contains(expected), "no {expected:?} in:\n{all}");
     }
@@ -23,9 +15,7 @@ fn check(out: &Output) {
 
 #[test]
 fn what_is_piped_in_is_recorded_verified_and_shown() {
-    let mut command = Command::new(scry_path());
-    command.arg("try");
-    check(&try_with(command, "echo hello\nexit\n"));
+    check(&output_with(Command::new(scry_path()).arg("try"), "echo hello\nexit\n"));
 }
 
 #[test]
@@ -47,7 +37,7 @@ fn it_works_for_an_ordinary_user() {
     let mut command = Command::new(exe);
     command.arg("try").uid(uid).gid(gid).env("HOME", home.path()).env("USER", name);
     command.env("TMPDIR", home.path());
-    check(&try_with(command, "echo hello\nexit\n"));
+    check(&output_with(&mut command, "echo hello\nexit\n"));
 }
 
 /// An account that is not root and whose shell is one.
@@ -64,11 +54,6 @@ fn ordinary_account() -> Option<(String, u32, u32)> {
 
 #[test]
 fn the_sessions_exit_code_is_passed_on() {
-    let mut command = Command::new(scry_path());
-    command.arg("try");
-    assert_eq!(try_with(command, "exit 7\n").status.code(), Some(7));
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+    let out = output_with(Command::new(scry_path()).arg("try"), "exit 7\n");
+    assert_eq!(out.status.code(), Some(7));
 }
