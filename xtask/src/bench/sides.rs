@@ -4,7 +4,7 @@ use super::group::Group;
 use super::processes;
 use anyhow::{Context as _, Result, bail};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -87,8 +87,9 @@ pub struct Sides {
     /// Of sshd and of scry, where the kernel counts for us.
     groups: Option<[Group; 2]>,
     client: PathBuf,
-    /// The node's own port.
+    /// The node's own port, and that of its figures.
     port: u16,
+    diagnostics: u16,
     _account: Account,
 }
 
@@ -104,10 +105,20 @@ impl Sides {
         let client = folder.path().join("scry-client");
         fs::copy(binary, &client).with_context(|| format!("no {}", binary.display()))?;
         let sshd = start_sshd(folder.path(), &login)?;
-        let port = free_port()?;
-        let scry = start_scry(folder.path(), binary, &client, &login, port)?;
+        let (port, diagnostics) = (free_port()?, free_port()?);
+        let scry = start_scry(folder.path(), binary, &client, &login, (port, diagnostics))?;
         let groups = Group::around(sshd.id()).zip(Group::around(scry.id())).map(<[Group; 2]>::from);
-        let sides = Self { groups, folder, login, sshd, scry, client, port, _account: account };
+        let sides = Self {
+            groups,
+            folder,
+            login,
+            sshd,
+            scry,
+            client,
+            port,
+            diagnostics,
+            _account: account,
+        };
         for side in Side::ALL {
             let out = sides.command(side, Wish::default(), "echo hello").output()?;
             if out.stdout != b"hello\n" {
@@ -159,6 +170,16 @@ impl Sides {
         command.env("SCRY_HOME", self.folder.path().join("client")).env_remove("SSH_AUTH_SOCK");
         command.env("TERM", "xterm-256color").args(args);
         command
+    }
+
+    /// A figure that scry itself shows, if it does.
+    pub fn figure(&self, name: &str) -> Result<Option<f64>> {
+        let mut page = TcpStream::connect(("127.0.0.1", self.diagnostics))?;
+        page.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        page.read_to_string(&mut text)?;
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Ok(found)
     }
 
     /// Process id of a side's server.
@@ -319,10 +340,11 @@ fn start_scry(
     binary: &Path,
     client: &Path,
     login: &str,
-    port: u16,
+    (port, diagnostics): (u16, u16),
 ) -> Result<Child> {
     let mut child = Command::new(binary)
-        .args(["start", "--listen", "127.0.0.1:0", "--diagnostics-listen", "127.0.0.1:0"])
+        .args(["start", "--listen", "127.0.0.1:0"])
+        .args(["--diagnostics-listen", &format!("127.0.0.1:{diagnostics}")])
         .args(["--ssh-listen", &format!("127.0.0.1:{port}")])
         .args(["--cluster", CLUSTER, "--node-name", NODE, "--admin", login, "--data-dir"])
         .arg(folder.join("data"))

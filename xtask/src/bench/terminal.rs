@@ -28,7 +28,11 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         beside("terminal", "`cat` of a log on a terminal", "MB/s", &speed, Value::median, bar);
     let what = "`cat` of a log on a terminal, server CPU";
     let cpu = beside("terminal", what, "s/GiB", &cpu, Value::median, |_| None);
-    Ok([rows, cpu].concat())
+    let lag = sides.figure("scry_keyframe_seconds{quantile=\"1\"}")?;
+    let lag = lag.context("scry made no keyframe")? * 1000.0;
+    let what = "`cat` of a log on a terminal, the screen model behind it, longest";
+    let lag = Row::exact("terminal", what, "ms", lag, None, Some(Bar::AtMost(2000.0)));
+    Ok([rows, cpu, vec![lag]].concat())
 }
 
 /// Seconds from the first byte to the end, and bytes.
