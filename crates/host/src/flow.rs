@@ -145,5 +145,7 @@ pub(crate) fn gather(fd: &OwnedFd) -> Bytes {
             break;
         }
     }
+    // What is kept of it for the session's seats keeps no more than it is.
+    bytes.shrink_to_fit();
     bytes.into()
 }
