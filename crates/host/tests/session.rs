@@ -510,7 +510,7 @@ async fn what_a_terminal_shows_is_whole_thick_or_thin_and_whoever_reads_it_may_b
         };
         tokio::time::timeout(Duration::from_secs(60), reading).await.expect("in time");
         assert!(all == wanted.as_bytes(), "{} bytes of {}", all.len(), wanted.len());
-        assert!((16 * 1024..=model::limit::READ_BYTES).contains(&largest), "{largest}");
+        assert!(largest <= model::limit::READ_BYTES, "{largest}");
         assert_eq!(process.wait().await.unwrap(), Exit::Status(0));
     }
 }
