@@ -129,13 +129,9 @@ fn read_on(fd: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<bool> {
 pub(crate) fn gather(fd: &OwnedFd) -> Bytes {
     let began = Instant::now();
     let mut bytes = Vec::with_capacity(limit::READ_BYTES);
-    while bytes.len() < limit::READ_BYTES {
-        match read_on(fd, &mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // What it is that ended is found by the next read.
-            Ok(false) | Err(_) => break,
-            Ok(true) => continue,
-        }
+    let waits = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+    // What else ends it is found by the next read.
+    while read_on(fd, &mut bytes).is_err_and(waits) {
         let left = GATHER.saturating_sub(began.elapsed());
         let mut wanted = [PollFd::new(fd, PollFlags::IN)];
         let patience = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };

@@ -147,11 +147,10 @@ impl Recorder {
         if self.model.is_none() {
             return;
         }
-        let now = clock::tick();
         if self.custody.wants_keyframe().is_some() {
-            self.wanted.get_or_insert(now);
+            self.wanted.get_or_insert_with(clock::tick);
         } else if let Some(since) = self.wanted.take() {
-            let lag = Duration::from_millis(now.since(since));
+            let lag = Duration::from_millis(clock::tick().since(since));
             metrics::histogram!("scry_keyframe_seconds").record(lag);
         }
     }

@@ -449,10 +449,10 @@ impl Live {
 
     /// What happened to the recording: to the ledger each time, to the owner once.
     fn say_notices(&mut self) {
-        // Who is ended for it is told that instead.
-        let ends = self.recorder.as_ref().is_some_and(|recorder| recorder.failed().is_some());
         while let Some(notice) = self.recorder.as_mut().and_then(Recorder::poll_notice) {
             self.files.say(audited(&notice));
+            // Who is ended for it is told that instead.
+            let ends = self.recorder.as_ref().and_then(Recorder::failed).is_some();
             if let Some(line) = line(&notice).filter(|line| !ends && !self.said.contains(line)) {
                 self.said.push(line);
                 self.lines.push_back(line);
