@@ -3,6 +3,7 @@
 use crate::sys;
 use bytes::Bytes;
 use model::limit;
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::io;
@@ -77,8 +78,16 @@ pub(crate) async fn read(fd: &AsyncFd<OwnedFd>) -> io::Result<Bytes> {
             Err(error) if bytes.is_empty() => return Err(error),
             Ok(true) | Err(_) => {}
         }
-        return Ok(bytes.into());
+        return Ok(kept(bytes));
     }
+}
+
+/// What is kept of it for the session's seats keeps no more than it is, or not much more.
+fn kept(mut bytes: Vec<u8>) -> Bytes {
+    if bytes.len() < bytes.capacity() / 2 {
+        bytes.shrink_to_fit();
+    }
+    bytes.into()
 }
 
 pub(crate) async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
@@ -104,15 +113,9 @@ pub(crate) async fn write_all(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result
 /// Takes what is there, behind what was read before: goes on as long as a read comes back full enough to promise more.
 /// Says whether it ended at [`limit::READ_BYTES`].
 fn read_on(fd: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<bool> {
-    let mut space = [MaybeUninit::uninit(); limit::ENTRY_BYTES];
     while bytes.len() < limit::READ_BYTES {
-        let room = limit::READ_BYTES.saturating_sub(bytes.len()).min(limit::ENTRY_BYTES);
-        let room = space.get_mut(..room).unwrap_or_default();
-        let count = match rustix::io::read(fd, room) {
-            Ok((got, _)) => {
-                bytes.extend_from_slice(got);
-                got.len()
-            }
+        let count = match read_behind(fd, bytes) {
+            Ok(count) => count,
             // Linux says EIO once the last process has closed its side of a terminal.
             Err(Errno::IO) => 0,
             Err(Errno::INTR) => continue,
@@ -123,6 +126,20 @@ fn read_on(fd: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// One read. What comes in dribs and drabs gets no more memory than it needs; where much is there, all that may come next
+/// gets its place at once.
+fn read_behind(fd: &OwnedFd, bytes: &mut Vec<u8>) -> rustix::io::Result<usize> {
+    if bytes.capacity() > bytes.len() {
+        return rustix::io::read(fd, spare_capacity(bytes));
+    }
+    let mut space = [MaybeUninit::uninit(); limit::ENTRY_BYTES];
+    let (got, _) = rustix::io::read(fd, &mut space)?;
+    let much = if got.len() < PROMISING_BYTES { got.len() } else { limit::READ_BYTES };
+    bytes.reserve_exact(much);
+    bytes.extend_from_slice(got);
+    Ok(got.len())
 }
 
 /// Reads as long as it comes thick and fast, [`limit::READ_BYTES`] and [`GATHER`] at most. Blocks the thread for so long.
@@ -141,7 +158,5 @@ pub(crate) fn gather(fd: &OwnedFd) -> Bytes {
             break;
         }
     }
-    // What is kept of it for the session's seats keeps no more than it is.
-    bytes.shrink_to_fit();
-    bytes.into()
+    kept(bytes)
 }

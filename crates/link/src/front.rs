@@ -6,7 +6,7 @@ mod relay;
 mod secure;
 
 pub use hello::{Menu, Raw};
-pub(crate) use places::Places;
+pub(crate) use places::{Place, Places};
 pub use relay::relay_line;
 pub use secure::Secure;
 
@@ -15,7 +15,6 @@ use hello::{Spoken, recognise};
 use model::limit::{
     CONNECTIONS, CONNECTIONS_PER_ADDRESS, HANDSHAKE_MS, HANDSHAKES, HANDSHAKES_PER_ADDRESS,
 };
-use places::Place;
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;

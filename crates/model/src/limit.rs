@@ -70,7 +70,7 @@ pub const DRAIN_MS: u64 = 500;
 // Input that a process does not take (the cure of the SSH library's flow control)
 
 /// Bytes of untaken input held in memory per channel. Wait: further bytes go to an encrypted, unlinked file.
-pub const ELASTIC_MEMORY_BYTES: usize = 512 * 1024;
+pub const ELASTIC_MEMORY_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of untaken input per channel, memory and file together. Wait: TCP back-pressure, see [`ELASTIC_STALL_MS`].
 pub const ELASTIC_CHANNEL_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of untaken input per user on a node. Wait: as [`ELASTIC_CHANNEL_BYTES`].

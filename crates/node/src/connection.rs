@@ -109,17 +109,22 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
         let refused = Audited::ConnectionRefused { why, asked_for: None, tried: Vec::new() };
         return post.refusals.tell(&post.reporter, stranger(&post, None, knock.client, refused));
     };
+    let client = knock.client;
+    let stream = match knock.open() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, ?client, "a connection was lost at once"),
+    };
     let host = post.standing.host.borrow().clone();
     let server = Server::new(host.key.clone(), host.certificate.clone());
     let id = ConnectionId::from_random(rand::random());
-    let gate = gate(Arc::clone(&post), id, knock.client);
-    let accepting = server.accept(knock.stream, gate, startup);
+    let gate = gate(Arc::clone(&post), id, client);
+    let accepting = server.accept(stream, gate, startup);
     let connection = match stop.run_until_cancelled(accepting).await {
         Some(Ok(connection)) => connection,
         Some(Err(nobody)) => {
-            tracing::debug!(client = ?knock.client, error = %nobody.error, "nobody was let in");
+            tracing::debug!(?client, error = %nobody.error, "nobody was let in");
             let refused = refused(&nobody);
-            let event = stranger(&post, Some(id), knock.client, refused);
+            let event = stranger(&post, Some(id), client, refused);
             return post.refusals.tell(&post.reporter, event);
         }
         None => return,

@@ -54,6 +54,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The threads that serve connections cannot be started.
+    #[error("cannot start a thread for connections")]
+    Threads(#[source] std::io::Error),
     /// Nothing to dial.
     #[error("the node knows no proxy to dial")]
     NoProxy,

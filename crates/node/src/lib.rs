@@ -24,6 +24,7 @@ mod forward;
 mod join;
 mod keep;
 mod keyframes;
+mod lanes;
 mod news;
 mod pipes;
 mod recorder;

@@ -3,6 +3,7 @@
 use crate::connection;
 use crate::error::Error;
 use crate::join::{Standing, stand};
+use crate::lanes::Lanes;
 use crate::news::{self, Known, Latest};
 use crate::recover::Recovery;
 use crate::refusals::Refusals;
@@ -169,6 +170,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         move || news::remembered(&folder)
     });
     let (tell, latest) = watch::channel(known.await.unwrap_or_default());
+    let lanes = Lanes::open().map_err(Error::Threads)?;
     let (jobs, waiting) = mpsc::channel(JOBS);
     let sessions = Arc::new(AtomicU32::new(0));
     let auth = standing.auth.clone();
@@ -225,7 +227,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         quotas: Mutex::default(),
         pam_said: Once::new(),
     });
-    receive(&post, knocks, waiting, &mut shippers, &stop).await;
+    receive(&post, knocks, waiting, &mut shippers, &lanes, &stop).await;
     post.refusals.own_up(&post.reporter);
     post.reporter.tell(post.reporter.event(Audited::NodeStopped {}));
 
@@ -254,6 +256,7 @@ async fn receive(
     mut knocks: Knocks,
     mut waiting: mpsc::Receiver<Job>,
     shippers: &mut Shippers,
+    lanes: &Lanes,
     stop: &CancellationToken,
 ) {
     let mut connections = JoinSet::new();
@@ -262,7 +265,8 @@ async fn receive(
         tokio::select! {
             _ = minute.tick() => post.refusals.own_up(&post.reporter),
             knock = knocks.next() => {
-                connections.spawn(connection::serve(Arc::clone(post), knock, stop.child_token()));
+                let serve = connection::serve(Arc::clone(post), knock, stop.child_token());
+                lanes.spawn(&mut connections, serve);
             }
             Some(job) = waiting.recv() => shippers.begin(job),
             Some(_) = shippers.tasks.join_next() => {}

@@ -2,15 +2,18 @@
 
 use super::Backoff;
 use crate::duplex::BoxDuplex;
+use crate::front::{Place, Raw};
 use crate::http::{
     Accepted, CallError, Carrier, Connect, Dialer, Routes, Service, Trouble, serve, words,
 };
 use crate::tls::Peer;
 use axum::Router;
 use model::limit::KNOCKS;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::name::{CLIENT_ADDRESS_HEADER, NODE_SSH};
@@ -36,10 +39,42 @@ pub struct Knocks {
 
 /// A client's byte stream to the node's SSH server.
 pub struct Knock {
-    /// The bytes.
-    pub stream: BoxDuplex,
+    stream: Way,
     /// The client's address as the proxy saw it, or the node itself at a port of its own.
     pub client: Option<SocketAddr>,
+}
+
+/// How the bytes come.
+enum Way {
+    Carried(BoxDuplex),
+    /// Not yet watched by any runtime.
+    Dialled(std::net::TcpStream, SocketAddr, Place),
+}
+
+impl Knock {
+    /// Bytes that a tunnel carries.
+    fn carried(stream: BoxDuplex, client: Option<SocketAddr>) -> Self {
+        Self { stream: Way::Carried(stream), client }
+    }
+
+    /// A client at the node's own port.
+    pub(super) fn dialled(stream: TcpStream, client: SocketAddr, place: Place) -> io::Result<Self> {
+        let stream = Way::Dialled(stream.into_std()?, client, place);
+        Ok(Self { stream, client: Some(client) })
+    }
+
+    /// The bytes. Must be called on the runtime that is to serve them, because that one is woken for what comes.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(self) -> io::Result<BoxDuplex> {
+        Ok(match self.stream {
+            Way::Carried(stream) => stream,
+            Way::Dialled(stream, client, place) => {
+                Box::new(Raw::fresh(TcpStream::from_std(stream)?, client, place))
+            }
+        })
+    }
 }
 
 impl std::fmt::Debug for Knock {
@@ -162,7 +197,7 @@ fn carrier(give: mpsc::Sender<Knock>) -> Carrier {
                 .and_then(|value| value.parse().ok());
             let accepted: Accepted = Box::new(move |stream| {
                 Box::pin(async move {
-                    place.send(Knock { stream: Box::new(stream), client });
+                    place.send(Knock::carried(Box::new(stream), client));
                 })
             });
             Ok(accepted)

@@ -1,7 +1,7 @@
 //! A node's own TCP port: clients that reach the machine need no proxy between them and its SSH server.
 
 use super::{Knock, Knocks};
-use crate::front::{Places, Raw};
+use crate::front::Places;
 use crate::tcp;
 use model::limit::{CONNECTIONS, CONNECTIONS_PER_ADDRESS};
 use std::io;
@@ -59,8 +59,10 @@ impl Port {
                 continue;
             };
             tcp::settle(&stream);
-            let stream = Box::new(Raw::fresh(stream, address, place));
-            room.send(Knock { stream, client: Some(address) });
+            match Knock::dialled(stream, address, place) {
+                Ok(knock) => drop(room.send(knock)),
+                Err(error) => tracing::warn!(%error, %address, "a connection was lost at once"),
+            }
         }
     }
 }
