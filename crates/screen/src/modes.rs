@@ -25,6 +25,19 @@ pub enum Mouse {
     Motion,
 }
 
+impl Mouse {
+    /// The number of its mode.
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::Press => 9,
+            Self::Button => 1000,
+            Self::Highlight => 1001,
+            Self::Drag => 1002,
+            Self::Motion => 1003,
+        }
+    }
+}
+
 /// How the mouse is reported when it is not in the oldest way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MouseEncoding {
@@ -36,6 +49,18 @@ pub enum MouseEncoding {
     Urxvt,
     /// Mode 1016.
     SgrPixels,
+}
+
+impl MouseEncoding {
+    /// The number of its mode.
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::Utf8 => 1005,
+            Self::Sgr => 1006,
+            Self::Urxvt => 1015,
+            Self::SgrPixels => 1016,
+        }
+    }
 }
 
 /// Settings of the terminal that are not on the picture.
@@ -100,8 +125,7 @@ impl Modes {
     /// Kitty's keyboard flags that count on the screen that is shown; 0 is the old keyboard.
     #[must_use]
     pub fn keyboard_flags(&self) -> u8 {
-        let stack = if self.alternate { &self.keyboard_alternate } else { &self.keyboard };
-        stack.last().copied().unwrap_or(0)
+        self.keyboards().last().copied().unwrap_or(0)
     }
 
     pub(crate) fn escape(&mut self, whole: &str) {
@@ -176,7 +200,11 @@ impl Modes {
         if self.modify_other_keys != 0 {
             push(out, format_args!("\u{1b}[>4;{}m", self.modify_other_keys));
         }
-        dump_keyboard(if self.alternate { &self.keyboard_alternate } else { &self.keyboard }, out);
+        dump_keyboard(self.keyboards(), out);
+    }
+
+    /// What must stand behind that: the titles.
+    pub(crate) fn dump_titles(&self, out: &mut String) {
         for names in &self.pushed {
             names.dump(true, out);
             out.push_str("\u{1b}[22;0t");
@@ -184,20 +212,49 @@ impl Modes {
         self.window.dump(!self.pushed.is_empty(), out);
     }
 
+    /// What undoes [`Modes::dump_after`].
+    pub(crate) fn undo(&self, out: &mut String) {
+        for (on, number) in self.numbers() {
+            if on {
+                push(out, format_args!("\u{1b}[?{number}l"));
+            }
+        }
+        if self.cursor_style != 0 {
+            out.push_str("\u{1b}[0 q");
+        }
+        if self.keypad_application {
+            out.push_str("\u{1b}>");
+        }
+        if self.modify_other_keys != 0 {
+            out.push_str("\u{1b}[>4m");
+        }
+        undo_keyboard(self.keyboards(), out);
+    }
+
+    /// What undoes [`Modes::dump_before`].
+    pub(crate) fn undo_primary(&self, out: &mut String) {
+        if self.alternate {
+            undo_keyboard(&self.keyboard, out);
+        }
+    }
+
+    /// What undoes [`Modes::dump_titles`].
+    pub(crate) fn undo_titles(&self, out: &mut String) {
+        for _ in &self.pushed {
+            out.push_str("\u{1b}[23;0t");
+        }
+        if !self.pushed.is_empty() || self.window != Names::default() {
+            Names::default().dump(true, out);
+        }
+    }
+
+    fn keyboards(&self) -> &[u8] {
+        if self.alternate { &self.keyboard_alternate } else { &self.keyboard }
+    }
+
     fn numbers(&self) -> [(bool, u16); 9] {
-        let mouse = self.mouse.map_or(0, |mouse| match mouse {
-            Mouse::Press => 9,
-            Mouse::Button => 1000,
-            Mouse::Highlight => 1001,
-            Mouse::Drag => 1002,
-            Mouse::Motion => 1003,
-        });
-        let encoding = self.mouse_encoding.map_or(0, |encoding| match encoding {
-            MouseEncoding::Utf8 => 1005,
-            MouseEncoding::Sgr => 1006,
-            MouseEncoding::Urxvt => 1015,
-            MouseEncoding::SgrPixels => 1016,
-        });
+        let mouse = self.mouse.map_or(0, Mouse::number);
+        let encoding = self.mouse_encoding.map_or(0, MouseEncoding::number);
         [
             (self.reverse_video, 5),
             (self.cursor_blink, 12),
@@ -320,6 +377,12 @@ fn dump_keyboard(stack: &[u8], out: &mut String) {
         for flags in rest {
             push(out, format_args!("\u{1b}[>{flags}u"));
         }
+    }
+}
+
+fn undo_keyboard(stack: &[u8], out: &mut String) {
+    if !stack.is_empty() {
+        push(out, format_args!("\u{1b}[<{}u", stack.len()));
     }
 }
 

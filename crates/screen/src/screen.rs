@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::flood::{self, Beginning};
+use crate::keys::Keys;
 use crate::lex::{Lexer, Piece};
 use crate::modes::Modes;
 use crate::repair::{self, Repaired};
@@ -12,9 +13,9 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Columns, least and most. Cut.
-const COLUMNS: (u16, u16) = (2, 1024);
+pub(crate) const COLUMNS: (u16, u16) = (2, 1024);
 /// Rows, least and most. Cut.
-const ROWS: (u16, u16) = (1, 512);
+pub(crate) const ROWS: (u16, u16) = (1, 512);
 /// Bytes among which lines that scroll away are looked for at once.
 const FLOOD_BYTES: usize = 256 * 1024;
 /// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
@@ -119,21 +120,38 @@ impl Screen {
     /// both screens, cursor, margins, tabs, modes, titles, and what of a sequence or character is pending.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {
-        let Picture { terminal, modes, joins, .. } = &self.picture;
-        let drawn = catch_unwind(AssertUnwindSafe(|| terminal.dump()));
-        let drawn = drawn.unwrap_or_else(|_| self.text().join("\r\n"));
-        let mut out = String::new();
-        modes.dump_before(&mut out);
-        out.push_str(&repair::colours(&drawn));
-        modes.dump_after(&mut out);
-        if *joins {
+        let mut out = self.dump_parts().concat();
+        self.picture.modes.dump_titles(&mut out);
+        if self.picture.joins {
             out.push_str("\u{1b}_");
             out.push_str(JOINS);
             out.push_str("\u{1b}\\");
         }
         let mut out = out.into_bytes();
-        out.extend_from_slice(&self.lexer.pending());
+        out.extend_from_slice(&self.pending());
         out
+    }
+
+    /// As [`Screen::dump`], without titles and what is unfinished: what stands before the picture, the picture, and the rest.
+    pub(crate) fn dump_parts(&self) -> [String; 3] {
+        let Picture { terminal, modes, .. } = &self.picture;
+        let drawn = catch_unwind(AssertUnwindSafe(|| terminal.dump()));
+        let drawn = drawn.unwrap_or_else(|_| self.text().join("\r\n"));
+        let (mut before, mut after) = (String::new(), String::new());
+        modes.dump_before(&mut before);
+        modes.dump_after(&mut after);
+        [before, repair::colours(&drawn), after]
+    }
+
+    /// The beginning of a sequence or character that is unfinished.
+    pub(crate) fn pending(&self) -> Vec<u8> {
+        self.lexer.pending()
+    }
+
+    /// Whether no sequence and no character is unfinished.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.lexer.rests()
     }
 
     /// Column and row of the cursor, from 0; `None` when it is hidden.
@@ -196,6 +214,12 @@ impl Screen {
     #[must_use]
     pub fn modes(&self) -> &Modes {
         &self.picture.modes
+    }
+
+    /// What a viewer's own terminal must be set to, for its keyboard and mouse to behave as the program asked.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys::of(self)
     }
 
     /// Whether the cursor keys send their application sequences (DECCKM).

@@ -5,7 +5,6 @@
 //!
 //! [`mind`] decides (pure), [`reel`] shows any moment of a recording, [`paint`] draws, [`terminal`] drives.
 
-mod canvas;
 mod find;
 mod mind;
 mod note;
@@ -16,7 +15,7 @@ mod terminal;
 mod wish;
 
 use record::{Recording, Source};
-use screen::{Screen, Style};
+use screen::{Screen, Style, write_style};
 use std::io;
 use thiserror::Error;
 
@@ -88,8 +87,7 @@ pub fn as_text(screen: &Screen, colours: bool) -> String {
         let mut style = Style::default();
         for cell in screen.row(row).filter(|cell| cell.width > 0) {
             if cell.style != style {
-                // Writing to memory cannot fail.
-                let _ = canvas::write_style(&mut out, &cell.style);
+                write_style(&mut out, &cell.style);
                 style = cell.style;
             }
             out.extend_from_slice(cell.ch.encode_utf8(&mut [0; 4]).as_bytes());

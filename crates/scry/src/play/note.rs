@@ -2,7 +2,7 @@
 
 use super::clean;
 use model::Transfer;
-use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
+use model::entry::{Ending, Entry, Gap, GapCause, Stamped};
 
 /// Something that happened, for the status line and the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +37,7 @@ impl Note {
     pub fn of(stamped: &Stamped) -> Option<Self> {
         let (kind, text) = match &stamped.entry {
             Entry::Mark { label } => (NoteKind::Mark, clean(label, 120)),
-            Entry::People(People::Joined { user, login, from, .. }) => {
-                (NoteKind::People, format!("{user} came as {login} from {}", clean(from, 60)))
-            }
-            Entry::People(People::Left { party }) if party.0 == 0 => {
-                (NoteKind::People, "the owner left".to_owned())
-            }
-            Entry::People(People::Left { party }) => {
-                (NoteKind::People, format!("person {} left", party.0))
-            }
+            Entry::People(people) => (NoteKind::People, clean(&people.words(), 160)),
             Entry::Gap(gap) => (NoteKind::Gap, gap_text(gap)),
             Entry::Elided { bytes, .. } => {
                 (NoteKind::Gap, format!("{} beyond the limit were counted, not kept", size(*bytes)))

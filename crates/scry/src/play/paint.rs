@@ -1,12 +1,11 @@
 //! What the player shows: the recorded screen, letter-boxed or panned, and the status line below it.
 
-use super::canvas::Canvas;
 use super::find::Pattern;
 use super::mind::Mind;
 use super::note::{Note, NoteKind, time};
 use super::wish::{Clock, Overlay};
 use model::{Tick, Time};
-use screen::{Cell, Colour, Screen, Style};
+use screen::{Canvas, Cell, Colour, Pan, Screen, Style};
 
 /// Everything that is shown.
 pub struct Scene<'a> {
@@ -30,15 +29,6 @@ pub struct Scene<'a> {
     pub searched: Option<u64>,
 }
 
-/// How far a screen that is too large is moved: first visible column and row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pan {
-    /// Column.
-    pub col: u16,
-    /// Row.
-    pub row: u16,
-}
-
 const PLAIN: Style = Style {
     fg: Colour::Default,
     bg: Colour::Default,
@@ -51,7 +41,6 @@ const PLAIN: Style = Style {
     strike: false,
 };
 const BAR: Style = Style { bg: Colour::Indexed(236), fg: Colour::Indexed(252), ..PLAIN };
-const FRAME: Style = Style { fg: Colour::Indexed(240), ..PLAIN };
 
 const KEYS: [(&str, &str); 15] = [
     ("space p", "play, pause"),
@@ -90,70 +79,18 @@ pub fn paint(scene: &Scene<'_>, size: (u16, u16), pan: &mut Pan) -> Canvas {
 }
 
 fn picture(scene: &Scene<'_>, view: (u16, u16), pan: &mut Pan, canvas: &mut Canvas) {
-    let screen = scene.screen;
-    let (cols, rows) = screen.size();
-    let caret = screen.caret();
-    pan.col = panned(pan.col, cols, view.0, caret.0);
-    pan.row = panned(pan.row, rows, view.1, caret.1);
-    let left = view.0.saturating_sub(cols) / 2;
-    let top = view.1.saturating_sub(rows) / 2;
-    if left > 0 && top > 0 {
-        frame((left - 1, top - 1), (cols + 2, rows + 2), canvas);
-    }
-    let found = scene.mind.search().and_then(Pattern::new).map(|pattern| pattern.places(screen));
-    let found = found.unwrap_or_default();
-    let (width, height) = (view.0.min(cols), view.1.min(rows));
-    for row in 0..height {
-        for col in 0..width {
-            let at = (col + pan.col, row + pan.row);
-            let mut cell = screen.cell(at.0, at.1);
-            let cut_left = cell.width == 0 && col == 0;
-            let cut_right = cell.width == 2 && col + 1 == width;
-            if cut_left || cut_right {
-                cell = Cell { ch: ' ', width: 1, style: cell.style };
-            }
-            cell.style.inverse ^= screen.modes().reverse_video;
-            if found.binary_search(&at).is_ok() {
-                cell.style.fg = Colour::Indexed(16);
-                cell.style.bg = Colour::Indexed(220);
-                cell.style.inverse = false;
-                cell.style.faint = false;
-            }
-            canvas.set(col + left, row + top, cell);
+    let pattern = scene.mind.search().and_then(Pattern::new);
+    let found = pattern.map(|pattern| pattern.places(scene.screen)).unwrap_or_default();
+    canvas.show(scene.screen, view, pan, |col, row, cell| {
+        if found.binary_search(&(col, row)).is_ok() {
+            cell.style.fg = Colour::Indexed(16);
+            cell.style.bg = Colour::Indexed(220);
+            cell.style.inverse = false;
+            cell.style.faint = false;
         }
-    }
-    if let Some((col, row)) = screen.cursor()
-        && let (Some(col), Some(row)) = (col.checked_sub(pan.col), row.checked_sub(pan.row))
-        && col < width
-        && row < height
-        && scene.mind.overlay().is_none()
-    {
-        canvas.cursor = Some((col + left, row + top));
-    }
-}
-
-/// The least move that shows the cursor.
-fn panned(pan: u16, size: u16, view: u16, caret: u16) -> u16 {
-    let most = size.saturating_sub(view);
-    let least = (caret + 1).saturating_sub(view);
-    pan.min(caret).max(least).min(most)
-}
-
-fn frame((left, top): (u16, u16), (cols, rows): (u16, u16), canvas: &mut Canvas) {
-    let (right, bottom) = (left + cols - 1, top + rows - 1);
-    let mut put = |col, row, ch| canvas.set(col, row, Cell { ch, width: 1, style: FRAME });
-    for col in left..=right {
-        put(col, top, '─');
-        put(col, bottom, '─');
-    }
-    for row in top..=bottom {
-        put(left, row, '│');
-        put(right, row, '│');
-    }
-    for (col, row, ch) in
-        [(left, top, '╭'), (right, top, '╮'), (left, bottom, '╰'), (right, bottom, '╯')]
-    {
-        put(col, row, ch);
+    });
+    if scene.mind.overlay().is_some() {
+        canvas.cursor = None;
     }
 }
 
@@ -173,16 +110,7 @@ fn window(
     for row in top..top + rows {
         canvas.text(left, row, left + cols, &" ".repeat(cols.into()), PLAIN);
     }
-    // The right half of a wide character whose left half is covered.
-    for row in top..top + rows {
-        for col in [left.wrapping_sub(1), left + cols] {
-            let cell = canvas.cell(col, row);
-            if (col < left && cell.width == 2) || (col > left && cell.width == 0) {
-                canvas.set(col, row, Cell { ch: ' ', width: 1, style: cell.style });
-            }
-        }
-    }
-    frame((left, top), (cols, rows), canvas);
+    canvas.frame((left, top), (cols, rows));
     canvas.text(
         left + 2,
         top,

@@ -1,11 +1,10 @@
 //! The driver: the viewer's terminal, its keys and the clock.
 
-use super::canvas::{Canvas, write_changes};
 use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
 use super::note::{Note, NoteKind};
 use super::outline::Outline;
-use super::paint::{Pan, Scene, paint};
+use super::paint::{Scene, paint};
 use super::reel::Reel;
 use super::wish::{Film, Key, Wish};
 use super::{Error, Options};
@@ -15,6 +14,7 @@ use crossterm::terminal::{LeaveAlternateScreen, SetTitle};
 use crossterm::{cursor, execute};
 use model::Tick;
 use record::{Recording, Source};
+use screen::{Painter, Pan};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,9 +61,10 @@ struct Player<S: Source> {
     searched: Option<u64>,
     gaps: Vec<(u64, u64)>,
     damage_told: bool,
-    size: (u16, u16),
+    painter: Painter,
     pan: Pan,
-    shown: Option<Canvas>,
+    /// Whether colours are wanted (`NO_COLOR`).
+    colours: bool,
     refreshed: Tick,
     drawn: Tick,
     quit: bool,
@@ -72,6 +73,7 @@ struct Player<S: Source> {
 impl<S: Source> Player<S> {
     fn new(recording: Recording<S>, options: Options, title: String) -> Self {
         let now = Tick(0);
+        let (cols, rows) = terminal::size().unwrap_or((80, 24));
         let mut mind = Mind::new(options.speed, options.skip_idle_ms, options.paused, now);
         mind.set_search(options.highlight);
         let mut player = Self {
@@ -85,9 +87,9 @@ impl<S: Source> Player<S> {
             searched: None,
             gaps: Vec::new(),
             damage_told: false,
-            size: terminal::size().unwrap_or((80, 24)),
+            painter: Painter::new(cols, rows),
             pan: Pan::default(),
-            shown: None,
+            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             refreshed: now,
             drawn: now,
             quit: false,
@@ -296,14 +298,15 @@ impl<S: Source> Player<S> {
             reading: self.waiting.as_ref().map(|_| self.outline.at()),
             searched: self.searched,
         };
-        let canvas = paint(&scene, self.size, &mut self.pan);
+        let mut canvas = paint(&scene, self.painter.size(), &mut self.pan);
+        if !self.colours {
+            canvas.drop_colours();
+        }
         self.drawn = now;
-        if self.shown.as_ref() == Some(&canvas) {
+        let bytes = self.painter.paint(canvas, None);
+        if bytes.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::new();
-        write_changes(&mut bytes, self.shown.as_ref(), &canvas)?;
-        self.shown = Some(canvas);
         let mut out = io::stdout().lock();
         out.write_all(&bytes)?;
         out.flush()
@@ -326,10 +329,7 @@ impl<S: Source> Player<S> {
                         self.mind.handle(key, now);
                     }
                 }
-                Event::Resize(cols, rows) => {
-                    self.size = (cols, rows);
-                    self.shown = None;
-                }
+                Event::Resize(cols, rows) => self.painter.resize(cols, rows),
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ use super::as_text;
 use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
 use super::outline::Outline;
-use super::paint::{Pan, Scene, paint};
+use super::paint::{Scene, paint};
 use super::reel::Reel;
 use super::wish::{Film, Key, Overlay, Wish};
 use ed25519_dalek::SigningKey;
@@ -13,7 +13,7 @@ use model::heading::Kind;
 use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
 use record::{Keyframe, Recording, Writer, picture_at};
-use screen::Screen;
+use screen::{Pan, Screen};
 
 type Film_ = Recording<Vec<u8>>;
 

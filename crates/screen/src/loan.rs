@@ -1,0 +1,141 @@
+//! A terminal that a program writes to is lent to somebody who paints on it, and given back as the program left it.
+
+use crate::canvas::Canvas;
+use crate::keys::Keys;
+use crate::painter::Painter;
+use crate::screen::Screen;
+use core::fmt::Write as _;
+
+/// What stands at the beginning and at the end of what a terminal shows as one change (mode 2026).
+const TOGETHER: (&str, &str) = ("\x1b[?2026h", "\x1b[?2026l");
+/// Colours, character sets, insert and new line mode, origin, wrap, margins and cursor keys as they come; and the place
+/// that a program saves is the first one.
+const PLAIN: &str =
+    "\x1b[m\x1b(B\x1b)B\x0f\x1b[4l\x1b[20l\x1b[?6l\x1b[?7h\x1b[r\x1b[?1l\x1b[H\x1b7";
+/// Columns between two tabs, as they come.
+const TAB: u16 = 8;
+
+/// A terminal on loan.
+///
+/// While it lasts only [`Loan::paint`]'s bytes may reach the terminal. What the terminal's first screen shows, and the
+/// lines above it, are not touched by taking it: also what was there before the program.
+#[derive(Debug)]
+pub struct Loan {
+    painter: Painter,
+    /// What the terminal must get to be as it was, on top of what its first screen shows.
+    state: String,
+    /// The same in full, of an empty terminal.
+    whole: Vec<u8>,
+    /// What undoes the titles.
+    titles: String,
+}
+
+impl Loan {
+    /// Takes a terminal that stands where the screen does; the bytes make it the painter's.
+    ///
+    /// What of a sequence is unfinished ([`Screen::is_whole`]) the terminal forgets;
+    /// of what it makes of half a character nothing is known. So it is better taken when nothing is.
+    #[must_use]
+    pub fn take(screen: &Screen) -> (Self, Vec<u8>) {
+        let (cols, rows) = screen.size();
+        let [before, picture, after] = screen.dump_parts();
+        let state = [&before, not_shown(&picture), &after].concat();
+        let mut titles = String::new();
+        screen.modes().undo_titles(&mut titles);
+        let mut loan =
+            Self { painter: Painter::new(cols, rows), state, whole: whole(screen), titles };
+        let mut out = String::new();
+        if !screen.is_whole() {
+            out.push('\x18');
+        }
+        out.push_str(TOGETHER.0);
+        screen.modes().undo(&mut out);
+        out.push_str(PLAIN);
+        if screen.is_alternate() {
+            out.push_str("\x1b[?1047l");
+            screen.modes().undo_primary(&mut out);
+        }
+        let mut out = out.into_bytes();
+        out.extend_from_slice(&loan.painter.enter());
+        (loan, out)
+    }
+
+    /// Bytes that bring a picture onto it ([`Painter::paint`]).
+    #[must_use]
+    pub fn paint(&mut self, canvas: Canvas, keys: Option<Keys>) -> Vec<u8> {
+        self.painter.paint(canvas, keys)
+    }
+
+    /// The terminal has another size now. [`Loan::give_back`] is not possible any more.
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        self.painter.resize(cols, rows);
+    }
+
+    /// Bytes that give it back as it was, where it still has its size, and stood exactly where the screen did.
+    #[must_use]
+    pub fn give_back(mut self) -> Vec<u8> {
+        let mut out = self.leave();
+        out.extend_from_slice(self.state.as_bytes());
+        out.extend_from_slice(TOGETHER.1.as_bytes());
+        out
+    }
+
+    /// Bytes that give it back as it was, or as `now` is, whatever it shows. That is not lost: it goes up to the lines that
+    /// scrolled away.
+    #[must_use]
+    pub fn give_anew(mut self, now: Option<&Screen>) -> Vec<u8> {
+        let (cols, rows) = now.map_or(self.painter.size(), Screen::size);
+        let mut out = self.leave();
+        out.extend_from_slice(self.titles.as_bytes());
+        let mut text = String::from("\x1b[3g");
+        for col in (TAB..cols).step_by(TAB.into()) {
+            push(&mut text, format_args!("\x1b[{}G\x1bH", col + 1));
+        }
+        push(&mut text, format_args!("\x1b[{rows};1H"));
+        text.extend((0..rows).map(|_| '\n'));
+        text.push_str("\x1b[H");
+        text.push_str(TOGETHER.1);
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(&now.map_or(self.whole, whole));
+        out
+    }
+
+    /// Back to the first screen, everything as it comes. Nothing is left on the other one, which not every terminal
+    /// empties by itself.
+    fn leave(&mut self) -> Vec<u8> {
+        let mut out = b"\x1b[?7h\x1b[m\x1b[2J\x1b[H\x1b7".to_vec();
+        out.extend_from_slice(&self.painter.leave());
+        out.extend_from_slice(TOGETHER.0.as_bytes());
+        out.extend_from_slice(b"\x1b[H\x1b7");
+        out
+    }
+}
+
+/// As [`Screen::dump`], in words for any terminal.
+fn whole(screen: &Screen) -> Vec<u8> {
+    let mut out = screen.dump_parts().concat();
+    screen.modes().dump_titles(&mut out);
+    let mut out = out.into_bytes();
+    out.extend_from_slice(&screen.pending());
+    out
+}
+
+/// What stands in a picture behind the cells of the first screen, of which no sequence is more than style and repetition.
+fn not_shown(dump: &str) -> &str {
+    let mut at = 0;
+    while let Some(found) = dump.get(at..).and_then(|rest| rest.find("\x1b[")) {
+        let start = at + found;
+        let body = dump.get(start + 2..).unwrap_or_default();
+        let Some(end) = body.find(|ch: char| ('@'..='~').contains(&ch)) else { break };
+        match body.as_bytes().get(end) {
+            Some(b'm' | b'b') => at = start + 2 + end,
+            _ => return dump.get(start..).unwrap_or_default(),
+        }
+    }
+    ""
+}
+
+fn push(out: &mut String, text: core::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = out.write_fmt(text);
+}
