@@ -12,11 +12,12 @@ const STEPS: usize = 300;
 /// Output is a piece of one endless pattern, so that a byte's value says where it belongs.
 const PERIOD: usize = 251;
 
-struct Random(u64);
+/// A source of chance that only its seed decides.
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// SplitMix64 (Steele, Lea, Flood 2014).
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -24,7 +25,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }

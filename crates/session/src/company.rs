@@ -1,0 +1,442 @@
+//! The company of a session: who is there, who may type, what four eyes demand, and whether anything may pass.
+
+mod demand;
+mod seat;
+mod told;
+
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+pub use demand::{Alternative, Demand};
+pub use told::{Change, EndCause, Full, Refused, Seated, Silent, Standing};
+
+use demand::Eyes;
+use model::Tick;
+use model::entry::Party;
+use model::role::{OnLeave, SeatRole};
+use seat::Seat;
+use std::collections::{BTreeMap, VecDeque};
+
+/// People in one session besides its owner. Refuse: nobody more may enter.
+pub const SEATS: usize = 64;
+/// Milliseconds that somebody has to confirm that they are there, once they were asked. Then they do not count.
+pub const CONFIRM_GRACE_MS: u64 = 15_000;
+/// Milliseconds without a beat after which somebody who is watched does not count.
+pub const SILENT_MS: u64 = 3_000;
+
+/// Who is in one session, and what follows from it.
+///
+/// Inputs are methods named for what happened; [`Company::poll`] tells what changed by them, in order and each once,
+/// and is to be asked after every input until it has nothing more.
+/// Questions are answered for the last moment that was told: call [`Company::handle_timeout`] before a byte passes and
+/// before an act; while nothing is due it only compares.
+/// A moment earlier than one that was told already counts as that one.
+///
+/// The owner is [`Party::OWNER`], is there from the beginning, has no seat, and counts for nothing.
+#[derive(Debug)]
+pub struct Company {
+    demands: Vec<Eyes>,
+    /// Who is there besides the owner.
+    seats: BTreeMap<Party, Seat>,
+    owner_here: bool,
+    /// The highest number that was given away.
+    last: u16,
+    /// Who alone has the keyboard; none while everybody who may type has it. Always somebody who is there.
+    held: Option<Party>,
+    /// The moderator whose freeze by hand stands.
+    frozen_by: Option<Party>,
+    standing: Standing,
+    now: Tick,
+    told: VecDeque<Change>,
+}
+
+impl Company {
+    /// A session with its owner alone in it. All `demands` must be met before it begins; without any it begins at once.
+    #[must_use]
+    pub fn new(demands: Vec<Demand>, now: Tick) -> Self {
+        let mut company = Self {
+            demands: demands.into_iter().map(Eyes::new).collect(),
+            seats: BTreeMap::new(),
+            owner_here: true,
+            last: Party::OWNER.0,
+            held: None,
+            frozen_by: None,
+            standing: Standing::Waiting,
+            now,
+            told: VecDeque::new(),
+        };
+        company.settle(None);
+        company
+    }
+
+    /// Somebody takes a seat. `counts` says what they count for: which demand, and which of its alternatives, as in
+    /// [`Company::new`]; what is not there is ignored. Their coming is their first beat and confirmation.
+    ///
+    /// # Errors
+    /// [`Full`]: nobody more may enter.
+    pub fn enter(
+        &mut self,
+        seat: SeatRole,
+        counts: Vec<(usize, usize)>,
+        now: Tick,
+    ) -> Result<Party, Full> {
+        self.sit(None, seat, counts, now)
+    }
+
+    /// As [`Company::enter`], of the person who sits at `person` already: one person is one pair of eyes.
+    ///
+    /// # Errors
+    /// [`Full`]: nobody more may enter.
+    pub fn enter_again(
+        &mut self,
+        person: Party,
+        seat: SeatRole,
+        counts: Vec<(usize, usize)>,
+        now: Tick,
+    ) -> Result<Party, Full> {
+        self.sit(Some(person), seat, counts, now)
+    }
+
+    /// What `party` counts for is something else from here on. It is a beat and a confirmation, too.
+    pub fn recount(&mut self, party: Party, counts: Vec<(usize, usize)>, now: Tick) {
+        self.handle_timeout(now);
+        let Some(seat) = self.seats.get_mut(&party) else { return };
+        seat.recount(counts, &self.demands, self.now);
+        self.sign(party, now, Seat::confirm);
+        self.settle(None);
+    }
+
+    fn sit(
+        &mut self,
+        person: Option<Party>,
+        seat: SeatRole,
+        counts: Vec<(usize, usize)>,
+        now: Tick,
+    ) -> Result<Party, Full> {
+        self.handle_timeout(now);
+        if self.standing == Standing::Over {
+            return Err(Full::Over);
+        }
+        if self.seats.len() >= SEATS {
+            return Err(Full::Seats);
+        }
+        self.last = self.last.checked_add(1).ok_or(Full::Numbers)?;
+        let party = Party(self.last);
+        let known = person.and_then(|person| self.seats.get(&person));
+        let person = known.map_or(party, |seat| seat.person);
+        self.seats.insert(party, Seat::new(seat, person, counts, &self.demands, self.now));
+        self.told.push_back(Change::Came(party));
+        self.settle(None);
+        Ok(party)
+    }
+
+    /// The connection of `party` is closed: they are gone at once.
+    pub fn leave(&mut self, party: Party, now: Tick) {
+        self.handle_timeout(now);
+        if party == Party::OWNER {
+            self.owner_left(now);
+        } else {
+            self.gone(party, None);
+        }
+    }
+
+    /// The owner is gone and will not come back: the session is over.
+    pub fn owner_left(&mut self, now: Tick) {
+        self.handle_timeout(now);
+        if std::mem::take(&mut self.owner_here) {
+            self.told.push_back(Change::Went { party: Party::OWNER, shown_out_by: None });
+            self.close(EndCause::OwnerLeft);
+        }
+    }
+
+    /// `by` shows `party` out: the owner anybody else, a moderator observers and peers.
+    ///
+    /// # Errors
+    /// [`Refused`]: nobody was shown out.
+    pub fn show_out(&mut self, by: Party, party: Party) -> Result<(), Refused> {
+        use SeatRole::{Moderator, Observer, Peer};
+        let theirs = self.seats.get(&party).map(|seat| seat.role);
+        match (self.acting(by)?, theirs) {
+            (None | Some(Moderator), None) if party != Party::OWNER => Err(Refused::Nobody),
+            (None, Some(_)) | (Some(Moderator), Some(Observer | Peer)) => {
+                self.gone(party, Some(by));
+                Ok(())
+            }
+            _ => Err(Refused::NotAllowed),
+        }
+    }
+
+    /// From here on only `to` types. The owner says so, or whoever has the keyboard.
+    ///
+    /// # Errors
+    /// [`Refused`]: the keyboard is whose it was.
+    pub fn hand_over(&mut self, by: Party, to: Party) -> Result<(), Refused> {
+        self.acting(by)?;
+        if by != Party::OWNER && self.held != Some(by) {
+            return Err(Refused::NotAllowed);
+        }
+        match self.seats.get(&to).map(|seat| seat.role) {
+            None if to != Party::OWNER => return Err(Refused::Nobody),
+            Some(SeatRole::Observer | SeatRole::Moderator) => return Err(Refused::NoTypist),
+            None | Some(SeatRole::Peer) => self.give(Some(to)),
+        }
+        Ok(())
+    }
+
+    /// From here on only the owner types. The owner says so at any time, or whoever has the keyboard.
+    ///
+    /// # Errors
+    /// As [`Company::hand_over`].
+    pub fn take_back(&mut self, by: Party) -> Result<(), Refused> {
+        self.hand_over(by, Party::OWNER)
+    }
+
+    /// From here on the owner and all peers type, as at the beginning. Only the owner says so.
+    ///
+    /// # Errors
+    /// As [`Company::hand_over`].
+    pub fn together(&mut self, by: Party) -> Result<(), Refused> {
+        match self.acting(by)? {
+            None => self.give(None),
+            Some(_) => return Err(Refused::NotAllowed),
+        }
+        Ok(())
+    }
+
+    /// A moderator stops the session until a moderator thaws it, or the last moderator leaves. One that has not begun
+    /// does not begin so long.
+    ///
+    /// The last moderator being shown out thaws nothing: else the owner would undo the freeze.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was frozen.
+    pub fn freeze(&mut self, by: Party) -> Result<(), Refused> {
+        self.moderating(by)?;
+        self.frozen_by.get_or_insert(by);
+        self.settle(Some(by));
+        Ok(())
+    }
+
+    /// A moderator takes back a freeze by hand, their own or another's. It goes on once four eyes are met, too.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was thawed.
+    pub fn thaw(&mut self, by: Party) -> Result<(), Refused> {
+        self.moderating(by)?;
+        self.frozen_by.take().ok_or(Refused::NotByHand)?;
+        self.settle(Some(by));
+        Ok(())
+    }
+
+    /// A moderator or the owner ends the session.
+    ///
+    /// # Errors
+    /// [`Refused`]: it goes on.
+    pub fn end(&mut self, by: Party) -> Result<(), Refused> {
+        match self.acting(by)? {
+            None | Some(SeatRole::Moderator) => self.close(EndCause::Ended { by }),
+            Some(SeatRole::Observer | SeatRole::Peer) => return Err(Refused::NotAllowed),
+        }
+        Ok(())
+    }
+
+    /// `party` confirms that they are there. It is a beat, too.
+    pub fn confirm(&mut self, party: Party, now: Tick) {
+        self.sign(party, now, Seat::confirm);
+    }
+
+    /// The connection of `party` gave a sign of life.
+    pub fn heard(&mut self, party: Party, now: Tick) {
+        self.sign(party, now, Seat::hear);
+    }
+
+    /// Whether what `party` types may reach the program.
+    ///
+    /// # Errors
+    /// [`Silent`]: why not.
+    pub fn may_type(&self, party: Party) -> Result<(), Silent> {
+        match self.acting(party) {
+            Ok(None | Some(SeatRole::Peer)) => {}
+            Ok(Some(SeatRole::Observer | SeatRole::Moderator)) => return Err(Silent::Observer),
+            Err(Refused::Over) => return Err(Silent::Over),
+            Err(_) => return Err(Silent::Stranger),
+        }
+        match (self.standing, self.held) {
+            (Standing::Over, _) => Err(Silent::Over),
+            (Standing::Waiting, _) => Err(Silent::Waiting),
+            (Standing::Frozen, _) => Err(Silent::Frozen),
+            (Standing::Running, Some(by)) if by != party => Err(Silent::Held { by }),
+            (Standing::Running, _) => Ok(()),
+        }
+    }
+
+    /// Whether input and output may pass.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.standing == Standing::Running
+    }
+
+    /// How the session stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Who alone has the keyboard; none while the owner and all peers have it.
+    #[must_use]
+    pub fn keyboard(&self) -> Option<Party> {
+        self.held
+    }
+
+    /// The moderator whose freeze by hand stands, also while the session waits or four eyes are not met either.
+    /// They may have left since, if another moderator is still there.
+    #[must_use]
+    pub fn frozen_by(&self) -> Option<Party> {
+        self.frozen_by
+    }
+
+    /// The demands that are not met at this moment, each with its place in [`Company::new`].
+    pub fn unmet(&self) -> impl Iterator<Item = (usize, &Demand)> {
+        let unmet = self.demands.iter().enumerate().filter(|(_, eyes)| !eyes.met());
+        unmet.map(|(index, eyes)| (index, eyes.demand()))
+    }
+
+    /// Who is there besides the owner, in the order in which they came.
+    pub fn who(&self) -> impl Iterator<Item = Seated> {
+        self.seats.iter().map(|(party, seat)| Seated {
+            party: *party,
+            seat: seat.role,
+            counts: seat.counts(),
+        })
+    }
+
+    /// What changed, in order: each told once.
+    pub fn poll(&mut self) -> Option<Change> {
+        self.told.pop_front()
+    }
+
+    /// When [`Company::handle_timeout`] has something to decide.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        if self.standing == Standing::Over {
+            return None;
+        }
+        self.seats.values().filter_map(Seat::next).min()
+    }
+
+    /// Decides what `now` brings: who must be asked, and who no longer counts. What is overdue is decided moment by
+    /// moment, so that it comes to the same however late it is called.
+    pub fn handle_timeout(&mut self, now: Tick) {
+        while let Some(at) = self.poll_timeout().filter(|at| *at <= now) {
+            self.due(at);
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Everything that is due at this one moment.
+    fn due(&mut self, at: Tick) {
+        for (party, seat) in &mut self.seats {
+            if let Some(by) = seat.ask(at) {
+                self.told.push_back(Change::Ask { party: *party, by });
+            }
+        }
+        for (party, seat) in &mut self.seats {
+            if seat.lapse(at) {
+                self.told.push_back(Change::Absent(*party));
+            }
+        }
+        self.settle(None);
+    }
+
+    /// The seat of who acts, none for the owner; refused if the session is over or they are not there.
+    fn acting(&self, by: Party) -> Result<Option<SeatRole>, Refused> {
+        if self.standing == Standing::Over {
+            return Err(Refused::Over);
+        }
+        match self.seats.get(&by) {
+            Some(seat) => Ok(Some(seat.role)),
+            None if by == Party::OWNER => Ok(None),
+            None => Err(Refused::Stranger),
+        }
+    }
+
+    fn moderating(&self, by: Party) -> Result<(), Refused> {
+        match self.acting(by)? {
+            Some(SeatRole::Moderator) => Ok(()),
+            None | Some(SeatRole::Observer | SeatRole::Peer) => Err(Refused::NotAllowed),
+        }
+    }
+
+    fn sign(&mut self, party: Party, now: Tick, took: fn(&mut Seat, Tick)) {
+        self.handle_timeout(now);
+        let Some(seat) = self.seats.get_mut(&party) else { return };
+        took(seat, self.now);
+        if self.standing != Standing::Over && seat.return_at(self.now) {
+            self.told.push_back(Change::Back(party));
+            self.settle(None);
+        }
+    }
+
+    fn gone(&mut self, party: Party, shown_out_by: Option<Party>) {
+        let Some(seat) = self.seats.remove(&party) else { return };
+        self.told.push_back(Change::Went { party, shown_out_by });
+        if self.held == Some(party) {
+            self.give(Some(Party::OWNER));
+        }
+        let moderator = |role| role == SeatRole::Moderator;
+        let last = moderator(seat.role) && !self.seats.values().any(|seat| moderator(seat.role));
+        if last && shown_out_by.is_none() {
+            self.frozen_by = None;
+        }
+        self.settle(None);
+    }
+
+    fn give(&mut self, to: Option<Party>) {
+        if self.held != to {
+            self.held = to;
+            self.told.push_back(Change::Keyboard { held: to });
+        }
+    }
+
+    /// Looks again who is there and tells what follows; `by` is who brought it about by hand.
+    fn settle(&mut self, by: Option<Party>) {
+        use Standing::{Frozen, Over, Running, Waiting};
+        if self.standing == Over {
+            return;
+        }
+        let mut ends = None;
+        for (index, eyes) in self.demands.iter_mut().enumerate() {
+            let lost = eyes.look(index, &self.seats);
+            if lost == Some(OnLeave::End) {
+                ends.get_or_insert(index);
+            }
+        }
+        if let Some(demand) = ends.filter(|_| self.standing != Waiting) {
+            self.close(EndCause::EyesLeft { demand });
+            return;
+        }
+        let may_run = self.frozen_by.is_none() && self.demands.iter().all(Eyes::met);
+        let (standing, change) = match (self.standing, may_run) {
+            (Waiting, true) => (Running, Change::Begin),
+            (Running, false) => (Frozen, Change::Freeze { by }),
+            (Frozen, true) => (Running, Change::Thaw { by }),
+            (Waiting | Frozen, false) | (Running, true) | (Over, _) => return,
+        };
+        self.standing = standing;
+        self.told.push_back(change);
+    }
+
+    fn close(&mut self, why: EndCause) {
+        if self.standing != Standing::Over {
+            self.standing = Standing::Over;
+            (self.held, self.frozen_by) = (None, None);
+            self.told.push_back(Change::End { why });
+        }
+    }
+}
