@@ -2,12 +2,13 @@
 
 use crate::accounting::PamState;
 use crate::closing_process::Leave;
+use crate::freeze::{FreezeError, Freezer, Frozen};
 use crate::hunt::{Ended, Marks, Reach};
 use crate::pty::{LoosePty, Pty};
 use crate::signal;
 use crate::{Reader, Writer};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -20,7 +21,7 @@ use thiserror::Error;
 ///
 /// Dropping it does what sshd does when a connection is lost: a terminal hangs up (SIGHUP to the shell and its
 /// foreground job), pipes end (end of file, SIGPIPE), nothing is killed, and the exit status is collected
-/// behind the scenes. Use [`Signals::end`] to be sure.
+/// behind the scenes. Use [`Signals::end`] to be sure. A frozen session is killed whole instead: see [`Signals::freeze`].
 #[derive(Debug)]
 pub struct Child {
     /// Its streams.
@@ -135,7 +136,7 @@ fn exit(status: ExitStatus) -> Exit {
 #[derive(Debug, Clone)]
 pub struct Signals {
     pid: Pid,
-    marks: Marks,
+    freezer: Arc<Freezer>,
     pty: Option<LoosePty>,
 }
 
@@ -144,11 +145,11 @@ impl Signals {
     pub(crate) fn of(
         process: &tokio::process::Child,
         pty: Option<LoosePty>,
-        marks: impl FnOnce(Pid, Arc<OwnedFd>) -> Marks,
+        marks: impl FnOnce(Pid, OwnedFd) -> Marks,
     ) -> Option<Self> {
         let pid = Pid::from_raw(process.id()?.cast_signed())?;
         let leader = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        Some(Self { pid, marks: marks(pid, Arc::new(leader)), pty })
+        Some(Self { pid, freezer: Arc::new(Freezer::new(marks(pid, leader))), pty })
     }
 
     /// Process id of the program.
@@ -158,13 +159,13 @@ impl Signals {
     }
 
     /// Sends the client's signal (RFC 4254 §6.9): on a terminal to the job in the foreground, else to the
-    /// program's process group.
+    /// program's process group. What is frozen gets it when it is thawed, save SIGKILL.
     ///
     /// # Errors
     /// When the name is none of the RFC's, the program has ended, or the system refuses.
     pub fn send(&self, name: &str) -> Result<(), SignalError> {
         let signal = signal::by_name(name).ok_or_else(|| SignalError::Unknown(name.to_owned()))?;
-        if !self.marks.leader_is_there() {
+        if !self.freezer.marks().leader_is_there() {
             return Err(SignalError::Ended);
         }
         let group = self.pty.as_ref().and_then(LoosePty::foreground).unwrap_or(self.pid);
@@ -176,26 +177,59 @@ impl Signals {
     }
 
     /// Tells the shell and its jobs that their terminal has gone (SIGHUP, and SIGCONT for stopped ones), as at a logout.
+    /// Ends a frozen session, as [`Signals::end`] does.
     pub async fn hang_up(&self) {
-        let marks = self.marks.clone();
-        let told = move || marks.signal(Reach::Terminal, &[Signal::HUP, Signal::CONT]);
-        let _ = tokio::task::spawn_blocking(told).await;
+        let _ = self.order(Freezer::hang_up).await;
     }
 
     /// Ends the shell and its jobs: [`Signals::hang_up`], and after `grace` SIGKILL. What has left the shell's session
-    /// (`setsid`, a daemon) is left running.
+    /// (`setsid`, a daemon) is left running; of a frozen session nothing is, as with [`Signals::end`].
     pub async fn close(&self, grace: Duration) -> Ended {
-        self.hunt(Reach::Terminal, grace).await
+        self.order(move |session| session.end(Reach::Terminal, grace)).await.unwrap_or_default()
     }
 
     /// Ends whatever came of the session, daemons too (the module `hunt` says by which marks): hang-up, and after
-    /// `grace` SIGKILL, until nobody is left.
+    /// `grace` SIGKILL, until nobody is left. What is frozen is killed at once, as it stands: it does not get to run once
+    /// more with nobody watching.
     pub async fn end(&self, grace: Duration) -> Ended {
-        self.hunt(Reach::All, grace).await
+        self.order(move |session| session.end(Reach::All, grace)).await.unwrap_or_default()
     }
 
-    async fn hunt(&self, reach: Reach, grace: Duration) -> Ended {
-        let marks = self.marks.clone();
-        tokio::task::spawn_blocking(move || marks.end(reach, grace)).await.unwrap_or_default()
+    /// Freezes whatever came of the session: its control group, and those outside it that are found as by
+    /// [`Signals::end`]. Takes some milliseconds, and up to a second and a half where a process hangs in the kernel, the
+    /// machine is overloaded, or processes outside go on and on. Asked again, it looks anew for those outside: do so now
+    /// and then, because whoever is not frozen and has the right can continue a stopped process or move one out of the
+    /// group.
+    ///
+    /// Until [`Signals::thaw`] the program does not end, takes no input, and gives no output beyond what it had already
+    /// written. Nothing else lets it go on: when the last clone of this is dropped all of it is killed, and what a node
+    /// leaves frozen that is itself killed is ended by [`crate::sweep_frozen`]. When this future is dropped, what it has
+    /// begun is done nevertheless.
+    ///
+    /// # Errors
+    /// With words for a person. After [`FreezeError::Late`] the session counts as frozen, though some of it still runs;
+    /// after any other it runs as before.
+    pub async fn freeze(&self) -> Result<Frozen, FreezeError> {
+        let asked = self.order(Freezer::freeze).await;
+        asked.unwrap_or_else(|why| Err(FreezeError::Refused(why)))
+    }
+
+    /// Lets what [`Signals::freeze`] stopped go on, and nothing else; a process outside that stood before stays so. Does
+    /// nothing for a session that is not frozen.
+    ///
+    /// # Errors
+    /// [`FreezeError::Refused`]; then the session is still frozen.
+    pub async fn thaw(&self) -> Result<(), FreezeError> {
+        let asked = self.order(Freezer::thaw).await;
+        asked.unwrap_or_else(|why| Err(FreezeError::Refused(why)))
+    }
+
+    /// Has something done that blocks; an error when the runtime is ending.
+    async fn order<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Freezer) -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let freezer = Arc::clone(&self.freezer);
+        Ok(tokio::task::spawn_blocking(move || what(&freezer)).await?)
     }
 }

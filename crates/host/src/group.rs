@@ -1,14 +1,23 @@
 //! The control group of a session (cgroups(7), version 2): it holds every process of the session, wherever that went in
-//! the tree of processes. It serves to find and to end them; nothing is limited by it.
+//! the tree of processes. It serves to find, to freeze and to end them; nothing is limited by it.
 
+use rustix::fs::XattrFlags;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Before the session's id in the group's name.
 const PREFIX: &str = "scry-";
 /// Tries to make a group and to join it, because another node of the machine may sweep an empty one in between.
 const TRIES: usize = 3;
+/// What says which node froze a group. The first may be set only by root of the machine itself, the second (Linux 5.7)
+/// by root of a container too; no user can set either on a group that root made.
+const MARKS: [&str; 2] = ["trusted.scry.node", "user.scry.node"];
+/// Bytes of such a mark. A longer one is none.
+const MARK_BYTES: usize = 256;
+/// Groups of the machine that a sweep looks at, and how deep. Cut: those beyond stay as they are.
+const GROUPS: usize = 65_536;
+const DEPTH: usize = 24;
 
 /// A session's group; gone with its last process once this is dropped.
 #[derive(Debug)]
@@ -19,9 +28,7 @@ pub(crate) struct Group {
 /// Makes a group for the session below the one that this process is in, and joins it. Called after PAM, whose modules
 /// move sessions too. `None` where there is none to be had: no version 2, or no right to.
 pub(crate) fn join(session: &str) -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = place(&mounts, &own)?.join(format!("{PREFIX}{session}"));
+    let path = own_place()?.join(format!("{PREFIX}{session}"));
     for _ in 0..TRIES {
         fs::create_dir(&path).ok()?;
         match fs::write(path.join("cgroup.procs"), "0") {
@@ -32,6 +39,57 @@ pub(crate) fn join(session: &str) -> Option<PathBuf> {
     }
     let _ = fs::remove_dir(&path);
     None
+}
+
+/// Folder of the group that this process is in; `None` on a machine without version 2.
+fn own_place() -> Option<PathBuf> {
+    place(&mounts(), &fs::read_to_string("/proc/self/cgroup").ok()?)
+}
+
+/// Whether this machine has version 2.
+pub(crate) fn is_available() -> bool {
+    own_place().is_some()
+}
+
+/// What [`Group::governs`] wants to know of the machine.
+pub(crate) fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
+}
+
+/// Groups of sessions, wherever on this machine, that are frozen and marked; with their session and their mark.
+pub(crate) fn frozen() -> Vec<(Group, String, String)> {
+    let mounts = mounts();
+    let Some((_, top)) = mount(&mounts) else { return Vec::new() };
+    let (mut found, mut waiting, mut looked) = (Vec::new(), vec![(PathBuf::from(top), 0)], 0);
+    while let Some((folder, depth)) = waiting.pop() {
+        looked += 1;
+        if looked > GROUPS {
+            break;
+        }
+        if let Some(one) = frozen_at(&folder) {
+            found.push(one);
+        } else if depth < DEPTH {
+            let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+            let folders = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            waiting.extend(folders.map(|entry| (entry.path(), depth + 1)));
+        }
+    }
+    found
+}
+
+fn frozen_at(folder: &Path) -> Option<(Group, String, String)> {
+    let session = folder.file_name()?.to_str()?.strip_prefix(PREFIX)?.to_owned();
+    let told = fs::read_to_string(folder.join("cgroup.freeze")).ok()?;
+    let mark = mark(folder).filter(|_| told.trim() == "1")?;
+    Some((Group::of(folder.to_owned(), &session)?, session, mark))
+}
+
+fn mark(group: &Path) -> Option<String> {
+    MARKS.iter().find_map(|name| {
+        let mut bytes = [0; MARK_BYTES];
+        let length = rustix::fs::getxattr(group, *name, &mut bytes[..]).ok()?;
+        String::from_utf8(bytes.get(..length)?.to_vec()).ok()
+    })
 }
 
 /// Removes groups beside `path` that nobody is in any more: those of sessions whose people left something running.
@@ -62,9 +120,62 @@ impl Group {
             .any(|path| path.split('/').any(|part| part == name))
     }
 
-    /// Ends all of its processes at once, however fast they fork (Linux 5.14; before, they are killed one by one).
-    pub(crate) fn kill(&self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+    /// Whether all threads of a process are in this very group or below it, so that what is done to the group is done to
+    /// the process. [`Group::holds`] finds more: root can make a group of the same name elsewhere, or leave one of a
+    /// process's threads behind.
+    pub(crate) fn governs(&self, pid: i32, mounts: &str) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+        threads.filter_map(Result::ok).all(|thread| {
+            let text = fs::read_to_string(thread.path().join("cgroup"));
+            // What has ended since is nowhere else.
+            text.map_or(true, |own| {
+                place(mounts, &own).is_some_and(|at| at.starts_with(&self.path))
+            })
+        })
+    }
+
+    /// Whether the group is still there; once it is empty, another session's end may remove it.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Freezes its processes and those that they start, or lets them go on (Linux 5.2). The kernel needs a moment for it.
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        self.write("cgroup.freeze", if frozen { "1" } else { "0" })
+    }
+
+    /// Whether every process of the group has come to rest.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let told = fs::read_to_string(self.path.join("cgroup.events")).unwrap_or_default();
+        told.lines().any(|line| line == "frozen 1")
+    }
+
+    /// Ends all of its processes at once, however fast they fork and even if they are frozen (Linux 5.14; before, they
+    /// are killed one by one).
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        self.write("cgroup.kill", "1")
+    }
+
+    /// Never makes the file: what the kernel does not offer is not there.
+    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).open(self.path.join(file))?;
+        file.write_all(text.as_bytes())
+    }
+
+    /// Notes on the group which node it is that freezes it.
+    pub(crate) fn set_mark(&self, mark: &str) -> io::Result<()> {
+        let set = |name: &str| {
+            rustix::fs::setxattr(&self.path, name, mark.as_bytes(), XattrFlags::empty())
+        };
+        let [first, second] = MARKS;
+        set(first).or_else(|_| set(second)).map_err(Into::into)
+    }
+
+    /// Takes the note off again.
+    pub(crate) fn clear_mark(&self) {
+        for name in MARKS {
+            let _ = rustix::fs::removexattr(&self.path, name);
+        }
     }
 }
 
@@ -78,15 +189,20 @@ impl Drop for Group {
 /// beside version 1 (`/sys/fs/cgroup/unified`).
 fn place(mounts: &str, own: &str) -> Option<PathBuf> {
     let within = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let (root, point) = mounts.lines().find_map(|line| {
+    let (root, point) = mount(mounts)?;
+    let below = Path::new(within).strip_prefix(root).ok()?;
+    Some(Path::new(point).join(below))
+}
+
+/// Which group is the uppermost that is seen, and the folder where it is.
+fn mount(mounts: &str) -> Option<(&str, &str)> {
+    mounts.lines().find_map(|line| {
         // proc_pid_mountinfo(5): … root, mount point, options, any optional fields, `-`, type, …
         let (mount, kind) = line.split_once(" - ")?;
         let mut fields = mount.split(' ').skip(3);
         let (root, point) = (fields.next()?, fields.next()?);
         (kind.split(' ').next() == Some("cgroup2")).then_some((root, point))
-    })?;
-    let below = Path::new(within).strip_prefix(root).ok()?;
-    Some(Path::new(point).join(below))
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod display;
 mod environment;
 mod fdpass;
 mod flow;
+mod freeze;
 mod group;
 mod hunt;
 mod modes;
@@ -27,6 +28,8 @@ mod pty;
 mod session_process;
 pub mod signal;
 mod spawn;
+mod stat;
+mod sweep;
 mod sys;
 mod utmp;
 
@@ -37,12 +40,14 @@ pub use closing_process::close_main;
 pub use display::X11Plan;
 pub use environment::allowed_variable;
 pub use flow::{Reader, Writer};
+pub use freeze::{FreezeError, Frozen, Outside};
 pub use hunt::Ended;
 pub use net::{Net, NetError};
 pub use net_process::net_main;
 pub use pty::{Pty, PtyOutput};
 pub use session_process::session_main;
 pub use spawn::{Addresses, Plan, PtyPlan, Settings, SpawnError, What, spawn};
+pub use sweep::sweep_frozen;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@
 mod common;
 use common::*;
 
-use host::{AccountError, Exit, Net, NetError, SpawnError};
+use host::{AccountError, Exit, FreezeError, Net, NetError, SpawnError};
 use model::Size;
 use model::role::Forwarding::{Agent, Remote};
 use std::os::unix::fs::MetadataExt;
@@ -78,7 +78,7 @@ async fn the_terminal_of_another_account_is_that_accounts() {
 
 #[tokio::test]
 async fn the_device_goes_with_its_terminal_even_if_a_job_holds_it() {
-    let command = "echo $SSH_TTY.; trap '' HUP; sleep 1000797";
+    let command = "trap '' HUP; echo $SSH_TTY.; sleep 1000797";
     let child = start(&own(), plan_on_terminal(command, Size::default())).await.unwrap();
     let host::Io::Pty(pty) = &child.io else { panic!("no terminal") };
     let shown = until(pty, ".").await;
@@ -92,7 +92,7 @@ async fn the_device_goes_with_its_terminal_even_if_a_job_holds_it() {
         std::fs::metadata(&device).map_or(true, |other| other.ctime_nsec() != inode)
     })
     .await;
-    assert!(runs("sleep\x001000797"), "the job holds it");
+    wait_for("job that holds it", || runs("sleep\x001000797")).await;
     signals.end(std::time::Duration::ZERO).await;
 }
 
@@ -176,6 +176,9 @@ async fn ordinary() {
     // Without a control group or an audit session of its own a session is known by its variable.
     let mut child = start(&own(), plan("setsid -f sleep 1000795; cat")).await.unwrap();
     wait_for("sleeper", || runs("sleep\x001000795")).await;
+    let frozen = child.signals.freeze().await;
+    assert!(matches!(frozen, Err(FreezeError::NoGroup | FreezeError::NoVersion2)), "{frozen:?}");
+    child.signals.thaw().await.unwrap();
     let (ended, _) =
         tokio::join!(child.signals.end(std::time::Duration::ZERO), child.process.wait());
     assert!(ended.processes >= 2 && !runs("sleep\x001000795"), "{ended:?}");

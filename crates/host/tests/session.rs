@@ -299,20 +299,6 @@ async fn ending_a_session_reaches_daemons_and_what_forks_on_and_closing_it_leave
     }
 }
 
-/// Where version 2 of control groups is, if groups can be made there.
-fn control_groups() -> Option<std::path::PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-    let point = mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (point, kind) = (fields.next()?, fields.next()?);
-        (kind == "cgroup2").then(|| std::path::PathBuf::from(point))
-    })?;
-    let probe = point.join(format!("probe-{}", std::process::id()));
-    std::fs::create_dir(&probe).ok()?;
-    std::fs::remove_dir(&probe).unwrap();
-    Some(point)
-}
-
 #[tokio::test]
 async fn a_session_has_a_control_group_of_its_own_which_goes_with_its_last_process() {
     let Some(point) = control_groups().filter(|_| is_root()) else {

@@ -187,6 +187,28 @@ pub async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no {what}"));
 }
 
+/// State of a process as the kernel shows it; `Z` when it is no more.
+pub fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('Z')
+}
+
+/// Where version 2 of control groups is, if groups can be made there.
+pub fn control_groups() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let point = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (point, kind) = (fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(point))
+    })?;
+    // Other tests look at the same time.
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let probe = point.join(format!("probe-{process}-{thread:?}"));
+    std::fs::create_dir(&probe).ok()?;
+    std::fs::remove_dir(&probe).unwrap();
+    Some(point)
+}
+
 /// Says that a test could not be run, and why; the runner's output keeps it.
 pub fn skip(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
