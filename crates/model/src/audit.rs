@@ -3,7 +3,7 @@
 pub mod form;
 
 use crate::role::Labels;
-use crate::{ConnectionId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use crate::{ConnectionId, LinkId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
 use form::{EventForm, FieldForm, Formed};
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +246,91 @@ audited! {
         sent: u64,
         /// Bytes to the client.
         received: u64,
+    }
+    /// Somebody came to a session: of somebody else, or from a second place to their own.
+    SeatTaken "S3030I" "seat.taken" {
+        /// Number within the recording.
+        party: u32,
+        /// As what: `observer`, `peer`, `moderator`.
+        seat: String,
+        /// Whose session it is.
+        owner: UserName,
+    }
+    /// Whoever came to a session has left it.
+    SeatLeft "S3031I" "seat.left" {
+        /// Number within the recording.
+        party: u32,
+        /// Why they had to, if they did not want to.
+        #[serde(default, skip_serializing_if = "Option::is_none")] why: Option<String>,
+    }
+    /// Somebody tried to type who may not; told once for each seat.
+    SeatInputRefused "S3032W" "seat.input_refused" {
+        /// Number within the recording.
+        party: u32,
+        /// Why they may not.
+        why: String,
+    }
+    /// The keyboard went from hand to hand.
+    KeyboardMoved "S3033I" "seat.keyboard" {
+        /// Number of the only one who may type; none where all may who may at all.
+        #[serde(default, skip_serializing_if = "Option::is_none")] held: Option<u32>,
+    }
+    /// A session waits for somebody before anything runs in it.
+    SessionWaits "S3040I" "session.waits" {
+        /// For whom.
+        why: String,
+    }
+    /// A session's processes stand still, and nothing passes.
+    SessionFrozen "S3041W" "session.frozen" {
+        /// Why.
+        why: String,
+    }
+    /// A session that waited or stood still goes on.
+    SessionGoesOn "S3042I" "session.goes_on" {}
+    /// A process had left its session's control group when that was frozen; it was stopped by itself.
+    ProcessOutside "S3043W" "session.process_outside" {
+        /// Its number.
+        pid: u32,
+        /// Its name.
+        name: String,
+        /// The user id that it ran with.
+        uid: u32,
+    }
+    /// A link was made that lets others into one's own session.
+    LinkMade "S3050I" "share.create" {
+        /// Number of the link.
+        link: LinkId,
+        /// As what it lets in: `observer`, `peer`, `moderator`.
+        seat: String,
+        /// The only one who may use it; anyone with an account if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")] recipient: Option<UserName>,
+        /// Whether it counts once only.
+        once: bool,
+        /// First moment at which it no longer counts.
+        expires: Time,
+    }
+    /// Somebody used a link to come into a session.
+    LinkUsed "S3051I" "share.use" {
+        /// Number of the link.
+        link: LinkId,
+        /// As what: `observer`, `peer`, `moderator`.
+        seat: String,
+        /// Whose session it is.
+        owner: UserName,
+    }
+    /// A link was shown that does not count, or not for whoever showed it.
+    LinkRefused "S3052W" "share.refuse" {
+        /// Number of the link, if there is one with this code.
+        #[serde(default, skip_serializing_if = "Option::is_none")] link: Option<LinkId>,
+        /// Why.
+        why: String,
+    }
+    /// A link was revoked; whoever had come by it had to leave.
+    LinkRevoked "S3053I" "share.revoke" {
+        /// Number of the link.
+        link: LinkId,
+        /// Whose session it is.
+        owner: UserName,
     }
     /// A request was denied.
     Denied "S4000W" "access.denied" {

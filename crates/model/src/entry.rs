@@ -1,6 +1,6 @@
 //! What can stand on a session's time line. One sum type for live view, recording, replay and export.
 
-use crate::role::Forwarding;
+use crate::role::{Forwarding, SeatRole};
 use crate::{Login, Seq, Size, Transfer, UserName};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,7 @@ pub enum Ending {
     Crashed,
 }
 
-/// Who takes part in a session.
+/// Who takes part in a session, and what they do to each other. Nothing of it is a byte of the terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum People {
@@ -231,6 +231,87 @@ pub enum People {
         /// Number within this recording.
         party: Party,
     },
+    /// From here on `party` is this person, who came to somebody else's session.
+    Seated {
+        /// Number within this recording.
+        party: Party,
+        /// Who.
+        user: UserName,
+        /// What they may do.
+        seat: SeatRole,
+        /// From which address.
+        from: String,
+    },
+    /// `party` was shown out; that they left follows.
+    ShownOut {
+        /// Who had to go.
+        party: Party,
+        /// Who wanted it.
+        by: Party,
+    },
+    /// Who may type from here on.
+    Keyboard {
+        /// The only one, or everybody who may type at all.
+        held: Option<Party>,
+    },
+    /// Somebody said something, beside the terminal.
+    Said {
+        /// Who.
+        party: Party,
+        /// What.
+        text: String,
+    },
+    /// The session waits for somebody before anything runs in it.
+    Waits {
+        /// For whom, for a person.
+        why: String,
+    },
+    /// Its processes stand still from here on, and nothing passes in either direction.
+    Frozen {
+        /// Why, for a person.
+        why: String,
+    },
+    /// It goes on, or begins.
+    GoesOn,
+    /// A process of the session was found outside its control group when it was frozen, and was stopped by itself.
+    Outside {
+        /// Its number.
+        pid: u32,
+        /// Its name, as the kernel has it.
+        name: String,
+        /// The user id that it ran with.
+        uid: u32,
+    },
+}
+
+impl People {
+    /// One line for a person. Texts of foreign origin stand in it as they came.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let who = |party: &Party| match *party {
+            Party::OWNER => "the owner".to_owned(),
+            Party(number) => format!("person {number}"),
+        };
+        match self {
+            Self::Joined { user, login, from, .. } => format!("{user} came as {login} from {from}"),
+            Self::Left { party } => format!("{} left", who(party)),
+            Self::Seated { party, user, seat, from } => {
+                format!("{user} joined as {} from {from} (person {})", seat.word(), party.0)
+            }
+            Self::ShownOut { party, by } => format!("{} showed {} out", who(by), who(party)),
+            Self::Keyboard { held: Some(party) } => format!("the keyboard is with {}", who(party)),
+            Self::Keyboard { held: None } => "everybody may type who may at all".to_owned(),
+            Self::Said { party, text } => format!("{} said: {text}", who(party)),
+            Self::Waits { why } => format!("waits: {why}"),
+            Self::Frozen { why } => format!("frozen: {why}"),
+            Self::GoesOn => "goes on".to_owned(),
+            Self::Outside { pid, name, uid } => {
+                format!(
+                    "process {pid} ({name}, uid {uid}) had left the session's group; it was stopped by itself"
+                )
+            }
+        }
+    }
 }
 
 /// Something that was lost. Always counted as exactly as can be known.

@@ -246,3 +246,35 @@ pub const TRANSFER_EXTENTS: usize = 16;
 pub const TRANSFER_LOOKUPS: u64 = 1000;
 /// Events of finished transfers and changes that one session puts into the ledger. Cut: the rest is counted in one event at its end; the recording has all.
 pub const TRANSFER_EVENTS: u32 = 1000;
+
+// Sharing
+
+/// Bytes of a session's output that its stage has not drawn yet. Snapshot: it begins anew with the screen as it then is.
+pub const STAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Things that people in a session have asked and its loop has not taken. Wait: whoever asks.
+pub const VISITS: usize = 32;
+/// Things told to somebody in a session that they have not read. Cut: the oldest; they are told how things stand anew.
+pub const TOLD: usize = 64;
+/// Bytes of something said in a session. Refuse.
+pub const SAID_BYTES: usize = 2 * 1024;
+/// Milliseconds between two pictures for one viewer. Wait.
+pub const PICTURE_MS: u64 = 16;
+/// Life of a link into a session, in milliseconds, unless its maker says otherwise; and at most. Refuse.
+pub const LINK_MS: (i64, i64) = (3600 * 1000, 24 * 3600 * 1000);
+/// Links that count or were revoked before their time, of all people and of one owner. Refuse: until some have expired.
+pub const LINKS: (u32, u32) = (1000, 50);
+/// How long it is known of a link that it has expired, in milliseconds. Cut: then it is unknown.
+pub const LINK_KEPT_MS: i64 = 24 * 3600 * 1000;
+
+// The list of the sessions that go on, at auth
+
+/// Sessions of one node in it. Cut: the others run, and are not listed.
+pub const LIVE_SESSIONS: usize = 1000;
+/// People of one session in it. Cut: the others are in the session, and are not listed.
+pub const LIVE_PEOPLE: usize = 64;
+/// Bytes of one text in it: a command, a program, an address. Cut.
+pub const LIVE_TEXT_BYTES: usize = 256;
+/// Sessions of one answer. Cut: one's own come first, then the newest.
+pub const LIVE_LISTED: usize = 5000;
+/// Silence in milliseconds after which nothing counts that a node said of its sessions: three reports.
+pub const LIVE_SILENT_MS: u64 = 30_000;

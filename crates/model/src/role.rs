@@ -1,8 +1,11 @@
 //! Roles as people write them and as they travel to nodes. What they mean is decided in `policy`, nowhere else.
 
-use crate::{Correction, Lock, NodeName, RoleName, UserName};
+use crate::{Correction, LinkId, Lock, NodeName, RoleName, UserName};
+use core::fmt;
+use core::str::FromStr;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
 
 /// Labels of a node, such as `env = prod`.
 pub type Labels = BTreeMap<String, String>;
@@ -41,16 +44,38 @@ pub struct Allow {
     pub recordings: BTreeMap<RecordingAction, Reading>,
     /// Parts of the cluster that may be administered.
     pub admin: Vec<AdminRight>,
+    /// Whose running sessions may be joined, and as what. One's own may be joined without a rule, to look and to type.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<JoinRule>,
+    /// As what others may be invited into one's own sessions by a link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub share: Vec<SeatRole>,
+}
+
+/// Sessions that may be joined: those for which all conditions hold. A list that is empty holds for none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JoinRule {
+    /// Whose: names of roles of which the session's owner holds one; `*` is anybody's.
+    pub roles: Vec<String>,
+    /// Labels of the node, as in [`Allow::nodes`]; any node if nothing is said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// As what.
+    pub seats: Vec<SeatRole>,
 }
 
 /// What a role forbids.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deny {
-    /// Logins, as in [`Allow::logins`].
+    /// Logins, as in [`Allow::logins`]; nobody types as one of them in another's session either.
     pub logins: Vec<String>,
     /// Nodes by label, as in [`Allow::nodes`].
     pub nodes: BTreeMap<String, Vec<String>>,
+    /// As what no session may be joined, one's own included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<SeatRole>,
 }
 
 /// Terms of a role.
@@ -77,6 +102,73 @@ pub struct Options {
     pub idle_minutes: Option<u32>,
     /// Whether sessions end when the certificate that they were opened with expires; they do if no role says.
     pub disconnect_expired: Option<bool>,
+    /// Who must be there while something runs. Inside a role these are alternatives; several roles must all be content.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub four_eyes: Vec<FourEyes>,
+}
+
+/// Where others must be there, who counts, how many, and what happens when they no longer are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FourEyes {
+    /// What people are told that the session waits for; one short line.
+    pub name: String,
+    /// Labels of the node, as in [`Allow::nodes`]; any node if nothing is said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// Logins, as in [`Allow::logins`]; any login if nothing is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logins: Vec<String>,
+    /// Who counts: names of roles, of which one is enough; `*` is anybody who has joined, empty is nobody.
+    pub roles: Vec<String>,
+    /// As what they count; moderators if nothing is said.
+    pub seats: Vec<SeatRole>,
+    /// How many of them, 1 or more; 1 if nothing is said.
+    pub count: u8,
+    /// What happens when they are no longer enough; everything is frozen if nothing is said.
+    pub on_leave: OnLeave,
+    /// How often each of them must confirm to be there, in minutes; never if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_minutes: Option<u32>,
+}
+
+impl Default for FourEyes {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            nodes: BTreeMap::new(),
+            logins: Vec::new(),
+            roles: Vec::new(),
+            seats: vec![SeatRole::Moderator],
+            count: 1,
+            on_leave: OnLeave::default(),
+            confirm_minutes: None,
+        }
+    }
+}
+
+/// What happens to a session when those who must be there are gone. What is stricter is greater.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLeave {
+    /// Nothing runs and nothing passes until they are back.
+    #[default]
+    Freeze,
+    /// It ends.
+    End,
+}
+
+impl OnLeave {
+    /// Its word, as roles name it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Freeze => "freeze",
+            Self::End => "end",
+        }
+    }
 }
 
 /// How sessions are recorded where both conditions hold.
@@ -120,6 +212,56 @@ impl Forwarding {
             Self::Remote => "remote",
             Self::X11 => "x11",
         }
+    }
+}
+
+/// As what a person is in a session. Variants are appended, never reordered: recordings count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeatRole {
+    /// Looks.
+    Observer,
+    /// Looks and types.
+    Peer,
+    /// Looks, and can freeze, thaw and end the session.
+    Moderator,
+}
+
+/// A word that is no role of a seat.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{found:?} is none of observer, peer and moderator")]
+pub struct NoSeatRole {
+    /// As it was given.
+    pub found: String,
+}
+
+impl SeatRole {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Observer, Self::Peer, Self::Moderator];
+
+    /// Its word, as roles and people name it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Observer => "observer",
+            Self::Peer => "peer",
+            Self::Moderator => "moderator",
+        }
+    }
+}
+
+impl fmt::Display for SeatRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for SeatRole {
+    type Err = NoSeatRole;
+
+    fn from_str(text: &str) -> Result<Self, NoSeatRole> {
+        let named = Self::ALL.into_iter().find(|seat| seat.word() == text);
+        named.ok_or_else(|| NoSeatRole { found: text.to_owned() })
     }
 }
 
@@ -201,4 +343,98 @@ pub struct RoleSet {
     /// People whose accounts were changed or removed while certificates of theirs may still be in use.
     #[serde(default)]
     pub corrections: BTreeMap<UserName, Correction>,
+    /// Links by which somebody came and that were revoked before their time; at most [`crate::limit::LINKS`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub revoked: BTreeSet<LinkId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_role_of_a_seat_or_the_error_says_which_are() {
+        for seat in SeatRole::ALL {
+            assert_eq!(seat.word().parse(), Ok(seat));
+            assert_eq!(serde_json::to_value(seat).unwrap(), seat.word());
+            assert_eq!(seat.to_string(), seat.word());
+        }
+        for found in ["", "Peer", "peer ", "watcher", "owner"] {
+            let error = found.parse::<SeatRole>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("{found:?} is none of observer, peer and moderator")
+            );
+        }
+        for leave in [OnLeave::Freeze, OnLeave::End] {
+            assert_eq!(serde_json::to_value(leave).unwrap(), leave.word());
+        }
+        assert!(OnLeave::End > OnLeave::Freeze);
+    }
+
+    #[test]
+    fn a_role_that_says_nothing_of_joining_reads_and_stands_as_before() {
+        let before = r#"{"name":"dev","description":"","allow":{"logins":["root"],"nodes":{"*":["*"]},"forward":[],"recordings":{},"admin":[]},"deny":{"logins":[],"nodes":{}},"options":{"record":null,"exec_stream_bytes":null,"record_typed":null,"record_transfers":null,"certificate_minutes":null,"session_minutes":null,"idle_minutes":null,"disconnect_expired":null}}"#;
+        let role: Role = serde_json::from_str(before).unwrap();
+        assert!(role.allow.join.is_empty() && role.allow.share.is_empty());
+        assert!(role.deny.join.is_empty() && role.options.four_eyes.is_empty());
+        assert_eq!(serde_json::to_string(&role).unwrap(), before);
+    }
+
+    #[test]
+    fn what_a_rule_of_four_eyes_does_not_say_is_one_moderator_anywhere_and_a_freeze() {
+        let read = |text: &str| serde_json::from_str::<FourEyes>(text);
+        let least = read(r#"{"name":"a second pair","roles":["ops"]}"#).unwrap();
+        let (name, roles) = ("a second pair".to_owned(), vec!["ops".to_owned()]);
+        assert_eq!(least, FourEyes { name, roles, ..FourEyes::default() });
+        assert_eq!((&*least.seats, least.count), (&[SeatRole::Moderator][..], 1));
+        assert_eq!((least.on_leave, least.confirm_minutes), (OnLeave::Freeze, None));
+        let nobody = read("{}").unwrap();
+        assert!(nobody.roles.is_empty(), "nobody counts who is not named");
+        for bad in [
+            r#"{"seat":["peer"]}"#,
+            r#"{"seats":["watcher"]}"#,
+            r#"{"seats":"peer"}"#,
+            r#"{"on_leave":"wait"}"#,
+            r#"{"count":-1}"#,
+            r#"{"count":256}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let rule = serde_json::from_str::<JoinRule>;
+        assert_eq!(rule("{}").unwrap(), JoinRule::default());
+        for bad in [r#"{"role":["ops"]}"#, r#"{"seats":["watcher"]}"#, r#"{"seats":["Peer"]}"#] {
+            assert!(rule(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rules_of_joining_and_four_eyes_are_read_back_as_they_were_written() {
+        let any = || vec!["*".to_owned()];
+        let nodes = BTreeMap::from([("env".to_owned(), any())]);
+        let four_eyes = FourEyes {
+            name: "a second pair".to_owned(),
+            nodes: nodes.clone(),
+            logins: vec!["root".to_owned()],
+            roles: any(),
+            seats: SeatRole::ALL.into(),
+            count: 2,
+            on_leave: OnLeave::End,
+            confirm_minutes: Some(5),
+        };
+        let seats = vec![SeatRole::Peer];
+        let role = Role {
+            name: "dev".parse().unwrap(),
+            description: String::new(),
+            allow: Allow {
+                join: vec![JoinRule { roles: any(), nodes, seats: seats.clone() }],
+                share: seats.clone(),
+                ..Allow::default()
+            },
+            deny: Deny { join: seats, ..Deny::default() },
+            options: Options { four_eyes: vec![four_eyes], ..Options::default() },
+        };
+        let text = serde_json::to_string(&role).unwrap();
+        assert_eq!(serde_json::from_str::<Role>(&text).unwrap(), role);
+    }
 }

@@ -148,14 +148,41 @@ pub fn read_certificate(
     client: Option<IpAddr>,
     now: Time,
 ) -> Result<Identity, Denial> {
-    let deny = |user: Option<&UserName>, fault| {
-        let action = Action::Certificate { login: login.to_owned() };
-        Denial::new(user, action, Why::Certificate(fault))
+    let action = Action::Certificate { login: login.to_owned() };
+    read_user(certificate, Some(login), action, authorities, client, now)
+}
+
+/// Reads a user certificate that a client joins a session with: everything is checked as by [`read_certificate`], but no
+/// login is asked for, so that one made for a person without any counts too. Whoever was read like this still logs in
+/// only as a principal of the certificate.
+///
+/// # Errors
+/// A [`Denial`] with the first [`CertificateFault`].
+pub fn read_certificate_for_seat(
+    certificate: &Certificate,
+    authorities: &[PublicKey],
+    client: Option<IpAddr>,
+    now: Time,
+) -> Result<Identity, Denial> {
+    read_user(certificate, None, Action::SeatCertificate, authorities, client, now)
+}
+
+fn read_user(
+    certificate: &Certificate,
+    login: Option<&str>,
+    action: Action,
+    authorities: &[PublicKey],
+    client: Option<IpAddr>,
+    now: Time,
+) -> Result<Identity, Denial> {
+    let known = check_signed(certificate, authorities, CertType::User)
+        .and_then(|()| read_key_id(certificate));
+    let user = match known {
+        Ok(user) => user,
+        Err(fault) => return Err(Denial::new(None, action, Why::Certificate(fault))),
     };
-    check_signed(certificate, authorities, CertType::User).map_err(|fault| deny(None, fault))?;
-    let user = read_key_id(certificate).map_err(|fault| deny(None, fault))?;
     read_paper(certificate, user.clone(), login, client, now)
-        .map_err(|fault| deny(Some(&user), fault))
+        .map_err(|fault| Denial::new(Some(&user), action, Why::Certificate(fault)))
 }
 
 /// A host that was believed.
@@ -240,14 +267,13 @@ fn read_key_id(certificate: &Certificate) -> Result<UserName, CertificateFault> 
 fn read_paper(
     certificate: &Certificate,
     user: UserName,
-    login: &str,
+    login: Option<&str>,
     client: Option<IpAddr>,
     now: Time,
 ) -> Result<Identity, CertificateFault> {
     let expires = check_times(certificate, now)?;
     let principals = read_principals(certificate)?;
-    let asked = login.parse::<Login>().ok().filter(|login| principals.contains(login));
-    let login = asked.ok_or_else(|| not_named(login, certificate.valid_principals()))?;
+    let login = login.map(|login| find_named(login, certificate, &principals)).transpose()?;
     check_options(certificate.critical_options(), client)?;
     let extensions = certificate.extensions();
     let permits = |name: &str| extensions.contains_key(name);
@@ -296,16 +322,29 @@ fn check_count(principals: &[String]) -> Result<(), CertificateFault> {
     }
 }
 
+/// Logins; empty for who had none when it was signed.
 fn read_principals(certificate: &Certificate) -> Result<BTreeSet<Login>, CertificateFault> {
     let principals = certificate.valid_principals();
     check_count(principals)?;
     if principals == [NO_LOGIN] {
-        return Err(CertificateFault::NoLogin);
+        return Ok(BTreeSet::new());
     }
     let read = |found: &String| {
         found.parse().map_err(|_| CertificateFault::Principal { found: found.clone() })
     };
     principals.iter().map(read).collect()
+}
+
+fn find_named(
+    asked: &str,
+    certificate: &Certificate,
+    principals: &BTreeSet<Login>,
+) -> Result<Login, CertificateFault> {
+    if principals.is_empty() {
+        return Err(CertificateFault::NoLogin);
+    }
+    let named = asked.parse::<Login>().ok().filter(|login| principals.contains(login));
+    named.ok_or_else(|| not_named(asked, certificate.valid_principals()))
 }
 
 fn not_named(asked: &str, principals: &[String]) -> CertificateFault {

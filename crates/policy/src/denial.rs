@@ -3,7 +3,8 @@
 use crate::certificate::CertificateFault;
 use core::fmt;
 use model::role::{AdminRight, Forwarding, RecordingAction};
-use model::{Lock, LockTarget, Login, NodeName, SessionId, UserName};
+use model::{LinkId, Lock, LockTarget, Login, NodeName, SeatRole, SessionId, UserName};
+use thiserror::Error;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Action {
         /// As sent; may be anything.
         login: String,
     },
+    /// To be let in with a certificate, to join a session.
+    SeatCertificate,
     /// To be believed as a host, under the name as it was typed.
     HostCertificate {
         /// As typed.
@@ -48,6 +51,33 @@ pub enum Action {
         /// Where.
         node: NodeName,
     },
+    /// To join a running session.
+    Join {
+        /// Which.
+        session: SessionId,
+        /// Where.
+        node: NodeName,
+        /// As what.
+        seat: SeatRole,
+    },
+    /// To stay in a session that was joined before.
+    Stay {
+        /// Which.
+        session: SessionId,
+        /// Where.
+        node: NodeName,
+        /// As what.
+        seat: SeatRole,
+    },
+    /// To let others into a running session by a link.
+    Share {
+        /// Which.
+        session: SessionId,
+        /// Where.
+        node: NodeName,
+        /// As what.
+        seat: SeatRole,
+    },
     /// To do something with a recording.
     Recording {
         /// What.
@@ -66,6 +96,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificate { login } => write!(f, "sign in as {login:?} with this certificate"),
+            Self::SeatCertificate => f.write_str("join a session with this certificate"),
             Self::HostCertificate { name } => write!(f, "be believed to be {name:?}"),
             Self::Login { login, node } => write!(f, "log in as {login} on {node}"),
             Self::GoOn { login, node, session: None } => write!(f, "go on as {login} on {node}"),
@@ -82,6 +113,16 @@ impl fmt::Display for Action {
                 Forwarding::Remote => write!(f, "forward ports of {node} to the client"),
                 Forwarding::X11 => write!(f, "show windows of {node} on the client's display"),
             },
+            // Whose it is stands in the reason only, which the person does not see.
+            Self::Join { session, node, seat } => {
+                write!(f, "join session {session} on {node} as {seat}")
+            }
+            Self::Stay { session, node, seat } => {
+                write!(f, "stay in session {session} on {node} as {seat}")
+            }
+            Self::Share { session, node, seat } => {
+                write!(f, "let others into session {session} on {node} as {seat}")
+            }
             Self::Recording { action, owner } => {
                 write!(f, "{} recordings of {owner}", action_word(*action))
             }
@@ -136,6 +177,13 @@ pub enum Why {
     Certificate(CertificateFault),
     /// It is locked.
     Locked(Lock),
+    /// The link that somebody came by does not give it.
+    Link {
+        /// Number of the link.
+        link: LinkId,
+        /// Why not.
+        fault: LinkFault,
+    },
     /// The account that the certificate was signed for is no more.
     Removed,
 }
@@ -148,7 +196,45 @@ impl fmt::Display for Why {
             Self::Bounded { bound } => f.write_str(bound),
             Self::Certificate(fault) => fault.fmt(f),
             Self::Locked(lock) => write!(f, "{lock} forbids it"),
+            Self::Link { link, fault } => write!(f, "link {link} does not give it: {fault}"),
             Self::Removed => f.write_str("the account was removed"),
+        }
+    }
+}
+
+/// Why a link gives somebody no seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LinkFault {
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// It was revoked.
+    #[error("it was revoked")]
+    Revoked,
+    /// It was taken for somebody else.
+    #[error("it is somebody else's")]
+    OtherUser,
+    /// It leads into another session.
+    #[error("it is of another session")]
+    OtherSession,
+    /// It gives another seat.
+    #[error("it gives another seat")]
+    OtherSeat,
+    /// The session's owner may not share it like this, or no longer.
+    #[error("the session's owner may not share it like this")]
+    NotShared,
+}
+
+impl LinkFault {
+    /// What the person whose seat ends by it is told.
+    fn farewell(self) -> &'static str {
+        match self {
+            Self::Expired => "the link that you came by has expired",
+            Self::Revoked => "the link that you came by was revoked",
+            Self::NotShared => "whose session this is may not share it any more",
+            Self::OtherUser | Self::OtherSession | Self::OtherSeat => {
+                "the link that you came by does not give you this seat"
+            }
         }
     }
 }
@@ -208,6 +294,9 @@ impl Denial {
                 format!("lock {} is on it; ask an admin to lift it", lock.id)
             }
             (Why::Removed, ..) => "the account was removed".to_owned(),
+            (Why::Link { fault, .. }, ..) => {
+                format!("of the link: {fault}; ask whoever gave it to you for another one")
+            }
             (Why::Bounded { .. }, ..) => {
                 "your certificate does not cover it; if your roles have changed, run `scry login`"
                     .to_owned()
@@ -229,8 +318,9 @@ impl Denial {
             }
             (Why::Locked(lock), _) => format!("an admin has locked this (lock {})", lock.id),
             (Why::Removed, _) => "your account was removed".to_owned(),
+            (Why::Link { fault, .. }, _) => fault.farewell().to_owned(),
             // What was allowed when it was opened is bounded later by one thing only.
-            (Why::Bounded { .. }, Action::GoOn { .. }) => {
+            (Why::Bounded { .. }, Action::GoOn { .. } | Action::Stay { .. }) => {
                 "your certificate has expired; use `scry login`".to_owned()
             }
             _ => "your roles no longer allow this".to_owned(),

@@ -3,7 +3,7 @@
 use model::{Login, RoleName, Time, UserName};
 use std::collections::BTreeSet;
 
-/// A person whose word was checked: by [`crate::read_certificate`], or by auth against its tables.
+/// A person whose word was checked: by [`crate::read_certificate`] and its kin, or by auth against its tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub(crate) user: UserName,
@@ -19,8 +19,8 @@ pub struct Identity {
 pub(crate) struct Paper {
     pub(crate) serial: u64,
     pub(crate) principals: BTreeSet<Login>,
-    /// The login that the connection was opened with.
-    pub(crate) login: Login,
+    /// The login that the connection was opened with; none if it was opened to join a session.
+    pub(crate) login: Option<Login>,
     pub(crate) permits_pty: bool,
     pub(crate) permits_ports: bool,
     pub(crate) permits_agent: bool,
@@ -72,10 +72,11 @@ impl Identity {
         self.certificate.as_ref().map_or(0, |paper| paper.serial)
     }
 
-    /// The login that the connection was opened with; none without a certificate.
+    /// The login that the connection was opened with; none without a certificate, nor with one that was
+    /// read for a seat.
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
-        self.certificate.as_ref().map(|paper| &paper.login)
+        self.certificate.as_ref().and_then(|paper| paper.login.as_ref())
     }
 
     /// Whether the certificate permits a terminal (`permit-pty`, PROTOCOL.certkeys); yes without one.

@@ -4,12 +4,15 @@ use crate::denial::{Action, Denial, Why, action_word, right_word};
 use crate::identity::Identity;
 use crate::lock;
 use crate::rule::{matches_labels, matching_login, show_condition, show_labels};
+use crate::seat::{Grant, SessionFacts};
 use crate::terms::terms;
 use model::role::{
     AdminRight, Forwarding, Labels, NodeFacts, Reading, RecordingAction, Role, RoleSet,
 };
-use model::{Lock, Login, NodeName, RoleName, SessionId, Time, UserName};
+use model::{Lock, Login, NodeName, RoleName, SeatRole, SessionId, Time, UserName};
 use std::borrow::Cow;
+
+mod join;
 
 /// What a rule says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub(crate) enum Question<'q> {
     Forward { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
     GoOn { node: &'q NodeFacts, login: &'q Login, session: Option<SessionId> },
     ForwardOn { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
+    Join { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
+    SeatOn { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
+    Share { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole },
     Enter,
     Reach { node: &'q NodeName },
     Recording { action: RecordingAction, owner: &'q UserName, labels: &'q Labels },
@@ -57,6 +63,15 @@ impl Question<'_> {
             }
             Self::GoOn { node, login, session } => {
                 Action::GoOn { login: login.clone(), node: node.name.clone(), session }
+            }
+            Self::Join { node, session, seat, .. } => {
+                Action::Join { session: session.id, node: node.name.clone(), seat }
+            }
+            Self::SeatOn { node, session, seat, .. } => {
+                Action::Stay { session: session.id, node: node.name.clone(), seat }
+            }
+            Self::Share { node, session, seat } => {
+                Action::Share { session: session.id, node: node.name.clone(), seat }
             }
             Self::Enter => Action::Enter,
             Self::Reach { node } => Action::Reach { node: node.clone() },
@@ -94,7 +109,7 @@ pub(crate) fn judge<'i>(
             return Judgement { steps, outcome: Err(deny(why)), who: Cow::Borrowed(who) };
         }
     };
-    let mut bench = Bench { who: &who, steps: Vec::new(), bound: None };
+    let mut bench = Bench { who: &who, now, steps: Vec::new(), bound: None };
     let outlives = match question {
         Question::GoOn { node, login, .. } | Question::ForwardOn { node, login, .. } => {
             !terms(roles, &who, Some((&node.labels, login))).disconnect_expired
@@ -114,6 +129,7 @@ pub(crate) fn judge<'i>(
 
 struct Bench<'b> {
     who: &'b Identity,
+    now: Time,
     steps: Vec<Step>,
     bound: Option<String>,
 }
@@ -127,8 +143,14 @@ impl Bench<'_> {
             Question::Enter | Question::Reach { .. } => self.hear_bound(),
             Question::Forward { node, login, what } | Question::ForwardOn { node, login, what } => {
                 self.hear_login(roles, node, login)?;
+                self.hear_eyes(roles, node, login)?;
                 self.hear_forward(roles, node, what)
             }
+            Question::Join { node, session, seat, by }
+            | Question::SeatOn { node, session, seat, by } => {
+                self.hear_join(roles, node, session, seat, by)
+            }
+            Question::Share { node, session, seat } => self.hear_share(roles, node, session, seat),
             Question::Recording { action, owner, labels } => {
                 let word = action_word(action);
                 self.hear_roles(
@@ -185,6 +207,17 @@ impl Bench<'_> {
             },
             missing,
         )
+    }
+
+    /// What goes over a connection beside its sessions nobody can look at, so it is no way around four eyes.
+    fn hear_eyes(&mut self, roles: &RoleSet, node: &NodeFacts, login: &Login) -> Result<(), Why> {
+        let demands = terms(roles, self.who, Some((&node.labels, login))).four_eyes;
+        let Some(demand) = demands.first() else { return Ok(()) };
+        let rule = format!("role {}: options.four_eyes", demand.role);
+        let why =
+            "a second person must be there, and nobody can look at what is forwarded".to_owned();
+        self.steps.push(Step { rule: rule.clone(), says: Says::Deny, why: why.clone() });
+        Err(Why::Forbidden { rule, why })
     }
 
     fn hear_forward(
@@ -261,7 +294,11 @@ impl Bench<'_> {
             self.steps.push(Step { rule: rule.to_owned(), says: Says::Nothing, why });
         } else {
             let names: Vec<_> = paper.principals.iter().map(Login::as_str).collect();
-            self.bound(rule, format!("the certificate names only {}", names.join(", ")));
+            let why = match names.is_empty() {
+                true => "the certificate names no login".to_owned(),
+                false => format!("the certificate names only {}", names.join(", ")),
+            };
+            self.bound(rule, why);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who may do what, until when. Floor 1: certificates are read and planned here, and only here can a permit be made.
 //!
-//! One core (`judge`) answers every question; the typed doors ([`login`], [`forward`], [`recording`], [`admin`])
-//! turn its answer into a permit or a [`Denial`], and [`explain`] shows the same answer with its trace.
+//! One core (`judge`) answers every question; the typed doors ([`login`], [`forward`], [`join`], [`recording`],
+//! [`admin`]) turn its answer into a permit or a [`Denial`], and [`explain`] shows the same answer with its trace.
 //!
 //! The rules of the core:
 //! - What no role allows is denied. What one role forbids, no other role can allow.
@@ -13,6 +13,15 @@
 //! - `deny.logins` forbids a login everywhere and `deny.nodes` forbids a node to every login; neither waits for the other.
 //!   They speak of reaching machines: recordings made there are a matter of `allow.recordings` alone.
 //! - A forward needs everything that the login of its connection needs, decided again, and the forward besides.
+//! - A running session is joined by a rule that names a role of its owner, as a seat that stands in the rule; one's own
+//!   without a rule, but never as its moderator. No login is needed and none is lent; what one role forbids stays
+//!   forbidden: a node, a seat, and typing as a login.
+//! - A link gives the one seat in the one session that it was made for, to whom it was taken for, until it expires or is
+//!   revoked, and as long as the session's owner may share it: a role of the owner's that counts on the node names the seat
+//!   in `allow.share`. It gives what `allow.join` lacks and lifts nothing that is forbidden.
+//! - A seat lives no longer than its certificate, and a lock on the owner or on one of the owner's roles shuts it too.
+//! - Four eyes: each role of the owner that demands somebody must be content; inside a role any one demand is enough.
+//!   Who counts holds the role as things stand, and is not the owner.
 //! - Terms: the strictest of all roles of the person, except roles that name nodes and do not match this one.
 
 mod address;
@@ -24,14 +33,15 @@ mod judge;
 mod lock;
 mod plan;
 mod rule;
+mod seat;
 mod standard;
 mod terms;
 
 pub use certificate::{
     CertificateFault, HostIdentity, LOGINS_EXTENSION, ROLES_EXTENSION, read_certificate,
-    read_host_certificate,
+    read_certificate_for_seat, read_host_certificate,
 };
-pub use denial::{Action, Denial, Why};
+pub use denial::{Action, Denial, LinkFault, Why};
 pub use door::{
     AdminPermit, ForwardPermit, LoginPermit, Readable, RecordingPermit, Trace, admin, enter,
     explain, forward, forward_goes_on, go_on, login, logins_on, reach, readable, recording,
@@ -42,8 +52,12 @@ pub use plan::{
     CertificatePlan, PlanFault, builder, certificate_ms, login_names, plan_host_certificate,
     plan_user_certificate,
 };
+pub use seat::{
+    Grant, SeatPermit, SessionFacts, SharePermit, counts_for, explain_join, join, join_by_link,
+    seat_goes_on, seat_goes_on_by_link, seats, share,
+};
 pub use standard::{RoleFault, default_roles, validate_role};
-pub use terms::Terms;
+pub use terms::{Demand, Terms};
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 use crate::denial::Why;
 use crate::identity::Identity;
 use crate::judge::Question;
+use crate::seat::SessionFacts;
 use model::lock::Account;
 use model::role::RoleSet;
-use model::{Lock, LockTarget, Login, NodeName, SessionId, Time};
+use model::{Lock, LockTarget, Login, NodeName, RoleName, SessionId, Time, UserName};
 use std::borrow::Cow;
 
 /// The first lock that shuts what is asked for.
@@ -15,10 +16,10 @@ pub(crate) fn on<'r>(
     question: &Question<'_>,
     now: Time,
 ) -> Option<&'r Lock> {
-    let about = About::of(question);
+    let about = About::of(roles, question);
     let shuts = |target: &LockTarget| match target {
-        LockTarget::User(user) => *user == who.user,
-        LockTarget::Role(role) => who.roles.contains(role),
+        LockTarget::User(user) => *user == who.user || about.owner == Some(user),
+        LockTarget::Role(role) => who.roles.contains(role) || about.owner_roles.contains(role),
         LockTarget::Login(login) => about.login == Some(login),
         LockTarget::Node(node) => about.node == Some(node),
         LockTarget::Session(session) => about.session == Some(*session),
@@ -53,25 +54,45 @@ pub(crate) fn as_things_stand<'i>(
     }
 }
 
+/// The roles that the owner of a session holds as things stand; none if the account is no more.
+pub(crate) fn roles_of_owner<'q>(roles: &'q RoleSet, session: SessionFacts<'q>) -> &'q [RoleName] {
+    match roles.corrections.get(session.owner) {
+        None => session.roles,
+        Some(correction) => correction.account.as_ref().map_or(&[], |account| &account.roles),
+    }
+}
+
 /// What of a question a lock can be on, beside the person.
 #[derive(Default)]
 struct About<'q> {
     node: Option<&'q NodeName>,
     login: Option<&'q Login>,
     session: Option<SessionId>,
+    /// Whose session it is, if it may be another's.
+    owner: Option<&'q UserName>,
+    owner_roles: &'q [RoleName],
 }
 
 impl<'q> About<'q> {
-    fn of(question: &Question<'q>) -> Self {
+    fn of(roles: &'q RoleSet, question: &Question<'q>) -> Self {
         match *question {
             Question::Login { node, login }
             | Question::Forward { node, login, .. }
             | Question::ForwardOn { node, login, .. } => {
-                Self { node: Some(&node.name), login: Some(login), session: None }
+                Self { node: Some(&node.name), login: Some(login), ..Self::default() }
             }
             Question::GoOn { node, login, session } => {
-                Self { node: Some(&node.name), login: Some(login), session }
+                Self { node: Some(&node.name), login: Some(login), session, ..Self::default() }
             }
+            Question::Join { node, session, .. }
+            | Question::SeatOn { node, session, .. }
+            | Question::Share { node, session, .. } => Self {
+                node: Some(&node.name),
+                login: Some(session.login),
+                session: Some(session.id),
+                owner: Some(session.owner),
+                owner_roles: roles_of_owner(roles, session),
+            },
             Question::Reach { node } => Self { node: Some(node), ..Self::default() },
             Question::Enter | Question::Recording { .. } | Question::Admin { .. } => {
                 Self::default()

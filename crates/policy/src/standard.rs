@@ -1,14 +1,18 @@
 //! The roles that every cluster begins with, and the check of roles that people write.
 
 use crate::rule::{ANY, Condition, LOGINS, USER};
+use model::limit::LOCK_REASON_BYTES;
+use model::lock::Reason;
 use model::role::{
-    AdminRight, Allow, Deny, Forwarding, Options, Reading, RecordingAction, Role, RoleSet,
+    AdminRight, Allow, Deny, Forwarding, FourEyes, JoinRule, Options, Reading, RecordingAction,
+    Role, RoleSet,
 };
-use model::{Login, NameError, RoleName};
+use model::{Login, NameError, RoleName, SeatRole};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// `admin`, who may do everything, and `access`, who may work and look at their own recordings.
+/// `admin`, who may do everything, and `access`, who may work, look at their own recordings, join their own sessions, and
+/// share them to look on and to type.
 #[must_use]
 pub fn default_roles() -> RoleSet {
     // A display that a node may draw on can be read by it, so it is not everybody's (sshd: `X11Forwarding no`).
@@ -26,6 +30,12 @@ pub fn default_roles() -> RoleSet {
             AdminRight::Audit,
             AdminRight::Locks,
         ],
+        join: vec![JoinRule {
+            roles: vec![ANY.to_owned()],
+            seats: SeatRole::ALL.into(),
+            ..JoinRule::default()
+        }],
+        share: vec![SeatRole::Observer, SeatRole::Peer],
     };
     let own = [RecordingAction::List, RecordingAction::Play].map(|action| (action, Reading::Own));
     let access = Allow {
@@ -33,10 +43,11 @@ pub fn default_roles() -> RoleSet {
         nodes: any_node(),
         forward,
         recordings: own.into(),
-        admin: Vec::new(),
+        share: vec![SeatRole::Observer, SeatRole::Peer],
+        ..Allow::default()
     };
     let roles = [
-        ("admin", "Everything: all nodes, all recordings, the cluster itself.", admin),
+        ("admin", "Everything: all nodes, sessions and recordings, the cluster itself.", admin),
         (
             "access",
             "Work on all nodes under one's own logins; look at one's own recordings.",
@@ -111,10 +122,44 @@ pub enum RoleFault {
         field: &'static str,
     },
     /// A life or length of nothing.
-    #[error("{field} must be at least 1; leave it out for no limit of this role")]
+    #[error("{field} must be at least 1; leave it out for {without}")]
     Zero {
         /// Where.
         field: &'static str,
+        /// What holds without it.
+        without: &'static str,
+    },
+    /// No role where one must be named, so that nobody is meant.
+    #[error("{field} names no role; `[\"*\"]` is anybody")]
+    Nobody {
+        /// Where.
+        field: &'static str,
+    },
+    /// Neither `*` nor the name of a role.
+    #[error("{field}: {found:?} is no role: {why}")]
+    Role {
+        /// Where.
+        field: &'static str,
+        /// As it was written.
+        found: String,
+        /// Why not.
+        why: NameError,
+    },
+    /// No seat where one must be named.
+    #[error("{field} names no seat; observer, peer and moderator are seats")]
+    NoSeat {
+        /// Where.
+        field: &'static str,
+    },
+    /// A name that does not fit on a line that people are told.
+    #[error(
+        "{field}: {found:?} is no name; it is one line of plain text, of {LOCK_REASON_BYTES} bytes at most"
+    )]
+    Name {
+        /// Where.
+        field: &'static str,
+        /// As it was written.
+        found: String,
     },
     /// Logins that reach no node, or the other way round.
     #[error(
@@ -135,6 +180,11 @@ pub fn validate_role(role: &Role) -> Result<(), RoleFault> {
             check_condition("allow.recordings", condition)?;
         }
     }
+    for JoinRule { roles, nodes, seats } in &role.allow.join {
+        check_roles("allow.join.roles", roles)?;
+        check_condition("allow.join.nodes", nodes)?;
+        check_seats("allow.join.seats", seats)?;
+    }
     check_logins("deny.logins", &role.deny.logins)?;
     check_condition("deny.nodes", &role.deny.nodes)?;
     for special in &role.options.record_where {
@@ -146,12 +196,51 @@ pub fn validate_role(role: &Role) -> Result<(), RoleFault> {
         ("options.session_minutes", role.options.session_minutes),
         ("options.idle_minutes", role.options.idle_minutes),
     ] {
-        if minutes == Some(0) {
-            return Err(RoleFault::Zero { field });
-        }
+        check_some(field, minutes, "no limit of this role")?;
     }
+    role.options.four_eyes.iter().try_for_each(check_four_eyes)?;
     if !role.allow.logins.is_empty() && role.allow.nodes.is_empty() {
         return Err(RoleFault::NoNodes);
+    }
+    Ok(())
+}
+
+fn check_four_eyes(one: &FourEyes) -> Result<(), RoleFault> {
+    let field = "options.four_eyes.name";
+    if one.name.trim().is_empty() || one.name.parse::<Reason>().is_err() {
+        return Err(RoleFault::Name { field, found: one.name.clone() });
+    }
+    check_condition("options.four_eyes.nodes", &one.nodes)?;
+    check_logins("options.four_eyes.logins", &one.logins)?;
+    check_roles("options.four_eyes.roles", &one.roles)?;
+    check_seats("options.four_eyes.seats", &one.seats)?;
+    check_some("options.four_eyes.count", Some(one.count.into()), "1")?;
+    let never = "presence that is never asked for";
+    check_some("options.four_eyes.confirm_minutes", one.confirm_minutes, never)
+}
+
+fn check_some(
+    field: &'static str,
+    number: Option<u32>,
+    without: &'static str,
+) -> Result<(), RoleFault> {
+    if number == Some(0) { Err(RoleFault::Zero { field, without }) } else { Ok(()) }
+}
+
+fn check_seats(field: &'static str, seats: &[SeatRole]) -> Result<(), RoleFault> {
+    if seats.is_empty() { Err(RoleFault::NoSeat { field }) } else { Ok(()) }
+}
+
+fn check_roles(field: &'static str, roles: &[String]) -> Result<(), RoleFault> {
+    if roles.is_empty() {
+        return Err(RoleFault::Nobody { field });
+    }
+    for found in roles.iter().filter(|name| *name != ANY) {
+        found.parse::<RoleName>().map_err(|why| RoleFault::Role {
+            field,
+            found: found.clone(),
+            why,
+        })?;
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! On which terms something is allowed: the strictest that any role asks for.
 
 use crate::identity::Identity;
-use crate::rule::{matches_labels, matching_login};
-use model::role::{Labels, Options, RecordWhere, RecordingPolicy, RoleSet};
-use model::{Login, limit};
+use crate::rule::{Condition, matches_labels, matching_login};
+use model::role::{
+    FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
+};
+use model::{Login, RoleName, limit};
 
 /// Terms of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// How sessions are recorded; `spool` if no role says.
     pub record: RecordingPolicy,
@@ -24,6 +26,40 @@ pub struct Terms {
     pub disconnect_expired: bool,
     /// Longest life of a certificate.
     pub certificate_ms: i64,
+    /// Who must be there while anything runs: each of these demands must be met. Nobody, if there are none.
+    pub four_eyes: Vec<Demand>,
+}
+
+/// What one role demands of four eyes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The role.
+    pub role: RoleName,
+    /// One of them is enough; only those that speak of this node and this login. Each wants one person or more.
+    pub any_of: Vec<FourEyes>,
+}
+
+impl Demand {
+    /// Its name and value among [`Terms::rows`].
+    fn row(&self) -> (String, String) {
+        let any_of: Vec<_> = self.any_of.iter().map(show).collect();
+        (format!("four eyes, for role {}", self.role), any_of.join("; or "))
+    }
+}
+
+/// A rule of four eyes in one line, such as `a second admin: 1 of admin as moderator, or it freezes`.
+fn show(one: &FourEyes) -> String {
+    let seats: Vec<_> = one.seats.iter().map(|seat| seat.word()).collect();
+    let (who, seats) = (one.roles.join("|"), seats.join("|"));
+    let confirm = match one.confirm_minutes {
+        Some(minutes) => format!(", confirmed every {minutes} minutes"),
+        None => String::new(),
+    };
+    let leave = match one.on_leave {
+        OnLeave::Freeze => "it freezes",
+        OnLeave::End => "it ends",
+    };
+    format!("{}: {} of {who} as {seats}{confirm}, or {leave}", one.name, one.count)
 }
 
 impl Terms {
@@ -46,7 +82,7 @@ impl Terms {
         };
         let expired = if self.disconnect_expired { "end" } else { "go on" };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
-        [
+        let rows = [
             ("recording", record.to_owned()),
             ("exec streams kept whole", format!("{} bytes", self.exec_stream_bytes)),
             ("what is typed", typed.to_owned()),
@@ -56,8 +92,8 @@ impl Terms {
             ("sessions when the certificate expires", expired.to_owned()),
             ("life of certificates", minutes(Some(certificate))),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .map(|(name, value)| (name.to_owned(), value));
+        rows.into_iter().chain(self.four_eyes.iter().map(Demand::row)).collect()
     }
 }
 
@@ -71,18 +107,35 @@ pub(crate) fn terms(roles: &RoleSet, who: &Identity, place: Option<(&Labels, &Lo
         let named = &role.allow.nodes;
         named.is_empty() || place.is_none_or(|(labels, _)| matches_labels(named, labels))
     });
+    let demands = counts.clone().filter_map(|role| demand(role, who, place)).collect();
     let options = counts.map(|role| &role.options);
     let special = options.clone().flat_map(|options| &options.record_where);
-    let special = special.filter(|special| applies(special, who, place)).map(|it| it.record).max();
-    strictest(options, special)
+    let special = special
+        .filter(|RecordWhere { nodes, logins, .. }| applies(nodes, logins, who, place))
+        .map(|it| it.record)
+        .max();
+    Terms { four_eyes: demands, ..strictest(options, special) }
+}
+
+/// What a role demands of four eyes in this place, if anything.
+fn demand(role: &Role, who: &Identity, place: Option<(&Labels, &Login)>) -> Option<Demand> {
+    let here = |one: &&FourEyes| applies(&one.nodes, &one.logins, who, place);
+    // Nobody is no second pair of eyes, whatever a role that was never checked says.
+    let strict = |one: &FourEyes| FourEyes { count: one.count.max(1), ..one.clone() };
+    let any_of: Vec<_> = role.options.four_eyes.iter().filter(here).map(strict).collect();
+    (!any_of.is_empty()).then(|| Demand { role: role.name.clone(), any_of })
 }
 
 /// Whether what is said of some nodes or logins is said of this place.
-fn applies(special: &RecordWhere, who: &Identity, place: Option<(&Labels, &Login)>) -> bool {
+fn applies(
+    nodes: &Condition,
+    logins: &[String],
+    who: &Identity,
+    place: Option<(&Labels, &Login)>,
+) -> bool {
     let Some((labels, login)) = place else { return false };
-    let node = special.nodes.is_empty() || matches_labels(&special.nodes, labels);
-    let login = special.logins.is_empty() || matching_login(&special.logins, who, login).is_some();
-    node && login
+    let node = nodes.is_empty() || matches_labels(nodes, labels);
+    node && (logins.is_empty() || matching_login(logins, who, login).is_some())
 }
 
 /// The strictest of all options; `special` is what is said of this place beside them.
@@ -112,6 +165,7 @@ fn strictest<'r>(
         disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
         certificate_ms: certificate_ms
             .map_or(limit::USER_CERTIFICATE_MS, |ms| ms.min(limit::USER_CERTIFICATE_MS)),
+        four_eyes: Vec::new(),
     }
 }
 
@@ -131,6 +185,7 @@ mod tests {
             session_minutes: Some(60),
             idle_minutes: None,
             disconnect_expired: Some(false),
+            four_eyes: Vec::new(),
         };
         let tight = Options {
             record: Some(RecordingPolicy::Strict),
@@ -142,6 +197,7 @@ mod tests {
             session_minutes: Some(30),
             idle_minutes: Some(10),
             disconnect_expired: Some(true),
+            four_eyes: Vec::new(),
         };
         let got = strictest([&loose, &tight].into_iter(), None);
         let want = Terms {
@@ -153,6 +209,7 @@ mod tests {
             idle_ms: Some(10 * 60_000),
             disconnect_expired: true,
             certificate_ms: 5 * 60_000,
+            four_eyes: Vec::new(),
         };
         assert_eq!(got, want);
         assert_eq!(

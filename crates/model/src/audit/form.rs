@@ -1,7 +1,7 @@
 //! The form of the ledger's events, from which their published schema is made.
 
 use crate::role::Labels;
-use crate::{ConnectionId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use crate::{ConnectionId, LinkId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
 
 /// One kind of event.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,7 @@ formed! {
     ConnectionId = Text;
     SessionId = Text;
     LockId = Count;
+    LinkId = Count;
     u64 = Count;
     u32 = Count;
     bool = Flag;

@@ -2,13 +2,27 @@
 
 use super::NOW;
 use super::certificates::{AUTHORITY, CLIENT, STRANGER, authorities, key, lived, signed_by};
-use crate::{CertificateFault, LOGINS_EXTENSION, ROLES_EXTENSION, Why, read_certificate};
+use crate::{
+    CertificateFault, Denial, Identity, LOGINS_EXTENSION, ROLES_EXTENSION, Why, read_certificate,
+    read_certificate_for_seat,
+};
 use core::net::IpAddr;
 use ed25519_dalek::{Signer, SigningKey};
+use model::Time;
 use ssh_key::certificate::{Builder, CertType};
 use ssh_key::{Certificate, HashAlg, PublicKey};
 
-/// Asks to log in as alice from 10.0.0.1 and compares the fault.
+type Door = fn(&Certificate, &[PublicKey], Option<IpAddr>, Time) -> Result<Identity, Denial>;
+
+/// Every way in with a user certificate; what is refused at one is refused at all, and for the same reason.
+const DOORS: [(&str, Door); 2] = [
+    ("to log in as alice", |certificate, authorities, client, now| {
+        read_certificate(certificate, "alice", authorities, client, now)
+    }),
+    ("to join a session", read_certificate_for_seat),
+];
+
+/// Asks at every door from 10.0.0.1 and compares the fault.
 fn check(name: &str, certificate: &Certificate, want: Option<CertificateFault>) {
     check_from(name, certificate, Some([10, 0, 0, 1].into()), want);
 }
@@ -19,14 +33,15 @@ fn check_from(
     client: Option<IpAddr>,
     want: Option<CertificateFault>,
 ) {
-    let got = read_certificate(certificate, "alice", &authorities(), client, NOW);
-    match (got, want) {
-        (Ok(_), None) => {}
-        (Err(denial), Some(want)) => {
-            assert_eq!(denial.reason(), &Why::Certificate(want), "{name}");
-            assert!(denial.public().starts_with("access denied: "), "{name}");
+    for (door, read) in DOORS {
+        match (read(certificate, &authorities(), client, NOW), &want) {
+            (Ok(_), None) => {}
+            (Err(denial), Some(want)) => {
+                assert_eq!(denial.reason(), &Why::Certificate(want.clone()), "{name} {door}");
+                assert!(denial.public().starts_with("access denied: "), "{name} {door}");
+            }
+            (got, want) => panic!("{name} {door}: got {got:?}, want {want:?}"),
         }
-        (got, want) => panic!("{name}: got {got:?}, want {want:?}"),
     }
 }
 
@@ -65,8 +80,10 @@ fn a_certificate_of_another_authority_does_not_count() {
     let fingerprint = key(STRANGER).public_key().fingerprint(HashAlg::Sha256).to_string();
     let want = CertificateFault::Authority { fingerprint };
     check("another authority", &signed_by(STRANGER, alice), Some(want));
-    let nobody = read_certificate(&signed_by(AUTHORITY, alice), "alice", &[], None, NOW);
-    assert!(nobody.is_err(), "an empty set of authorities trusts nobody");
+    for (door, read) in DOORS {
+        let nobody = read(&signed_by(AUTHORITY, alice), &[], None, NOW);
+        assert!(nobody.is_err(), "an empty set of authorities trusts nobody {door}");
+    }
 }
 
 #[test]
@@ -133,6 +150,8 @@ fn only_a_named_login_is_let_in() {
         let got = read_certificate(&certificate, asked, &authorities(), None, NOW);
         assert_eq!(got.is_ok(), counts, "{asked:?}");
     }
+    let seated = read_certificate_for_seat(&certificate, &authorities(), None, NOW).unwrap();
+    assert_eq!(seated.login(), None, "who only joins has opened nothing as anybody");
 }
 
 #[test]
@@ -188,13 +207,15 @@ fn names_in_an_extension_are_names_and_not_too_many() {
         (ROLES_EXTENSION, &wide),
         (LOGINS_EXTENSION, "root,a/b"),
     ] {
-        let got = read_certificate(&with_extension(name, bad), "alice", &authorities(), None, NOW);
-        let denial = got.expect_err(bad);
-        let refused = matches!(
-            denial.reason(),
-            Why::Certificate(CertificateFault::Extension { name: found, .. }) if *found == name
-        );
-        assert!(refused, "{name} {bad:?}: {denial}");
+        for (door, read) in DOORS {
+            let got = read(&with_extension(name, bad), &authorities(), None, NOW);
+            let denial = got.expect_err(bad);
+            let refused = matches!(
+                denial.reason(),
+                Why::Certificate(CertificateFault::Extension { name: found, .. }) if *found == name
+            );
+            assert!(refused, "{name} {bad:?} {door}: {denial}");
+        }
     }
     check("none", &with_extension(ROLES_EXTENSION, ""), None);
 }
@@ -209,8 +230,10 @@ fn no_byte_of_a_certificate_can_be_changed() {
             bytes[at] ^= 1 << bit;
             let Ok(certificate) = Certificate::from_bytes(&bytes) else { continue };
             read += 1;
-            let got = read_certificate(&certificate, "alice", &authorities(), None, NOW);
-            assert!(got.is_err(), "byte {at}, bit {bit}");
+            for (door, read) in DOORS {
+                let got = read(&certificate, &authorities(), None, NOW);
+                assert!(got.is_err(), "byte {at}, bit {bit} {door}");
+            }
         }
     }
     assert!(read > 100, "too few of the changed certificates could be read: {read}");
@@ -226,8 +249,11 @@ fn a_certificate_that_is_signed_by_a_certificate_does_not_count() {
     check("signed by a certificate", &parsed, Some(CertificateFault::SignedByCertificate));
     // Not even when somebody put the certificate among the authorities.
     let authority = PublicKey::from(parsed.signature_key().clone());
-    let got = read_certificate(&parsed, "alice", &[authority], None, NOW).unwrap_err();
-    assert_eq!(got.reason(), &Why::Certificate(CertificateFault::SignedByCertificate));
+    for (door, read) in DOORS {
+        let got = read(&parsed, std::slice::from_ref(&authority), None, NOW).unwrap_err();
+        let want = Why::Certificate(CertificateFault::SignedByCertificate);
+        assert_eq!(got.reason(), &want, "{door}");
+    }
 }
 
 /// A certificate for alice whose signing key is `inner`, signed by the key of `seed`; by hand, because no library makes one.

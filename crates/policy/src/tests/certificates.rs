@@ -3,7 +3,8 @@
 use super::{NOW, account, login, node, roles};
 use crate::{
     CertificateFault, Denial, Identity, PlanFault, Why, builder, default_roles, login_names,
-    plan_host_certificate, plan_user_certificate, read_certificate, read_host_certificate,
+    plan_host_certificate, plan_user_certificate, read_certificate, read_certificate_for_seat,
+    read_host_certificate,
 };
 use model::Time;
 use model::limit::{CLOCK_SKEW_MS, USER_CERTIFICATE_MS};
@@ -111,6 +112,14 @@ fn a_person_whose_roles_allow_no_login_gets_a_certificate_that_lets_nobody_in() 
         let denial = read(&certificate, asked, NOW).unwrap_err();
         assert_eq!(denial.reason(), &Why::Certificate(CertificateFault::NoLogin));
     }
+    // It lets them join a session, and still nobody log in: not even with a role that they were given since.
+    let seated = read_certificate_for_seat(&certificate, &authorities(), None, NOW).unwrap();
+    assert_eq!((seated.user(), seated.roles()), (who.user(), who.roles()));
+    assert_eq!((seated.login(), seated.serial()), (None, 42));
+    let set =
+        roles(&["name = 'auditor'\nallow = { logins = ['{user}'], nodes = { '*' = ['*'] } }"]);
+    let denial = crate::login(&set, &seated, &node("n", &[]), &login("alice"), NOW).unwrap_err();
+    assert!(denial.why().contains("the certificate names no login"), "{denial}");
 }
 
 #[test]

@@ -181,13 +181,13 @@ fn target() -> impl Strategy<Value = LockTarget> {
     ]
 }
 
-fn locks() -> impl Strategy<Value = Vec<Lock>> {
+pub(super) fn locks() -> impl Strategy<Value = Vec<Lock>> {
     let one = (target(), select(vec![None, Some(-1), Some(0), Some(1)]))
         .prop_map(|(target, ms)| Lock { expires: ms.map(|ms| NOW.plus_ms(ms)), ..lock(1, target) });
     vec(one, 0..3)
 }
 
-fn corrections() -> impl Strategy<Value = Vec<(&'static str, Correction)>> {
+pub(super) fn corrections() -> impl Strategy<Value = Vec<(&'static str, Correction)>> {
     let account =
         (subsequence(vec!["a", "b", "c"], 0..=3), subsequence(vec!["root", "web"], 0..=2));
     let account = account.prop_map(|(roles, logins)| Account {

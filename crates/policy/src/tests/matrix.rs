@@ -6,17 +6,17 @@ use super::decisions::with_certificate;
 use super::locks::lock;
 use super::{NOW, account, login, node, roles, user};
 use crate::{
-    Identity, admin, default_roles, enter, explain, forward, go_on, logins_on,
-    plan_user_certificate, reach, readable, recording,
+    Identity, SessionFacts, admin, default_roles, enter, explain, forward, go_on, join, logins_on,
+    plan_user_certificate, reach, readable, recording, seat_goes_on, seats, share,
 };
 use model::role::{
-    AdminRight, Allow, Deny, Forwarding, NodeFacts, Options, Reading, RecordingAction,
+    AdminRight, Allow, Deny, Forwarding, NodeFacts, OnLeave, Options, Reading, RecordingAction,
     RecordingPolicy, Role, RoleSet,
 };
-use model::{LockTarget, SessionId};
+use model::{LockTarget, SeatRole, SessionId};
 use std::fmt::Write;
 
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 9] = [
     "name = 'dev'\nallow = { logins = ['{user}', 'deploy'], nodes = { env = ['dev'] }, forward = ['local'] }",
     "name = 'auditor'\nallow = { recordings = { list = 'all', play = 'all' }, admin = ['audit'] }",
     "name = 'prod-reader'\nallow.recordings = { list = { nodes = { env = ['prod'] } }, play = 'own', export = 'none' }",
@@ -25,9 +25,16 @@ const OTHERS: [&str; 6] = [
      record_transfers = true, exec_stream_bytes = 99999999, session_minutes = 60, idle_minutes = 5, certificate_minutes = 30, disconnect_expired = false }",
     "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, exec_stream_bytes = 1, \
      record_where = [{ nodes = { env = ['prod'] }, record = 'spool' }] }",
+    "name = 'helper'\nallow = { share = ['observer'], join = [{ roles = ['access'], seats = ['observer'] }, \
+     { roles = ['*'], nodes = { env = ['dev'] }, seats = ['observer', 'peer', 'moderator'] }] }",
+    "name = 'no-peer'\ndeny.join = ['peer']",
+    "name = 'watched'\noptions.four_eyes = [\
+     { name = 'a second admin', nodes = { env = ['prod'] }, roles = ['admin'], on_leave = 'end' }, \
+     { name = 'two helpers', roles = ['helper', 'admin'], seats = ['observer', 'peer'], count = 2, confirm_minutes = 5 }, \
+     { name = 'anybody for root', logins = ['root'], roles = ['*'] }]",
 ];
 
-const HELD: [&[&str]; 11] = [
+const HELD: [&[&str]; 15] = [
     &["admin"],
     &["access"],
     &["dev"],
@@ -37,6 +44,10 @@ const HELD: [&[&str]; 11] = [
     &["access", "strict-prod"],
     &["access", "unrecorded"],
     &["access", "unrecorded", "strict-prod"],
+    &["helper"],
+    &["helper", "no-root"],
+    &["admin", "no-peer"],
+    &["admin", "watched"],
     &["ghost"],
     &[],
 ];
@@ -58,6 +69,8 @@ every!(every_forwarding: Forwarding = Agent, Local, Remote, X11);
 every!(every_action: RecordingAction = List, Play, Export, Remove);
 every!(every_right: AdminRight = Users, Roles, Nodes, Audit, Locks);
 every!(every_policy: RecordingPolicy = Off, Spool, Strict);
+every!(every_seat: SeatRole = Observer, Peer, Moderator);
+every!(every_leave: OnLeave = Freeze, End);
 
 #[test]
 fn every_field_of_a_role_is_on_the_page() {
@@ -66,8 +79,9 @@ fn every_field_of_a_role_is_on_the_page() {
     // A field that is added to a role does not compile here; some role of the page must then use it.
     for role in set.roles.values() {
         let Role { name: _, description: _, allow, deny, options } = role;
-        let Allow { logins: _, nodes: _, forward: _, recordings: _, admin: _ } = allow;
-        let Deny { logins: _, nodes: _ } = deny;
+        let Allow { logins: _, nodes: _, forward: _, recordings: _, admin: _, join: _, share: _ } =
+            allow;
+        let Deny { logins: _, nodes: _, join: _ } = deny;
         let Options {
             record: _,
             record_where: _,
@@ -78,6 +92,7 @@ fn every_field_of_a_role_is_on_the_page() {
             session_minutes: _,
             idle_minutes: _,
             disconnect_expired: _,
+            four_eyes: _,
         } = options;
     }
     let readings: Vec<_> =
@@ -93,6 +108,16 @@ fn every_field_of_a_role_is_on_the_page() {
     let asked: Vec<_> = set.roles.values().filter_map(|role| role.options.record).collect();
     for policy in every_policy().into_iter().filter(|policy| *policy != RecordingPolicy::Spool) {
         assert!(asked.contains(&policy), "no role of the page records {policy:?}");
+    }
+    let rules: Vec<_> = set.roles.values().flat_map(|role| &role.options.four_eyes).collect();
+    for leave in every_leave() {
+        assert!(
+            rules.iter().any(|rule| rule.on_leave == leave),
+            "no role of the page says {leave:?}"
+        );
+    }
+    for seat in every_seat() {
+        assert!(rules.iter().any(|rule| rule.seats.contains(&seat)), "no role demands a {seat}");
     }
 }
 
@@ -127,8 +152,9 @@ fn on_node(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts, e
         let terms = explain(set, who, node, &login(name), NOW).terms;
         assert_eq!(terms.is_some(), got.is_ok(), "what is explained is what is decided");
         writeln!(page, "  login {name}@{at} ({env}): {}", word(got.is_ok())).unwrap();
-        if let (Some(terms), "alice") = (terms, name) {
-            for (what, value) in terms.rows() {
+        for (what, value) in terms.map(|terms| terms.rows()).unwrap_or_default() {
+            // The rest of the terms is the same for every login of the page.
+            if name == "alice" || what.starts_with("four eyes") {
                 writeln!(page, "    on terms: {what}: {value}").unwrap();
             }
         }
@@ -140,12 +166,36 @@ fn on_node(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts, e
         let got = forward(set, who, node, &login("alice"), what, NOW).is_ok();
         writeln!(page, "  forward {what:?} as alice on {at} ({env}): {}", word(got)).unwrap();
     }
+    for (owner, held, as_whom) in
+        [("alice", "access", "alice"), ("bob", "access", "root"), ("carol", "admin", "carol")]
+    {
+        let (owner, as_whom, held) = (user(owner), login(as_whom), [held.parse().unwrap()]);
+        let id = SessionId::from_random([7; 16]);
+        let session = SessionFacts { id, owner: &owner, roles: &held, login: &as_whom };
+        let may = seats(set, who, node, &session, NOW);
+        let may: Vec<_> = every_seat().into_iter().filter(|seat| may.contains(seat)).collect();
+        let may = may.iter().map(|seat| seat.word()).collect::<Vec<_>>().join(", ");
+        let [held] = held;
+        let may = if may.is_empty() { "-" } else { &may };
+        writeln!(page, "  join {owner}'s ({held}), {as_whom}@{at} ({env}), as: {may}").unwrap();
+    }
+    on_sharing(page, set, who, node, env);
     for owner in ["alice", "bob"] {
         for action in every_action() {
             let got = recording(set, who, action, &user(owner), &node.labels, NOW).is_ok();
             writeln!(page, "  {action:?} {owner}'s on {env}: {}", word(got)).unwrap();
         }
     }
+}
+
+fn on_sharing(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts, env: &str) {
+    let held: Vec<_> = who.roles().iter().cloned().collect();
+    let (owner, login, id) = (user("alice"), login("alice"), SessionId::from_random([7; 16]));
+    let own = SessionFacts { id, owner: &owner, roles: &held, login: &login };
+    let may = |seat: &SeatRole| share(set, who, node, &own, *seat, NOW).is_ok();
+    let seats: Vec<_> = every_seat().into_iter().filter(may).map(SeatRole::word).collect();
+    let seats = if seats.is_empty() { "-".to_owned() } else { seats.join(", ") };
+    writeln!(page, "  share one's own on {} ({env}) as: {seats}", node.name).unwrap();
 }
 
 fn word(allowed: bool) -> &'static str {
@@ -158,6 +208,8 @@ fn the_matrix_of_locks_and_what_they_shut_stands_as_committed() {
     let session = SessionId::from_random([7; 16]);
     let who = with_certificate(&account("alice", &["admin"], &[]), &["root", "alice"], "root");
     let (web, db) = (node("web-01", &[]), node("db-01", &[]));
+    let (bob, held, root) = (user("bob"), ["access".parse().unwrap()], login("root"));
+    let bobs = SessionFacts { id: session, owner: &bob, roles: &held, login: &root };
     for (kind, name) in [
         ("user", "alice"),
         ("user", "bob"),
@@ -185,6 +237,11 @@ fn the_matrix_of_locks_and_what_they_shut_stands_as_committed() {
                 let one = go_on(&set, &who, node, &login, Some(session), NOW).is_ok();
                 row(&format!("go on with session 07070707 as {at}"), one);
             }
+            let what = format!("session 07070707 of bob, an access, root@{}", node.name);
+            let comes = join(&set, &who, node, &bobs, SeatRole::Observer, NOW).is_ok();
+            row(&format!("join {what}"), comes);
+            let stays = seat_goes_on(&set, &who, node, &bobs, SeatRole::Observer, NOW).is_ok();
+            row(&format!("stay in {what}"), stays);
         }
         let own = recording(&set, &who, RecordingAction::Play, &user("alice"), &web.labels, NOW);
         row("play one's own recordings", own.is_ok());

@@ -3,9 +3,13 @@
 mod attacks;
 mod certificates;
 mod decisions;
+mod four_eyes;
+mod joins;
+mod links;
 mod locks;
 mod matrix;
 mod oracle;
+mod written;
 
 use crate::Identity;
 use model::role::{Labels, NodeFacts, Role, RoleSet};

@@ -1,8 +1,8 @@
 //! A second, naive answer to every question, written without looking at the core's shape.
 
 use crate::Identity;
-use model::Time;
 use model::role::{AdminRight, Forwarding, Labels, Reading, RecordingAction, RoleSet};
+use model::{SeatRole, Time};
 use std::collections::BTreeMap;
 
 fn meets(condition: &BTreeMap<String, Vec<String>>, labels: &Labels) -> bool {
@@ -77,6 +77,70 @@ pub(super) fn may_read(
             Reading::All => true,
         }
     })
+}
+
+/// `owner` with these roles has opened a session as `login`.
+pub(super) fn may_join(
+    set: &RoleSet,
+    who: &Identity,
+    labels: &Labels,
+    (owner, owner_roles, login): (&str, &[&str], &str),
+    seat: SeatRole,
+) -> bool {
+    let own = owner == who.user().as_str();
+    if own && seat == SeatRole::Moderator {
+        return false;
+    }
+    let (mut allowed, mut denied) = (own, false);
+    for (name, role) in &set.roles {
+        if !who.roles().contains(name) {
+            continue;
+        }
+        for rule in &role.allow.join {
+            let whose = rule.roles.iter().any(|it| it == "*" || owner_roles.contains(&it.as_str()));
+            let here = rule.nodes.is_empty() || meets(&rule.nodes, labels);
+            allowed |= whose && here && rule.seats.contains(&seat);
+        }
+        denied |= role.deny.join.contains(&seat) || meets(&role.deny.nodes, labels);
+        denied |= seat == SeatRole::Peer && names(&role.deny.logins, who, login);
+    }
+    allowed && !denied
+}
+
+/// Whether a role of the owner's, as things stand, lets others be invited as this.
+pub(super) fn may_share(
+    set: &RoleSet,
+    owner_roles: &[&str],
+    labels: &Labels,
+    seat: SeatRole,
+) -> bool {
+    let mut shares = false;
+    for name in owner_roles {
+        let Some((_, role)) = set.roles.iter().find(|(it, _)| it.as_str() == *name) else {
+            continue;
+        };
+        let here = role.allow.nodes.is_empty() || meets(&role.allow.nodes, labels);
+        shares |= here && role.allow.share.contains(&seat);
+    }
+    shares
+}
+
+/// Whether nothing forbids the seat itself; as [`may_join`], without the rules that allow it.
+pub(super) fn nothing_forbids(
+    set: &RoleSet,
+    who: &Identity,
+    labels: &Labels,
+    (owner, login): (&str, &str),
+    seat: SeatRole,
+) -> bool {
+    let mut free = owner != who.user().as_str() || seat != SeatRole::Moderator;
+    for (name, role) in &set.roles {
+        if who.roles().contains(name) {
+            free &= !role.deny.join.contains(&seat) && !meets(&role.deny.nodes, labels);
+            free &= seat != SeatRole::Peer || !names(&role.deny.logins, who, login);
+        }
+    }
+    free
 }
 
 pub(super) fn may_administer(set: &RoleSet, who: &Identity, right: AdminRight) -> bool {
