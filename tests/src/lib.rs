@@ -3,7 +3,9 @@
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
 pub mod apart;
+pub mod company;
 pub mod crash_point;
+pub mod eyes;
 pub mod keys;
 pub mod lines;
 pub mod moved;
@@ -11,6 +13,9 @@ pub mod person;
 pub mod process;
 pub mod relay;
 pub mod schema;
+pub mod script;
+pub mod seen;
+pub mod sharing;
 pub mod small_disk;
 pub mod terminal;
 
@@ -201,7 +206,10 @@ impl Cluster {
         let own = format!(
             "\n\nHost *.{CLUSTER}\n    User {login}\n    BatchMode yes\n    LogLevel {log_level}\n"
         );
-        fs::write(path, text(config) + &own).expect("settings can be written");
+        // A client of the same person may be reading them at this moment.
+        let fresh = path.with_added_extension("fresh");
+        fs::write(&fresh, text(config) + &own).expect("settings can be written");
+        fs::rename(&fresh, path).expect("settings can be replaced");
     }
 
     /// The client as the signed-in person.

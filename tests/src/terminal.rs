@@ -1,7 +1,16 @@
 //! A real terminal for tests: a tmux server of its own, driven by keys and read cell by cell.
 
+use crate::seen::Seen;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What tmux is asked of a picture before the picture itself; the rest of the line are [`Seen::keys`].
+const FACTS: &str = "#{pane_width} #{pane_height} #{cursor_x} #{cursor_y} #{cursor_flag} \
+    cursor:#{keypad_cursor_flag} pad:#{keypad_flag} mouse:#{mouse_standard_flag}#{mouse_button_flag}#{mouse_all_flag} \
+    sgr:#{mouse_sgr_flag}";
 
 /// A tmux with one window; gone when dropped.
 pub struct Terminal {
@@ -11,7 +20,9 @@ pub struct Terminal {
 impl Terminal {
     /// Starts `command` in a window of this size.
     pub fn start(folder: &Path, cols: u16, rows: u16, command: &str) -> Self {
-        let socket = folder.join("tmux.sock").display().to_string();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let socket = folder.join(format!("tmux-{number}.sock")).display().to_string();
         let terminal = Self { socket };
         let (cols, rows) = (cols.to_string(), rows.to_string());
         let out = terminal.tmux(&[
@@ -29,6 +40,55 @@ impl Terminal {
         crate::assert_success(&terminal.tmux(&["set-option", "-g", "status", "off"]));
         crate::assert_success(&terminal.tmux(&["resize-window", "-x", &cols, "-y", &rows]));
         terminal
+    }
+
+    /// Runs a program in a window of this size. The window stays when the program has ended.
+    pub fn run(folder: &Path, (cols, rows): (u16, u16), command: &Command) -> Self {
+        let terminal = Self::start(folder, cols, rows, &format!("exec {}", line(command)));
+        crate::assert_success(&terminal.tmux(&["set-option", "-g", "remain-on-exit", "on"]));
+        terminal
+    }
+
+    /// Process id of the program in it.
+    pub fn pid(&self) -> u32 {
+        self.fact("#{pane_pid}").parse().expect("a process id")
+    }
+
+    /// Whether the program in it has ended; only of [`Terminal::run`].
+    pub fn has_ended(&self) -> bool {
+        // The exit status does not always get as far as tmux tells it.
+        self.fact("#{pane_dead}") == "1"
+    }
+
+    /// Waits until the program in it has ended, and gives all that was shown; only of [`Terminal::run`].
+    #[track_caller]
+    pub fn wait_for_end(&self) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.all());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.all()
+    }
+
+    /// Gives the window another size.
+    pub fn resize(&self, (cols, rows): (u16, u16)) {
+        let (cols, rows) = (cols.to_string(), rows.to_string());
+        crate::assert_success(&self.tmux(&["resize-window", "-x", &cols, "-y", &rows]));
+    }
+
+    /// What it shows at this moment, with colours and the cursor.
+    pub fn seen(&self) -> Seen {
+        let out =
+            self.tmux(&["display-message", "-p", FACTS, ";", "capture-pane", "-p", "-e", "-N"]);
+        crate::assert_success(&out);
+        Seen::read(&String::from_utf8_lossy(&out.stdout))
+    }
+
+    fn fact(&self, format: &str) -> String {
+        let out = self.tmux(&["display-message", "-p", format]);
+        crate::assert_success(&out);
+        crate::text(&out)
     }
 
     /// Types keys, in tmux's words: `Enter`, `C-c`, `Escape`.
@@ -49,6 +109,15 @@ impl Terminal {
         crate::assert_success(&out);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// All that was ever shown outside a full-screen program, without tmux's own word at the end of [`Terminal::run`].
+    pub fn all(&self) -> String {
+        let out = self.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
+        crate::assert_success(&out);
+        let text = crate::text(&out);
+        let own = text.lines().map(str::trim_end).filter(|row| !row.starts_with("Pane is dead"));
+        own.collect::<Vec<_>>().join("\n").trim().to_owned()
     }
 
     /// What is on the screen, as text with colours in escape sequences.
@@ -78,6 +147,27 @@ impl Terminal {
             .env_remove("TMUX");
         command.output().expect("tmux runs")
     }
+}
+
+/// The command as a shell reads it, with the variables that were set for it.
+fn line(command: &Command) -> String {
+    let (mut taken, mut set) = (Vec::new(), Vec::new());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => set.push(format!("{}={}", quoted(name), quoted(value))),
+            None => taken.push(format!("-u {}", quoted(name))),
+        }
+    }
+    let mut words = vec!["env".to_owned()];
+    words.extend(taken.into_iter().chain(set));
+    words.push(quoted(command.get_program()));
+    words.extend(command.get_args().map(quoted));
+    words.join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_str().expect("plain words");
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 impl Drop for Terminal {

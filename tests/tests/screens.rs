@@ -1,5 +1,6 @@
 //! What the player shows at a moment equals what the person saw at that moment, cell by cell.
 
+use house::script::{HTOP, LESS, Step, TMUX, VIM, random_pause};
 use house::terminal::Terminal;
 use house::{Cluster, wait_for};
 use record::Recording;
@@ -10,72 +11,6 @@ use store::file::FileSource;
 
 const COLS: u16 = 100;
 const ROWS: u16 = 30;
-
-/// One step of a person at a program: keys in tmux's words, or text.
-enum Step {
-    Keys(&'static [&'static str]),
-    Text(&'static str),
-}
-
-use Step::{Keys, Text};
-
-const VIM: &[Step] = &[
-    Text("iscry records what you see\nline two: äöü 漢字 ok\n"),
-    Keys(&["Escape"]),
-    Text("yy20p"),
-    Text(":set number\r"),
-    Text(":vsplit\r"),
-    Text("gg/two\r"),
-    Text(":split\r"),
-    Text("dd3uGo"),
-    Text("the end"),
-    Keys(&["Escape"]),
-    Text(":syntax on\r:set hlsearch\r"),
-    Keys(&["C-u"]),
-    Text(":only\r"),
-];
-
-const LESS: &[Step] = &[
-    Keys(&["Space"]),
-    Keys(&["Space"]),
-    Text("/number 77\r"),
-    Keys(&["b"]),
-    Text("G"),
-    Text("g"),
-    Text("-N\r"),
-    Keys(&["d"]),
-    Keys(&["Down", "Down"]),
-    Text("/9\\+\r"),
-];
-
-const HTOP: &[Step] = &[
-    Keys(&["Down"]),
-    Keys(&["Down"]),
-    Keys(&["F6"]),
-    Keys(&["Escape"]),
-    Keys(&["F5"]),
-    Keys(&["PageDown"]),
-    Keys(&["F2"]),
-    Keys(&["Escape"]),
-    Keys(&["F1"]),
-    Keys(&["Escape"]),
-    Keys(&["Up"]),
-];
-
-const TMUX: &[Step] = &[
-    Text("echo first pane\r"),
-    Keys(&["C-b", "%"]),
-    Text("ls -la --color=always /etc | head -40\r"),
-    Keys(&["C-b", "\""]),
-    Text("printf '\\033[38;2;255;100;0mcolour\\033[0m\\n'\r"),
-    Keys(&["C-b", "Left"]),
-    Text("seq 1 60\r"),
-    Keys(&["C-b", "z"]),
-    Keys(&["C-b", "z"]),
-    Keys(&["C-b", "c"]),
-    Text("echo second window\r"),
-    Keys(&["C-b", "p"]),
-];
 
 /// A screen as it was seen, and when.
 struct Moment {
@@ -117,13 +52,6 @@ fn compare(moment: &Moment, picture: &Screen) -> (usize, usize) {
     (characters, looks)
 }
 
-/// A pause of up to 0.7 s that differs from run to run, so that no moment is a chosen one.
-fn random_ms() -> u64 {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    let hash = blake3::hash(&clock.to_le_bytes());
-    10 + u64::from(hash.as_bytes()[0]) * 690 / 255
-}
-
 /// Characters that may differ, over all moments of a program: the known exceptions. May only fall.
 fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, usize)) {
     let cluster = Cluster::start();
@@ -136,14 +64,8 @@ fn check(name: &str, command: &str, ready: &str, steps: &[Step], known: (usize, 
     terminal.wait_for(ready);
     let mut moments = vec![still(&terminal)];
     for step in steps {
-        match step {
-            Keys(keys) => keys.iter().for_each(|key| {
-                terminal.keys(&[key]);
-                std::thread::sleep(Duration::from_millis(40));
-            }),
-            Text(text) => terminal.type_text(text),
-        }
-        std::thread::sleep(Duration::from_millis(random_ms()));
+        step.play(&terminal);
+        random_pause();
         moments.push(still(&terminal));
     }
     drop(terminal);

@@ -6,17 +6,18 @@ use crate::gate::Asked;
 use crate::inflow::Inflow;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
+use crate::live::Live;
 use crate::password::Passwords;
 use crate::people::throttled;
 use crate::sealing::{Sealer, SealerWork};
 use crate::steps::Steps;
 use crate::storage::Storage;
-use crate::throttle::Throttle;
+use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
 use crate::{Config, secret};
-use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS};
-use model::{AuditEvent, RoleName, Time};
+use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
+use model::{AuditEvent, NodeName, RoleName, Time, UserName};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::disk::Ballast;
 use store::intake::Intake;
 use store::tables::{JoinToken, PartKind, Tables, User};
@@ -43,7 +44,12 @@ pub struct Auth {
     pub storage: Arc<Storage>,
     pub passwords: Passwords,
     /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
-    throttle: Mutex<Throttle>,
+    throttle: Mutex<Throttle<IpAddr>>,
+    /// Codes of links that did not count, by who showed them and at which node; none is auth itself: what a node says of
+    /// somebody counts there only. Locked for a look-up.
+    codes: Mutex<Throttle<(Option<NodeName>, UserName)>>,
+    /// The sessions that go on. Locked to put a node's word there or to take it; nothing is decided meanwhile.
+    live: Mutex<Live>,
     /// Changes of users and roles, one after the other, because each asks whether an admin is left.
     pub people_turn: tokio::sync::Mutex<()>,
     /// Joins and removals of parts, one after the other, because each asks who has the name.
@@ -123,7 +129,9 @@ impl Auth {
             sealer,
             storage,
             passwords: Passwords::new().await?,
-            throttle: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
+            codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),
+            live: Mutex::default(),
             people_turn: tokio::sync::Mutex::default(),
             parts_turn: tokio::sync::Mutex::default(),
             own_token: OwnToken::fresh(),
@@ -133,10 +141,15 @@ impl Auth {
         Ok((auth, work, invited))
     }
 
+    /// What nodes say of the sessions that go on.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether somebody at this address has tried too often.
     pub fn waits(&self, address: IpAddr) -> bool {
         let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.refuses(address, clock::tick())
+        throttle.refuses(&network(address), clock::tick())
     }
 
     /// Somebody at this address showed a wrong secret. This machine's own users share one address:
@@ -147,8 +160,20 @@ impl Auth {
             return None;
         }
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = throttle.failed(address, clock::tick());
+        let full = throttle.failed(network(address), clock::tick());
         full.then(|| asked.event(throttled("address")))
+    }
+
+    /// Whether somebody has shown too many codes that do not count; at a node, or here.
+    pub fn waits_with_codes(&self, at: Option<&NodeName>, user: &UserName) -> bool {
+        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.refuses(&(at.cloned(), user.clone()), clock::tick())
+    }
+
+    /// Somebody showed a code that does not count. Answers whether it is with this one that they have to wait.
+    pub fn note_code(&self, at: Option<&NodeName>, user: &UserName) -> bool {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.failed((at.cloned(), user.clone()), clock::tick())
     }
 
     /// What everybody in the cluster may know.

@@ -7,8 +7,9 @@
 //! |---|---|
 //! | `routes` | the table of all routes; each takes a proof |
 //! | `gate` | the proofs: who asks, and what they may |
-//! | `people`, `locks`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
+//! | `people`, `locks`, `links`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
+//! | `live` | the sessions that go on, as nodes tell of them |
 //! | `issue`, `keys` | certificates and the keys that sign them |
 //! | `ledger` | what is audited |
 //! | `storage` | who may put how much on auth's disk |
@@ -24,6 +25,8 @@ mod inflow;
 mod issue;
 mod keys;
 mod ledger;
+mod links;
+mod live;
 mod locks;
 mod machines;
 mod parts;

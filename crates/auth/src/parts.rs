@@ -113,6 +113,14 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::NotOpened { .. }
             | A::TransfersNotListed { .. }
             | A::TransferUnparsed { .. }
+            | A::SeatTaken { .. }
+            | A::SeatLeft { .. }
+            | A::SeatInputRefused { .. }
+            | A::KeyboardMoved { .. }
+            | A::SessionWaits { .. }
+            | A::SessionFrozen { .. }
+            | A::SessionGoesOn { .. }
+            | A::ProcessOutside { .. }
             | A::Denied { .. }
             | A::EventsLost { .. }
             | A::EventsRefused { .. }

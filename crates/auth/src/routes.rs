@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
-use crate::{access, audit, locks, machines, parts, people, receive, recordings};
+use crate::{access, audit, links, live, locks, machines, parts, people, receive, recordings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -55,6 +55,13 @@ impl Routes {
             .call(parts::renew)
             .call(parts::heartbeat)
             .call(parts::report)
+            .call(live::report)
+            .call(live::list)
+            .call(links::make)
+            .call(links::list)
+            .call(links::revoke)
+            .call(links::read)
+            .call(links::take)
             .call(access::list_nodes)
             .call(machines::invite)
             .call(machines::remove)

@@ -3,6 +3,8 @@
 mod attacks;
 pub(crate) mod house;
 mod ledger;
+mod links;
+mod live;
 mod locks;
 mod machines;
 mod people;

@@ -6,6 +6,7 @@ use crate::news::Known;
 use crate::serve::Post;
 use crate::session::{self, Opened};
 use crate::verdict::{Bell, Verdict};
+use crate::visitor::{self, Visitor};
 use crate::{clock, report::Reporter};
 use link::ssh::server::{
     Admission, Asked, Connection, Gate, NobodyIn, Refused, Server, Session, Tried, Wish,
@@ -13,7 +14,7 @@ use link::ssh::server::{
 use link::tunnel::Knock;
 use model::audit::Audited;
 use model::role::{Forwarding, RecordingPolicy};
-use model::{AuditEvent, ConnectionId, Heading, Kind, Login, SessionId, Tick};
+use model::{AuditEvent, ConnectionId, Heading, Kind, Login, SessionId, Tick, UserName};
 use policy::{Denial, Identity, LoginPermit};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +22,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wire::name::{COMPANY_SUBSYSTEM, SEAT_PREFIX};
+use wire::share::without_secrets;
 
 /// Subsystems that there are.
-const SUBSYSTEMS: &[&str] = &["sftp"];
+const SUBSYSTEMS: &[&str] = &["sftp", COMPANY_SUBSYSTEM];
+
+/// Who a connection was let in for.
+#[derive(Debug, Clone)]
+pub(crate) enum Holder {
+    /// Somebody who logs in.
+    Caller(Caller),
+    /// Somebody who comes to a session that runs.
+    Visitor(Visitor),
+}
 
 /// Who is on a connection, and what the ledger says of everything they do on it.
 #[derive(Debug, Clone)]
@@ -44,6 +56,12 @@ impl Caller {
     /// As [`Caller::tell`], in a session.
     pub fn tell_in(&self, session: model::SessionId, what: Audited) {
         self.reporter.tell(AuditEvent { session: Some(session), ..self.event(what) });
+    }
+
+    /// As [`Caller::tell_in`], of somebody else who is in their session.
+    pub fn tell_of(&self, session: SessionId, user: &UserName, what: Audited) {
+        let (session, user) = (Some(session), Some(user.clone()));
+        self.reporter.tell(AuditEvent { session, user, address: None, ..self.event(what) });
     }
 
     /// Tells the ledger that they were denied something.
@@ -130,7 +148,10 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
         None => return,
     };
     let began = clock::tick();
-    let caller = connection.holder.clone();
+    let caller = match connection.holder.clone() {
+        Holder::Caller(caller) => caller,
+        Holder::Visitor(visitor) => return visitor::serve(post, visitor, connection, stop).await,
+    };
     let serial = caller.identity.serial();
     caller.tell(Audited::Connected { serial, version: connection.version.clone() });
     metrics::gauge!("scry_connections").increment(1.0);
@@ -165,11 +186,14 @@ fn refused(nobody: &NobodyIn) -> Audited {
             .to_owned(),
         (Some(_), _) => "no certificate that was shown counts".to_owned(),
     };
+    // Whoever wanted to come by a link has shown its code, which may count still.
+    let login = login.map(|login| without_secrets(&login));
+    let offers = offers.iter().map(|offer| without_secrets(offer)).collect();
     Audited::ConnectionRefused { why, asked_for: login, tried: offers }
 }
 
 /// Decides about one certificate after the other; each denial is in the ledger, in full.
-fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<Caller> {
+fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<Holder> {
     Box::new(move |text, certificate| {
         let refuse = |denial: &Denial, login: Option<Login>, user| {
             metrics::counter!("scry_denials_total").increment(1);
@@ -182,7 +206,8 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
         let Some(known) = post.latest.borrow().clone().filter(|known| known.fresh()) else {
             tracing::warn!("auth was not heard of for too long; nobody is let in");
             let why = "auth was not heard of for too long, so nobody is let in".to_owned();
-            let denied = Audited::Denied { action: format!("log in as {text:?}"), why };
+            let action = format!("log in as {:?}", without_secrets(text));
+            let denied = Audited::Denied { action, why };
             let event = stranger(&post, Some(id), client, denied);
             post.refusals.tell(&post.reporter, AuditEvent { login, ..event });
             return None;
@@ -190,7 +215,11 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
         let now = clock::now();
         let address = client.map(|client| client.ip());
         let authorities = &known.user_authority;
-        let read = policy::read_certificate(certificate, text, authorities, address, now);
+        let wanted = text.strip_prefix(SEAT_PREFIX);
+        let read = match wanted {
+            Some(_) => policy::read_certificate_for_seat(certificate, authorities, address, now),
+            None => policy::read_certificate(certificate, text, authorities, address, now),
+        };
         let identity = match read {
             Ok(identity) => identity,
             Err(denial) => {
@@ -198,8 +227,24 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
                 return refuse(&denial, login, claimed);
             }
         };
-        let login = login?;
         let user = identity.user().clone();
+        let buffers = Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user)));
+        if let Some(session) = wanted {
+            if let Err(denial) = policy::enter(&known.roles, &identity, now) {
+                return refuse(&denial, None, Some(user));
+            }
+            let (session, reporter) = (session.to_owned(), post.reporter.clone());
+            return Some(Admission {
+                buffers,
+                agent: false,
+                x11: false,
+                sessions: true,
+                variable: |_| false,
+                subsystems: &[COMPANY_SUBSYSTEM],
+                holder: Holder::Visitor(Visitor { id, identity, session, client, reporter }),
+            });
+        }
+        let login = login?;
         match policy::login(&known.roles, &identity, &post.facts, &login, now) {
             Err(denial) => refuse(&denial, Some(login), Some(user)),
             Ok(_) => {
@@ -209,14 +254,16 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<C
                 };
                 let agent = may(Forwarding::Agent);
                 let x11 = may(Forwarding::X11) && post.host.xauth().is_some();
+                let caller =
+                    Caller { id, identity, login, client, reporter: post.reporter.clone() };
                 Some(Admission {
-                    buffers: Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user))),
+                    buffers,
                     agent,
                     x11,
                     sessions: true,
                     variable: host::allowed_variable,
                     subsystems: SUBSYSTEMS,
-                    holder: Caller { id, identity, login, client, reporter: post.reporter.clone() },
+                    holder: Holder::Caller(caller),
                 })
             }
         }
@@ -242,7 +289,7 @@ impl Served {
     /// Answers why it ended.
     async fn run(
         mut self,
-        mut connection: Connection<Caller>,
+        mut connection: Connection<Holder>,
         stop: &CancellationToken,
     ) -> Verdict {
         let mut latest = self.post.latest.clone();
@@ -326,7 +373,22 @@ impl Served {
         }
     }
 
+    /// Lets the person speak with those who are in the newest session of this connection.
+    fn company(&mut self, session: Session) {
+        let running = self.post.lives.newest_of(self.caller.id);
+        let (user, gone) = (self.caller.identity.user().clone(), CancellationToken::new());
+        self.sessions.spawn(async move {
+            match running {
+                Some(running) => visitor::line::speak(&running, &user, session, &gone).await,
+                None => session::refuse(&session.output, visitor::NOWHERE).await,
+            }
+        });
+    }
+
     async fn session(&mut self, session: Session) {
+        if matches!(&session.wish, Wish::Subsystem(name) if name == COMPANY_SUBSYSTEM) {
+            return self.company(session);
+        }
         let permit = match self.permit() {
             Ok(permit) => permit,
             Err(denial) => {
@@ -335,8 +397,11 @@ impl Served {
                 return;
             }
         };
-        if permit.terms().record == RecordingPolicy::Strict && !self.known().heard_lately() {
-            let why = "auth does not answer, and your role records strictly".to_owned();
+        let strict = permit.terms().record == RecordingPolicy::Strict;
+        let alone = permit.terms().four_eyes.is_empty();
+        if (strict || !alone) && !self.known().heard_lately() {
+            let asks = if strict { "records strictly" } else { "asks for a second person" };
+            let why = format!("auth does not answer, and your role {asks}");
             self.caller.tell(Audited::RecordingFailed { why: why.clone() });
             session::refuse(&session.output, &why).await;
             return;

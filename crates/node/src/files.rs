@@ -5,7 +5,7 @@ use model::audit::Audited;
 use model::entry::Entry;
 use model::limit::TRANSFER_EVENTS;
 use model::transfer::{FileMoved, Layout, Moved, Transfer, access_words};
-use model::{SessionId, Stream};
+use model::{SessionId, Stream, UserName};
 
 /// Tells the ledger about one session's files.
 pub(crate) struct Files {
@@ -32,6 +32,11 @@ impl Files {
     /// Tells something of the session that is no file.
     pub fn say(&self, event: Audited) {
         self.caller.tell_in(self.id, event);
+    }
+
+    /// As [`Files::say`], of somebody else who is in the session.
+    pub fn say_as(&self, user: &UserName, event: Audited) {
+        self.caller.tell_of(self.id, user, event);
     }
 
     /// Tells how much was not told.

@@ -16,6 +16,7 @@
 
 pub mod buffers;
 mod clock;
+mod company;
 mod connection;
 mod connection_record;
 mod error;
@@ -25,6 +26,7 @@ mod join;
 mod keep;
 mod keyframes;
 mod lanes;
+mod lives;
 mod news;
 mod pipes;
 mod recorder;
@@ -34,7 +36,9 @@ mod report;
 mod serve;
 mod session;
 mod ship;
+mod stage;
 mod verdict;
+mod visitor;
 mod ways;
 
 pub use error::Error;

@@ -7,11 +7,11 @@ use crate::ship::Received;
 use model::entry::{Ending, Entry};
 use model::role::RecordingPolicy;
 use model::{Heading, Seq, SessionId, Tick};
-use record::{Act, Bounds, Cause, Custody, Holdings, Notice, Room, Stance, Why};
+use record::{Act, Bounds, Cause, Custody, Holdings, Keyframe, Notice, Room, Stance, Why};
 use std::collections::VecDeque;
 use std::time::Duration;
 use store::spool::{SpoolError, SpoolFile};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Takes entries.
 pub(crate) struct Recorder {
@@ -100,8 +100,16 @@ impl Recorder {
     /// Begins to make a keyframe, if one is wanted and none is being made.
     pub fn tend_model(&mut self) {
         if let (Some(model), Some(seq)) = (&mut self.model, self.custody.wants_keyframe()) {
-            model.begin(seq);
+            model.begin(Some(seq));
         }
+    }
+
+    /// The screen with everything that was taken before; `None` without a terminal or a model of it.
+    pub fn picture(&mut self) -> Option<oneshot::Receiver<Keyframe>> {
+        // What nothing sealed yet stands in no file.
+        self.custody.flush(clock::tick());
+        self.act();
+        self.model.as_mut().map(Model::ask)
     }
 
     /// Completes when a keyframe was made, which is taken, or auth has received more. Cancel safe.

@@ -4,6 +4,7 @@ use crate::connection;
 use crate::error::Error;
 use crate::join::{Standing, stand};
 use crate::lanes::Lanes;
+use crate::lives::{self, Lives};
 use crate::news::{self, Known, Latest};
 use crate::recover::Recovery;
 use crate::refusals::Refusals;
@@ -89,6 +90,7 @@ pub(crate) struct Post {
     pub sessions: Arc<AtomicU32>,
     pub host: host::Settings,
     pub elastic: PathBuf,
+    pub lives: Arc<Lives>,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
     quotas: Mutex<BTreeMap<UserName, Quota>>,
@@ -157,6 +159,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
             "the machine's list of who is here named sessions that a kill had ended"
         );
     }
+    let frozen = tokio::task::spawn_blocking(host::sweep_frozen).await.unwrap_or_default();
+    if !frozen.is_empty() {
+        tracing::warn!(count = frozen.len(), "sessions that a kill had left frozen were ended");
+    }
     keys::ensure_dir(&config.data_dir)?;
     let elastic = config.data_dir.join("elastic");
     keys::ensure_dir(&elastic)?;
@@ -174,11 +180,13 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let (jobs, waiting) = mpsc::channel(JOBS);
     let sessions = Arc::new(AtomicU32::new(0));
     let auth = standing.auth.clone();
+    let lives = Arc::new(Lives::default());
 
     let mut steady = JoinSet::new();
     steady.spawn(news::listen(auth.clone(), tell, config.data_dir.clone()));
     let (version, labels) = (config.version.clone(), standing.labels.clone());
     steady.spawn(news::beat(auth.clone(), labels, version.clone(), sessions.clone()));
+    steady.spawn(lives::report(auth.clone(), Arc::clone(&lives)));
     steady.spawn(renewal.run(stop.clone()));
     let hurry = CancellationToken::new();
     let mut reports = JoinSet::new();
@@ -223,6 +231,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         sessions,
         host: host::Settings { exe: config.exe, ..host::Settings::default() },
         elastic,
+        lives: Arc::clone(&lives),
         jobs,
         quotas: Mutex::default(),
         pam_said: Once::new(),

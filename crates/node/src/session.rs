@@ -1,15 +1,19 @@
 //! One session: reads the program, has it recorded, and shows it to its owner, in this order. Its state lives in one loop.
 
 mod finish;
+mod others;
 mod streams;
+mod wait;
 
 use crate::clock;
+use crate::company::{Table, Typed, heard};
 use crate::connection::{Caller, kind};
 use crate::files::Files;
 use crate::forward::Display;
 use crate::pipes::Pipes;
 use crate::recorder::{Recorder, audited, line};
 use crate::serve::Post;
+use crate::stage::Stage;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
 use finish::{Finish, Watch};
@@ -20,14 +24,17 @@ use model::audit::Audited;
 use model::entry::{Ending, Entry, Party, People};
 use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::RecordingPolicy;
-use model::{Heading, Kind, SessionId, Stream, Tick};
+use model::{Heading, Kind, SessionId, Size, Stream, Tick};
 use policy::LoginPermit;
-use session::{Hub, Read, SeatId, SeatKind, Terms};
+use session::{Company, Hub, Read, SeatId, SeatKind, Terms};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use streams::{Heard, Streams};
+use tokio::task::JoinSet;
+use wire::company::Told;
 
 /// Typing is recorded in bursts of at most this length, in milliseconds.
 const BURST_MS: u64 = 100;
@@ -62,10 +69,10 @@ pub(crate) async fn refuse(output: &Output, why: &str) {
 }
 
 /// Runs a session to its end.
-pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
+pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let id = SessionId::from_random(rand::random());
     let began = clock::tick();
-    let Opened { caller, permit, agent, display, mut end } = opened;
+    let Opened { caller, permit, agent, display, end } = opened;
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
@@ -107,22 +114,27 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
     let x11 = display.as_ref().map(|display| display.plan.clone());
     let plan = Plan { x11, ..plan(id, &session, agent, &caller) };
     let output = session.output.clone();
+    let files = Files::new(caller.clone(), id);
+    let mut live = Live::new(id, recorder, files, &permit, &caller, &session);
+    live.enter(post, id, &caller, &permit, &what);
+    let mut watch = Watch::new(post, &caller, id, end);
+    let waited = live.wait(&mut session, &mut watch).await;
     let mut spawning = std::pin::pin!(host::spawn(&post.host, &permit, plan));
-    let spawned = tokio::select! {
-        spawned = &mut spawning => Some(spawned),
-        () = output.gone() => None,
-        verdict = end.heard() => match *verdict {
-            // What is being started must be there to be ended with all that it begins.
-            Verdict::Rule { .. } => Some(spawning.await),
-            Verdict::Gone | Verdict::Stopping => None,
+    let spawned = match waited {
+        Err(_) => None,
+        Ok(()) => tokio::select! {
+            spawned = &mut spawning => Some(spawned),
+            () = output.gone() => None,
+            verdict = watch.verdict() => match verdict {
+                // What is being started must be there to be ended with all that it begins.
+                Verdict::Rule { .. } => Some(spawning.await),
+                Verdict::Gone | Verdict::Stopping => None,
+            },
         },
     };
-    let files = Files::new(caller.clone(), id);
-    let live = Live::new(recorder, files, &permit, &caller, &session);
     let ((ending, failed), (output, input)) = match spawned {
         Some(Ok(child)) => {
             post.say_pam(child.pam);
-            let watch = Watch::new(post, &caller, id, end);
             live.run(child, session, watch).await
         }
         Some(Err(error)) => {
@@ -133,7 +145,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, session: Session) {
             refuse(&session.output, &why).await;
             (live.close(Ending::NotStarted { why }), (0, 0))
         }
-        None => (live.close(Ending::Disconnected), (0, 0)),
+        None => (live.close(waited.err().unwrap_or(Ending::Disconnected)), (0, 0)),
     };
     if let Some(why) = failed {
         caller.tell_in(id, Audited::RecordingFailed { why });
@@ -234,24 +246,42 @@ type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// The state of a running session.
 struct Live {
+    id: SessionId,
     recorder: Option<Recorder>,
     hub: Hub,
     owner: SeatId,
     record_typed: bool,
-    /// Bytes typed and, where they are recorded, which; since when.
-    typed: Option<(u32, Vec<u8>, Tick)>,
+    /// What was typed and is not recorded yet.
+    typed: Option<Burst>,
+    /// Who is there, and what they may.
+    table: Table,
+    /// The screen for those who look on, once somebody has come, and the task that draws it.
+    stage: Option<Arc<Stage>>,
+    drawing: JoinSet<()>,
+    /// Of the terminal; of a session without one what its viewers are shown.
+    size: Size,
     /// Without a terminal.
     pipes: Pipes,
     files: Files,
     pty: bool,
     /// Lines for the owner that are no part of the program's output.
-    lines: VecDeque<&'static str>,
+    lines: VecDeque<String>,
     /// Lines that were said; none is said twice.
     said: Vec<&'static str>,
 }
 
+/// Bytes that one person typed without a pause.
+struct Burst {
+    party: Party,
+    count: u32,
+    /// Which, where they are recorded.
+    what: Vec<u8>,
+    since: Tick,
+}
+
 impl Live {
     fn new(
+        id: SessionId,
         recorder: Option<Recorder>,
         files: Files,
         permit: &LoginPermit,
@@ -267,7 +297,14 @@ impl Live {
         };
         let mut hub = Hub::new(limits, clock::tick());
         let owner = hub.sit(SeatKind::Owner);
+        let demands = terms.four_eyes.iter().map(wait::demand).collect();
+        let company = Company::new(demands, clock::tick());
         Self {
+            id,
+            table: Table::new(company, caller.identity.user().clone()),
+            stage: None,
+            drawing: JoinSet::new(),
+            size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
             recorder,
             hub,
             owner,
@@ -298,6 +335,9 @@ impl Live {
             if let Some(words) = self.must_end() {
                 break Finish::rule(words);
             }
+            if let Some(why) = self.tend_company(Some(&signals)).await {
+                break Finish::over(why);
+            }
             if writing.is_none() {
                 writing = self.next_write(&output);
             }
@@ -312,12 +352,15 @@ impl Live {
                 .into();
             }
             let held = self.recorder.as_ref().is_some_and(Recorder::holds);
-            let may_read = self.hub.may_read() && !held;
+            let passes = self.passes() && !held;
+            let may_read = self.hub.may_read() && passes;
             if drained_by.is_some() && !may_read {
                 // What the program left in the terminal waits for a slow owner; it is not the terminal that is quiet.
                 drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
             }
             let timer = self.poll_timeout(drained_by.filter(|at| *at > clock::tick()));
+            let takes = passes && streams.takes();
+            let (visits, typing) = self.table.ears();
             tokio::select! {
                 // What is rare and what goes out, before what comes in.
                 biased;
@@ -329,6 +372,7 @@ impl Live {
                 }
                 Ok(()) = session.sizes.changed(), if self.pty => {
                     let size = *session.sizes.borrow_and_update();
+                    self.size = size;
                     self.record(Entry::Resize(size));
                     streams.resize(size);
                 }
@@ -351,7 +395,9 @@ impl Live {
                 },
                 () = keyframe(&mut self.recorder) => {}
                 () = timer_at(timer) => self.handle_timeout(),
-                heard = streams.hear(&mut session.input, may_read, !held) => {
+                visit = heard(visits) => self.visited(visit),
+                typed = heard(typing), if takes => self.typed_by(typed, &mut streams),
+                heard = streams.hear(&mut session.input, may_read, passes) => {
                     if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
                         drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
                     }
@@ -359,6 +405,8 @@ impl Live {
                 }
             }
         };
+        // What stands still would stand still for ever.
+        finish.by_rule |= self.is_frozen();
         if finish.by_rule {
             // What runs goes first: a client that takes nothing does not put it off.
             finish.ended(signals.end(Duration::from_millis(END_MS)).await);
@@ -389,13 +437,7 @@ impl Live {
                 self.output(stream, bytes);
             }
             Heard::Input(bytes) => {
-                self.hub.typed(Party::OWNER, bytes.len(), clock::tick());
-                if self.pty {
-                    self.typed(&bytes, streams.echo_off());
-                } else {
-                    self.piped(Stream::Stdin, bytes.clone());
-                }
-                streams.give(bytes);
+                self.typed_by(Typed { party: Party::OWNER, bytes }, streams);
             }
             Heard::Nothing => {}
         }
@@ -425,25 +467,48 @@ impl Live {
         seq
     }
 
-    fn typed(&mut self, bytes: &Bytes, secret: bool) {
-        let (count, what, _) = self.typed.get_or_insert_with(|| (0, Vec::new(), clock::tick()));
-        *count = count.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    /// Somebody typed: recorded, and given to the program, if they may.
+    fn typed_by(&mut self, typed: Typed, streams: &mut Streams) {
+        if !self.hears(&typed) {
+            return;
+        }
+        let Typed { party, bytes } = typed;
+        self.hub.typed(party, bytes.len(), clock::tick());
+        if self.pty {
+            self.typed(party, &bytes, streams.echo_off());
+        } else {
+            self.piped(Stream::Stdin, bytes.clone());
+        }
+        streams.give(bytes);
+    }
+
+    fn typed(&mut self, party: Party, bytes: &Bytes, secret: bool) {
+        if self.typed.as_ref().is_some_and(|burst| burst.party != party) {
+            self.record_typing();
+        }
+        let fresh = || Burst { party, count: 0, what: Vec::new(), since: clock::tick() };
+        let burst = self.typed.get_or_insert_with(fresh);
+        burst.count = burst.count.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         if self.record_typed && !secret {
-            what.extend_from_slice(bytes);
+            burst.what.extend_from_slice(bytes);
         }
     }
 
     fn record_typing(&mut self) {
-        if let Some((count, what, _)) = self.typed.take() {
+        if let Some(Burst { party, count, what, .. }) = self.typed.take() {
             let bytes = (!what.is_empty()).then(|| Bytes::from(what));
-            self.record(Entry::Typed { party: Party::OWNER, count, bytes });
+            self.record(Entry::Typed { party, count, bytes });
         }
     }
 
     fn record(&mut self, entry: Entry) -> model::Seq {
         let Some(recorder) = &mut self.recorder else { return model::Seq(0) };
+        let shown = self.stage.as_ref().map(|_| entry.clone());
         let seq = recorder.take(entry);
         recorder.tend_model();
+        if let Some(shown) = shown {
+            self.perform(seq, shown);
+        }
         seq
     }
 
@@ -455,7 +520,7 @@ impl Live {
             let ends = self.recorder.as_ref().and_then(Recorder::failed).is_some();
             if let Some(line) = line(&notice).filter(|line| !ends && !self.said.contains(line)) {
                 self.said.push(line);
-                self.lines.push_back(line);
+                self.lines.push_back(line.to_owned());
             }
         }
     }
@@ -465,6 +530,9 @@ impl Live {
         if let Some(line) = self.lines.pop_front() {
             let (output, line) = (output.clone(), Bytes::from(format!("\r\nscry: {line}\r\n")));
             return Some(Box::pin(async move { output.write_error(line).await.is_ok() }));
+        }
+        if !self.passes() {
+            return None;
         }
         match self.hub.read(self.owner, PIECE_BYTES) {
             Read::Chunk { stream, bytes, .. } => {
@@ -487,14 +555,15 @@ impl Live {
     }
 
     fn poll_timeout(&self, drained_by: Option<Tick>) -> Option<Tick> {
-        let burst = self.typed.as_ref().map(|(_, _, since)| since.plus_ms(BURST_MS));
+        let burst = self.typed.as_ref().map(|burst| burst.since.plus_ms(BURST_MS));
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        [burst, recorder, self.hub.poll_timeout(), drained_by].into_iter().flatten().min()
+        let company = self.table.company.poll_timeout();
+        [burst, recorder, company, self.hub.poll_timeout(), drained_by].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self) {
         let now = clock::tick();
-        if self.typed.as_ref().is_some_and(|(_, _, since)| since.plus_ms(BURST_MS) <= now) {
+        if self.typed.as_ref().is_some_and(|burst| burst.since.plus_ms(BURST_MS) <= now) {
             self.record_typing();
         }
         if let Some(recorder) = &mut self.recorder {
@@ -551,10 +620,24 @@ impl Live {
         self.files.finish();
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
         self.say_notices();
+        self.table.tell(Told::Over { why: over(&ending) });
+        if let Some(stage) = &self.stage {
+            stage.finish();
+        }
         if let Some(recorder) = self.recorder.take() {
             recorder.end(ending.clone());
         }
         (ending, failed)
+    }
+}
+
+/// Why it is over, for those who looked on.
+fn over(ending: &Ending) -> String {
+    match ending {
+        Ending::Exit { .. } | Ending::Signal { .. } => "the program has ended".to_owned(),
+        Ending::Disconnected => "its owner has left".to_owned(),
+        Ending::Stopped { why } | Ending::NotStarted { why } => why.clone(),
+        Ending::Crashed => "it crashed".to_owned(),
     }
 }
 

@@ -305,6 +305,14 @@ impl Custody {
         }
     }
 
+    /// Seals what was taken so far, due or not, so that who reads the file finds it there.
+    pub fn flush(&mut self, now: Tick) {
+        self.see(now);
+        self.writer.flush(self.now);
+        self.drain(None);
+        self.weigh();
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Tick) {
         self.see(now);

@@ -413,9 +413,7 @@ fn bounded(entry: Entry) -> Entry {
         Entry::Mark { label } => Entry::Mark { label: cut(label) },
         Entry::Signal { name } => Entry::Signal { name: cut(name) },
         Entry::Service { name, granted } => Entry::Service { name: cut(name), granted },
-        Entry::People(People::Joined { party, user, login, from }) => {
-            Entry::People(People::Joined { party, user, login, from: cut(from) })
-        }
+        Entry::People(people) => Entry::People(bounded_people(people)),
         Entry::Ended(Ending::Signal { name, core }) => {
             Entry::Ended(Ending::Signal { name: cut(name), core })
         }
@@ -431,6 +429,25 @@ fn bounded(entry: Entry) -> Entry {
             Entry::Transfer(transfer)
         }
         other => other,
+    }
+}
+
+fn bounded_people(people: People) -> People {
+    match people {
+        People::Joined { party, user, login, from } => {
+            People::Joined { party, user, login, from: cut(from) }
+        }
+        People::Seated { party, user, seat, from } => {
+            People::Seated { party, user, seat, from: cut(from) }
+        }
+        People::Said { party, text } => People::Said { party, text: cut(text) },
+        People::Waits { why } => People::Waits { why: cut(why) },
+        People::Frozen { why } => People::Frozen { why: cut(why) },
+        People::Outside { pid, name, uid } => People::Outside { pid, name: cut(name), uid },
+        other @ (People::Left { .. }
+        | People::ShownOut { .. }
+        | People::Keyboard { .. }
+        | People::GoesOn) => other,
     }
 }
 

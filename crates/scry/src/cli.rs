@@ -1,9 +1,13 @@
 //! The command line, as data: help, completion and man pages all come from here.
 
+mod share;
+
+pub use share::{Recipient, Share};
+
 use crate::settings::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::lock::Reason;
-use model::{LockId, Login, NodeName, RoleName, UserName};
+use model::{LockId, Login, NodeName, RoleName, SeatRole, UserName};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -41,6 +45,17 @@ pub enum Command {
     /// List the nodes you may reach; invite machines, remove nodes
     #[command(visible_alias = "ls")]
     Nodes(Nodes),
+
+    /// List the sessions that go on: your own, and those you may join
+    Sessions(Show),
+    /// Join a session that goes on, to look, to type too, or to keep an eye on it
+    Join(Join),
+    /// Watch a session that goes on: join it as observer
+    Watch(Watch),
+    /// Let others into a session of yours by a link; list links, revoke them
+    Share(Share),
+    /// See who is in a session, speak to them, hand the keyboard over, show somebody out, freeze or end it
+    Company(Company),
 
     /// List, inspect, export and remove recordings
     #[command(subcommand)]
@@ -182,6 +197,73 @@ pub struct Connect {
     /// Folder with the cluster's keys, as `scry config` found it
     #[arg(long, value_name = "FOLDER")]
     pub folder: PathBuf,
+}
+
+/// `scry company`.
+#[derive(Debug, Args)]
+pub struct Company {
+    /// Session: its id, the beginning of it, or USER or USER@NODE if they have just one
+    pub session: String,
+    /// What to do; shows who is there if nothing is said
+    #[command(subcommand)]
+    pub command: Option<CompanyCommand>,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// What can be done with the people in a session. PERSON is a user or the number that `scry company` shows.
+#[derive(Debug, Subcommand)]
+pub enum CompanyCommand {
+    /// Show what happens among them, until the session is over
+    Follow,
+    /// Say something to all
+    Say {
+        /// What
+        #[arg(required = true, trailing_var_arg = true)]
+        text: Vec<String>,
+    },
+    /// From now on only PERSON types
+    HandOver {
+        /// A peer, or the owner
+        person: String,
+    },
+    /// From now on only the owner types
+    TakeBack,
+    /// From now on the owner and all peers type
+    Together,
+    /// PERSON has to go
+    ShowOut {
+        /// Who
+        person: String,
+    },
+    /// Nothing passes and nothing runs until it is thawed; for moderators
+    Freeze,
+    /// It goes on; for moderators
+    Thaw,
+    /// End the session and everything in it; for moderators and the owner
+    End,
+}
+
+/// `scry join`.
+#[derive(Debug, Args)]
+pub struct Join {
+    /// Session: its id, the beginning of it, USER or USER@NODE if they have just one, or the code of a link into it
+    pub session: String,
+    /// As what: an observer looks, a peer types too, a moderator can freeze and end it; observer if not given, or what a link
+    /// says
+    #[arg(long = "as", value_name = "observer|peer|moderator")]
+    pub seat: Option<SeatRole>,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `scry watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Session: its id, the beginning of it, or USER or USER@NODE if they have just one
+    pub session: String,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// `scry nodes`; lists them if nothing else is said.
@@ -625,6 +707,27 @@ mod tests {
         assert_eq!(target.login.unwrap().as_str(), "root");
         assert!("web-01".parse::<Target>().unwrap().login.is_none());
         assert!("a,b@web".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_session_is_joined_as_what_is_said_and_watched_as_nothing_else() {
+        let check = |words: &[&str], expected: Option<Option<SeatRole>>| {
+            let words = ["scry"].iter().chain(words);
+            let seat = Cli::try_parse_from(words).ok().map(|cli| match cli.command {
+                Command::Join(Join { session, seat, .. }) => (session, seat),
+                Command::Watch(Watch { session, .. }) => (session, None),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(seat, expected.map(|seat| ("alice@web-01".to_owned(), seat)));
+        };
+        check(&["join", "alice@web-01"], Some(None));
+        check(&["watch", "alice@web-01"], Some(None));
+        for seat in SeatRole::ALL {
+            check(&["join", "alice@web-01", "--as", seat.word()], Some(Some(seat)));
+        }
+        check(&["join", "alice@web-01", "--as", "owner"], None);
+        check(&["watch", "alice@web-01", "--as", "peer"], None);
+        check(&["join"], None);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! The SQL keeps to what SQLite and PostgreSQL share: `$1`, `ON CONFLICT`, `RETURNING`, row values.
 //! Every query is a `&'static str`; nothing a person typed ever becomes part of one.
-//! Secrets (invitation codes, join tokens, view tickets) are hashed on the way in and never stored.
+//! Secrets (invitation codes, join tokens, codes of links, view tickets) are hashed on the way in and never stored.
 
 mod fields;
 mod ledger;
+mod links;
 mod locks;
 mod parts;
 mod people;
@@ -14,6 +15,7 @@ mod roles;
 mod room;
 
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
+pub use links::{Link, Most, NewLink};
 pub use locks::NewLock;
 pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
@@ -176,7 +178,7 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Removes what time has made useless: expired invitations, tokens and tickets, old failures and report numbers.
+    /// Removes what time has made useless: expired invitations, tokens, links and tickets, old failures and report numbers.
     ///
     /// # Errors
     /// [`TableError::Query`].
@@ -189,6 +191,7 @@ impl Tables {
             ("DELETE FROM sign_in_failure WHERE time < $1", aged(limit::SIGN_IN_WINDOW_MS)),
             ("DELETE FROM report WHERE time < $1", aged(REPORT_MS)),
             ("DELETE FROM correction WHERE until < $1", now.0),
+            ("DELETE FROM link WHERE expires < $1", aged(limit::LINK_KEPT_MS)),
         ] {
             let done = sqlx::query(sql).bind(before).execute(&self.write).await;
             done.map_err(failed("sweep"))?;

@@ -12,6 +12,11 @@ pub const AUTH_SERVER: &str = "auth.scry.internal";
 /// TLS name of every proxy.
 pub const PROXY_SERVER: &str = "proxy.scry.internal";
 
+/// SSH subsystem over which people in a session speak to its node; see [`crate::company`].
+pub const COMPANY_SUBSYSTEM: &str = "scry-company";
+/// Before a session's id in the SSH user name of whoever wants to join it. No account of a machine can begin like this.
+pub const SEAT_PREFIX: char = '+';
+
 /// Authority of a `CONNECT` stream that reaches a node's SSH server.
 pub const NODE_SSH: &str = "ssh.scry.internal:22";
 

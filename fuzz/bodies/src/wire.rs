@@ -17,6 +17,8 @@ pub fn wire(bytes: &[u8]) {
     }
     same::<wire::node::News>(bytes);
     same::<wire::node::ProxyNews>(bytes);
+    same::<wire::company::Ask>(bytes);
+    same::<wire::company::Told>(bytes);
     same::<wire::Failure>(bytes);
     same::<wire::audit::LedgerRow>(bytes);
     same::<model::AuditEvent>(bytes);

@@ -429,6 +429,14 @@ pub struct Opener {
 }
 
 impl Opener {
+    /// Waits until the client has answered something, which proves that it is there: whoever gets a global request that
+    /// wants a reply must give one (RFC 4254 §4), and one that no client grants asks for nothing else.
+    /// russh offers no keepalive from here. Answers `false` once the connection is gone.
+    pub async fn ping(&self) -> bool {
+        let _ = self.handle.cancel_forward_tcpip(String::new(), 0).await;
+        !self.closed.is_cancelled()
+    }
+
     /// Hands the client a connection that came to a socket it listens on (RFC 4254 §7.2). `at` is that of its request with
     /// the port that was granted, `origin` is who connected.
     ///

@@ -31,6 +31,11 @@ impl Finish {
         Self::of(&Verdict::Rule { said: words.clone(), why: words })
     }
 
+    /// By the people in it, or for want of them.
+    pub fn over(why: String) -> Self {
+        Self::of(&Verdict::Rule { said: format!("the session is over: {why}"), why })
+    }
+
     /// Says in the record how many processes were there to be ended.
     pub fn ended(&mut self, ended: Ended) {
         if let Ending::Stopped { why } = &mut self.ending {

@@ -102,6 +102,11 @@ impl Streams {
         }
     }
 
+    /// Whether what is given next is taken at once.
+    pub fn takes(&self) -> bool {
+        self.giving.is_empty()
+    }
+
     /// Gives input to the program; it is written by [`Streams::hear`].
     pub fn give(&mut self, bytes: Bytes) {
         self.giving = bytes;

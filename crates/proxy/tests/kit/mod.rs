@@ -257,7 +257,8 @@ impl House {
             let mut streams = JoinSet::new();
             loop {
                 let knock = knocks.next().await;
-                streams.spawn(repeat(knock.stream, knock.client));
+                let client = knock.client;
+                streams.spawn(repeat(knock.open().expect("carried"), client));
             }
         });
         up.wait_for(|up| *up).await.unwrap();

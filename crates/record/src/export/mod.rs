@@ -8,7 +8,7 @@ pub use asciicast::Asciicast;
 pub use lines::JsonLines;
 pub use transcript::Transcript;
 
-use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped, Stream};
+use model::entry::{Ending, Entry, Gap, GapCause, Stamped, Stream};
 
 /// An export: call `begin` once, `push` for each entry in order, `finish` once; what they return, joined, is the file.
 pub trait Export {
@@ -67,8 +67,7 @@ fn note(entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::Mark { label } => label.clone(),
         Entry::Gap(gap) => gap_words(gap),
-        Entry::People(People::Joined { user, from, .. }) => format!("{user} joined from {from}"),
-        Entry::People(People::Left { party }) => format!("party {} left", party.0),
+        Entry::People(people) => people.words(),
         Entry::Elided { stream, bytes, .. } => {
             format!("{bytes} bytes of {} not kept", stream_word(*stream))
         }

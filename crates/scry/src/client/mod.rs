@@ -2,16 +2,21 @@
 
 pub mod access;
 pub mod audit;
+pub mod company;
 pub mod config;
 mod forwards;
+pub mod join;
 pub mod locks;
 pub mod login;
 pub mod nodes;
+mod overlay;
 pub mod profile;
 pub mod reach;
 pub mod recordings;
 mod remote;
 pub mod roles;
+pub mod sessions;
+pub mod share;
 pub mod ssh;
 pub mod users;
 pub mod verify;

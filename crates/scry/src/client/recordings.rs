@@ -153,7 +153,8 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
     Ok(())
 }
 
-fn what(kind: &Kind) -> String {
+/// What was asked for, for a table.
+pub fn what(kind: &Kind) -> String {
     match kind {
         Kind::Exec { command } => show::clean(command, 40),
         Kind::Connection => "connection: forwards".to_owned(),

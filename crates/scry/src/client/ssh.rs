@@ -1,6 +1,7 @@
 //! `scry ssh`: a session through our own client; and `scry connect`, the ProxyCommand of everybody else's.
 
 use super::forwards;
+use super::overlay::{self, Whose};
 use super::profile::Profile;
 use super::reach;
 use crate::cli::{Connect, Ssh};
@@ -9,17 +10,19 @@ use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use link::ssh::SshError;
 use link::ssh::client::{Client, RemoteExit as Exit, Session, Settings, SignIn};
-use model::{Login, NodeName, Size};
+use model::{Login, NodeName, SeatRole, SessionId, Size};
 use ssh_key::{Certificate, PrivateKey, PublicKey};
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use wire::name::{COMPANY_SUBSYSTEM, SEAT_PREFIX};
 
 /// Exit code where ssh itself failed, as OpenSSH has it.
 const FAILED: u8 = 255;
@@ -27,6 +30,12 @@ const FAILED: u8 = 255;
 const READ_AHEAD: usize = 4;
 /// Bytes read from standard input at once.
 const PIECE_BYTES: usize = 32 * 1024;
+/// How long a node has to give the terminal back to somebody who leaves another's session.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// What a node that is lost would have written at last: line wrap, keys, mouse and pastes as they come, the first screen,
+/// its cursor.
+const GIVE_BACK: &str = "\x1b[?2026l\x1b[m\x1b[?7h\x1b[?1l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
+    \x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[>4m\x1b[0 q\x1b[?1049l\x1b[?25h";
 
 /// Carries standard input and output to a node's SSH server.
 pub async fn connect(args: &Connect) -> Result<()> {
@@ -79,7 +88,8 @@ pub async fn run(args: &Ssh) -> Result<ExitCode> {
     let here = std::io::stdin().is_terminal();
     let terminal = !args.no_terminal && (forced || (wants_terminal && here));
     begin(&mut session, terminal, &command_line(args)).await?;
-    run_session(session, terminal && here).await
+    let whose = Whose { profile, node: args.target.node.clone() };
+    run_session(session, terminal && here, client, whose).await
 }
 
 /// Opens a shell on a node and runs it to its end, with a terminal if standard input is one.
@@ -88,7 +98,52 @@ pub async fn shell(profile: &Profile, node: &NodeName, login: &Login) -> Result<
     let mut session = client.session().await?;
     let terminal = std::io::stdin().is_terminal();
     begin(&mut session, terminal, &[]).await?;
-    run_session(session, terminal).await
+    let whose = Whose { profile: profile.clone(), node: node.clone() };
+    run_session(session, terminal, Arc::new(client), whose).await
+}
+
+/// Opens the line to the people in a session that goes on on a node. The connection lives as long as what comes with it.
+pub async fn company(
+    profile: &Profile,
+    node: &NodeName,
+    session: SessionId,
+) -> Result<(Client, Session)> {
+    let (short, name) = (session.short(), format!("{SEAT_PREFIX}{session}"));
+    let refused = format!("{node} does not let you near session {short}; see `scry sessions`");
+    let client = sign_in_as(profile, node, &name, None, refused).await?;
+    let mut channel = client.session().await?;
+    channel.subsystem(COMPANY_SUBSYSTEM).await?;
+    Ok((client, channel))
+}
+
+/// Comes into a session that goes on on a node, by the code of a link if there is one, and stays until one leaves or it ends.
+/// Standard input must be a terminal.
+pub async fn seat(
+    profile: &Profile,
+    node: &NodeName,
+    session: SessionId,
+    link: Option<&str>,
+    seat: SeatRole,
+) -> Result<ExitCode> {
+    let refused = format!(
+        "{node} does not let you into session {}; `scry sessions` shows what still goes on, and as what you may \
+         join it",
+        session.short()
+    );
+    let name = match link {
+        Some(code) => format!("{SEAT_PREFIX}{code}"),
+        None => format!("{SEAT_PREFIX}{session}"),
+    };
+    let client = sign_in_as(profile, node, &name, None, refused).await?;
+    let mut channel = client.session().await?;
+    begin(&mut channel, true, seat.word().as_bytes()).await?;
+    let exit = carry(channel, true, FAREWELL).await;
+    if !matches!(exit, Ok(Some(_))) {
+        let mut out = std::io::stdout().lock();
+        // A terminal that is gone needs nothing back.
+        let _ = out.write_all(GIVE_BACK.as_bytes()).and_then(|()| out.flush());
+    }
+    Ok(code(exit?))
 }
 
 async fn sign_in(
@@ -96,6 +151,23 @@ async fn sign_in(
     node: &NodeName,
     login: &Login,
     agent: Option<PathBuf>,
+) -> Result<Client> {
+    let name = reach::node_name(profile, node.as_str());
+    let refused = format!(
+        "{name} does not let you in as {login}; an admin can see why with \
+         `scry access explain {} {login}@{name}`",
+        profile.user
+    );
+    sign_in_as(profile, node, login.as_str(), agent, refused).await
+}
+
+/// Signs in under any name that SSH may carry; `refused` is what to say if the node does not take it.
+async fn sign_in_as(
+    profile: &Profile,
+    node: &NodeName,
+    login: &str,
+    agent: Option<PathBuf>,
+    refused: String,
 ) -> Result<Client> {
     let files = profile.files();
     let key = PrivateKey::from_openssh(Profile::read(&files.ssh_key())?)?;
@@ -120,13 +192,9 @@ async fn sign_in(
         compress: false,
     };
     let stream = reach::node(profile, &name).await?;
-    let who = SignIn { login: login.to_string(), key, certificate };
+    let who = SignIn { login: login.to_owned(), key, certificate };
     link::ssh::client::connect(Box::new(stream), settings, who).await.map_err(|error| match error {
-        SshError::Refused { .. } => anyhow!(
-            "{name} does not let you in as {login}; an admin can see why with \
-             `scry access explain {} {login}@{name}`",
-            profile.user
-        ),
+        SshError::Refused { .. } => anyhow!(refused),
         other => other.into(),
     })
 }
@@ -149,8 +217,43 @@ async fn begin(session: &mut Session, terminal: bool, command: &[u8]) -> Result<
     Ok(())
 }
 
-/// Copies until the program has ended and everything it wrote was passed on.
-async fn run_session(mut session: Session, raw: bool) -> Result<ExitCode> {
+async fn run_session(
+    session: Session,
+    raw: bool,
+    client: Arc<Client>,
+    whose: Whose,
+) -> Result<ExitCode> {
+    if raw && has_picture() {
+        return Ok(code(overlay::carry(session, client, whose).await?));
+    }
+    Ok(code(carry(session, raw, Duration::ZERO).await?))
+}
+
+/// Whether standard output is a terminal that can be painted.
+fn has_picture() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    std::io::stdout().is_terminal() && !matches!(term.as_str(), "" | "dumb")
+}
+
+/// The exit code; what it cannot say is said in words.
+fn code(exit: Option<Exit>) -> ExitCode {
+    match exit {
+        Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(FAILED)),
+        Some(Exit::Signal { name, message, .. }) => {
+            let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+            show::remark(format!("scry: the program ended by SIG{name}{message}"));
+            ExitCode::from(FAILED)
+        }
+        None => {
+            show::remark("scry: the connection ended before the program did");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Copies until the program has ended and everything it wrote was passed on. The node has `farewell` to end it when it is
+/// left by `~.`.
+async fn carry(mut session: Session, raw: bool, farewell: Duration) -> Result<Option<Exit>> {
     let _raw = raw.then(Raw::enter).transpose()?;
     let mut tasks = JoinSet::new();
     let input = session.input.clone();
@@ -159,6 +262,9 @@ async fn run_session(mut session: Session, raw: bool) -> Result<ExitCode> {
         let mut escape = Escape::default();
         while let Some(bytes) = typed.recv().await {
             if raw && escape.asks_to_leave(&bytes) {
+                if !farewell.is_zero() && input.eof().await.is_ok() {
+                    tokio::time::sleep(farewell).await;
+                }
                 input.close().await;
                 return;
             }
@@ -181,20 +287,7 @@ async fn run_session(mut session: Session, raw: bool) -> Result<ExitCode> {
         tokio::try_join!(copy(out, tokio::io::stdout()), copy(errors, tokio::io::stderr()));
     let exit = session.exit().await;
     copied?;
-    Ok(match exit {
-        Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(FAILED)),
-        Some(Exit::Signal { name, message, .. }) => {
-            drop(_raw);
-            let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-            show::remark(format!("scry: the program ended by SIG{name}{message}"));
-            ExitCode::from(FAILED)
-        }
-        None => {
-            drop(_raw);
-            show::remark("scry: the connection ended before the program did");
-            ExitCode::from(FAILED)
-        }
-    })
+    Ok(exit)
 }
 
 async fn copy(
@@ -211,7 +304,7 @@ async fn copy(
 }
 
 /// Reads standard input on a thread of its own: no terminal can be read without blocking one.
-fn standard_input() -> mpsc::Receiver<Bytes> {
+pub(super) fn standard_input() -> mpsc::Receiver<Bytes> {
     let (send, receive) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
@@ -250,10 +343,10 @@ impl Escape {
 }
 
 /// The terminal in raw mode, until dropped.
-struct Raw;
+pub(super) struct Raw;
 
 impl Raw {
-    fn enter() -> Result<Self> {
+    pub fn enter() -> Result<Self> {
         crossterm::terminal::enable_raw_mode().context("cannot set the terminal to raw mode")?;
         Ok(Self)
     }
@@ -266,7 +359,7 @@ impl Drop for Raw {
     }
 }
 
-fn terminal_size() -> Size {
+pub(super) fn terminal_size() -> Size {
     let (cols, rows) = crossterm::terminal::size().unwrap_or((80, 24));
     Size::clamped(cols.into(), rows.into())
 }

@@ -1,6 +1,7 @@
-//! Roles with locks and corrections, and the number that counts their changes.
+//! Roles with locks, corrections and revoked links, and the number that counts their changes.
 
 use super::fields::Fields;
+use super::links::read_revoked;
 use super::locks::{read_corrections, read_locks};
 use super::{TableError, Tables, Transaction, failed, json, raise};
 use model::RoleName;
@@ -8,7 +9,7 @@ use model::role::{Role, RoleSet};
 use tokio::sync::watch;
 
 impl Tables {
-    /// Everything that decides, of one moment: roles, locks, corrections, and the number of their last change.
+    /// Everything that decides, of one moment: roles, locks, corrections, revoked links, and the number of their last change.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
@@ -31,6 +32,7 @@ impl Tables {
         }
         set.locks = read_locks(&mut view).await?;
         set.corrections = read_corrections(&mut view).await?;
+        set.revoked = read_revoked(&mut view).await?;
         Ok(set)
     }
 

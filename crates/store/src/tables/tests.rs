@@ -1,6 +1,7 @@
 //! Tests of the tables, against a real file.
 
 mod ledger;
+mod links;
 mod locks;
 mod people;
 mod recordings;

@@ -1,0 +1,372 @@
+//! Links into running sessions: who may make one, what became of it, and the one moment at which it is used.
+
+use crate::auth::Auth;
+use crate::error::Refusal;
+use crate::gate::{Member, NodePart};
+use crate::{clock, ledger, people, secret};
+use model::audit::Audited;
+use model::limit::{LINK_MS, LINKS};
+use model::role::{AdminRight, NodeFacts, RoleSet};
+use model::{AuditEvent, LinkId, NodeName, SeatRole, SessionId, Time, UserName};
+use policy::{Denial, Identity, SessionFacts};
+use std::sync::Arc;
+use store::tables::{Link, Most, NewLink, PartKind, TableError};
+use wire::live::LiveSession;
+use wire::share::{
+    CODE_PREFIX, Grant, LinkState, ListLinks, MadeLink, MakeLink, ReadLink, RevokeLink, Shared,
+    TakeLink, Which,
+};
+use wire::{Done, Fault};
+
+/// Said of a code that is none.
+const UNKNOWN: &str = "no link that leads here has this code: is it whole?";
+/// Said to whoever has shown too many codes that do not count.
+const TOO_MANY: &str = "too many codes that do not count: wait some minutes";
+
+pub async fn make(auth: Arc<Auth>, by: Member, call: MakeLink) -> Result<MadeLink, Refusal> {
+    let (usual, most) = LINK_MS;
+    let life = call.life_ms.map_or(usual, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    if !(1..=most).contains(&life) {
+        let hours = most / 3_600_000;
+        return Err(Refusal::malformed(format!("a link counts for at most {hours} hours")));
+    }
+    let place = place(&auth, &call.node, call.session).await?;
+    let place = place.ok_or_else(|| Refusal::not_found(OWN_SESSION))?;
+    let now = clock::now();
+    let facts = place.facts();
+    let permit = policy::share(&by.roles, &by.identity, &place.node, &facts, call.seat, now);
+    let permit = permit.map_err(|denial| {
+        let refusal = Refusal::from(denial).about(call.session);
+        // Of others' sessions nobody learns that they exist.
+        if place.session.user == by.name { refusal } else { refusal.hidden(OWN_SESSION) }
+    })?;
+    if !place.session.joinable {
+        let words = "nobody can come into this session: it has no terminal, or is not recorded";
+        return Err(Refusal::new(Fault::Conflict, words));
+    }
+    let new = NewLink {
+        node: permit.node().clone(),
+        session: permit.session(),
+        owner: permit.owner().clone(),
+        seat: permit.seat(),
+        by: by.name.clone(),
+        to: call.to,
+        once: call.once,
+        created: now,
+        expires: now.plus_ms(life),
+    };
+    let code = format!("{CODE_PREFIX}{}", secret::fresh());
+    let (all, own) = LINKS;
+    let made = auth.tables.put_link(&code, new, Most { all, own }).await?;
+    let link = made.ok_or_else(|| {
+        let words = "there are as many links as there may be: let some expire";
+        Refusal::new(Fault::TooMany, words)
+    })?;
+    let what = Audited::LinkMade {
+        link: link.id,
+        seat: link.made.seat.word().to_owned(),
+        recipient: link.made.to.clone(),
+        once: link.made.once,
+        expires: link.made.expires,
+    };
+    // Before anybody knows the code.
+    auth.ledger.write(&[of_link(by.asked.event(what), &link)]).await?;
+    Ok(MadeLink { code, link: shown(link, true) })
+}
+
+/// What somebody does not have who shares another's session, or one that is over.
+const OWN_SESSION: &str = "session of yours";
+
+pub async fn list(
+    auth: Arc<Auth>,
+    by: Member,
+    _call: ListLinks,
+) -> Result<Vec<wire::share::Link>, Refusal> {
+    let mut all = Vec::new();
+    for link in auth.tables.links_of(&by.name, clock::now()).await? {
+        let goes_on = place(&auth, &link.made.node, link.made.session).await?.is_some();
+        all.push(shown(link, goes_on));
+    }
+    Ok(all)
+}
+
+pub async fn revoke(auth: Arc<Auth>, by: Member, call: RevokeLink) -> Result<Done, Refusal> {
+    let found = match &call.link {
+        Which::Number(id) => auth.tables.link_of_number(*id).await?,
+        Which::Code(text) => find(&auth, text).await?,
+    };
+    let link = found.ok_or_else(|| Refusal::not_found(OWN_LINK))?;
+    if link.made.owner != by.name && by.admin(AdminRight::Locks).is_err() {
+        let why = format!("link {} is of {}'s session", link.id, link.made.owner);
+        let refusal = Refusal::denied("revoke a link", &why, "").about(link.made.session);
+        return Err(refusal.hidden(OWN_LINK));
+    }
+    if auth.tables.revoke_link(link.id, clock::now()).await? {
+        let what = Audited::LinkRevoked { link: link.id, owner: link.made.owner.clone() };
+        auth.ledger.tell(vec![of_link(by.asked.event(what), &link)]).await;
+    }
+    Ok(Done {})
+}
+
+/// What somebody does not have who revokes another's link, or one that is forgotten.
+const OWN_LINK: &str = "link of yours";
+
+pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared, Refusal> {
+    if auth.waits(by.asked.address()) || auth.waits_with_codes(None, &by.name) {
+        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
+    }
+    let (identity, roles) = (&by.identity, &by.roles);
+    let comer = Comer { identity, roles, at: None, seat: None };
+    match counts(&auth, &call.code, &comer).await {
+        Ok(Link { id, made, .. }) => Ok(Shared {
+            link: id,
+            node: made.node,
+            session: made.session,
+            owner: made.owner,
+            seat: made.seat,
+            expires: made.expires,
+        }),
+        Err(no) => {
+            let throttled = auth.note_failed(&by.asked);
+            let refused = refuse(&auth, no, &comer, |what| by.asked.event(what)).await;
+            auth.ledger.tell(throttled.into_iter().collect()).await;
+            Err(refused)
+        }
+    }
+}
+
+pub async fn take(auth: Arc<Auth>, by: NodePart, call: TakeLink) -> Result<Grant, Refusal> {
+    let TakeLink { code, user, address, seat } = call;
+    if auth.waits_with_codes(Some(by.name()), &user) {
+        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
+    }
+    let event = |what| AuditEvent {
+        user: Some(user.clone()),
+        address: address.map(|address| address.to_canonical().to_string()),
+        node: Some(by.name().clone()),
+        ..ledger::event(what)
+    };
+    let Some(account) = auth.tables.user(&user).await? else {
+        let why = format!("{} asked for {user}, who has no account", by.name());
+        return Err(Refusal::denied("take a link", &why, "there is no such account any more"));
+    };
+    let (identity, roles) = (people::identity(&account), auth.tables.roles().await?);
+    let comer = Comer { identity: &identity, roles: &roles, at: Some(by.name()), seat };
+    if let Err(no) = counts(&auth, &code, &comer).await {
+        return Err(refuse(&auth, no, &comer, event).await);
+    }
+    let Some(link) = use_up(&auth, &code, &user).await? else {
+        // Somebody else was faster, or it was revoked this very moment.
+        let no = counts(&auth, &code, &comer).await.err();
+        return Err(refuse(&auth, no.unwrap_or(No::Unknown), &comer, event).await);
+    };
+    let Link { id, made, .. } = &link;
+    let (word, owner) = (made.seat.word().to_owned(), made.owner.clone());
+    let used = event(Audited::LinkUsed { link: *id, seat: word, owner });
+    auth.ledger.tell(vec![of_link(used, &link)]).await;
+    let (session, seat, expires) = (made.session, made.seat, made.expires);
+    Ok(Grant { link: *id, session, seat, user, expires })
+}
+
+/// Who wants to come by a link.
+struct Comer<'c> {
+    identity: &'c Identity,
+    roles: &'c RoleSet,
+    /// The node that they have come to already, if they have.
+    at: Option<&'c NodeName>,
+    /// As what they want to come, if they said.
+    seat: Option<SeatRole>,
+}
+
+/// Why a code lets somebody in nowhere.
+enum No {
+    /// There is no link with it.
+    Unknown,
+    /// It leads to another node than the one that asks.
+    Elsewhere(Box<Link>),
+    /// It does not count.
+    Shut(Box<Link>, Shut),
+    /// A lock or a rule.
+    Denied(Box<Link>, Denial),
+    /// It is not known.
+    Failed(Refusal),
+}
+
+impl From<TableError> for No {
+    fn from(error: TableError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Why a link does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shut {
+    Other,
+    Revoked,
+    Expired,
+    Used,
+    Over,
+}
+
+impl Shut {
+    /// For whoever showed the code; and for the ledger.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Other => "this link is for somebody else",
+            Self::Revoked => "this link was revoked: ask for another one",
+            Self::Expired => "this link has expired: ask for another one",
+            Self::Used => "this link counted once, and was used: ask for another one",
+            Self::Over => "the session that this link leads to is over",
+        }
+    }
+}
+
+/// The link of a code, if it lets this person in at this moment. Changes nothing.
+async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> {
+    let (now, user) = (clock::now(), comer.identity.user());
+    let link = find(auth, code).await?.ok_or(No::Unknown)?;
+    if comer.at.is_some_and(|at| *at != link.made.node) {
+        return Err(No::Elsewhere(Box::new(link)));
+    }
+    if let Some(shut) = shut(&link, user, now) {
+        return Err(No::Shut(Box::new(link), shut));
+    }
+    let place = place(auth, &link.made.node, link.made.session).await?;
+    let Some(place) = place.filter(|place| place.session.user == link.made.owner) else {
+        return Err(No::Shut(Box::new(link), Shut::Over));
+    };
+    let grant = policy::Grant {
+        link: link.id,
+        session: link.made.session,
+        seat: link.made.seat,
+        user,
+        expires: link.made.expires,
+    };
+    let (node, seat) = (&place.node, comer.seat.unwrap_or(link.made.seat));
+    let (facts, roles) = (place.facts(), comer.roles);
+    match policy::join_by_link(roles, comer.identity, node, &facts, seat, grant, now) {
+        Ok(_) => Ok(link),
+        Err(denial) => Err(No::Denied(Box::new(link), denial)),
+    }
+}
+
+fn shut(link: &Link, user: &UserName, now: Time) -> Option<Shut> {
+    let made = &link.made;
+    if made.to.as_ref().is_some_and(|to| to != user) {
+        Some(Shut::Other)
+    } else if link.revoked.is_some() {
+        Some(Shut::Revoked)
+    } else if now >= made.expires {
+        Some(Shut::Expired)
+    } else if made.once && link.used > 0 {
+        Some(Shut::Used)
+    } else {
+        None
+    }
+}
+
+/// Counts the try, and puts it into the ledger with what only the ledger hears.
+async fn refuse(
+    auth: &Auth,
+    no: No,
+    comer: &Comer<'_>,
+    event: impl Fn(Audited) -> AuditEvent,
+) -> Refusal {
+    let unknown = || Refusal::new(Fault::NotFound, UNKNOWN);
+    let refused = |link: Option<LinkId>, why: String| event(Audited::LinkRefused { link, why });
+    let (refused, refusal) = match no {
+        No::Failed(refusal) => return refusal,
+        No::Unknown => (refused(None, UNKNOWN.to_owned()), unknown()),
+        No::Elsewhere(link) => {
+            let why = format!("it leads to {}, and another node asked for it", link.made.node);
+            (refused(Some(link.id), why), unknown())
+        }
+        No::Shut(link, shut) => {
+            let words = shut.words();
+            let refused = refused(Some(link.id), words.to_owned());
+            (of_link(refused, &link), Refusal::new(Fault::Denied, words))
+        }
+        No::Denied(link, denial) => {
+            let refused = refused(Some(link.id), denial.to_string());
+            (of_link(refused, &link), Refusal::from(denial).audited())
+        }
+    };
+    let mut events = vec![refused];
+    if auth.note_code(comer.at, comer.identity.user()) {
+        let why = format!("{TOO_MANY}; further ones are not listed");
+        events.push(event(Audited::LinkRefused { link: None, why }));
+    }
+    auth.ledger.tell(events).await;
+    refusal
+}
+
+async fn find(auth: &Auth, text: &str) -> Result<Option<Link>, TableError> {
+    match wire::share::code(text) {
+        Some(code) => auth.tables.link(&code).await,
+        None => Ok(None),
+    }
+}
+
+async fn use_up(auth: &Auth, text: &str, user: &UserName) -> Result<Option<Link>, TableError> {
+    match wire::share::code(text) {
+        Some(code) => auth.tables.use_link(&code, user, clock::now()).await,
+        None => Ok(None),
+    }
+}
+
+/// A session that goes on, where it does.
+struct Place {
+    node: NodeFacts,
+    session: LiveSession,
+}
+
+impl Place {
+    fn facts(&self) -> SessionFacts<'_> {
+        let LiveSession { id, user, roles, login, .. } = &self.session;
+        SessionFacts { id: *id, owner: user, roles, login }
+    }
+}
+
+/// Where a session goes on, by its node's own word.
+async fn place(
+    auth: &Auth,
+    node: &NodeName,
+    session: SessionId,
+) -> Result<Option<Place>, TableError> {
+    let Some(part) = auth.tables.part(PartKind::Node, node).await? else { return Ok(None) };
+    let told = auth.live().of(&part, clock::tick());
+    let found = told.and_then(|all| all.iter().find(|one| one.id == session).cloned());
+    let node = NodeFacts { name: part.name, labels: part.labels };
+    Ok(found.map(|session| Place { node, session }))
+}
+
+/// An event of the session that a link leads to.
+fn of_link(event: AuditEvent, link: &Link) -> AuditEvent {
+    let (node, session) = (Some(link.made.node.clone()), Some(link.made.session));
+    AuditEvent { node, session, ..event }
+}
+
+fn shown(link: Link, goes_on: bool) -> wire::share::Link {
+    let Link { id, made, used, revoked } = link;
+    let state = match (revoked, made.once && used > 0) {
+        (Some(_), _) => LinkState::Revoked,
+        (None, true) => LinkState::Used,
+        (None, false) if goes_on => LinkState::Open,
+        (None, false) => LinkState::Over,
+    };
+    let NewLink { node, session, owner, seat, by, to, once, created, expires } = made;
+    wire::share::Link {
+        id,
+        node,
+        session,
+        owner,
+        seat,
+        by,
+        to,
+        once,
+        created,
+        expires,
+        used,
+        state,
+    }
+}

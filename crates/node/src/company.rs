@@ -1,0 +1,297 @@
+//! Other people in a session: the doors by which they reach its loop, and the table at which the loop keeps them.
+
+use crate::clock;
+use crate::lives::Place;
+use crate::stage::Stage;
+use bytes::Bytes;
+use model::entry::{Party, People};
+use model::limit::{TOLD, VISITS};
+use model::role::SeatRole;
+use model::{Time, UserName};
+use policy::SeatPermit;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use wire::company::{Ask, Company, Present, State, Told};
+
+/// What somebody asks of a session's loop.
+#[derive(Debug)]
+pub(crate) enum Visit {
+    /// To take a seat.
+    Sit(Box<Sit>),
+    /// To leave it; why they must, if they do not want to.
+    Leave { party: Party, why: Option<String> },
+    /// Whoever sits there gave a sign of life.
+    Heard { party: Party },
+    /// What they count for is something else.
+    Recount { party: Party, counts: Vec<(usize, usize)> },
+    /// Something else.
+    Ask { by: Speaker, ask: Ask, answer: oneshot::Sender<Told> },
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Whoever sits there.
+    Seat(Party),
+    /// A person: by the seat that they have, or as the owner.
+    Person(UserName),
+}
+
+/// To take a seat.
+#[derive(Debug)]
+pub(crate) struct Sit {
+    pub permit: SeatPermit,
+    /// What they count for under the session's demands: demand and alternative.
+    pub counts: Vec<(usize, usize)>,
+    /// Where they are.
+    pub from: String,
+    pub answer: oneshot::Sender<Result<Seated, String>>,
+}
+
+/// Somebody has taken a seat.
+#[derive(Debug)]
+pub(crate) struct Seated {
+    pub party: Party,
+    pub stage: Arc<Stage>,
+    pub told: broadcast::Receiver<Told>,
+}
+
+/// Bytes that somebody typed who is not the owner.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    pub party: Party,
+    pub bytes: Bytes,
+}
+
+/// The ways to a session's loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Doors {
+    visits: mpsc::Sender<Visit>,
+    typing: mpsc::Sender<Typed>,
+    told: broadcast::WeakSender<Told>,
+}
+
+/// The session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Over;
+
+impl Doors {
+    /// Takes a seat; the words say why not.
+    pub async fn sit(
+        &self,
+        permit: SeatPermit,
+        counts: Vec<(usize, usize)>,
+        from: String,
+    ) -> Result<Seated, String> {
+        let (answer, answered) = oneshot::channel();
+        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, answer }));
+        let over = || "the session is over".to_owned();
+        self.visits.send(sit).await.map_err(|_| over())?;
+        answered.await.unwrap_or_else(|_| Err(over()))
+    }
+
+    /// Leaves it.
+    pub async fn leave(&self, party: Party, why: Option<String>) {
+        // A session that is over has forgotten them already.
+        let _ = self.visits.send(Visit::Leave { party, why }).await;
+    }
+
+    /// Passes on a sign of life.
+    pub async fn hear(&self, party: Party) {
+        let _ = self.visits.send(Visit::Heard { party }).await;
+    }
+
+    /// Says what they count for from now on.
+    pub async fn recount(&self, party: Party, counts: Vec<(usize, usize)>) {
+        let _ = self.visits.send(Visit::Recount { party, counts }).await;
+    }
+
+    /// Asks for something.
+    pub async fn ask(&self, by: Speaker, ask: Ask) -> Result<Told, Over> {
+        let (answer, answered) = oneshot::channel();
+        self.visits.send(Visit::Ask { by, ask, answer }).await.map_err(|_| Over)?;
+        answered.await.map_err(|_| Over)
+    }
+
+    /// Types. Waits for a program that does not take it.
+    pub async fn types(&self, party: Party, bytes: Bytes) -> Result<(), Over> {
+        self.typing.send(Typed { party, bytes }).await.map_err(|_| Over)
+    }
+
+    /// Hears what happens, without a seat.
+    pub fn listen(&self) -> Result<broadcast::Receiver<Told>, Over> {
+        self.told.upgrade().map(|told| told.subscribe()).ok_or(Over)
+    }
+}
+
+/// Somebody at the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub user: UserName,
+    pub seat: Option<SeatRole>,
+    pub since: Time,
+    pub from: String,
+    /// That they typed in vain was told.
+    pub refused: bool,
+}
+
+/// The loop's side of it: who may what, who is there, and what they are told.
+pub(crate) struct Table {
+    pub company: session::Company,
+    pub people: BTreeMap<Party, Person>,
+    visits: mpsc::Receiver<Visit>,
+    typing: mpsc::Receiver<Typed>,
+    told: broadcast::Sender<Told>,
+    doors: Doors,
+    shown: watch::Sender<Arc<Company>>,
+    place: Option<Place>,
+    /// Why it waits or stands still.
+    pub why: Option<String>,
+}
+
+impl Table {
+    /// A table at which only the owner sits, the ways to it, and what is known of it from outside.
+    pub fn new(company: session::Company, owner: UserName) -> Self {
+        let (visit, visits) = mpsc::channel(VISITS);
+        let (types, typing) = mpsc::channel(VISITS);
+        let told = broadcast::Sender::new(TOLD);
+        let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
+        let (user, since, from) = (owner, clock::now(), String::new());
+        let owner = Person { user, seat: None, since, from, refused: false };
+        let people = BTreeMap::from([(Party::OWNER, owner)]);
+        let nobody = Company { state: State::Running, why: None, keyboard: None, people: vec![] };
+        let shown = watch::Sender::new(Arc::new(nobody));
+        Self { company, people, visits, typing, told, doors, shown, place: None, why: None }
+    }
+
+    /// The ways to it.
+    pub fn doors(&self) -> Doors {
+        self.doors.clone()
+    }
+
+    /// How things stand, as it is shown.
+    pub fn shown(&self) -> watch::Receiver<Arc<Company>> {
+        self.shown.subscribe()
+    }
+
+    /// Keeps the session's place on the node's list.
+    pub fn keep(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// What somebody asks, and what somebody types.
+    pub fn ears(&mut self) -> (&mut mpsc::Receiver<Visit>, &mut mpsc::Receiver<Typed>) {
+        (&mut self.visits, &mut self.typing)
+    }
+
+    /// Somebody sits down who has entered.
+    pub fn sit(&mut self, party: Party, user: UserName, seat: SeatRole, from: String) {
+        let since = clock::now();
+        self.people.insert(party, Person { user, seat: Some(seat), since, from, refused: false });
+    }
+
+    /// How a recording says that they sat down.
+    pub fn seated(&self, party: Party) -> Option<People> {
+        let Person { user, seat, from, .. } = self.people.get(&party)?;
+        Some(People::Seated { party, user: user.clone(), seat: (*seat)?, from: from.clone() })
+    }
+
+    /// What happened, with names instead of numbers.
+    pub fn words(&self, people: &People) -> String {
+        let name = |party: &Party| self.name(*party);
+        match people {
+            People::Left { party } => format!("{} left", name(party)),
+            People::ShownOut { party, by } => format!("{} showed {} out", name(by), name(party)),
+            People::Keyboard { held: Some(party) } => format!("{} has the keyboard", name(party)),
+            People::Seated { user, seat, .. } => format!("{user} joined as {}", seat.word()),
+            other => other.words(),
+        }
+    }
+
+    /// Who is missing under four eyes, for a person; empty when nobody is.
+    pub fn needs(&self) -> String {
+        let alternative = |one: &session::company::Alternative| match one.count {
+            0 | 1 => format!("somebody for \u{201c}{}\u{201d}", one.name),
+            count => format!("{count} people for \u{201c}{}\u{201d}", one.name),
+        };
+        let demand = |demand: &session::company::Demand| {
+            demand.any_of.iter().map(alternative).collect::<Vec<_>>().join(" or ")
+        };
+        self.company.unmet().map(|(_, it)| demand(it)).collect::<Vec<_>>().join(", and ")
+    }
+
+    /// Tells all who listen.
+    pub fn tell(&self, told: Told) {
+        // Nobody may be there.
+        let _ = self.told.send(told);
+    }
+
+    /// Hears what is told from here on.
+    pub fn listen(&self) -> broadcast::Receiver<Told> {
+        self.told.subscribe()
+    }
+
+    /// Shows how things stand, to those who listen and to the list.
+    pub fn show(&mut self) {
+        let company = self.seen();
+        self.shown.send_replace(Arc::new(company.clone()));
+        self.tell(Told::Company(company));
+        if let Some(place) = &self.place {
+            place.changed();
+        }
+    }
+
+    /// Whose name belongs to a number.
+    pub fn name(&self, party: Party) -> String {
+        self.people
+            .get(&party)
+            .map_or_else(|| "somebody".to_owned(), |person| person.user.to_string())
+    }
+
+    /// The number of whoever asks, if they are here: a person by the seat with most rights.
+    pub fn party(&self, speaker: &Speaker) -> Option<Party> {
+        match speaker {
+            Speaker::Seat(party) => self.people.contains_key(party).then_some(*party),
+            Speaker::Person(user) => {
+                let theirs = self.people.iter().filter(|(_, person)| person.user == *user);
+                // The owner has no seat and comes first; then the moderator.
+                theirs
+                    .max_by_key(|(_, person)| (person.seat.is_none(), person.seat))
+                    .map(|(p, _)| *p)
+            }
+        }
+    }
+
+    /// How things stand.
+    pub fn seen(&self) -> Company {
+        use session::company::Standing;
+        let state = match self.company.standing() {
+            Standing::Waiting => State::Waiting,
+            Standing::Running => State::Running,
+            Standing::Frozen | Standing::Over => State::Frozen,
+        };
+        let present = |(party, person): (&Party, &Person)| Present {
+            party: *party,
+            user: person.user.clone(),
+            seat: person.seat,
+            since: person.since,
+            types: self.company.may_type(*party).is_ok(),
+        };
+        Company {
+            state,
+            why: self.why.clone(),
+            keyboard: self.company.keyboard(),
+            people: self.people.iter().map(present).collect(),
+        }
+    }
+}
+
+/// What comes to one of the table's ears. Cancel safe.
+pub(crate) async fn heard<T>(ear: &mut mpsc::Receiver<T>) -> T {
+    match ear.recv().await {
+        Some(heard) => heard,
+        // Whoever looks for the session holds its doors; nobody does any more.
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,271 @@
+//! Other people in the session: what its loop does with what they ask, and what becomes of it.
+
+use super::Live;
+use crate::clock;
+use crate::company::{Seated, Sit, Speaker, Typed, Visit};
+use crate::stage::Stage;
+use host::Signals;
+use model::audit::Audited;
+use model::entry::{Entry, Party, People};
+use model::limit::SAID_BYTES;
+use session::company::{Change, EndCause, Refused, Standing};
+use std::sync::Arc;
+use wire::company::{Ask, Told};
+
+/// Told to an owner whose terminal stands still, or goes on.
+const GOES_ON: &str = "the session goes on";
+
+impl Live {
+    /// Does what somebody asks. What changes by it is looked at by [`Live::tend_company`].
+    pub(super) fn visited(&mut self, visit: Visit) {
+        match visit {
+            Visit::Sit(sit) => self.seat(*sit),
+            Visit::Leave { party, why } => {
+                if let Some(why) = why {
+                    let what = format!("{} had to leave: {why}", self.table.name(party));
+                    self.table.tell(Told::Happened { what });
+                }
+                self.table.company.leave(party, clock::tick());
+            }
+            Visit::Recount { party, counts } => {
+                self.table.company.recount(party, counts, clock::tick());
+            }
+            Visit::Heard { party } => self.table.company.heard(party, clock::tick()),
+            Visit::Ask { by, ask, answer } => {
+                let told = match self.asked(&by, ask) {
+                    Ok(told) => told,
+                    Err(why) => Told::Refused { why },
+                };
+                // Whoever asked may have gone.
+                let _ = answer.send(told);
+            }
+        }
+    }
+
+    fn seat(&mut self, sit: Sit) {
+        let Sit { permit, counts, from, answer } = sit;
+        let seated = self.take_seat(&permit, counts, from);
+        if let Err(Ok(Seated { party, .. })) = answer.send(seated) {
+            self.table.company.leave(party, clock::tick());
+        }
+    }
+
+    fn take_seat(
+        &mut self,
+        permit: &policy::SeatPermit,
+        counts: Vec<(usize, usize)>,
+        from: String,
+    ) -> Result<Seated, String> {
+        let (user, seat) = (permit.user().clone(), permit.seat());
+        let stage = self.stage()?;
+        let mut theirs = self.table.people.iter().filter(|(_, person)| person.user == user);
+        let again = theirs.find(|(_, person)| person.seat.is_some()).map(|(party, _)| *party);
+        let (company, now) = (&mut self.table.company, clock::tick());
+        let entered = match again {
+            Some(party) => company.enter_again(party, seat, counts, now),
+            None => company.enter(seat, counts, now),
+        };
+        let party = entered.map_err(|full| full.words().to_owned())?;
+        self.table.sit(party, user, seat, from);
+        Ok(Seated { party, stage, told: self.table.listen() })
+    }
+
+    /// The stage, which begins with the first who looks on.
+    fn stage(&mut self) -> Result<Arc<Stage>, String> {
+        if let Some(stage) = &self.stage {
+            return Ok(Arc::clone(stage));
+        }
+        let Some(recorder) = &mut self.recorder else {
+            return Err("this session is not recorded, so there is nothing to look at".to_owned());
+        };
+        let stage = Stage::new(self.size, recorder.picture());
+        self.drawing.spawn(Arc::clone(&stage).draw());
+        self.stage = Some(Arc::clone(&stage));
+        Ok(stage)
+    }
+
+    /// Shows on the stage what the recorder took.
+    pub(super) fn perform(&mut self, seq: model::Seq, entry: Entry) {
+        let Some(stage) = &self.stage else { return };
+        if stage.is_lost() {
+            let base = self.recorder.as_mut().and_then(crate::recorder::Recorder::picture);
+            stage.begin_anew(base);
+        } else {
+            stage.offer(seq, entry);
+        }
+    }
+
+    fn asked(&mut self, by: &Speaker, ask: Ask) -> Result<Told, String> {
+        let now = clock::tick();
+        self.table.company.handle_timeout(now);
+        let stranger = || "you are not in this session".to_owned();
+        let party = self.table.party(by).ok_or_else(stranger)?;
+        let refused = |refused: Refused| refused.words().to_owned();
+        let company = &mut self.table.company;
+        match ask {
+            Ask::Who {} => return Ok(Told::Company(self.table.seen())),
+            Ask::Say { text } => self.say(party, text)?,
+            Ask::HandOver { to } => company.hand_over(party, to).map_err(refused)?,
+            Ask::TakeBack {} => company.take_back(party).map_err(refused)?,
+            Ask::Together {} => company.together(party).map_err(refused)?,
+            Ask::ShowOut { party: whom } => company.show_out(party, whom).map_err(refused)?,
+            Ask::Freeze {} => company.freeze(party).map_err(refused)?,
+            Ask::Thaw {} => company.thaw(party).map_err(refused)?,
+            Ask::End {} => company.end(party).map_err(refused)?,
+            Ask::Confirm {} => company.confirm(party, now),
+        }
+        Ok(Told::Done {})
+    }
+
+    fn say(&mut self, party: Party, text: String) -> Result<(), String> {
+        if text.len() > SAID_BYTES {
+            return Err(format!("at most {SAID_BYTES} bytes are said at once"));
+        }
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        if let Some(user) = self.table.people.get(&party).map(|person| person.user.clone()) {
+            self.record(Entry::People(People::Said { party, text: text.clone() }));
+            self.table.tell(Told::Said { party, user, text });
+        }
+        Ok(())
+    }
+
+    /// Whether what somebody typed may reach the program at this moment. Whoever types in vain is told once.
+    pub(super) fn hears(&mut self, typed: &Typed) -> bool {
+        let Typed { party, .. } = typed;
+        let now = clock::tick();
+        self.table.company.handle_timeout(now);
+        let Err(silent) = self.table.company.may_type(*party) else { return true };
+        let why = silent.words().to_owned();
+        if let Some(person) = self.table.people.get_mut(party).filter(|person| !person.refused) {
+            person.refused = true;
+            let event = Audited::SeatInputRefused { party: party.0.into(), why };
+            self.files.say_as(&person.user, event);
+        }
+        false
+    }
+
+    /// Acts on what changed among the people. Answers why the session must end, if it must.
+    pub(super) async fn tend_company(&mut self, signals: Option<&Signals>) -> Option<String> {
+        self.table.company.handle_timeout(clock::tick());
+        let mut changed = false;
+        while let Some(change) = self.table.company.poll() {
+            changed = true;
+            let ends = self.changed(change, signals).await;
+            if ends.is_some() {
+                self.table.show();
+                return ends;
+            }
+        }
+        if changed {
+            self.table.show();
+        }
+        None
+    }
+
+    async fn changed(&mut self, change: Change, signals: Option<&Signals>) -> Option<String> {
+        match change {
+            Change::Came(party) => {
+                if let Some(seated) = self.table.seated(party) {
+                    self.happened(seated);
+                }
+            }
+            Change::Went { party, shown_out_by } => {
+                if let Some(by) = shown_out_by {
+                    self.happened(People::ShownOut { party, by });
+                }
+                self.happened(People::Left { party });
+                self.table.people.remove(&party);
+            }
+            Change::Keyboard { held } => {
+                self.happened(People::Keyboard { held });
+                let held = held.map(|party| party.0.into());
+                self.files.say(Audited::KeyboardMoved { held });
+            }
+            // One that waited for nobody has nothing to tell.
+            Change::Begin => {
+                if self.table.why.take().is_some() {
+                    self.happened(People::GoesOn);
+                    self.files.say(Audited::SessionGoesOn {});
+                }
+            }
+            Change::Freeze { by } => return self.freeze(by, signals).await,
+            Change::Thaw { .. } => {
+                if let Some(signals) = signals
+                    && let Err(error) = signals.thaw().await
+                {
+                    return Some(format!("the session's processes cannot be thawed: {error}"));
+                }
+                self.table.why = None;
+                self.happened(People::GoesOn);
+                self.files.say(Audited::SessionGoesOn {});
+                self.lines.push_back(GOES_ON.to_owned());
+            }
+            Change::End { why } => return Some(self.ended(why)),
+            Change::Ask { party, by } => {
+                self.table.tell(Told::Confirm { party, ms: by.since(clock::tick()) });
+            }
+            Change::Absent(party) => {
+                let what = format!("{} does not answer and does not count", self.table.name(party));
+                self.table.tell(Told::Happened { what });
+            }
+            Change::Back(party) => {
+                let what = format!("{} counts again", self.table.name(party));
+                self.table.tell(Told::Happened { what });
+            }
+        }
+        None
+    }
+
+    /// Records what happened among the people, and tells them.
+    fn happened(&mut self, people: People) {
+        let what = self.table.words(&people);
+        self.record(Entry::People(people));
+        self.table.tell(Told::Happened { what });
+    }
+
+    async fn freeze(&mut self, by: Option<Party>, signals: Option<&Signals>) -> Option<String> {
+        let why = match by {
+            Some(party) => format!("{} has frozen this session", self.table.name(party)),
+            None => format!("the session is frozen: it needs {}", self.table.needs()),
+        };
+        if let Some(signals) = signals {
+            match signals.freeze().await {
+                Ok(frozen) => {
+                    for host::Outside { pid, name, uid } in frozen.outside {
+                        let (named, pid) = (name.clone(), pid);
+                        self.happened(People::Outside { pid, name, uid });
+                        self.files.say(Audited::ProcessOutside { pid, name: named, uid });
+                    }
+                }
+                // Ruling 12: where it cannot be had, the session ends and says why.
+                Err(error) => {
+                    return Some(format!("{why}; its processes cannot be frozen: {error}"));
+                }
+            }
+        }
+        self.table.why = Some(why.clone());
+        self.happened(People::Frozen { why: why.clone() });
+        self.files.say(Audited::SessionFrozen { why: why.clone() });
+        self.lines.push_back(why);
+        None
+    }
+
+    /// Why the session is over, for everybody in it.
+    fn ended(&self, why: EndCause) -> String {
+        let by = match why {
+            EndCause::Ended { by } if by != Party::OWNER => format!(" ({})", self.table.name(by)),
+            _ => String::new(),
+        };
+        format!("{}{by}", why.words())
+    }
+
+    /// Whether bytes may pass in either direction.
+    pub(super) fn passes(&self) -> bool {
+        self.table.company.passes()
+    }
+
+    /// Whether its processes stand still.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.table.company.standing() == Standing::Frozen
+    }
+}

@@ -1,0 +1,127 @@
+//! Before anything runs: the session's place on the node's list, and whom it waits for.
+
+use super::finish::Watch;
+use super::{Live, gone, refuse};
+use crate::company::heard;
+use crate::connection::Caller;
+use crate::lives::Running;
+use crate::serve::Post;
+use crate::verdict::Verdict;
+use bytes::Bytes;
+use link::ssh::server::Session;
+use model::audit::Audited;
+use model::entry::{Ending, Entry, People};
+use model::{Kind, SessionId};
+use policy::LoginPermit;
+use session::company::{Alternative, Demand};
+
+/// What a person types who has waited long enough: Ctrl-C and Ctrl-D.
+const GIVE_UP: [u8; 2] = [3, 4];
+const MINUTE_MS: u64 = 60_000;
+
+/// A demand as the company keeps it.
+pub(super) fn demand(demand: &policy::Demand) -> Demand {
+    let alternative = |one: &model::role::FourEyes| Alternative {
+        name: one.name.clone(),
+        count: one.count,
+        on_leave: one.on_leave,
+        confirm_ms: one.confirm_minutes.map(|minutes| u64::from(minutes) * MINUTE_MS),
+        beat: true,
+    };
+    Demand { any_of: demand.any_of.iter().map(alternative).collect() }
+}
+
+impl Live {
+    /// Puts the session on the node's list: from here on others can come.
+    pub(super) fn enter(
+        &mut self,
+        post: &Post,
+        id: SessionId,
+        caller: &Caller,
+        permit: &LoginPermit,
+        kind: &Kind,
+    ) {
+        let client = caller.client.map(|client| client.ip().to_string());
+        let place = post.lives.enter(Running {
+            id,
+            connection: caller.id,
+            owner: permit.user().clone(),
+            roles: permit.roles().to_vec(),
+            login: permit.login().clone(),
+            demands: permit.terms().four_eyes.clone(),
+            joinable: self.recorder.is_some(),
+            kind: kind.clone(),
+            since: crate::clock::now(),
+            client: client.unwrap_or_else(|| "unknown".to_owned()),
+            doors: self.table.doors(),
+            company: self.table.shown(),
+        });
+        self.table.keep(place);
+        self.table.show();
+    }
+
+    /// Waits until everybody is there whom the owner's roles ask for. Fails with how it ended before anything ran.
+    pub(super) async fn wait(
+        &mut self,
+        session: &mut Session,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Ending> {
+        let output = session.output.clone();
+        let needs = self.table.needs();
+        if !needs.is_empty() {
+            if self.recorder.is_none() {
+                let why = "a session that needs a second person must be recorded, and your role does not record";
+                refuse(&output, why).await;
+                return Err(Ending::NotStarted { why: why.to_owned() });
+            }
+            let why = format!("it needs {needs}");
+            let line = format!(
+                "scry: this session waits: {why}\r\nscry: they come with: scry join {} --as moderator\r\n",
+                self.id
+            );
+            let _ = output.write_error(Bytes::from(line)).await;
+            self.files.say(Audited::SessionWaits { why: why.clone() });
+            self.table.why = Some(why.clone());
+            self.record(Entry::People(People::Waits { why }));
+            self.table.show();
+        }
+        loop {
+            if let Some(words) = self.tend_company(None).await.or_else(|| self.must_end()) {
+                refuse(&output, &words).await;
+                return Err(Ending::NotStarted { why: words });
+            }
+            if self.passes() {
+                break;
+            }
+            let timer = self.poll_timeout(None);
+            let is_terminal = self.pty;
+            let (visits, _) = self.table.ears();
+            tokio::select! {
+                () = output.gone() => return Err(gone(&output)),
+                verdict = watch.verdict() => {
+                    let why = verdict.why().to_owned();
+                    if let Verdict::Rule { said, .. } = &verdict {
+                        refuse(&output, said).await;
+                    }
+                    return Err(Ending::NotStarted { why });
+                }
+                visit = heard(visits) => self.visited(visit),
+                () = super::timer_at(timer) => self.handle_timeout(),
+                () = super::keyframe(&mut self.recorder) => {}
+                typed = session.input.pull(), if is_terminal => match typed {
+                    Ok(Some(bytes)) if bytes.iter().any(|byte| GIVE_UP.contains(byte)) => {
+                        let why = "given up before anybody came";
+                        refuse(&output, why).await;
+                        return Err(Ending::NotStarted { why: why.to_owned() });
+                    }
+                    Ok(Some(_)) => {}
+                    _ => return Err(Ending::Disconnected),
+                },
+            }
+        }
+        if !needs.is_empty() {
+            let _ = output.write_error(Bytes::from_static(b"scry: the session begins\r\n")).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The stage: a session's screen as it is at this moment, for everybody who looks on. One for all of them.
+//!
+//! The session's loop offers what the recorder took and never waits: the stage draws behind it. What it has not drawn yet
+//! is bounded; beyond the bound it is thrown away, and the stage begins anew with the picture that the recorder has.
+
+use model::entry::Entry;
+use model::limit::STAGE_BYTES;
+use model::{Seq, Size};
+use record::Keyframe;
+use record::picture::{Brush, picture_of};
+use screen::Screen;
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot, watch};
+
+/// Bytes that are drawn without a thread of their own.
+const LITTLE_BYTES: usize = 8 * 1024;
+
+/// What a session shows, for those who look on.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// Shared by the session's loop and the drawing task; held for moments only.
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+    /// Shared by the drawing task and the viewers, each of which copies a picture out of it.
+    screen: Mutex<Screen>,
+    drawn: watch::Sender<u64>,
+}
+
+/// What was not drawn yet.
+#[derive(Debug)]
+struct Waiting {
+    entries: VecDeque<(Seq, Entry)>,
+    bytes: usize,
+    /// Nothing is drawn before this has come.
+    base: Option<oneshot::Receiver<Keyframe>>,
+    /// More waited than may: a new base is needed.
+    lost: bool,
+    over: bool,
+}
+
+impl Stage {
+    /// Begins with a picture that holds everything up to the first entry that is offered. Without one it is empty.
+    pub fn new(size: Size, base: Option<oneshot::Receiver<Keyframe>>) -> Arc<Self> {
+        let (entries, bytes) = (VecDeque::new(), 0);
+        Arc::new(Self {
+            waiting: Mutex::new(Waiting { entries, bytes, base, lost: false, over: false }),
+            filled: Notify::new(),
+            screen: Mutex::new(Screen::new(size.cols(), size.rows())),
+            drawn: watch::Sender::new(0),
+        })
+    }
+
+    /// Shows an entry that the recorder took. Never waits.
+    pub fn offer(&self, seq: Seq, entry: Entry) {
+        let bytes = match &entry {
+            Entry::Output { bytes, .. } => bytes.len(),
+            Entry::Resize(_) => 0,
+            _ => return,
+        };
+        let mut waiting = self.waiting();
+        if waiting.lost {
+            return;
+        }
+        waiting.bytes = waiting.bytes.saturating_add(bytes);
+        if waiting.bytes > STAGE_BYTES {
+            waiting.entries = VecDeque::new();
+            (waiting.bytes, waiting.lost) = (0, true);
+        } else {
+            waiting.entries.push_back((seq, entry));
+        }
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Whether it has thrown something away and needs [`Stage::begin_anew`].
+    pub fn is_lost(&self) -> bool {
+        self.waiting().lost
+    }
+
+    /// Begins anew with a picture that holds everything up to the next entry that is offered.
+    pub fn begin_anew(&self, base: Option<oneshot::Receiver<Keyframe>>) {
+        let mut waiting = self.waiting();
+        (waiting.lost, waiting.base) = (false, base);
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// The session is over: what is there is drawn, nothing more comes.
+    pub fn finish(&self) {
+        self.waiting().over = true;
+        self.filled.notify_one();
+    }
+
+    /// Counts pictures.
+    pub fn drawn(&self) -> watch::Receiver<u64> {
+        self.drawn.subscribe()
+    }
+
+    /// Looks at the screen.
+    pub fn look<T>(&self, look: impl FnOnce(&Screen) -> T) -> T {
+        look(&self.screen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws until the session is over. The one task of the stage.
+    pub async fn draw(self: Arc<Self>) {
+        let mut shown = Seq(0);
+        loop {
+            let base = self.waiting().base.take();
+            if let Some(base) = base
+                && let Ok(keyframe) = base.await
+            {
+                shown = keyframe.seq;
+                let screen = tokio::task::spawn_blocking(move || picture_of(&keyframe)).await;
+                if let Ok(screen) = screen {
+                    *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = screen;
+                }
+                self.tell();
+            }
+            let (entries, bytes, over) = {
+                let mut waiting = self.waiting();
+                if waiting.base.is_some() {
+                    // What waits is drawn upon that.
+                    continue;
+                }
+                let entries = mem::take(&mut waiting.entries);
+                (entries, mem::take(&mut waiting.bytes), waiting.over)
+            };
+            if entries.is_empty() {
+                if over {
+                    return;
+                }
+                self.filled.notified().await;
+                continue;
+            }
+            let fresh = entries.into_iter().filter(move |(seq, _)| *seq > shown);
+            let stage = Arc::clone(&self);
+            let work = move || {
+                let mut brush = Brush::default();
+                let mut screen = stage.screen.lock().unwrap_or_else(PoisonError::into_inner);
+                for (_, entry) in fresh {
+                    brush.draw(&mut screen, &entry);
+                }
+                brush.finish(&mut screen);
+            };
+            if bytes <= LITTLE_BYTES {
+                work();
+            } else if tokio::task::spawn_blocking(work).await.is_err() {
+                return;
+            }
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.drawn.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use model::Stream;
+    use std::time::Duration;
+
+    fn entry(text: &str) -> Entry {
+        Entry::Output { stream: Stream::Pty, bytes: Bytes::from(text.to_owned()) }
+    }
+
+    fn keyframe(seq: u64, text: &str) -> oneshot::Receiver<Keyframe> {
+        let (send, receive) = oneshot::channel();
+        let size = Size::clamped(20, 3);
+        let mut screen = Screen::new(20, 3);
+        screen.feed(text.as_bytes());
+        let dump = Bytes::from(screen.dump());
+        send.send(Keyframe { seq: Seq(seq), at: 0, size, dump }).unwrap();
+        receive
+    }
+
+    /// Draws all that waits, and gives the first row.
+    async fn shown(stage: &Arc<Stage>) -> String {
+        stage.finish();
+        let drawing = tokio::time::timeout(Duration::from_secs(10), Arc::clone(stage).draw());
+        drawing.await.unwrap();
+        stage.look(|screen| screen.row_text(0))
+    }
+
+    #[tokio::test]
+    async fn what_the_first_picture_holds_is_not_drawn_again_and_what_comes_after_is() {
+        let stage = Stage::new(Size::clamped(20, 3), Some(keyframe(2, "one two")));
+        for (seq, text) in [(2, " two"), (3, " three"), (4, " four")] {
+            stage.offer(Seq(seq), entry(text));
+        }
+        assert_eq!(shown(&stage).await, "one two three four");
+    }
+
+    #[tokio::test]
+    async fn a_resize_stands_where_it_happened() {
+        let stage = Stage::new(Size::clamped(20, 3), None);
+        stage.offer(Seq(1), entry("before"));
+        stage.offer(Seq(2), Entry::Resize(Size::clamped(40, 5)));
+        stage.offer(Seq(3), entry(" and after that much more"));
+        assert_eq!(shown(&stage).await, "before and after that much more");
+        assert_eq!(stage.look(Screen::size), (40, 5));
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_is_too_far_behind_begins_anew_and_never_holds_more_than_its_bound() {
+        let stage = Stage::new(Size::clamped(20, 3), None);
+        let much = "x".repeat(STAGE_BYTES / 4);
+        for seq in 1..=5 {
+            stage.offer(Seq(seq), entry(&much));
+        }
+        assert!(stage.is_lost());
+        assert_eq!(stage.waiting().entries.len(), 0);
+        stage.offer(Seq(6), entry("missed"));
+        stage.begin_anew(Some(keyframe(6, "as it is")));
+        assert!(!stage.is_lost());
+        stage.offer(Seq(7), entry(" now"));
+        assert_eq!(shown(&stage).await, "as it is now");
+    }
+}

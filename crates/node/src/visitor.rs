@@ -1,0 +1,300 @@
+//! A connection to a session that runs already: seats for those who look on or type too, and the line on which they speak.
+
+mod entry;
+mod keys;
+pub(crate) mod line;
+mod viewer;
+
+use crate::clock;
+use crate::connection::Holder;
+use crate::lives::Running;
+use crate::report::Reporter;
+use crate::serve::Post;
+use crate::session::refuse;
+use entry::{Entry, Taken};
+use link::ssh::server::{Asked, Connection, Opener, Refusal, Session, Wish};
+use model::audit::Audited;
+use model::entry::Party;
+use model::role::SeatRole;
+use model::{AuditEvent, ConnectionId, SessionId, Size, Tick};
+use policy::{Denial, Identity, SeatPermit};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Said of a session that does not run here, and of one that somebody may not know of.
+pub(crate) const NOWHERE: &str =
+    "no such session runs on this node, or it is not yours to join; see `scry sessions`";
+
+/// Milliseconds until a seat is looked at again whose time is over by one clock and not yet by the other.
+const AGAIN_MS: u64 = 1_000;
+
+/// Who comes to a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub id: ConnectionId,
+    pub identity: Identity,
+    /// The session, or the code of a link into one, as it was asked for.
+    pub session: String,
+    pub client: Option<SocketAddr>,
+    pub reporter: Reporter,
+}
+
+impl Visitor {
+    fn tell(&self, what: Audited) {
+        self.tell_in(self.session.parse::<SessionId>().ok(), what);
+    }
+
+    fn tell_in(&self, session: Option<SessionId>, what: Audited) {
+        self.reporter.tell(AuditEvent {
+            user: Some(self.identity.user().clone()),
+            address: self.client.map(|client| client.ip().to_string()),
+            connection: Some(self.id),
+            session,
+            ..self.reporter.event(what)
+        });
+    }
+
+    fn denied(&self, session: SessionId, denial: &Denial) {
+        metrics::counter!("scry_denials_total").increment(1);
+        let denied = Audited::Denied { action: denial.action(), why: denial.why() };
+        self.tell_in(Some(session), denied);
+    }
+
+    fn from(&self) -> String {
+        self.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
+    }
+
+    /// Leave to sit there, and what that counts for; a denial is told.
+    fn permit(
+        &self,
+        post: &Post,
+        entry: &Entry,
+    ) -> Result<(SeatPermit, Vec<(usize, usize)>), Denial> {
+        let permit = entry.permit(post, &self.identity);
+        let permit = permit.inspect_err(|denial| self.denied(entry.running.id, denial))?;
+        Ok((permit, self.counts(post, entry)))
+    }
+
+    /// What a seat of theirs counts for as things stand at this moment.
+    fn counts(&self, post: &Post, entry: &Entry) -> Vec<(usize, usize)> {
+        let (roles, running, seat) = (&post.known().roles, &entry.running, entry.seat);
+        let (who, demands, owner) = (&self.identity, &running.demands, &running.owner);
+        policy::counts_for(roles, who, demands, owner, seat, clock::now())
+    }
+
+    /// Whether the seat may be kept as things stand at this moment; a denial is told.
+    fn goes_on(&self, post: &Post, entry: &Entry) -> Result<(), Denial> {
+        let stays = entry.goes_on(post, &self.identity);
+        stays.inspect_err(|denial| self.denied(entry.running.id, denial))
+    }
+}
+
+/// Serves the connection to its end.
+pub(crate) async fn serve(
+    post: Arc<Post>,
+    visitor: Visitor,
+    mut connection: Connection<Holder>,
+    stop: CancellationToken,
+) {
+    let began = clock::tick();
+    let serial = visitor.identity.serial();
+    visitor.tell(Audited::Connected { serial, version: connection.version.clone() });
+    let opener = connection.opener();
+    let (mut seats, taken) = (JoinSet::new(), Taken::default());
+    let end = CancellationToken::new();
+    loop {
+        tokio::select! {
+            asked = connection.next() => match asked {
+                Some(Asked::Session(session)) => {
+                    let visit = Visit {
+                        post: Arc::clone(&post),
+                        visitor: visitor.clone(),
+                        opener: opener.clone(),
+                        taken: taken.clone(),
+                        stop: end.child_token(),
+                    };
+                    seats.spawn(visit.serve(session));
+                }
+                Some(asked) => refuse_way(&visitor, asked).await,
+                None => break,
+            },
+            Some(ended) = seats.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a seat's task failed");
+                }
+            }
+            () = stop.cancelled() => break,
+        }
+    }
+    end.cancel();
+    while seats.join_next().await.is_some() {}
+    let why = stop.is_cancelled().then(|| "the node is stopping".to_owned());
+    visitor.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
+}
+
+/// Nothing but seats is to be had here.
+async fn refuse_way(visitor: &Visitor, asked: Asked) {
+    let why = "who comes to a session gets a seat and nothing else";
+    let request = match asked {
+        Asked::Session(_) | Asked::Unlisten(_) => return,
+        Asked::Direct(direct) => {
+            let request = format!("a connection to {}", direct.to);
+            direct.reject(Refusal::Prohibited).await;
+            request
+        }
+        Asked::Listen(listen) => {
+            let request = format!("to listen at {}", listen.at);
+            listen.refuse();
+            request
+        }
+        Asked::Refused(refused) => refused.what,
+    };
+    visitor.tell(Audited::RequestRefused { request, why: why.to_owned() });
+}
+
+/// One channel of a visitor.
+struct Visit {
+    post: Arc<Post>,
+    visitor: Visitor,
+    opener: Opener,
+    taken: Taken,
+    /// The connection is gone or the node stops.
+    stop: CancellationToken,
+}
+
+impl Visit {
+    async fn serve(self, session: Session) {
+        let seat = match &session.wish {
+            Wish::Subsystem(_) => {
+                let Some(running) = self.place().await else {
+                    return refuse(&session.output, NOWHERE).await;
+                };
+                let user = self.visitor.identity.user();
+                return line::speak(&running, user, session, &self.stop).await;
+            }
+            Wish::Shell => None,
+            Wish::Exec(command) => {
+                match String::from_utf8_lossy(command).trim().parse::<SeatRole>() {
+                    Ok(seat) => Some(seat),
+                    Err(error) => return refuse(&session.output, &error.to_string()).await,
+                }
+            }
+        };
+        // Before a link is taken: it may count once.
+        let Some(pty) = session.pty.clone() else {
+            return refuse(&session.output, "a terminal is needed to join: use `ssh -t`").await;
+        };
+        match self.enter(seat).await {
+            Ok(entry) => self.look(&entry, pty.size, session).await,
+            Err(why) => refuse(&session.output, &why).await,
+        }
+    }
+
+    /// The session that is meant, if it runs here; that of a link only once it was taken.
+    async fn place(&self) -> Option<Arc<Running>> {
+        let id = match self.visitor.session.parse() {
+            Ok(id) => id,
+            Err(_) => self.taken.session().await?,
+        };
+        self.post.lives.find(id)
+    }
+
+    /// Where they want to sit, and as what if they have not said it. Takes the link, if they have come by one; the words say
+    /// why there is no such place.
+    async fn enter(&self, seat: Option<SeatRole>) -> Result<Entry, String> {
+        let by = match wire::share::code(&self.visitor.session) {
+            None => None,
+            Some(code) => {
+                let taking = self.taken.take(&self.post.standing.auth, &self.visitor, code, seat);
+                let stopping = || Err("the node is stopping".to_owned());
+                Some(self.stop.run_until_cancelled(taking).await.unwrap_or_else(stopping)?)
+            }
+        };
+        let running = self.place().await.ok_or(NOWHERE)?;
+        let given = by.as_ref().map_or(SeatRole::Observer, |grant| grant.seat);
+        Ok(Entry { running, seat: seat.unwrap_or(given), by })
+    }
+
+    /// Seats somebody who looks on, or types too.
+    async fn look(self, entry: &Entry, size: Size, session: Session) {
+        let (permit, counts) = match self.visitor.permit(&self.post, entry) {
+            Ok(permitted) => permitted,
+            Err(denial) => return refuse(&session.output, &denial.public()).await,
+        };
+        let (running, seat) = (&*entry.running, entry.seat);
+        let expires = clock::tick_of(permit.expires());
+        let seated = match running.doors.sit(permit, counts.clone(), self.visitor.from()).await {
+            Ok(seated) => seated,
+            Err(why) => return refuse(&session.output, &why).await,
+        };
+        let party = seated.party;
+        let (word, owner) = (seat.word().to_owned(), running.owner.clone());
+        let sits = Audited::SeatTaken { party: party.0.into(), seat: word, owner };
+        self.visitor.tell_in(Some(running.id), sits);
+        let viewer = viewer::Viewer::new(running, seat, seated, size);
+        let (end, ended) = oneshot::channel();
+        let looking = viewer.run(session, &self.stop, ended);
+        tokio::pin!(looking);
+        let why = tokio::select! {
+            () = &mut looking => None,
+            denial = self.keep(entry, party, counts, expires) => Some(denial.farewell()),
+        };
+        running.doors.leave(party, why.clone()).await;
+        if let Some(why) = why.clone() {
+            // They are out already; what is left is to give them their terminal back.
+            let _ = end.send(why);
+            looking.await;
+        }
+        self.visitor.tell_in(Some(running.id), Audited::SeatLeft { party: party.0.into(), why });
+    }
+
+    /// The next sign of life; coming was the first.
+    async fn alive(&self) -> bool {
+        tokio::time::sleep(viewer::BEAT).await;
+        self.opener.ping().await
+    }
+
+    /// Keeps a seat as things stand: signs of life, and what it counts for. Completes when it may be kept no longer.
+    async fn keep(
+        &self,
+        entry: &Entry,
+        party: Party,
+        mut counts: Vec<(usize, usize)>,
+        mut expires: Tick,
+    ) -> Denial {
+        let running = &entry.running;
+        let mut latest = self.post.latest.clone();
+        latest.mark_changed();
+        let alive = self.alive();
+        tokio::pin!(alive);
+        loop {
+            let mut due = false;
+            tokio::select! {
+                there = &mut alive, if !counts.is_empty() => {
+                    if there {
+                        running.doors.hear(party).await;
+                    }
+                    alive.set(self.alive());
+                }
+                Ok(()) = latest.changed() => due = true,
+                () = crate::connection::until(expires) => {
+                    (due, expires) = (true, clock::tick().plus_ms(AGAIN_MS));
+                }
+            }
+            if !due {
+                continue;
+            }
+            if let Err(denial) = self.visitor.goes_on(&self.post, entry) {
+                return denial;
+            }
+            let now = self.visitor.counts(&self.post, entry);
+            if now != counts {
+                counts.clone_from(&now);
+                running.doors.recount(party, now).await;
+            }
+        }
+    }
+}

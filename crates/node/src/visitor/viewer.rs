@@ -1,0 +1,372 @@
+//! One viewer: their terminal is painted from the stage, their keys go to the program or to scry.
+
+use super::keys::{Keys, Piece};
+use crate::clock;
+use crate::company::{Doors, Seated, Speaker};
+use crate::lives::Running;
+use crate::stage::Stage;
+use bytes::Bytes;
+use link::ssh::Output;
+use link::ssh::server::Session;
+use model::entry::Party;
+use model::limit::{PICTURE_MS, SAID_BYTES};
+use model::role::SeatRole;
+use model::{Size, Tick};
+use screen::{Canvas, Keys as ScreenKeys, Painter, Pan};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use wire::company::{Ask, Company, State, Told};
+
+/// Between two signs of life of somebody who counts.
+pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// How long a note stands on the last row, in milliseconds.
+const NOTE_MS: u64 = 4_000;
+/// How long a viewer's client may take for the last picture.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What stands before the picture.
+enum Over {
+    /// The list of keys.
+    Help,
+    /// Who is here.
+    Who,
+    /// Something that is being written, to be said.
+    Says(String),
+    /// Whether the session is really to be ended.
+    End,
+}
+
+/// One viewer.
+pub(super) struct Viewer {
+    seat: SeatRole,
+    party: Party,
+    doors: Doors,
+    title: String,
+    company: watch::Receiver<Arc<Company>>,
+    stage: Arc<Stage>,
+    told: broadcast::Receiver<Told>,
+    painter: Painter,
+    size: Size,
+    pan: Pan,
+    keys: Keys,
+    over: Option<Over>,
+    /// What stands on the last row, until when.
+    note: Option<(String, Tick)>,
+    /// Asked whether they are there.
+    asked: bool,
+}
+
+/// Why a viewer's view is over.
+enum Left {
+    /// They wanted to go, or are gone.
+    Went,
+    /// They had to, or the session is over.
+    Told(String),
+}
+
+impl Viewer {
+    pub fn new(running: &Running, seat: SeatRole, seated: Seated, size: Size) -> Self {
+        let title = format!("{} as {}", running.owner, running.login);
+        let Seated { party, stage, told } = seated;
+        let mut viewer = Self {
+            seat,
+            party,
+            doors: running.doors.clone(),
+            title,
+            company: running.company.clone(),
+            stage,
+            told,
+            painter: Painter::new(size.cols(), size.rows()),
+            size,
+            pan: Pan::default(),
+            keys: Keys::new(seat == SeatRole::Peer),
+            over: None,
+            note: None,
+            asked: false,
+        };
+        let help =
+            if seat == SeatRole::Peer { "ctrl-] ? shows the keys" } else { "? shows the keys" };
+        viewer.say(format!("{}, {}; {help}", viewer.title, seat.word()));
+        viewer
+    }
+
+    /// Shows the session until it is over or they go.
+    pub async fn run(
+        mut self,
+        mut session: Session,
+        stop: &CancellationToken,
+        end: oneshot::Receiver<String>,
+    ) {
+        let output = session.output.clone();
+        let enter = Bytes::from(self.painter.enter());
+        if output.write(enter).await.is_err() {
+            return;
+        }
+        let left = tokio::select! {
+            left = self.show(&mut session, &output) => left,
+            Ok(why) = end => Left::Told(why),
+            () = output.gone() => return,
+            () = stop.cancelled() => Left::Went,
+        };
+        let farewell = async {
+            if let Left::Told(_) = left {
+                // What was on the screen at the end is seen once more, in full.
+                let _ = output.write(Bytes::from(self.picture())).await;
+            }
+            let _ = output.write(Bytes::from(self.painter.leave())).await;
+            let why = match &left {
+                Left::Told(why) => why.as_str(),
+                Left::Went => "you have left the session",
+            };
+            let _ = output.write(Bytes::from(format!("scry: {why}\r\n"))).await;
+            let _ = output.exit_status(0).await;
+        };
+        let _ = tokio::time::timeout(PATIENCE, farewell).await;
+        output.close().await;
+    }
+
+    async fn show(&mut self, session: &mut Session, output: &Output) -> Left {
+        let mut drawn = self.stage.drawn();
+        let mut stale = true;
+        let mut painted = tokio::time::Instant::now() - Duration::from_millis(PICTURE_MS);
+        loop {
+            let next = painted + Duration::from_millis(PICTURE_MS);
+            let note_ends = self.note.as_ref().map(|(_, until)| *until);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(next), if stale => {
+                    stale = false;
+                    let bytes = self.picture();
+                    painted = tokio::time::Instant::now();
+                    if !bytes.is_empty() && output.write(Bytes::from(bytes)).await.is_err() {
+                        return Left::Went;
+                    }
+                }
+                told = self.told.recv() => {
+                    if let Some(left) = self.hear(told) {
+                        return left;
+                    }
+                    stale = true;
+                }
+                pulled = session.input.pull() => {
+                    let Ok(Some(bytes)) = pulled else { return Left::Went };
+                    if let Some(left) = self.typed(&bytes).await {
+                        return left;
+                    }
+                    stale = true;
+                }
+                Ok(()) = session.sizes.changed() => {
+                    self.size = *session.sizes.borrow_and_update();
+                    self.painter.resize(self.size.cols(), self.size.rows());
+                    stale = true;
+                }
+                Ok(()) = drawn.changed() => stale = true,
+                Ok(()) = self.company.changed() => stale = true,
+                () = crate::session::timer_at(note_ends) => {
+                    self.note = None;
+                    stale = true;
+                }
+            }
+        }
+    }
+
+    /// What the terminal must get to show how things are now.
+    fn picture(&mut self) -> Vec<u8> {
+        let (cols, rows) = (self.size.cols(), self.size.rows());
+        let mut canvas = Canvas::new(cols, rows);
+        let pan = &mut self.pan;
+        let (keys, drawn) = self.stage.look(|screen| {
+            canvas.show(screen, (cols, rows), pan, |_, _, _| {});
+            (screen.keys(), screen.size())
+        });
+        self.lay_over(&mut canvas);
+        let company = self.company.borrow();
+        let types = company.people.iter().any(|one| one.party == self.party && one.types);
+        drop(company);
+        let keys = match types {
+            // A click means what it points at only where the picture stands as the program drew it.
+            true if (cols, rows) == drawn => keys,
+            true => ScreenKeys { mouse: None, mouse_encoding: None, ..keys },
+            false => ScreenKeys { cursor_style: keys.cursor_style, ..ScreenKeys::default() },
+        };
+        self.painter.paint(canvas, Some(keys))
+    }
+
+    fn lay_over(&self, canvas: &mut Canvas) {
+        match &self.over {
+            Some(Over::Help) => canvas.boxed("keys", &self.help()),
+            Some(Over::Who) => canvas.boxed("who is here", &self.who()),
+            Some(Over::Says(text)) => canvas.bar(&format!("say: {text}\u{2581}")),
+            Some(Over::End) => {
+                canvas.bar("end this session and everything in it? y, or any other key")
+            }
+            None => {
+                let company = self.company.borrow();
+                let stands = match company.state {
+                    State::Running => None,
+                    State::Waiting | State::Frozen => company.why.clone(),
+                };
+                let asked = self.asked.then(|| format!("are you there? {}", self.key("y")));
+                let note = self.note.as_ref().map(|(text, _)| text.clone());
+                if let Some(text) = asked.or(note).or(stands) {
+                    canvas.bar(&text);
+                }
+            }
+        }
+    }
+
+    /// How a key of scry's is pressed in this seat.
+    fn key(&self, key: &str) -> String {
+        if self.seat == SeatRole::Peer { format!("ctrl-] {key}") } else { key.to_owned() }
+    }
+
+    fn help(&self) -> Vec<String> {
+        let mut keys = vec![
+            ("q", "leave"),
+            ("w", "who is here"),
+            ("c", "say something to all"),
+            ("y", "say that you are there, when asked"),
+        ];
+        match self.seat {
+            SeatRole::Moderator => keys.extend([
+                ("f", "freeze the session"),
+                ("t", "thaw it"),
+                ("x", "end it, and everything in it"),
+            ]),
+            SeatRole::Peer => keys.push(("o", "give the keyboard back to the owner")),
+            SeatRole::Observer => {}
+        }
+        keys.into_iter().map(|(key, does)| format!("{:<9} {does}", self.key(key))).collect()
+    }
+
+    fn who(&self) -> Vec<String> {
+        let company = self.company.borrow();
+        let line = |one: &wire::company::Present| {
+            let seat = one.seat.map_or("owner", SeatRole::word);
+            let mark = if one.types { "types" } else { "" };
+            format!("{:>3} {:<20} {seat:<10} {mark}", one.party.0, one.user)
+        };
+        company.people.iter().map(line).collect()
+    }
+
+    fn say(&mut self, text: String) {
+        self.note = Some((text, clock::tick().plus_ms(NOTE_MS)));
+    }
+
+    /// Takes note of what is told; answers when they must go.
+    fn hear(&mut self, told: Result<Told, RecvError>) -> Option<Left> {
+        match told {
+            Ok(Told::Over { why }) => {
+                return Some(Left::Told(format!("the session is over: {why}")));
+            }
+            Ok(Told::Said { user, text, .. }) => self.say(format!("{user}: {text}")),
+            Ok(Told::Happened { what }) => self.say(what),
+            Ok(Told::Confirm { party, .. }) => self.asked |= party == self.party,
+            Ok(Told::Company(company)) => {
+                if !company.people.iter().any(|one| one.party == self.party) {
+                    return Some(Left::Told("you were shown out".to_owned()));
+                }
+            }
+            Ok(Told::Done {} | Told::Refused { .. }) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return Some(Left::Told("the session is over".to_owned())),
+        }
+        None
+    }
+
+    async fn typed(&mut self, bytes: &[u8]) -> Option<Left> {
+        if let Some(Over::Says(_)) = self.over {
+            self.write(bytes).await;
+            return None;
+        }
+        for piece in self.keys.take(bytes) {
+            match piece {
+                Piece::Input(bytes) => {
+                    if self.over.take().is_some() {
+                        continue;
+                    }
+                    if self.doors.types(self.party, Bytes::from(bytes)).await.is_err() {
+                        return Some(Left::Told("the session is over".to_owned()));
+                    }
+                    self.explain_silence();
+                }
+                Piece::Word(word) => {
+                    if let Some(left) = self.word(word).await {
+                        return Some(left);
+                    }
+                }
+            }
+        }
+        if self.keys.is_escaped() {
+            self.say(format!("{}: ? shows the keys", self.title));
+        }
+        None
+    }
+
+    /// Says why what was typed does not reach the program, if it does not.
+    fn explain_silence(&mut self) {
+        let company = Arc::clone(&self.company.borrow());
+        let types = company.people.iter().any(|one| one.party == self.party && one.types);
+        if !types && company.state == State::Running {
+            let holder = company.people.iter().find(|one| Some(one.party) == company.keyboard);
+            if let Some(holder) = holder {
+                self.say(format!("{} has the keyboard", holder.user));
+            }
+        }
+    }
+
+    /// Writes at what is to be said.
+    async fn write(&mut self, bytes: &[u8]) {
+        let Some(Over::Says(mut text)) = self.over.take() else { return };
+        for ch in String::from_utf8_lossy(bytes).chars() {
+            match ch {
+                '\r' | '\n' => {
+                    if !text.is_empty() {
+                        self.ask(Ask::Say { text }).await;
+                    }
+                    return;
+                }
+                '\u{1b}' | '\u{3}' => return,
+                '\u{7f}' | '\u{8}' => drop(text.pop()),
+                ch if !ch.is_control() && text.len() < SAID_BYTES - 4 => text.push(ch),
+                _ => {}
+            }
+        }
+        self.over = Some(Over::Says(text));
+    }
+
+    async fn word(&mut self, word: u8) -> Option<Left> {
+        match self.over.take() {
+            Some(Over::End) if word == b'y' => {
+                self.ask(Ask::End {}).await;
+                return None;
+            }
+            Some(_) => return None,
+            None => {}
+        }
+        match word {
+            b'q' => return Some(Left::Went),
+            b'?' | b'h' => self.over = Some(Over::Help),
+            b'w' => self.over = Some(Over::Who),
+            b'c' => self.over = Some(Over::Says(String::new())),
+            b'y' => {
+                self.asked = false;
+                self.ask(Ask::Confirm {}).await;
+            }
+            b'o' if self.seat == SeatRole::Peer => self.ask(Ask::TakeBack {}).await,
+            b'f' if self.seat == SeatRole::Moderator => self.ask(Ask::Freeze {}).await,
+            b't' if self.seat == SeatRole::Moderator => self.ask(Ask::Thaw {}).await,
+            b'x' if self.seat == SeatRole::Moderator => self.over = Some(Over::End),
+            _ => self.say(format!("{}: {} shows the keys", self.title, self.key("?"))),
+        }
+        None
+    }
+
+    async fn ask(&mut self, ask: Ask) {
+        if let Ok(Told::Refused { why }) = self.doors.ask(Speaker::Seat(self.party), ask).await {
+            self.say(why);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Between the program and the terminal: bytes pass, and a screen model follows; or the terminal is lent to the painter.
+
+use bytes::Bytes;
+use model::{Size, Tick};
+use screen::{Canvas, Keys, Loan, Pan, Screen};
+use std::collections::VecDeque;
+
+/// Bytes that the terminal got and the screen has not drawn yet. Beyond: they are drawn, all at once, which costs least.
+const BEHIND_BYTES: usize = 256 * 1024;
+/// Bytes that are kept for a terminal on loan. Beyond: it gets the picture as it is then, as if they had scrolled by.
+const HELD_BYTES: usize = 1024 * 1024;
+/// How long an answer of the terminal may take, in milliseconds. Later it is taken for something that was typed.
+const ANSWER_MS: u64 = 5_000;
+/// Asks the terminal where its cursor is.
+const WHERE: &[u8] = b"\x1b[6n";
+
+/// The terminal, the screen that it should show, and whether somebody paints in front of it.
+pub struct Curtain {
+    screen: Screen,
+    behind: Vec<u8>,
+    /// Nothing was drawn so far: the first answer of the terminal says where to begin.
+    is_fresh: bool,
+    lent: Option<Lent>,
+    /// Loans so far.
+    loans: u64,
+    /// For which loan the terminal was asked, and when; 0 is the beginning. Answers come in the order of the questions.
+    asked: VecDeque<(u64, Tick)>,
+}
+
+/// A terminal on loan.
+struct Lent {
+    loan: Loan,
+    pan: Pan,
+    /// What the program has written since; `None` when that was too much.
+    held: Option<Vec<u8>>,
+    /// Row and column of the cursor as it was taken.
+    caret: (u16, u16),
+    /// Whether the terminal has said that its cursor was there. Then it shows what the screen does, and what was there
+    /// before stays.
+    is_sure: bool,
+    /// Whether it has another size than when it was taken.
+    is_resized: bool,
+}
+
+impl Curtain {
+    /// Before the first byte. The bytes are for the terminal.
+    pub fn new(size: Size, now: Tick) -> (Self, Bytes) {
+        let curtain = Self {
+            screen: Screen::new(size.cols(), size.rows()),
+            behind: Vec::new(),
+            is_fresh: true,
+            lent: None,
+            loans: 0,
+            asked: VecDeque::from([(0, now)]),
+        };
+        (curtain, Bytes::from_static(WHERE))
+    }
+
+    /// The program writes; answers what the terminal gets.
+    pub fn output(&mut self, bytes: Bytes) -> Option<Bytes> {
+        let Some(lent) = &mut self.lent else {
+            self.behind.extend_from_slice(&bytes);
+            if self.behind.len() > BEHIND_BYTES {
+                self.draw();
+            }
+            return Some(bytes);
+        };
+        self.screen.feed(&bytes);
+        lent.held.take_if(|held| !fits(held, &bytes));
+        if let Some(held) = &mut lent.held {
+            held.extend_from_slice(&bytes);
+        }
+        None
+    }
+
+    /// Whether a terminal on loan would never get these bytes.
+    pub fn would_spare(&self, bytes: &Bytes) -> bool {
+        let held = self.lent.as_ref().and_then(|lent| lent.held.as_ref());
+        held.is_some_and(|held| !fits(held, bytes))
+    }
+
+    /// The terminal has another size.
+    pub fn resize(&mut self, size: Size) {
+        self.draw();
+        self.screen.resize(size.cols(), size.rows());
+        if let Some(lent) = &mut self.lent {
+            lent.loan.resize(size.cols(), size.rows());
+            lent.is_resized = true;
+        }
+    }
+
+    /// Whether an answer of the terminal is awaited that the program did not ask for.
+    pub fn awaits(&mut self, now: Tick) -> bool {
+        while self.asked.pop_front_if(|(_, when)| now.since(*when) > ANSWER_MS).is_some() {}
+        !self.asked.is_empty()
+    }
+
+    /// The terminal's cursor is in this row and column, from 1.
+    pub fn placed(&mut self, (row, col): (u16, u16)) {
+        let Some((loan, _)) = self.asked.pop_front() else { return };
+        if loan == 0 && self.is_fresh {
+            self.screen.feed(format!("\x1b[{row};{col}H").as_bytes());
+        }
+        if let Some(lent) = self.lent.as_mut().filter(|_| loan == self.loans) {
+            lent.is_sure = lent.caret == (row, col);
+        }
+    }
+
+    /// Whether somebody paints.
+    pub fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// Whether the program is in no middle of a sequence or character.
+    pub fn is_whole(&mut self) -> bool {
+        self.draw();
+        self.screen.is_whole()
+    }
+
+    /// Lends the terminal, which gets these bytes.
+    pub fn lend(&mut self, now: Tick) -> Bytes {
+        self.draw();
+        (self.is_fresh, self.loans) = (false, self.loans + 1);
+        let whole = self.screen.is_whole();
+        let (col, row) = self.screen.caret();
+        let (loan, taken) = Loan::take(&self.screen);
+        self.lent = Some(Lent {
+            loan,
+            pan: Pan::default(),
+            held: Some(Vec::new()),
+            caret: (row + 1, col + 1),
+            is_sure: false,
+            is_resized: false,
+        });
+        if !whole {
+            // What the terminal makes of a half is not known.
+            return taken.into();
+        }
+        self.asked.push_back((self.loans, now));
+        [WHERE, &taken].concat().into()
+    }
+
+    /// Takes it back; it gets these bytes.
+    pub fn take_back(&mut self) -> Option<Bytes> {
+        let lent = self.lent.take()?;
+        let held = lent.held.filter(|_| !lent.is_resized);
+        let mut out = match &held {
+            Some(_) if lent.is_sure => lent.loan.give_back(),
+            Some(_) => lent.loan.give_anew(None),
+            None => lent.loan.give_anew(Some(&self.screen)),
+        };
+        out.extend_from_slice(&held.unwrap_or_default());
+        Some(out.into())
+    }
+
+    /// Paints the screen as it is and something before it. `passes`: what is typed goes to the program.
+    pub fn paint(&mut self, passes: bool, before: impl FnOnce(&mut Canvas)) -> Option<Bytes> {
+        let lent = self.lent.as_mut()?;
+        let (cols, rows) = self.screen.size();
+        let mut canvas = Canvas::new(cols, rows);
+        canvas.show(&self.screen, (cols, rows), &mut lent.pan, |_, _, _| {});
+        before(&mut canvas);
+        let keys = self.screen.keys();
+        let without = Keys { cursor_style: keys.cursor_style, ..Keys::default() };
+        let painted = lent.loan.paint(canvas, Some(if passes { keys } else { without }));
+        (!painted.is_empty()).then(|| painted.into())
+    }
+
+    /// Draws what the terminal got.
+    fn draw(&mut self) {
+        self.is_fresh &= self.behind.is_empty();
+        self.screen.feed(&self.behind);
+        self.behind.clear();
+    }
+}
+
+fn fits(held: &[u8], bytes: &Bytes) -> bool {
+    held.len() + bytes.len() <= HELD_BYTES
+}

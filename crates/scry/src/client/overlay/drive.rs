@@ -1,0 +1,382 @@
+//! Carries the bytes between the program, the front and the terminal, and holds the line to the node.
+
+use super::super::company::Line;
+use super::super::profile::Profile;
+use super::super::{reach, ssh};
+use super::front::{Front, Wish};
+use super::menu::Name;
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use link::ssh::client::{Client, Control, RemoteExit, Session};
+use link::ssh::{Input, Output, SshError};
+use model::entry::Party;
+use model::{NodeName, Size, Tick, Time};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use wire::company::{Ask, Company, Told};
+use wire::live::{ListLive, ListedSession};
+use wire::name::COMPANY_SUBSYSTEM;
+
+/// Lines of the node that were not looked at. Wait.
+const HEARD: usize = 64;
+/// How often a line is opened that ends at once, because the node does not know the session yet, or no more; and how much
+/// longer it is waited each time.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long the terminal's last answer is waited for, so that the next program does not get it.
+const LAST_ANSWER: Duration = Duration::from_millis(200);
+
+/// Where a session is, and of whom.
+pub struct Whose {
+    /// The person.
+    pub profile: Profile,
+    /// The node.
+    pub node: NodeName,
+}
+
+/// Copies between this terminal and a session until the program has ended and everything it wrote was shown.
+/// The terminal is in raw mode meanwhile.
+pub async fn carry(
+    mut session: Session,
+    client: Arc<Client>,
+    whose: Whose,
+) -> Result<Option<RemoteExit>> {
+    let _raw = ssh::Raw::enter()?;
+    let out = session.output.take().context("a fresh session has its output")?;
+    let errors = session.errors.take().context("a fresh session has its errors")?;
+    let mut tasks = JoinSet::new();
+    let mut showing = JoinSet::new();
+    let (shown, show) = mpsc::channel(1);
+    showing.spawn(show_all(show));
+    let (sent, send) = mpsc::channel(1);
+    tasks.spawn(send_all(send, session.input.clone()));
+    let (sizes, sized) = watch::channel(ssh::terminal_size());
+    tasks.spawn(resize_all(sized, session.control()));
+    let (told, heard) = mpsc::channel(HEARD);
+    let (asks, asked) = mpsc::channel(HEARD);
+    tasks.spawn(listen(client, told, asked));
+    let (names, named) = mpsc::channel(1);
+    let mut sources = Sources {
+        out: Some(out),
+        errors: Some(errors),
+        typed: ssh::standard_input(),
+        changed: signal(SignalKind::window_change())?,
+        heard,
+        named,
+    };
+    let front = Front::new(*sizes.borrow(), Tick(0));
+    let (began, input, stands) = (Instant::now(), session.input.clone(), None);
+    let mut carrier = Carrier {
+        front,
+        began,
+        input,
+        tasks,
+        whose,
+        shown,
+        sent: Some(sent),
+        asks,
+        names,
+        sizes,
+        stands,
+    };
+    let copied = carrier.copy(&mut sources).await;
+    carrier.finish(&mut sources.typed).await;
+    drop(carrier.shown);
+    while showing.join_next().await.is_some() {}
+    let exit = session.exit().await;
+    copied?;
+    Ok(exit)
+}
+
+/// What the node says, or that there is no line to it.
+#[derive(Debug)]
+enum Heard {
+    Told(Told),
+    Alone,
+}
+
+/// Where things come from.
+struct Sources {
+    /// What the program writes, until its end.
+    out: Option<Input>,
+    /// What it and the node write beside that.
+    errors: Option<Input>,
+    typed: mpsc::Receiver<Bytes>,
+    changed: Signal,
+    heard: mpsc::Receiver<Heard>,
+    named: mpsc::Receiver<Name>,
+}
+
+/// What came.
+enum Next {
+    /// The terminal takes more, or is gone.
+    Show(bool),
+    /// The program takes more, or is gone.
+    Send(bool),
+    Typed(Option<Bytes>),
+    Sized,
+    Heard(Heard),
+    Named(Name),
+    Out(Option<Bytes>),
+    Errors(Option<Bytes>),
+    Due,
+}
+
+struct Carrier {
+    front: Front,
+    began: Instant,
+    input: Output,
+    tasks: JoinSet<()>,
+    whose: Whose,
+    shown: mpsc::Sender<Bytes>,
+    /// `None` when nothing more can be typed.
+    sent: Option<mpsc::Sender<Bytes>>,
+    asks: mpsc::Sender<Ask>,
+    names: mpsc::Sender<Name>,
+    sizes: watch::Sender<Size>,
+    /// How things stood last.
+    stands: Option<Company>,
+}
+
+impl Carrier {
+    /// Copies until the program has written its last.
+    async fn copy(&mut self, from: &mut Sources) -> Result<()> {
+        while from.out.is_some() || from.errors.is_some() || self.front.has_shown() {
+            match self.next(from).await? {
+                Next::Show(takes) => {
+                    // When the terminal is gone the rest is drained, so that the program can end.
+                    if let Some(bytes) = self.front.poll_terminal().filter(|_| takes) {
+                        let _ = self.shown.try_send(bytes);
+                    }
+                }
+                Next::Send(takes) => {
+                    let bytes = self.front.poll_program().filter(|_| takes);
+                    if bytes
+                        .zip(self.sent.as_ref())
+                        .is_none_or(|(bytes, to)| to.try_send(bytes).is_err())
+                    {
+                        self.sent = None;
+                    }
+                }
+                Next::Typed(Some(bytes)) => self.front.typed(&bytes, self.now()),
+                Next::Typed(None) => self.sent = None,
+                Next::Sized => {
+                    let size = ssh::terminal_size();
+                    self.sizes.send_replace(size);
+                    self.front.resized(size, self.now());
+                }
+                Next::Heard(heard) => self.hear(heard),
+                Next::Named(name) => self.front.named(name, self.now()),
+                Next::Out(Some(bytes)) | Next::Errors(Some(bytes)) => {
+                    self.front.output(bytes, self.now());
+                }
+                Next::Out(None) => from.out = None,
+                Next::Errors(None) => from.errors = None,
+                Next::Due => {}
+            }
+            self.front.handle_timeout(self.now());
+            while let Some(wish) = self.front.poll() {
+                self.grant(wish);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what comes next. The program waits for the terminal, and the keys wait for the program.
+    async fn next(&self, from: &mut Sources) -> Result<Next> {
+        let (shows, types) = (self.front.has_shown(), self.front.has_typed());
+        let due = self.front.poll_timeout().map(|due| self.began + Duration::from_millis(due.0));
+        Ok(tokio::select! {
+            biased;
+            takes = takes(Some(&self.shown)), if shows => Next::Show(takes),
+            takes = takes(self.sent.as_ref()), if types => Next::Send(takes),
+            typed = from.typed.recv(), if !types && self.sent.is_some() => Next::Typed(typed),
+            Some(()) = from.changed.recv() => Next::Sized,
+            Some(heard) = from.heard.recv() => Next::Heard(heard),
+            Some(name) = from.named.recv() => Next::Named(name),
+            () = sleep_until(due) => Next::Due,
+            pulled = pull(&mut from.out), if !shows => Next::Out(pulled?),
+            pulled = pull(&mut from.errors), if !shows => Next::Errors(pulled?),
+        })
+    }
+
+    /// The terminal is the person's again.
+    async fn finish(&mut self, typed: &mut mpsc::Receiver<Bytes>) {
+        self.front.finish(self.now());
+        while let Some(bytes) = self.front.poll_terminal() {
+            // A terminal that is gone needs nothing back.
+            let _ = self.shown.send(bytes).await;
+        }
+        let answered = async {
+            while self.front.awaits(self.now())
+                && let Some(bytes) = typed.recv().await
+            {
+                self.front.typed(&bytes, self.now());
+            }
+        };
+        let _ = tokio::time::timeout(LAST_ANSWER, answered).await;
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        let now = self.now();
+        match heard {
+            Heard::Told(told) => {
+                if let Told::Company(company) = &told {
+                    self.stands = Some(company.clone());
+                }
+                self.front.heard(told, now);
+            }
+            Heard::Alone => self.front.alone(now),
+        }
+    }
+
+    fn grant(&mut self, wish: Wish) {
+        match wish {
+            // A node that does not take so many would not take this one either.
+            Wish::Ask(ask) => drop(self.asks.try_send(ask)),
+            Wish::Leave => {
+                let input = self.input.clone();
+                self.tasks.spawn(async move { input.close().await });
+            }
+            Wish::Name => {
+                let profile = self.whose.profile.clone();
+                let (node, names) = (self.whose.node.clone(), self.names.clone());
+                let people = self.stands.iter().flat_map(|company| &company.people);
+                let since = people.into_iter().find(|one| one.party == Party::OWNER);
+                let since = since.map(|one| one.since);
+                self.tasks.spawn(async move {
+                    let name = match name(&profile, &node, since).await {
+                        Ok(one) => Name::Known(Box::new(one), profile.cluster.name),
+                        Err(error) => Name::Lost(format!("{error:#}")),
+                    };
+                    // Nobody may want to know any more.
+                    let _ = names.send(name).await;
+                });
+            }
+        }
+    }
+
+    fn now(&self) -> Tick {
+        Tick(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Waits until there is room for more bytes; `false` when nobody takes any.
+async fn takes(to: Option<&mpsc::Sender<Bytes>>) -> bool {
+    match to {
+        Some(to) => to.reserve().await.is_ok(),
+        None => false,
+    }
+}
+
+/// The next bytes of what has not ended. Nothing is lost if it is cancelled.
+async fn pull(from: &mut Option<Input>) -> Result<Option<Bytes>> {
+    match from {
+        Some(from) => Ok(from.pull().await?),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Shows what comes, until the terminal is gone.
+async fn show_all(mut show: mpsc::Receiver<Bytes>) {
+    let mut terminal = tokio::io::stdout();
+    while let Some(bytes) = show.recv().await {
+        if terminal.write_all(&bytes).await.is_err() || terminal.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends what was typed, until nothing more is.
+async fn send_all(mut send: mpsc::Receiver<Bytes>, input: Output) {
+    while let Some(bytes) = send.recv().await {
+        if input.write(bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = input.eof().await;
+}
+
+async fn resize_all(mut sized: watch::Receiver<Size>, control: Control) {
+    while sized.changed().await.is_ok() {
+        let size = *sized.borrow_and_update();
+        if control.resize(size).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Holds the line to those who are in the session. An older node has none, and nobody minds.
+async fn listen(client: Arc<Client>, told: mpsc::Sender<Heard>, mut asked: mpsc::Receiver<Ask>) {
+    for attempt in 0..TRIES {
+        tokio::time::sleep(PAUSE * (attempt * attempt)).await;
+        let line = match line(&client).await {
+            Ok(Some(line)) => line,
+            Ok(None) => continue,
+            Err(_) => return,
+        };
+        let over = hold(line, &told, &mut asked).await;
+        if told.send(Heard::Alone).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+/// `None` where the node knows of no session yet.
+async fn line(client: &Client) -> Result<Option<(Line, Company)>, SshError> {
+    let mut channel = client.session().await?;
+    channel.subsystem(COMPANY_SUBSYSTEM).await?;
+    Ok(Line::open(channel).await.ok())
+}
+
+/// Passes on what is told and asked. Answers whether the session is over.
+async fn hold(
+    (mut line, company): (Line, Company),
+    told: &mpsc::Sender<Heard>,
+    asked: &mut mpsc::Receiver<Ask>,
+) -> bool {
+    let mut next = Told::Company(company);
+    loop {
+        let over = matches!(next, Told::Over { .. });
+        if told.send(Heard::Told(next)).await.is_err() || over {
+            return true;
+        }
+        next = loop {
+            tokio::select! {
+                heard = line.next() => match heard {
+                    Ok(Some(heard)) => break heard,
+                    _ => return false,
+                },
+                ask = asked.recv() => match ask {
+                    Some(ask) if line.send(&ask).await.is_ok() => {}
+                    _ => return true,
+                },
+            }
+        };
+    }
+}
+
+/// Which of their own sessions on the node this is: the one with an owner since then.
+async fn name(profile: &Profile, node: &NodeName, since: Option<Time>) -> Result<ListedSession> {
+    let sessions = reach::auth(profile).await?.call(&ListLive {}).await?;
+    let node = reach::node_name(profile, node.as_str());
+    let own = |one: &ListedSession| {
+        let owner = one.session.people.first();
+        one.node.as_str() == node
+            && one.session.user == profile.user
+            && owner.is_some_and(|owner| Some(owner.since) == since)
+    };
+    let found = sessions.into_iter().find(own);
+    found.context("it is not on the list of sessions yet")
+}

@@ -1,0 +1,404 @@
+//! Decides what the owner sees and where goes what they type. Pure: time comes in as an argument.
+
+use super::curtain::Curtain;
+use super::menu::{Deed, Menu, Name};
+use super::question::asks;
+use super::typed::{Piece, Typed};
+use bytes::Bytes;
+use model::entry::Party;
+use model::limit::PICTURE_MS;
+use model::{Size, Tick};
+use std::collections::VecDeque;
+use wire::company::{Ask, Company, State, Told};
+
+/// How long a note stands on the last row, in milliseconds, and how long if others wait.
+const NOTE_MS: (u64, u64) = (4_000, 1_500);
+/// Notes that wait. Beyond: the oldest is dropped.
+const NOTES: usize = 8;
+/// How long what stands on the last row makes room for a program that asks the terminal something or writes very much, in
+/// milliseconds.
+const ASIDE_MS: u64 = 500;
+/// How long a note that made room may be put off at most, in milliseconds.
+const PUT_OFF_MS: u64 = 4_000;
+/// How long the program's next sequence may take to become whole before the terminal is taken nevertheless, in
+/// milliseconds.
+const WHOLE_MS: u64 = 100;
+
+/// The front of a session: what its owner sees of it beside the program.
+pub struct Front {
+    curtain: Curtain,
+    typed: Typed,
+    begins: Line,
+    /// Who is here; `None` without a line to them, and then nothing is shown and no key is scry's but `~.`.
+    company: Option<Company>,
+    name: Name,
+    menu: Option<Menu>,
+    /// The escape key as it came.
+    escape: Bytes,
+    note: Option<Note>,
+    notes: VecDeque<String>,
+    /// Until when the last row is the program's own, whatever there is to say.
+    aside: Option<Tick>,
+    /// Until when the terminal is not taken in the middle of a sequence.
+    whole: Option<Tick>,
+    /// The picture is not what it should be.
+    is_stale: bool,
+    painted: Tick,
+    is_over: bool,
+    to_terminal: VecDeque<Bytes>,
+    to_program: VecDeque<Bytes>,
+    wishes: VecDeque<Wish>,
+}
+
+/// What is wished beside bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// To ask the node something.
+    Ask(Ask),
+    /// To learn which session this is.
+    Name,
+    /// To leave.
+    Leave,
+}
+
+/// Where in a line the next key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Begins,
+    /// Behind a `~` at its beginning, which the program has not got yet.
+    Tilde,
+    Inside,
+}
+
+struct Note {
+    text: String,
+    since: Tick,
+    until: Tick,
+}
+
+impl Front {
+    /// Of a session that begins.
+    pub fn new(size: Size, now: Tick) -> Self {
+        let (curtain, asks) = Curtain::new(size, now);
+        Self {
+            curtain,
+            typed: Typed::default(),
+            begins: Line::Begins,
+            company: None,
+            name: Name::default(),
+            menu: None,
+            escape: Bytes::new(),
+            note: None,
+            notes: VecDeque::new(),
+            aside: None,
+            whole: None,
+            is_stale: false,
+            painted: now,
+            is_over: false,
+            to_terminal: VecDeque::from([asks]),
+            to_program: VecDeque::new(),
+            wishes: VecDeque::new(),
+        }
+    }
+
+    /// The program writes.
+    pub fn output(&mut self, bytes: Bytes, now: Tick) {
+        let is_note = self.curtain.is_lent() && self.menu.is_none();
+        if is_note && (asks(&bytes) || self.curtain.would_spare(&bytes)) {
+            self.step_aside(now);
+        }
+        match self.curtain.output(bytes) {
+            Some(bytes) => self.to_terminal.push_back(bytes),
+            None => self.is_stale = true,
+        }
+        self.settle(now);
+    }
+
+    /// Somebody types.
+    pub fn typed(&mut self, bytes: &[u8], now: Tick) {
+        for piece in self.typed.take(bytes, now) {
+            self.piece(piece, now);
+        }
+        self.settle(now);
+    }
+
+    /// The node tells something.
+    pub fn heard(&mut self, told: Told, now: Tick) {
+        match told {
+            Told::Company(company) => {
+                self.company = Some(company);
+                self.is_stale = true;
+            }
+            Told::Said { user, text, .. } => self.say(format!("{user}: {text}")),
+            Told::Happened { what } => self.say(what),
+            Told::Refused { why } => self.say(why),
+            Told::Confirm { party, ms } => {
+                let who = self.user(party);
+                self.say(format!("{who} must say within {} s that they are there", ms / 1000));
+            }
+            Told::Done {} | Told::Over { .. } => {}
+        }
+        self.settle(now);
+    }
+
+    /// There is no line to the node any more.
+    pub fn alone(&mut self, now: Tick) {
+        (self.company, self.menu) = (None, None);
+        self.settle(now);
+    }
+
+    /// Which session it is, as was wished.
+    pub fn named(&mut self, name: Name, now: Tick) {
+        (self.name, self.is_stale) = (name, true);
+        self.settle(now);
+    }
+
+    /// The terminal has another size.
+    pub fn resized(&mut self, size: Size, now: Tick) {
+        self.curtain.resize(size);
+        self.is_stale = true;
+        self.settle(now);
+    }
+
+    /// The program has ended: the terminal gets the rest, and nothing is shown any more.
+    pub fn finish(&mut self, now: Tick) {
+        (self.is_over, self.menu, self.note) = (true, None, None);
+        self.settle(now);
+    }
+
+    /// Whether the terminal has an answer to give that nobody but this front waits for.
+    pub fn awaits(&mut self, now: Tick) -> bool {
+        self.curtain.awaits(now)
+    }
+
+    /// Whether there is something for the terminal; the program's next bytes wait for that.
+    pub fn has_shown(&self) -> bool {
+        !self.to_terminal.is_empty()
+    }
+
+    /// The next bytes for the terminal.
+    pub fn poll_terminal(&mut self) -> Option<Bytes> {
+        self.to_terminal.pop_front()
+    }
+
+    /// Whether there is something for the program; what is typed next waits for that.
+    pub fn has_typed(&self) -> bool {
+        !self.to_program.is_empty()
+    }
+
+    /// The next bytes for the program.
+    pub fn poll_program(&mut self) -> Option<Bytes> {
+        self.to_program.pop_front()
+    }
+
+    /// The next wish.
+    pub fn poll(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        let picture = (self.curtain.is_lent() && self.is_stale && !self.has_shown())
+            .then(|| self.painted.plus_ms(PICTURE_MS));
+        let note = self.note.as_ref().map(|note| self.ends(note));
+        [picture, note, self.aside, self.whole, self.typed.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Tick) {
+        if let Some(piece) = self.typed.handle_timeout(now) {
+            self.piece(piece, now);
+        }
+        self.aside.take_if(|until| *until <= now);
+        self.settle(now);
+        if self.is_stale && !self.has_shown() && now.since(self.painted) >= PICTURE_MS {
+            self.paint(now);
+        }
+    }
+
+    /// Takes the terminal when there is something to show, and gives it back when there is nothing.
+    fn settle(&mut self, now: Tick) {
+        self.turn_notes(now);
+        let wanted = !self.is_over
+            && (self.menu.is_some() || (self.aside.is_none() && self.stands().is_some()));
+        if !wanted {
+            self.whole = None;
+            self.to_terminal.extend(self.curtain.take_back());
+        } else if !self.curtain.is_lent() {
+            let until = *self.whole.get_or_insert(now.plus_ms(WHOLE_MS));
+            if self.curtain.is_whole() || until <= now {
+                self.whole = None;
+                self.to_terminal.push_back(self.curtain.lend(now));
+                self.paint(now);
+            }
+        }
+    }
+
+    fn paint(&mut self, now: Tick) {
+        let (menu, stands) = (self.menu.as_ref(), self.stands());
+        let (company, name) = (self.company.as_ref(), &self.name);
+        let painted = self.curtain.paint(menu.is_none(), |canvas| {
+            if let Some(text) = stands.filter(|_| !menu.is_some_and(Menu::is_bar)) {
+                canvas.bar(&text);
+            }
+            if let (Some(menu), Some(company)) = (menu, company) {
+                menu.lay(canvas, company, name);
+            }
+        });
+        self.to_terminal.extend(painted);
+        (self.is_stale, self.painted) = (false, now);
+    }
+
+    /// What stands on the last row.
+    fn stands(&self) -> Option<String> {
+        let frozen = || {
+            let company = self.company.as_ref()?;
+            let why = company.why.as_deref().unwrap_or_default();
+            (company.state == State::Frozen).then(|| format!("the session stands still: {why}"))
+        };
+        self.note.as_ref().map(|note| note.text.clone()).or_else(frozen)
+    }
+
+    fn say(&mut self, text: String) {
+        self.notes.push_back(text);
+        if self.notes.len() > NOTES {
+            self.notes.pop_front();
+        }
+    }
+
+    /// When a note makes room for the next, or goes.
+    fn ends(&self, note: &Note) -> Tick {
+        if self.notes.is_empty() {
+            note.until
+        } else {
+            note.until.min(note.since.plus_ms(NOTE_MS.1))
+        }
+    }
+
+    fn turn_notes(&mut self, now: Tick) {
+        if self.menu.as_ref().is_some_and(Menu::is_bar) {
+            // What cannot be seen is shown afterwards.
+            self.note.take().into_iter().for_each(|note| self.notes.push_front(note.text));
+            return;
+        }
+        let over = self.note.as_ref().is_none_or(|note| self.ends(note) <= now);
+        if over && (self.note.is_some() || !self.notes.is_empty()) {
+            let next = self.notes.pop_front();
+            self.note = next.map(|text| Note { text, since: now, until: now.plus_ms(NOTE_MS.0) });
+            self.is_stale = true;
+        }
+    }
+
+    /// Gives the terminal back for a moment; what stood on the last row is put off.
+    fn step_aside(&mut self, now: Tick) {
+        self.aside = Some(now.plus_ms(ASIDE_MS));
+        if let Some(note) = &mut self.note {
+            let latest = note.since.plus_ms(NOTE_MS.0 + PUT_OFF_MS);
+            note.until = note.until.plus_ms(ASIDE_MS).min(latest);
+        }
+        self.settle(now);
+    }
+
+    fn piece(&mut self, piece: Piece, now: Tick) {
+        let piece = match piece {
+            Piece::Place(place, _) if self.curtain.awaits(now) => {
+                return self.curtain.placed(place);
+            }
+            // Also what the program asked for before it was covered: nobody can type that.
+            Piece::Place(_, bytes) | Piece::Answer(bytes) => {
+                return self.to_program.push_back(bytes);
+            }
+            other => other,
+        };
+        match self.menu.take() {
+            Some(menu) => self.turn_to_scry(menu, piece),
+            None => self.pass(piece),
+        }
+    }
+
+    /// What is typed for scry.
+    fn turn_to_scry(&mut self, menu: Menu, piece: Piece) {
+        self.is_stale = true;
+        let Some(company) = &self.company else { return };
+        let deed = match (menu, piece) {
+            (Menu::Escaped, Piece::Escape(_)) => {
+                // Twice is once for the program.
+                self.begins = Line::Inside;
+                return self.to_program.push_back(self.escape.clone());
+            }
+            (Menu::Says(text), Piece::Pasted(bytes)) => {
+                let text = [text.as_slice(), &bytes].concat();
+                Deed::Show(Menu::Says(text.into_iter().filter(|byte| *byte >= b' ').collect()))
+            }
+            (menu, Piece::Key(key, _)) => menu.key(key, company),
+            (_, Piece::Escape(_)) => Deed::Close,
+            // The mouse may still move, and keys be let go.
+            (menu, _) => Deed::Show(menu),
+        };
+        match deed {
+            Deed::Show(menu) => {
+                if matches!(menu, Menu::Share)
+                    && !matches!(self.name, Name::Known(..) | Name::Sought)
+                {
+                    self.name = Name::Sought;
+                    self.wishes.push_back(Wish::Name);
+                }
+                self.menu = Some(menu);
+            }
+            Deed::Close => {}
+            Deed::Ask(ask) => self.wishes.push_back(Wish::Ask(ask)),
+            Deed::Leave => self.wishes.push_back(Wish::Leave),
+        }
+    }
+
+    /// What is typed for the program, but for the escape keys.
+    fn pass(&mut self, piece: Piece) {
+        let tilde = std::mem::replace(&mut self.begins, Line::Inside);
+        let (key, bytes) = match piece {
+            Piece::Escape(bytes) if self.company.is_some() => {
+                self.flush(tilde);
+                (self.menu, self.escape) = (Some(Menu::Escaped), bytes);
+                return;
+            }
+            Piece::Key(key, bytes) => (Some(key), bytes),
+            Piece::Escape(bytes) | Piece::Sequence(bytes) | Piece::Pasted(bytes) => (None, bytes),
+            // These were seen to.
+            Piece::Place(..) | Piece::Answer(_) => return,
+        };
+        match (tilde, key) {
+            (Line::Tilde, Some(b'.')) => return self.wishes.push_back(Wish::Leave),
+            (Line::Tilde, Some(b'?')) if self.company.is_some() => {
+                self.begins = Line::Begins;
+                self.menu = Some(Menu::Keys);
+                return;
+            }
+            // Twice is once for the program.
+            (Line::Tilde, Some(b'~')) => {}
+            (Line::Begins, Some(b'~')) => {
+                self.begins = Line::Tilde;
+                return;
+            }
+            _ => self.flush(tilde),
+        }
+        if matches!(key, Some(b'\r' | b'\n')) {
+            self.begins = Line::Begins;
+        }
+        self.to_program.push_back(bytes);
+    }
+
+    /// The program gets the `~` that was kept back.
+    fn flush(&mut self, line: Line) {
+        if line == Line::Tilde {
+            self.to_program.push_back(Bytes::from_static(b"~"));
+        }
+    }
+
+    fn user(&self, party: Party) -> String {
+        let people = self.company.iter().flat_map(|company| &company.people);
+        let named = people.into_iter().find(|one| one.party == party);
+        named.map_or_else(|| format!("person {}", party.0), |one| one.user.to_string())
+    }
+}

@@ -1,0 +1,19 @@
+//! What the owner of a session in `scry ssh` sees of it beside the program: notes on the last row, and a box with keys.
+//!
+//! [`front`] decides (pure), [`typed`] takes apart what is typed, [`menu`] holds what the box shows and what its keys mean,
+//! [`curtain`] stands between the program and the terminal, [`question`] knows what only a terminal can answer,
+//! [`drive`] carries the bytes.
+//!
+//! As long as nothing is shown the program's bytes go to the terminal untouched; a screen model follows them.
+//! While something is shown the terminal is painted, and gets afterwards what it was spared.
+
+mod curtain;
+mod drive;
+mod front;
+mod menu;
+mod question;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+pub use drive::{Whose, carry};

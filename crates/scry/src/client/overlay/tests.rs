@@ -1,0 +1,472 @@
+//! The front before a terminal that is a screen model: whatever happens, the program's screen is what the terminal shows
+//! in the end, and the program gets what was typed for it.
+
+use super::front::{Front, Wish};
+use super::menu::tests::company;
+use bytes::Bytes;
+use model::entry::Party;
+use model::{SeatRole, Size, Tick};
+use screen::Screen;
+use wire::company::{Ask, Company, State, Told};
+
+/// Random sessions of each kind.
+const SEEDS: u64 = 300;
+/// Things that happen in each.
+const STEPS: usize = 40;
+const WHERE: &[u8] = b"\x1b[6n";
+/// What a program writes.
+const OUTPUT: [&str; 44] = [
+    "text\r\n",
+    "$ ",
+    "a line that is longer than any terminal here is wide, so that it wraps",
+    "漢字 ünï",
+    "\r\n\r\n\r\n",
+    "\x1b[3;3H",
+    "\x1b[H\x1b[2J",
+    "\x1b[K",
+    "\x1b[31;1m",
+    "\x1b[48;2;1;2;3m",
+    "\x1b[m",
+    "\x1b[?1049h",
+    "\x1b[?1049l",
+    "\x1b[?1047h",
+    "\x1b[?1047l",
+    "\x1b7",
+    "\x1b8",
+    "\x1b[2;4r",
+    "\x1b[r",
+    "\x1b[?6l",
+    "\x1b[4h",
+    "\x1b[4l",
+    "\x1b[?7l",
+    "\x1b[?7h",
+    "\x1b(0",
+    "\x1b(B",
+    "\x1b[?1;25l",
+    "\x1b[?1;25h",
+    "\x1b=",
+    "\x1b[?1002;1006;2004h",
+    "\x1b[?1002;1006;2004l",
+    "\x1b[?5h",
+    "\x1b[>4;2m",
+    "\x1b[>5u",
+    "\x1b[<u",
+    "\x1b[4 q",
+    "\x1b]2;title\x07",
+    "\x1b[22;0t",
+    "\x1b[23;0t",
+    "\x1b[!p",
+    "\x1b[6n",
+    "\x1b[c",
+    "\x1b[?6h",
+    "\x1b[1;3",
+];
+/// Those of them after which it is not sure where the terminal's cursor is: it counts places from elsewhere, or is in the
+/// middle of a sequence.
+const UNSURE: usize = 2;
+
+/// Marsaglia's xorshift: the same seed gives the same run.
+struct Random(u64);
+
+impl Random {
+    fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
+    }
+
+    fn size(&mut self) -> Size {
+        Size::clamped(2 + self.below(40) as u32, 1 + self.below(12) as u32)
+    }
+}
+
+/// A front, the terminal behind it, and one that only the program writes to.
+struct Desk {
+    front: Front,
+    terminal: Screen,
+    alone: Screen,
+    /// Whether the terminal says where its cursor is.
+    answers: bool,
+    /// Everything that the terminal got.
+    seen: Vec<u8>,
+    typed: Vec<u8>,
+    wishes: Vec<Wish>,
+    now: Tick,
+}
+
+impl Desk {
+    /// `before` is what the terminal showed before the session.
+    fn new(size: Size, before: &str, answers: bool) -> Self {
+        let (mut terminal, mut alone) =
+            (Screen::new(size.cols(), size.rows()), Screen::new(size.cols(), size.rows()));
+        terminal.feed(before.as_bytes());
+        alone.feed(before.as_bytes());
+        let (front, now) = (Front::new(size, Tick(0)), Tick(0));
+        let (seen, typed, wishes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut desk = Self { front, terminal, alone, answers, seen, typed, wishes, now };
+        desk.turn();
+        desk
+    }
+
+    /// Of a session with two people in it, at the usual place.
+    fn usual() -> Self {
+        let mut desk = Self::new(Size::clamped(60, 20), "$ scry ssh\r\n", true);
+        desk.hear(Told::Company(two(State::Running)));
+        desk.output("remote $ ");
+        desk
+    }
+
+    /// Passes on what is to be passed on.
+    fn turn(&mut self) {
+        self.front.handle_timeout(self.now);
+        while let Some(bytes) = self.front.poll_terminal() {
+            self.seen.extend_from_slice(&bytes);
+            let mut rest = bytes.as_ref();
+            while let Some(at) = rest.windows(WHERE.len()).position(|window| window == WHERE) {
+                self.terminal.feed(&rest[..at]);
+                rest = &rest[at + WHERE.len()..];
+                if self.answers {
+                    let (col, row) = self.terminal.caret();
+                    let answer = format!("\x1b[{};{}R", row + 1, col + 1);
+                    self.front.typed(answer.as_bytes(), self.now);
+                }
+            }
+            self.terminal.feed(rest);
+        }
+        while let Some(bytes) = self.front.poll_program() {
+            self.typed.extend_from_slice(&bytes);
+        }
+        self.wishes.extend(std::iter::from_fn(|| self.front.poll()));
+    }
+
+    fn output(&mut self, text: &str) {
+        self.alone.feed(text.as_bytes());
+        self.front.output(Bytes::copy_from_slice(text.as_bytes()), self.now);
+        self.turn();
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.front.typed(text.as_bytes(), self.now);
+        self.turn();
+    }
+
+    fn hear(&mut self, told: Told) {
+        self.front.heard(told, self.now);
+        self.turn();
+    }
+
+    fn resize(&mut self, size: Size) {
+        self.terminal.resize(size.cols(), size.rows());
+        self.alone.resize(size.cols(), size.rows());
+        self.front.resized(size, self.now);
+        self.turn();
+    }
+
+    /// Lets time pass, with everything done when it is due.
+    fn wait(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while let Some(due) = self.front.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.turn();
+        }
+        self.now = until;
+        self.turn();
+    }
+
+    fn end(&mut self) {
+        self.front.finish(self.now);
+        self.turn();
+    }
+
+    fn last_row(&self) -> String {
+        self.terminal.row_text(self.terminal.size().1 - 1)
+    }
+
+    fn shows(&self, text: &str) -> bool {
+        self.terminal.text().iter().any(|row| row.contains(text))
+    }
+
+    /// Panics unless the terminal is where the program alone would have brought it.
+    #[track_caller]
+    fn assert_alike(&mut self, what: &str) {
+        for screen in [&mut self.terminal, &mut self.alone] {
+            // Ends what is unfinished, and lets no mark join a character, which no terminal can be told.
+            screen.feed(if screen.is_whole() { b"\x1b[?2026l" } else { b"m\x1b[?2026l" });
+        }
+        let dumps = [&self.terminal, &self.alone].map(Screen::dump);
+        let [terminal, alone] = dumps.each_ref().map(|dump| String::from_utf8_lossy(dump));
+        assert_eq!(terminal, alone, "{what}");
+        assert_eq!(self.terminal.size(), self.alone.size(), "{what}");
+    }
+}
+
+fn two(state: State) -> Company {
+    let why = (state == State::Frozen).then(|| "carol left".to_owned());
+    Company { state, why, ..company(&[(0, "alice", None), (1, "bob", Some(SeatRole::Peer))]) }
+}
+
+/// Something happens.
+fn step(desk: &mut Desk, random: &mut Random, output: &[&str], resizes: bool) {
+    match random.below(if resizes { 12 } else { 11 }) {
+        0..=3 => {
+            let count = random.below(6);
+            let text: String = (0..count).map(|_| output[random.below(output.len())]).collect();
+            desk.output(&text);
+        }
+        4 => desk.hear(Told::Happened { what: "bob joined as peer".to_owned() }),
+        5 => desk.hear(Told::Company(two(if random.below(3) == 0 {
+            State::Frozen
+        } else {
+            State::Running
+        }))),
+        6 | 7 => {
+            let keys = [
+                "\x1d", "?", "~?", "w", "cab\r", "q", "\x1b", "h1", "o", "x", "s", "p", "\r",
+                "\x1b[A",
+            ];
+            desk.type_in(keys[random.below(keys.len())]);
+        }
+        8 => desk.type_in("\x1d?"),
+        9 | 10 => desk.wait([1, 20, 200, 1000, 5000][random.below(5)]),
+        _ => desk.resize(random.size()),
+    }
+}
+
+/// Sessions of every kind, at times with more output than is kept.
+fn check(answers: bool, resizes: bool) {
+    for seed in 1..=SEEDS {
+        let mut random = Random::of(seed);
+        let mut desk = Desk::new(random.size(), "", answers);
+        for n in 0..STEPS {
+            step(&mut desk, &mut random, &OUTPUT, resizes);
+            if n == STEPS / 2 {
+                desk.output(&"flood of lines\r\n".repeat(if seed % 16 == 0 { 100_000 } else { 1 }));
+            }
+        }
+        desk.end();
+        desk.assert_alike(&format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn whatever_was_shown_the_terminal_is_in_the_end_what_the_program_made_of_it() {
+    check(true, false);
+    check(true, true);
+    check(false, true);
+}
+
+#[test]
+fn what_the_terminal_showed_before_the_session_stays() {
+    for seed in 1..=SEEDS {
+        let mut random = Random::of(seed);
+        let mut desk = Desk::new(random.size(), "\x1b[7mbefore\x1b[m\r\n$ 漢\r\n$ ssh\r\n", true);
+        for _ in 0..STEPS {
+            step(&mut desk, &mut random, &OUTPUT[..OUTPUT.len() - UNSURE], false);
+        }
+        desk.end();
+        desk.assert_alike(&format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn as_long_as_nothing_is_shown_the_program_s_bytes_pass_as_they_are() {
+    let mut front = Front::new(Size::default(), Tick(0));
+    front.heard(Told::Company(two(State::Running)), Tick(0));
+    assert_eq!(front.poll_terminal().as_deref(), Some(WHERE));
+    for bytes in ["\x1b[6n\x1b]52;c;aGk=\x07", "\x1b[", "2J\x05\u{e9}"] {
+        front.output(Bytes::from(bytes), Tick(1));
+        assert_eq!(front.poll_terminal().as_deref(), Some(bytes.as_bytes()));
+        front.handle_timeout(Tick(1));
+        assert_eq!((front.poll_terminal(), front.poll_timeout()), (None, None));
+    }
+}
+
+#[test]
+fn a_note_stands_on_the_last_row_for_a_while_and_keys_go_to_the_program_meanwhile() {
+    let mut desk = Desk::usual();
+    desk.hear(Told::Happened { what: "bob joined as peer".to_owned() });
+    assert_eq!(desk.last_row(), " bob joined as peer");
+    assert!(desk.shows("remote $"));
+    desk.type_in("ls\r");
+    assert_eq!(desk.typed, b"ls\r");
+    desk.output("ls\r\nfile\r\n");
+    desk.wait(100);
+    assert!(desk.shows("file"));
+    desk.wait(3_800);
+    assert_eq!(desk.last_row(), " bob joined as peer");
+    desk.wait(200);
+    assert_eq!(desk.last_row(), "");
+    assert!(desk.shows("$ scry ssh"), "what was there before: {:?}", desk.terminal.text());
+    desk.assert_alike("after the note");
+}
+
+#[test]
+fn several_notes_are_all_seen() {
+    let mut desk = Desk::usual();
+    for who in ["bob", "carol", "dave"] {
+        desk.hear(Told::Happened { what: format!("{who} joined") });
+    }
+    let (party, user) = (Party(1), "bob".parse().unwrap());
+    desk.hear(Told::Said { party, user, text: "\x1b]0;hi".to_owned() });
+    for shown in [" bob joined", " carol joined", " dave joined", " bob: ·]0;hi"] {
+        assert_eq!(desk.last_row(), shown);
+        desk.wait(1_500);
+    }
+    desk.wait(2_500);
+    desk.assert_alike("after them");
+    // A note that comes while something is written waits for its end.
+    desk.type_in("\x1dc");
+    desk.hear(Told::Happened { what: "erin joined".to_owned() });
+    desk.wait(20_000);
+    assert_eq!(desk.last_row(), " say: ▁");
+    desk.type_in("\x1b");
+    assert_eq!(desk.last_row(), " erin joined");
+}
+
+#[test]
+fn a_session_that_stands_still_says_so_until_it_goes_on() {
+    let mut desk = Desk::usual();
+    desk.hear(Told::Company(two(State::Frozen)));
+    desk.wait(60_000);
+    assert_eq!(desk.last_row(), " the session stands still: carol left");
+    desk.hear(Told::Company(two(State::Running)));
+    assert_eq!(desk.last_row(), "");
+    desk.assert_alike("it goes on");
+}
+
+#[test]
+fn a_note_makes_room_for_a_flood_and_comes_back() {
+    let mut desk = Desk::usual();
+    desk.hear(Told::Happened { what: "bob joined".to_owned() });
+    for n in 0..60_000 {
+        desk.output(&format!("{n} is a line that nobody must miss\r\n"));
+    }
+    let seen = String::from_utf8_lossy(&desk.seen);
+    assert_eq!(seen.matches("nobody must miss\r\n").count(), 60_000);
+    desk.wait(500);
+    assert_eq!(desk.last_row(), " bob joined");
+    desk.wait(5_000);
+    desk.assert_alike("after the flood");
+}
+
+#[test]
+fn a_note_makes_room_for_a_question_to_the_terminal_and_comes_back() {
+    let mut desk = Desk::usual();
+    desk.hear(Told::Happened { what: "bob joined".to_owned() });
+    desk.output("x\x1b[6n");
+    assert_eq!(desk.typed, b"\x1b[2;11R", "the program has its answer");
+    assert_eq!(desk.last_row(), "");
+    desk.wait(500);
+    assert_eq!(desk.last_row(), " bob joined");
+    // What asks for ever does not keep it for ever.
+    for _ in 0..20 {
+        desk.wait(600);
+        desk.output("\x1b[c");
+    }
+    desk.wait(500);
+    desk.assert_alike("at last");
+    // Before a box it waits.
+    desk.typed.clear();
+    desk.type_in("\x1d?");
+    desk.output("\x1b[6n");
+    assert_eq!(desk.typed, b"");
+    desk.type_in("q");
+    assert_eq!(desk.typed, b"\x1b[2;11R");
+}
+
+/// What the program gets of what is typed, and what is wished.
+fn keys(has_line: bool, typed: &str, program: &str, wishes: &[Wish]) {
+    let mut desk = Desk::new(Size::default(), "", true);
+    if has_line {
+        desk.hear(Told::Company(two(State::Running)));
+    }
+    desk.type_in(typed);
+    desk.wait(100);
+    assert_eq!(String::from_utf8_lossy(&desk.typed), program, "{typed:?}");
+    assert_eq!(desk.wishes, wishes, "{typed:?}");
+}
+
+#[test]
+fn the_escape_keys_are_for_scry_and_twice_they_are_typed() {
+    keys(true, "ls ~?\r", "ls ~?\r", &[]);
+    keys(true, "ls\r~?w", "ls\r", &[]);
+    keys(true, "~?qls", "ls", &[]);
+    keys(true, "~~", "~", &[]);
+    keys(true, "~~?", "~?", &[]);
+    keys(true, "~x", "~x", &[]);
+    keys(true, "~", "", &[]);
+    keys(true, "a\x1d\x1d?", "a\x1d?", &[]);
+    keys(true, "~\x1d\x1d", "~\x1d", &[]);
+    keys(true, "vi\x1b[27;5;93~\x1b[27;5;93~x", "vi\x1b[27;5;93~x", &[]);
+    keys(true, "a\x1d?zb", "ab", &[]);
+    keys(true, "a\x1d?\x1b[Azb", "ab", &[]);
+    keys(true, "a\x1d?\x1b[?62cqb", "a\x1b[?62cb", &[]);
+    keys(true, "a\x1dtb", "ab", &[Wish::Ask(Ask::TakeBack {})]);
+    keys(true, "\x1d?ab", "b", &[Wish::Ask(Ask::Together {})]);
+    keys(true, "\x1dh1b", "b", &[Wish::Ask(Ask::HandOver { to: Party(1) })]);
+    keys(true, "\x1dchi\rb", "b", &[Wish::Ask(Ask::Say { text: "hi".to_owned() })]);
+    keys(true, "\x1dxb", "", &[]);
+    keys(true, "\x1dxyb", "b", &[Wish::Ask(Ask::End {})]);
+    keys(true, "\x1dspqx", "x", &[Wish::Name]);
+}
+
+#[test]
+fn within_a_paste_no_key_is_an_escape_key() {
+    for paste in ["\x1b[200~\x1d?x\x1b[201~", "\x1b[200~a\r~.\r~?\x1b[201~"] {
+        keys(true, paste, paste, &[]);
+    }
+}
+
+#[test]
+fn a_tilde_and_a_dot_leave_only_at_the_beginning_of_a_line() {
+    for (typed, program, leaves) in [
+        ("~.", "", true),
+        ("ls\r~.", "ls\r", true),
+        ("ls ~.", "ls ~.", false),
+        ("~~.", "~.", false),
+        ("~a.", "~a.", false),
+        ("a~.", "a~.", false),
+        ("\x1b[A~.", "\x1b[A~.", false),
+    ] {
+        let wishes = if leaves { vec![Wish::Leave] } else { Vec::new() };
+        keys(true, typed, program, &wishes);
+        keys(false, typed, program, &wishes);
+    }
+}
+
+#[test]
+fn without_a_line_to_the_node_every_other_key_is_the_program_s() {
+    keys(false, "a\x1d?~?\r~?", "a\x1d?~?\r~?", &[]);
+    let mut desk = Desk::usual();
+    desk.type_in("\x1d?");
+    assert!(desk.shows("who is here"));
+    desk.front.alone(desk.now);
+    desk.turn();
+    desk.assert_alike("the line is gone");
+    desk.type_in("\x1dx");
+    assert_eq!(desk.typed, b"\x1dx");
+}
+
+#[test]
+fn a_box_follows_the_program_and_the_size_and_hides_the_keyboard_settings() {
+    let mut desk = Desk::new(Size::clamped(60, 20), "", true);
+    desk.hear(Told::Company(two(State::Running)));
+    desk.output("\x1b[?1049h\x1b[?1003;1006;2004h\x1b[>5uvim");
+    desk.type_in("\x1d?");
+    assert_eq!(desk.terminal.keys(), screen::Keys::default());
+    desk.output("\x1b[Hlater");
+    desk.resize(Size::clamped(70, 30));
+    desk.wait(20);
+    assert!(desk.shows("later") && desk.shows("h  hand the keyboard over"));
+    assert_eq!(desk.terminal.size(), (70, 30));
+    desk.type_in("q");
+    desk.assert_alike("closed");
+    // While a note is shown they are the program's.
+    desk.hear(Told::Happened { what: "bob left".to_owned() });
+    assert_eq!(desk.terminal.keys(), desk.alone.keys());
+}

@@ -1,0 +1,14 @@
+//! Others in one's session, from the outside, with real clients: what they see, what they may do, and when they have to go.
+
+#[path = "sharing/arrival.rs"]
+mod arrival;
+#[path = "sharing/pictures.rs"]
+mod pictures;
+#[path = "sharing/rights.rs"]
+mod rights;
+#[path = "sharing/sizes.rs"]
+mod sizes;
+#[path = "sharing/slow.rs"]
+mod slow;
+#[path = "sharing/typing.rs"]
+mod typing;

@@ -1,0 +1,103 @@
+//! Whoever comes late sees the screen as it is, at once.
+
+use house::person::Person;
+use house::sharing::{GUEST, Owner, PROMPT, SIZE, guests};
+use house::terminal::Terminal;
+use house::{Cluster, wait_for};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Longest from the start of the client to the whole picture, with an unoptimised server on a busy machine.
+/// The bar for the node's part is 100 ms.
+const SOON: Duration = Duration::from_millis(500);
+/// Times that somebody comes.
+const COMERS: usize = 7;
+
+/// An open connection to a session, in which nobody sits yet; closed when dropped.
+struct Master {
+    child: Child,
+    control: std::path::PathBuf,
+}
+
+impl Master {
+    fn open(cluster: &Cluster, person: &Person<'_>, seat: &str) -> Self {
+        let control = cluster.path("seat-control");
+        let mut ssh = person.ssh_command();
+        ssh.args(["-M", "-N", "-S"]).arg(&control).arg(seat);
+        let child = ssh.spawn().unwrap();
+        wait_for("the connection", || control.exists());
+        Self { child, control }
+    }
+
+    /// A client that opens a channel on it as soon as Enter is pressed.
+    fn client(&self, seat: &str, wish: &str) -> Command {
+        let mut sh = Command::new("sh");
+        let (control, term) = (self.control.display(), "TERM=xterm-256color");
+        let ssh = format!("env {term} ssh -F none -S {control} -tt -e none {seat} {wish}");
+        sh.args(["-c", &format!("read go; exec {ssh}")]);
+        sh
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long it takes from Enter until the terminal shows it.
+fn time(cluster: &Cluster, client: &Command, shows: impl Fn(&[String]) -> bool) -> Duration {
+    let terminal = Terminal::run(cluster.folder.path(), SIZE, client);
+    // The shell is there, and reads.
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    terminal.keys(&["Enter"]);
+    loop {
+        let screen = terminal.screen();
+        if shows(&screen) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{screen:#?}");
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+fn who_comes_late_to_a_long_session_sees_the_whole_screen_at_once() {
+    let cluster = Cluster::start();
+    guests(&cluster);
+    let bob = Person::invited(&cluster, "bob", &[GUEST]);
+    let owner = Owner::start(&cluster, SIZE);
+    owner.line("clear; seq 1 1000000; echo done-$((40+2))");
+    owner.terminal.wait_for("done-42");
+    owner.line(
+        "clear; for i in $(seq 1 40); do echo row $i of the file; done > f; vim -u NONE -N f",
+    );
+    owner.terminal.wait_for("row 29 of the file");
+    let seat = owner.seat();
+    let master = Master::open(&cluster, &bob, &seat);
+
+    // A channel that is refused costs all that is not the picture: two programs, the way, the terminal.
+    let refused = |screen: &[String]| screen.iter().any(|row| row.contains("none of observer"));
+    let client = master.client(&seat, "nonsense");
+    let way = median((0..COMERS).map(|_| time(&cluster, &client, refused)).collect());
+
+    let expected = owner.terminal.screen();
+    // The last row holds a note at first.
+    let rows = usize::from(SIZE.1) - 1;
+    let whole = |screen: &[String]| screen.len() > rows && screen[..rows] == expected[..rows];
+    let client = master.client(&seat, "observer");
+    let all: Vec<_> = (0..COMERS).map(|_| time(&cluster, &client, whole)).collect();
+    println!("from the start of ssh on an open connection to the whole picture: {all:?}");
+    let took = median(all);
+    println!("median {took:?}, of which the way there and back takes {way:?}");
+    assert!(took < SOON, "{took:?}");
+    owner.line(":q!");
+    owner.terminal.wait_for(PROMPT);
+    owner.finish();
+}
