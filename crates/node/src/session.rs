@@ -258,6 +258,8 @@ struct Live {
     /// The screen for those who look on, once somebody has come, and the task that draws it.
     stage: Option<Arc<Stage>>,
     drawing: JoinSet<()>,
+    /// While it is frozen: when to look again for what still runs.
+    look_again: Option<Tick>,
     /// Of the terminal; of a session without one what its viewers are shown.
     size: Size,
     /// Without a terminal.
@@ -304,6 +306,7 @@ impl Live {
             table: Table::new(company, caller.identity.user().clone()),
             stage: None,
             drawing: JoinSet::new(),
+            look_again: None,
             size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
             recorder,
             hub,
@@ -558,7 +561,8 @@ impl Live {
         let burst = self.typed.as_ref().map(|burst| burst.since.plus_ms(BURST_MS));
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let company = self.table.company.poll_timeout();
-        [burst, recorder, company, self.hub.poll_timeout(), drained_by].into_iter().flatten().min()
+        let all = [burst, recorder, company, self.look_again, self.hub.poll_timeout(), drained_by];
+        all.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self) {

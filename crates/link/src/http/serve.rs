@@ -24,6 +24,8 @@ use tower::ServiceExt;
 use wire::name::VERSION_HEADER;
 use wire::{Failure, Fault};
 
+const FIRST_REQUEST: Duration = Duration::from_millis(FIRST_REQUEST_MS);
+
 /// A request to open a byte stream.
 #[derive(Debug)]
 pub struct Connect {
@@ -71,7 +73,8 @@ impl Service {
 }
 
 /// Serves HTTP/2 on one connection until the peer leaves, `stop` is called and open streams have ended, or the peer's
-/// certificate expires and open streams have ended. A connection that asks nothing for [`FIRST_REQUEST_MS`] is closed.
+/// certificate expires and open streams have ended. A connection that asks nothing for [`FIRST_REQUEST_MS`] is closed,
+/// unless a part of the cluster opened it: a proxy asks a node for something only when somebody comes.
 /// Dropping the future ends everything at once.
 ///
 /// # Errors
@@ -83,7 +86,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), hyper::Error> {
     let tasks = Tasks::new();
-    let asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicBool::new(may_be_silent(&peer.identity)));
     let expires = peer.expires;
     let streams = match peer.identity {
         PeerIdentity::Nobody => STREAMS_OF_NOBODY,
@@ -100,7 +103,7 @@ pub async fn serve(
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let mut connection = pin!(settings.serve_connection(TokioIo::new(stream), answering));
-    let mut closing = pin!(until_closing(expires, asked, stop));
+    let mut closing = pin!(until_closing(expires, asked, FIRST_REQUEST, stop));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = closing.as_mut() => {
@@ -129,21 +132,26 @@ pub async fn serve_http1(
     let service = Service { carrier: None, ..service };
     let answering = answering(peer, service, tasks.spawner(), Arc::clone(&asked));
     let mut settings = hyper::server::conn::http1::Builder::new();
-    settings.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(FIRST_REQUEST_MS));
+    settings.timer(TokioTimer::new()).header_read_timeout(FIRST_REQUEST);
     let mut connection = pin!(settings.serve_connection(TokioIo::new(stream), answering));
     tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = until_closing(expires, asked, stop) => {
+        () = until_closing(expires, asked, FIRST_REQUEST, stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     }
 }
 
+fn may_be_silent(identity: &PeerIdentity) -> bool {
+    matches!(identity, PeerIdentity::Node(_) | PeerIdentity::Proxy(_))
+}
+
 /// Until the service stops, the certificate expires, or nothing was asked for too long.
 async fn until_closing(
     expires: Option<model::Time>,
     asked: Arc<AtomicBool>,
+    patience: Duration,
     stop: CancellationToken,
 ) {
     let expired = async {
@@ -153,7 +161,7 @@ async fn until_closing(
         }
     };
     let idle = async {
-        tokio::time::sleep(Duration::from_millis(FIRST_REQUEST_MS)).await;
+        tokio::time::sleep(patience).await;
         if asked.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
@@ -244,4 +252,26 @@ async fn carry(
         }
     });
     Response::new(Body::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tunnel_may_be_silent_and_a_stranger_or_a_person_may_not() {
+        let part = "front".parse::<model::NodeName>().unwrap();
+        for (identity, silent) in [
+            (PeerIdentity::Proxy(part.clone()), true),
+            (PeerIdentity::Node(part), true),
+            (PeerIdentity::User("alice".parse().unwrap()), false),
+            (PeerIdentity::Nobody, false),
+        ] {
+            let asked = Arc::new(AtomicBool::new(may_be_silent(&identity)));
+            let patience = Duration::from_millis(10);
+            let closing = until_closing(None, asked, patience, CancellationToken::new());
+            let waited = tokio::time::timeout(20 * patience, closing);
+            assert_eq!(waited.await.is_err(), silent, "{identity:?}");
+        }
+    }
 }

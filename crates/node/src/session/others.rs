@@ -12,6 +12,8 @@ use session::company::{Change, EndCause, Refused, Standing};
 use std::sync::Arc;
 use wire::company::{Ask, Told};
 
+/// Milliseconds between two looks for processes of a frozen session that somebody has moved or let go on.
+const LOOK_AGAIN_MS: u64 = 1_000;
 /// Told to an owner whose terminal stands still, or goes on.
 const GOES_ON: &str = "the session goes on";
 
@@ -146,7 +148,15 @@ impl Live {
 
     /// Acts on what changed among the people. Answers why the session must end, if it must.
     pub(super) async fn tend_company(&mut self, signals: Option<&Signals>) -> Option<String> {
-        self.table.company.handle_timeout(clock::tick());
+        let now = clock::tick();
+        self.table.company.handle_timeout(now);
+        if let Some(signals) = signals
+            && self.is_frozen()
+            && self.look_again.is_some_and(|at| at <= now)
+            && let Err(error) = self.stand_still(signals).await
+        {
+            return Some(error);
+        }
         let mut changed = false;
         while let Some(change) = self.table.company.poll() {
             changed = true;
@@ -190,6 +200,7 @@ impl Live {
             }
             Change::Freeze { by } => return self.freeze(by, signals).await,
             Change::Thaw { .. } => {
+                self.look_again = None;
                 if let Some(signals) = signals
                     && let Err(error) = signals.thaw().await
                 {
@@ -228,26 +239,29 @@ impl Live {
             Some(party) => format!("{} has frozen this session", self.table.name(party)),
             None => format!("the session is frozen: it needs {}", self.table.needs()),
         };
-        if let Some(signals) = signals {
-            match signals.freeze().await {
-                Ok(frozen) => {
-                    for host::Outside { pid, name, uid } in frozen.outside {
-                        let (named, pid) = (name.clone(), pid);
-                        self.happened(People::Outside { pid, name, uid });
-                        self.files.say(Audited::ProcessOutside { pid, name: named, uid });
-                    }
-                }
-                // Ruling 12: where it cannot be had, the session ends and says why.
-                Err(error) => {
-                    return Some(format!("{why}; its processes cannot be frozen: {error}"));
-                }
-            }
+        if let Some(signals) = signals
+            && let Err(error) = self.stand_still(signals).await
+        {
+            // Ruling 12: where it cannot be had, the session ends and says why.
+            return Some(format!("{why}; {error}"));
         }
         self.table.why = Some(why.clone());
         self.happened(People::Frozen { why: why.clone() });
         self.files.say(Audited::SessionFrozen { why: why.clone() });
         self.lines.push_back(why);
         None
+    }
+
+    /// Has its processes stand still, and tells of those that had left its control group.
+    async fn stand_still(&mut self, signals: &Signals) -> Result<(), String> {
+        let frozen = signals.freeze().await;
+        let frozen = frozen.map_err(|error| format!("its processes cannot be frozen: {error}"))?;
+        for host::Outside { pid, name, uid } in frozen.outside {
+            self.happened(People::Outside { pid, name: name.clone(), uid });
+            self.files.say(Audited::ProcessOutside { pid, name, uid });
+        }
+        self.look_again = Some(clock::tick().plus_ms(LOOK_AGAIN_MS));
+        Ok(())
     }
 
     /// Why the session is over, for everybody in it.
