@@ -142,7 +142,7 @@ impl Freezer {
             let rested = wait(RESTS, rests);
             let (stopped, all) = self.stop(strays);
             outside.extend(stopped);
-            if rested && all && wait(RESTS, || strays.keys().all(|(pid, _)| is_still(*pid))) {
+            if rested && all && wait(RESTS, || are_still(strays)) {
                 return Ok(Frozen { outside: outside.into_values().collect() });
             }
         }
@@ -280,6 +280,19 @@ fn stop_one(found: Found, strays: &mut Strays) -> Option<((i32, u64), Outside)> 
     strays.insert(key, Stray { process, ran });
     let uid = real_uid(number).unwrap_or_default();
     Some((key, Outside { pid: number.unsigned_abs(), name: name(number), uid }))
+}
+
+/// Whether everybody outside is still. Whoever waits in the kernel for a child that is still, as vfork(2) does until the
+/// child begins its program, runs no more before that does, and then has its own order to stop.
+fn are_still(strays: &Strays) -> bool {
+    let waits_for_child = |pid: i32| {
+        let within = Stat::of_threads(pid).iter().all(|one| one.is_still() || one.is_within());
+        let child = |(other, _): &(i32, u64)| {
+            Stat::of(other).is_some_and(|stat| stat.parent == pid) && is_still(*other)
+        };
+        within && strays.keys().any(child)
+    };
+    strays.keys().all(|(pid, _)| is_still(*pid) || waits_for_child(*pid))
 }
 
 /// Whether all threads of a process are stopped, or it has ended.

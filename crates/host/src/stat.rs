@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     state: char,
+    /// Number of the process that began it.
+    pub(crate) parent: i32,
     /// Session id (`setsid`).
     pub(crate) session: i32,
     threads: u32,
@@ -34,7 +36,8 @@ impl Stat {
         let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
         Some(Self {
             state: fields.next()?.parse().ok()?,
-            session: fields.nth(2)?.parse().ok()?,
+            parent: fields.next()?.parse().ok()?,
+            session: fields.nth(1)?.parse().ok()?,
             threads: fields.nth(13)?.parse().ok()?,
             start: fields.nth(1)?.parse().ok()?,
         })

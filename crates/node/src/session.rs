@@ -23,7 +23,7 @@ use link::ssh::server::{PtyWish, Session, Wish};
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Party, People};
 use model::limit::{DRAIN_MS, ENTRY_BYTES};
-use model::role::RecordingPolicy;
+use model::role::{RecordingPolicy, SeatRole};
 use model::{Heading, Kind, SessionId, Size, Stream, Tick};
 use policy::LoginPermit;
 use session::{Company, Hub, Read, SeatId, SeatKind, Terms};
@@ -258,6 +258,8 @@ struct Live {
     /// The screen for those who look on, once somebody has come, and the task that draws it.
     stage: Option<Arc<Stage>>,
     drawing: JoinSet<()>,
+    /// As what somebody comes for whom it waits.
+    asked_for: SeatRole,
     /// While it is frozen: when to look again for what still runs.
     look_again: Option<Tick>,
     /// Of the terminal; of a session without one what its viewers are shown.
@@ -306,6 +308,7 @@ impl Live {
             table: Table::new(company, caller.identity.user().clone()),
             stage: None,
             drawing: JoinSet::new(),
+            asked_for: SeatRole::Moderator,
             look_again: None,
             size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
             recorder,
@@ -379,7 +382,7 @@ impl Live {
                     self.record(Entry::Resize(size));
                     streams.resize(size);
                 }
-                Some(name) = session.signals.recv() => {
+                Some(name) = session.signals.recv(), if passes => {
                     if signals.send(&name).is_ok() {
                         self.record(Entry::Signal { name });
                     }

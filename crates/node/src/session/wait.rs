@@ -11,6 +11,7 @@ use bytes::Bytes;
 use link::ssh::server::Session;
 use model::audit::Audited;
 use model::entry::{Ending, Entry, People};
+use model::role::SeatRole;
 use model::{Kind, SessionId};
 use policy::LoginPermit;
 use session::company::{Alternative, Demand};
@@ -41,6 +42,9 @@ impl Live {
         permit: &LoginPermit,
         kind: &Kind,
     ) {
+        let asked_for = permit.terms().four_eyes.iter().flat_map(|demand| &demand.any_of);
+        let asked_for = asked_for.flat_map(|one| &one.seats).max();
+        self.asked_for = asked_for.copied().unwrap_or(SeatRole::Moderator);
         let client = caller.client.map(|client| client.ip().to_string());
         let place = post.lives.enter(Running {
             id,
@@ -76,8 +80,8 @@ impl Live {
             }
             let why = format!("it needs {needs}");
             let line = format!(
-                "scry: this session waits: {why}\r\nscry: they come with: scry join {} --as moderator\r\n",
-                self.id
+                "scry: this session waits: {why}\r\nscry: they come with: scry join {} --as {}\r\n",
+                self.id, self.asked_for
             );
             let _ = output.write_error(Bytes::from(line)).await;
             self.files.say(Audited::SessionWaits { why: why.clone() });
@@ -85,6 +89,7 @@ impl Live {
             self.record(Entry::People(People::Waits { why }));
             self.table.show();
         }
+        let mut reads = self.pty;
         loop {
             if let Some(words) = self.tend_company(None).await.or_else(|| self.must_end()) {
                 refuse(&output, &words).await;
@@ -94,28 +99,30 @@ impl Live {
                 break;
             }
             let timer = self.poll_timeout(None);
-            let is_terminal = self.pty;
             let (visits, _) = self.table.ears();
             tokio::select! {
                 () = output.gone() => return Err(gone(&output)),
                 verdict = watch.verdict() => {
-                    let why = verdict.why().to_owned();
+                    if output.is_gone() {
+                        return Err(gone(&output));
+                    }
                     if let Verdict::Rule { said, .. } = &verdict {
                         refuse(&output, said).await;
                     }
-                    return Err(Ending::NotStarted { why });
+                    return Err(Ending::NotStarted { why: verdict.why().to_owned() });
                 }
                 visit = heard(visits) => self.visited(visit),
                 () = super::timer_at(timer) => self.handle_timeout(),
                 () = super::keyframe(&mut self.recorder) => {}
-                typed = session.input.pull(), if is_terminal => match typed {
+                typed = session.input.pull(), if reads => match typed {
                     Ok(Some(bytes)) if bytes.iter().any(|byte| GIVE_UP.contains(byte)) => {
                         let why = "given up before anybody came";
                         refuse(&output, why).await;
                         return Err(Ending::NotStarted { why: why.to_owned() });
                     }
                     Ok(Some(_)) => {}
-                    _ => return Err(Ending::Disconnected),
+                    // Nothing more is typed here; what ends the session is its channel.
+                    Ok(None) | Err(_) => reads = false,
                 },
             }
         }
