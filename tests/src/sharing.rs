@@ -82,10 +82,10 @@ impl<'a> Owner<'a> {
     /// As [`Owner::join`], by a command of the test's own.
     #[track_caller]
     pub fn come(&self, command: &Command, seat: &str, size: (u16, u16)) -> Viewer {
-        let before = self.people().len();
+        let before = self.last();
         let terminal = Terminal::run(self.cluster.folder.path(), size, command);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.people().len() <= before {
+        while self.last() <= before {
             assert!(
                 !terminal.has_ended() && Instant::now() < deadline,
                 "nobody came by {command:?}:\n{}",
@@ -94,6 +94,11 @@ impl<'a> Owner<'a> {
             std::thread::sleep(Duration::from_millis(50));
         }
         Viewer { terminal, types: seat == "peer" }
+    }
+
+    /// The highest number of somebody in it: each who comes has a higher one than all before.
+    pub fn last(&self) -> u64 {
+        self.people().iter().filter_map(|one| one["party"].as_u64()).max().unwrap_or_default()
     }
 
     /// Who is in it, the owner first, as `scry sessions` lists them.

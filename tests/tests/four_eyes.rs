@@ -65,13 +65,9 @@ impl Drop for Watched {
         while !processes(&self.session).is_empty() && began.elapsed() < A_WHILE {
             std::thread::sleep(Duration::from_millis(20));
         }
-        kill_all(&self.session);
-    }
-}
-
-fn kill_all(session: &str) {
-    for pid in processes(session) {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        for pid in processes(&self.session) {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
     }
 }
 

@@ -401,7 +401,11 @@ impl Live {
                 },
                 () = keyframe(&mut self.recorder) => {}
                 () = timer_at(timer) => self.handle_timeout(),
-                visit = heard(visits) => self.visited(visit),
+                visit = heard(visits) => {
+                    // What was typed before, by whoever leaves or gives the keyboard away, comes first.
+                    self.hear_out(&mut streams);
+                    self.visited(visit);
+                }
                 typed = heard(typing), if takes => self.typed_by(typed, &mut streams),
                 heard = streams.hear(&mut session.input, may_read, passes) => {
                     if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
@@ -486,6 +490,15 @@ impl Live {
             self.piped(Stream::Stdin, bytes.clone());
         }
         streams.give(bytes);
+    }
+
+    /// Takes what others have typed so far; at most as much as may wait.
+    fn hear_out(&mut self, streams: &mut Streams) {
+        while self.passes()
+            && let Ok(typed) = self.table.ears().1.try_recv()
+        {
+            self.typed_by(typed, streams);
+        }
     }
 
     fn typed(&mut self, party: Party, bytes: &Bytes, secret: bool) {

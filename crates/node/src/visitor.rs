@@ -63,6 +63,12 @@ impl Visitor {
         self.tell_in(Some(session), denied);
     }
 
+    /// Whether they may come to it as anything.
+    fn may_come(&self, post: &Post, running: &Running) -> bool {
+        let (roles, facts) = (&post.known().roles, running.facts());
+        !policy::seats(roles, &self.identity, &post.facts, &facts, clock::now()).is_empty()
+    }
+
     fn from(&self) -> String {
         self.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
     }
@@ -222,7 +228,12 @@ impl Visit {
     async fn look(self, entry: &Entry, size: Size, session: Session) {
         let (permit, counts) = match self.visitor.permit(&self.post, entry) {
             Ok(permitted) => permitted,
-            Err(denial) => return refuse(&session.output, &denial.public()).await,
+            Err(denial) => {
+                // Who may come as nothing at all does not learn that there is something.
+                let knows = entry.by.is_some() || self.visitor.may_come(&self.post, &entry.running);
+                let words = if knows { denial.public() } else { NOWHERE.to_owned() };
+                return refuse(&session.output, &words).await;
+            }
         };
         let (running, seat) = (&*entry.running, entry.seat);
         let expires = clock::tick_of(permit.expires());

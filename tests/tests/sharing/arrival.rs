@@ -1,9 +1,10 @@
 //! Whoever comes late sees the screen as it is, at once.
 
 use house::person::Person;
-use house::sharing::{GUEST, Owner, PROMPT, SIZE, guests};
+use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests};
 use house::terminal::Terminal;
 use house::{Cluster, wait_for};
+use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -99,5 +100,29 @@ fn who_comes_late_to_a_long_session_sees_the_whole_screen_at_once() {
     assert!(took < SOON, "{took:?}");
     owner.line(":q!");
     owner.terminal.wait_for(PROMPT);
+    owner.finish();
+}
+
+#[test]
+fn who_comes_in_the_midst_of_a_flood_sees_what_the_owner_sees_after_it() {
+    let cluster = Cluster::start();
+    guests(&cluster);
+    let bob = Person::invited(&cluster, "bob", &[GUEST]);
+    let owner = Owner::start(&cluster, SIZE);
+    let flood = cluster.path("flood");
+    fs::write(&flood, "").unwrap();
+    let more = format!("while test -e {}; do seq 1 20000; done", flood.display());
+    owner.line(&format!("clear; {more}; echo done-$((40+2))"));
+    owner.terminal.wait_for("19");
+    let ways = [Way::Scry, Way::Ssh, Way::Scry, Way::Ssh];
+    let viewers = ways.map(|way| owner.join(&bob, way, "peer", SIZE));
+    // A number on the screen but the note on the last row: they see it while it flows.
+    let flows = |viewer: &Viewer| {
+        viewer.terminal.screen()[..5].iter().all(|row| row.parse::<u32>().is_ok())
+    };
+    wait_for("a picture for everybody", || viewers.iter().all(flows));
+    fs::remove_file(&flood).unwrap();
+    owner.terminal.wait_for("done-42");
+    owner.all_see_the_same(&viewers);
     owner.finish();
 }

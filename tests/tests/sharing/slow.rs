@@ -45,8 +45,6 @@ fn a_viewer_who_stands_still_during_a_flood_costs_nothing_and_then_sees_the_scre
     let line = "a line of the flood, which goes on and on, and nobody could ever read all of it";
     owner.line(&format!("clear; yes '{line}' | head -c {bytes}; echo; echo done-$((40+2))"));
     let began = Instant::now();
-    // Who comes in the midst of it is as good as any other.
-    let late = owner.join(&bob, Way::Ssh, "observer", SIZE);
     while !owner.terminal.shows("done-42") {
         assert!(began.elapsed() < Duration::from_secs(600), "{:#?}", owner.terminal.screen());
         std::thread::sleep(Duration::from_millis(50));
@@ -57,7 +55,6 @@ fn a_viewer_who_stands_still_during_a_flood_costs_nothing_and_then_sees_the_scre
     assert!(grown < GROWTH_KIB, "{grown} KiB more");
     // Who did not stand still sees it already.
     owner.all_see_the_same(&viewers[2..]);
-    owner.all_see_the_same(&[late]);
     for viewer in stopped {
         assert!(!viewer.terminal.shows("done-42"), "it did not stand still");
         let began = Instant::now();

@@ -26,13 +26,13 @@ fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {
     wait_for(&format!("{word} in the ledger"), || cluster.audit(word).iter().any(&fits));
 }
 
-/// Sends bytes as somebody who comes by plain ssh, and leaves.
+/// Sends bytes as somebody who comes by plain ssh to the owner alone, and leaves.
 fn send(owner: &Owner<'_>, person: &Person<'_>, seat: &str, pieces: &[Vec<u8>]) {
-    let people = owner.people().len();
+    let before = owner.last();
     let mut ssh = owner.way(person, Way::Ssh, seat);
     ssh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = ssh.spawn().unwrap();
-    wait_for("the seat", || owner.people().len() > people);
+    wait_for("the seat", || owner.last() > before);
     let mut input = child.stdin.take().unwrap();
     for piece in pieces {
         // One that asks to leave is not there for the next.
@@ -42,7 +42,7 @@ fn send(owner: &Owner<'_>, person: &Person<'_>, seat: &str, pieces: &[Vec<u8>]) 
     std::thread::sleep(WHILE);
     drop(input);
     child.wait().unwrap();
-    wait_for("them to be gone", || owner.people().len() == people);
+    wait_for("them to be gone", || owner.last() == 0);
 }
 
 #[test]

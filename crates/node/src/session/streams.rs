@@ -4,6 +4,7 @@ use bytes::{Buf as _, Bytes};
 use host::{Io, Pty, PtyOutput, Reader, Writer};
 use link::ssh::Input;
 use model::{Size, Stream};
+use std::collections::VecDeque;
 
 /// Something that came.
 pub(super) enum Heard {
@@ -24,8 +25,9 @@ enum Ends {
 /// The program's streams, and input on its way to it.
 pub(super) struct Streams {
     ends: Ends,
-    /// Input that the program has not taken yet.
+    /// Input that the program has not taken yet, and what comes behind it.
     giving: Bytes,
+    behind: VecDeque<Bytes>,
     input_ended: bool,
     /// The input broke off; the program must not take it for a good end.
     input_broken: bool,
@@ -42,11 +44,15 @@ impl Streams {
                 Ends::Pipes { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr) }
             }
         };
-        Self { ends, giving: Bytes::new(), input_ended: false, input_broken: false }
+        let (giving, behind) = (Bytes::new(), VecDeque::new());
+        Self { ends, giving, behind, input_ended: false, input_broken: false }
     }
 
     /// Waits for the next thing that happens. Cancel safe: nothing is read and lost.
     pub async fn hear(&mut self, input: &mut Input, may_read: bool, may_give: bool) -> Heard {
+        if self.giving.is_empty() {
+            self.giving = self.behind.pop_front().unwrap_or_default();
+        }
         let giving = !self.giving.is_empty();
         let wants_input = !giving && !self.input_ended && !self.input_broken && may_give;
         match &mut self.ends {
@@ -104,12 +110,12 @@ impl Streams {
 
     /// Whether what is given next is taken at once.
     pub fn takes(&self) -> bool {
-        self.giving.is_empty()
+        self.giving.is_empty() && self.behind.is_empty()
     }
 
     /// Gives input to the program; it is written by [`Streams::hear`].
     pub fn give(&mut self, bytes: Bytes) {
-        self.giving = bytes;
+        self.behind.push_back(bytes);
     }
 
     /// Whether the program can write nothing any more.
@@ -123,6 +129,7 @@ impl Streams {
     /// The program has ended and reads nothing any more.
     pub fn close_input(&mut self) {
         self.giving = Bytes::new();
+        self.behind.clear();
         if let Ends::Pipes { stdin, .. } = &mut self.ends {
             *stdin = None;
         }

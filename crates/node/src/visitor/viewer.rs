@@ -106,8 +106,10 @@ impl Viewer {
             return;
         }
         let left = tokio::select! {
-            left = self.show(&mut session, &output) => left,
+            biased;
+            // Why they must go, before what they see of it.
             Ok(why) = end => Left::Told(why),
+            left = self.show(&mut session, &output) => left,
             () = output.gone() => return,
             () = stop.cancelled() => Left::Went,
         };
