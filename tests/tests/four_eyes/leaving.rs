@@ -182,6 +182,10 @@ fn whoever_comes_by_scry_counts_for_as_long_as_they_are_there() {
 
 #[test]
 fn whoever_is_asked_and_does_not_say_that_they_are_there_does_not_count_until_they_do() {
+    if !long() {
+        println!("skipped: it takes more than a minute; SCRY_TEST_LONG=1 runs it");
+        return;
+    }
     if !can_freeze() {
         return;
     }
