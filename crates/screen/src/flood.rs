@@ -4,7 +4,7 @@
 //! chunk only the last screenful can still be on the screen. [`split`] finds where that screenful begins in a run
 //! of lines that do nothing but print; of what lies before it only the colours matter ([`Run::pens`]).
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memrchr, memrchr_iter};
 
 /// Bytes that are looked at together.
 const PIECE: usize = 64;
@@ -64,10 +64,12 @@ fn cut(run: &[u8], mut lines: usize) -> Option<usize> {
 impl<'a> Run<'a> {
     /// The colours and styles that the lost lines set, in order, from the last reset on.
     pub(crate) fn pens(&self) -> impl Iterator<Item = &'a [u8]> {
-        let all = || sequences(self.gone);
-        let reset = all().enumerate().filter(|(_, pen)| matches!(*pen, b"\x1b[m" | b"\x1b[0m"));
-        let last = reset.last().map_or(0, |(at, _)| at);
-        all().skip(last)
+        let resets = |at: &usize| {
+            let rest = self.gone.get(*at..).unwrap_or_default();
+            rest.starts_with(b"\x1b[m") || rest.starts_with(b"\x1b[0m")
+        };
+        let last = memrchr_iter(0x1b, self.gone).find(resets).unwrap_or(0);
+        sequences(self.gone.get(last..).unwrap_or_default())
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) const COLUMNS: (u16, u16) = (2, 1024);
 /// Rows, least and most. Cut.
 pub(crate) const ROWS: (u16, u16) = (1, 512);
 /// Bytes among which lines that scroll away are looked for at once.
-const FLOOD_BYTES: usize = 256 * 1024;
+const FLOOD_BYTES: usize = 1024 * 1024;
 /// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
 const JOINS: &str = "scry:join";
 

@@ -155,8 +155,14 @@ pub struct Login_ {
     pub place: Where,
 }
 
+/// What is told of the keys of `scry ssh`.
+const SSH_KEYS: &str = "Keys at the beginning of a line, on a terminal:
+  ~.  leave    ~?  who is here and what else can be done    ~~  type one ~
+At any time ctrl-] is such a key as well: ctrl-] ? shows the keys, ctrl-] ctrl-] types it.";
+
 /// `scry ssh`.
 #[derive(Debug, Args)]
+#[command(after_help = SSH_KEYS)]
 pub struct Ssh {
     /// Where to: LOGIN@NODE, or NODE with your own name as login
     #[arg(value_name = "[LOGIN@]NODE")]

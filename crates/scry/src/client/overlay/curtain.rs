@@ -5,8 +5,9 @@ use model::{Size, Tick};
 use screen::{Canvas, Keys, Loan, Pan, Screen};
 use std::collections::VecDeque;
 
-/// Bytes that the terminal got and the screen has not drawn yet. Beyond: they are drawn, all at once, which costs least.
-const BEHIND_BYTES: usize = 256 * 1024;
+/// Bytes that the terminal got and the screen has not drawn yet. Beyond: they are drawn, all at once: of many lines only
+/// the last cost something. With a piece more they are not more than a screen looks at together.
+const BEHIND_BYTES: usize = 960 * 1024;
 /// Bytes that are kept for a terminal on loan. Beyond: it gets the picture as it is then, as if they had scrolled by.
 const HELD_BYTES: usize = 1024 * 1024;
 /// How long an answer of the terminal may take, in milliseconds. Later it is taken for something that was typed.
@@ -60,9 +61,6 @@ impl Curtain {
     pub fn output(&mut self, bytes: Bytes) -> Option<Bytes> {
         let Some(lent) = &mut self.lent else {
             self.behind.extend_from_slice(&bytes);
-            if self.behind.len() > BEHIND_BYTES {
-                self.draw();
-            }
             return Some(bytes);
         };
         self.screen.feed(&bytes);
@@ -71,6 +69,13 @@ impl Curtain {
             held.extend_from_slice(&bytes);
         }
         None
+    }
+
+    /// Draws if much is to be drawn. The terminal should not have to wait for that.
+    pub fn catch_up(&mut self) {
+        if self.behind.len() > BEHIND_BYTES {
+            self.draw();
+        }
     }
 
     /// Whether a terminal on loan would never get these bytes.
@@ -153,16 +158,30 @@ impl Curtain {
         Some(out.into())
     }
 
-    /// Paints the screen as it is and something before it. `passes`: what is typed goes to the program.
-    pub fn paint(&mut self, passes: bool, before: impl FnOnce(&mut Canvas)) -> Option<Bytes> {
+    /// Paints the screen as it is and something before it. With a bar on the last row the picture moves up where else its
+    /// cursor would be covered. `passes`: what is typed goes to the program.
+    pub fn paint(
+        &mut self,
+        passes: bool,
+        has_bar: bool,
+        before: impl FnOnce(&mut Canvas),
+    ) -> Option<Bytes> {
         let lent = self.lent.as_mut()?;
         let (cols, rows) = self.screen.size();
         let mut canvas = Canvas::new(cols, rows);
-        canvas.show(&self.screen, (cols, rows), &mut lent.pan, |_, _, _| {});
+        let view = if has_bar && rows > 1 { rows - 1 } else { rows };
+        canvas.show(&self.screen, (cols, view), &mut lent.pan, |_, _, _| {});
+        let cursor = canvas.cursor.filter(|_| passes && view < rows);
         before(&mut canvas);
-        let keys = self.screen.keys();
-        let without = Keys { cursor_style: keys.cursor_style, ..Keys::default() };
-        let painted = lent.loan.paint(canvas, Some(if passes { keys } else { without }));
+        canvas.cursor = cursor;
+        let mut keys = self.screen.keys();
+        if !passes {
+            keys = Keys { cursor_style: keys.cursor_style, ..Keys::default() };
+        } else if lent.pan.row > 0 {
+            // A click would mean another row.
+            (keys.mouse, keys.mouse_encoding) = (None, None);
+        }
+        let painted = lent.loan.paint(canvas, Some(keys));
         (!painted.is_empty()).then(|| painted.into())
     }
 

@@ -21,6 +21,9 @@ use wire::company::{Ask, Company, Told};
 use wire::live::{ListLive, ListedSession};
 use wire::name::COMPANY_SUBSYSTEM;
 
+/// Pieces of output on their way to the terminal, which is busy with them while others are drawn. Wait.
+/// When the terminal is painted there is but one: whoever is slow gets the newest picture.
+const SHOWN: usize = 8;
 /// Lines of the node that were not looked at. Wait.
 const HEARD: usize = 64;
 /// How often a line is opened that ends at once, because the node does not know the session yet, or no more; and how much
@@ -50,7 +53,7 @@ pub async fn carry(
     let errors = session.errors.take().context("a fresh session has its errors")?;
     let mut tasks = JoinSet::new();
     let mut showing = JoinSet::new();
-    let (shown, show) = mpsc::channel(1);
+    let (shown, show) = mpsc::channel(SHOWN);
     showing.spawn(show_all(show));
     let (sent, send) = mpsc::channel(1);
     tasks.spawn(send_all(send, session.input.clone()));
@@ -189,11 +192,12 @@ impl Carrier {
     /// Waits for what comes next. The program waits for the terminal, and the keys wait for the program.
     async fn next(&self, from: &mut Sources) -> Result<Next> {
         let (shows, types) = (self.front.has_shown(), self.front.has_typed());
+        let room = if self.front.is_painted() { SHOWN } else { 1 };
         let due = self.front.poll_timeout().map(|due| self.began + Duration::from_millis(due.0));
         Ok(tokio::select! {
             biased;
-            takes = takes(Some(&self.shown)), if shows => Next::Show(takes),
-            takes = takes(self.sent.as_ref()), if types => Next::Send(takes),
+            takes = takes(Some(&self.shown), room), if shows => Next::Show(takes),
+            takes = takes(self.sent.as_ref(), 1), if types => Next::Send(takes),
             typed = from.typed.recv(), if !types && self.sent.is_some() => Next::Typed(typed),
             Some(()) = from.changed.recv() => Next::Sized,
             Some(heard) = from.heard.recv() => Next::Heard(heard),
@@ -265,10 +269,10 @@ impl Carrier {
     }
 }
 
-/// Waits until there is room for more bytes; `false` when nobody takes any.
-async fn takes(to: Option<&mpsc::Sender<Bytes>>) -> bool {
+/// Waits until there is room for so many pieces; `false` when nobody takes any.
+async fn takes(to: Option<&mpsc::Sender<Bytes>>, room: usize) -> bool {
     match to {
-        Some(to) => to.reserve().await.is_ok(),
+        Some(to) => to.reserve_many(room).await.is_ok(),
         None => false,
     }
 }

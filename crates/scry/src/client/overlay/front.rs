@@ -171,6 +171,11 @@ impl Front {
         self.curtain.awaits(now)
     }
 
+    /// Whether the terminal is painted.
+    pub fn is_painted(&self) -> bool {
+        self.curtain.is_lent()
+    }
+
     /// Whether there is something for the terminal; the program's next bytes wait for that.
     pub fn has_shown(&self) -> bool {
         !self.to_terminal.is_empty()
@@ -214,7 +219,11 @@ impl Front {
         }
         self.aside.take_if(|until| *until <= now);
         self.settle(now);
-        if self.is_stale && !self.has_shown() && now.since(self.painted) >= PICTURE_MS {
+        if self.has_shown() {
+            return;
+        }
+        self.curtain.catch_up();
+        if self.is_stale && now.since(self.painted) >= PICTURE_MS {
             self.paint(now);
         }
     }
@@ -238,10 +247,11 @@ impl Front {
     }
 
     fn paint(&mut self, now: Tick) {
-        let (menu, stands) = (self.menu.as_ref(), self.stands());
-        let (company, name) = (self.company.as_ref(), &self.name);
-        let painted = self.curtain.paint(menu.is_none(), |canvas| {
-            if let Some(text) = stands.filter(|_| !menu.is_some_and(Menu::is_bar)) {
+        let (menu, company, name) = (self.menu.as_ref(), self.company.as_ref(), &self.name);
+        let stands = self.stands().filter(|_| !menu.is_some_and(Menu::is_bar));
+        let has_bar = menu.map_or(stands.is_some(), Menu::is_bar);
+        let painted = self.curtain.paint(menu.is_none(), has_bar, |canvas| {
+            if let Some(text) = stands {
                 canvas.bar(&text);
             }
             if let (Some(menu), Some(company)) = (menu, company) {

@@ -135,7 +135,7 @@ impl Menu {
                 ]
                 .map(str::to_owned),
             ),
-            Self::Shared(seat) => canvas.boxed("they come in with", &shared(*seat, name)),
+            Self::Shared(seat) => canvas.boxed("how they come in", &shared(*seat, name)),
             Self::Choose(choice, people) => {
                 let title = match choice {
                     Choice::HandOver => "who types from now on?",
@@ -230,10 +230,11 @@ fn shared(seat: SeatRole, name: &Name) -> Vec<String> {
     };
     let (id, seat) = (one.session.id, seat.word());
     vec![
-        format!("scry join {} --as {seat}", id.short()),
-        "or, without scry:".to_owned(),
-        format!("ssh -t +{id}@{}.{cluster} {seat}", one.node),
-        format!("to {}, if their roles let them in", sessions::place(one)),
+        format!("into {}, those whose roles let them:", sessions::place(one)),
+        format!("  scry join {} --as {seat}", id.short()),
+        format!("  ssh -t +{id}@{}.{cluster} {seat}", one.node),
+        "others by a link, which is made with".to_owned(),
+        format!("  scry share {} --as {seat} --once", id.short()),
     ]
 }
 
@@ -346,6 +347,11 @@ pub mod tests {
         let join = "scry join abababab --as peer".to_owned();
         let ssh = format!("ssh -t +{id}@web-01.example.org peer");
         check(Menu::Shared(SeatRole::Peer), &known, &[&join, &ssh]);
+        check(
+            Menu::Shared(SeatRole::Observer),
+            &known,
+            &["scry share abababab --as observer --once"],
+        );
         check(Menu::Shared(SeatRole::Peer), &Name::Sought, &["looking for"]);
         check(Menu::Shared(SeatRole::Peer), &Name::Lost("why".into()), &["why"]);
         check(Menu::Choose(Choice::HandOver, Vec::new()), &known, &["nobody is here who"]);

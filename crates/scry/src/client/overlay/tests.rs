@@ -306,6 +306,24 @@ fn a_note_stands_on_the_last_row_for_a_while_and_keys_go_to_the_program_meanwhil
 }
 
 #[test]
+fn a_note_covers_neither_the_cursor_nor_the_line_that_is_written() {
+    let mut desk = Desk::usual();
+    desk.output("\x1b[?1000h\x1b[20;1Hlast $ ");
+    desk.hear(Told::Happened { what: "bob joined".to_owned() });
+    assert_eq!(
+        (desk.last_row().as_str(), desk.terminal.row_text(18)),
+        (" bob joined", "last $".to_owned())
+    );
+    assert_eq!(desk.terminal.cursor(), Some((7, 18)));
+    assert_eq!(desk.terminal.keys().mouse, None);
+    desk.output("\x1b[H");
+    desk.wait(20);
+    assert_eq!(desk.terminal.cursor(), Some((0, 0)));
+    assert_eq!(desk.terminal.row_text(1), "remote $");
+    assert_eq!(desk.terminal.keys(), desk.alone.keys());
+}
+
+#[test]
 fn several_notes_are_all_seen() {
     let mut desk = Desk::usual();
     for who in ["bob", "carol", "dave"] {
