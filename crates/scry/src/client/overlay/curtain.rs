@@ -12,6 +12,8 @@ const BEHIND_BYTES: usize = 960 * 1024;
 const HELD_BYTES: usize = 1024 * 1024;
 /// How long an answer of the terminal may take, in milliseconds. Later it is taken for something that was typed.
 const ANSWER_MS: u64 = 5_000;
+/// How long it is worth waiting for before a terminal on loan is taken back, in milliseconds.
+const WORTH_MS: u64 = 300;
 /// Asks the terminal where its cursor is.
 const WHERE: &[u8] = b"\x1b[6n";
 
@@ -26,6 +28,8 @@ pub struct Curtain {
     loans: u64,
     /// For which loan the terminal was asked, and when; 0 is the beginning. Answers come in the order of the questions.
     asked: VecDeque<(u64, Tick)>,
+    /// The terminal left the last question unanswered.
+    is_mute: bool,
 }
 
 /// A terminal on loan.
@@ -53,6 +57,7 @@ impl Curtain {
             lent: None,
             loans: 0,
             asked: VecDeque::from([(0, now)]),
+            is_mute: false,
         };
         (curtain, Bytes::from_static(WHERE))
     }
@@ -96,13 +101,16 @@ impl Curtain {
 
     /// Whether an answer of the terminal is awaited that the program did not ask for.
     pub fn awaits(&mut self, now: Tick) -> bool {
-        while self.asked.pop_front_if(|(_, when)| now.since(*when) > ANSWER_MS).is_some() {}
+        while self.asked.pop_front_if(|(_, when)| now.since(*when) > ANSWER_MS).is_some() {
+            self.is_mute = true;
+        }
         !self.asked.is_empty()
     }
 
     /// The terminal's cursor is in this row and column, from 1.
     pub fn placed(&mut self, (row, col): (u16, u16)) {
         let Some((loan, _)) = self.asked.pop_front() else { return };
+        self.is_mute = false;
         if loan == 0 && self.is_fresh {
             self.screen.feed(format!("\x1b[{row};{col}H").as_bytes());
         }
@@ -125,6 +133,7 @@ impl Curtain {
     /// Lends the terminal, which gets these bytes.
     pub fn lend(&mut self, now: Tick) -> Bytes {
         self.draw();
+        self.awaits(now);
         (self.is_fresh, self.loans) = (false, self.loans + 1);
         let whole = self.screen.is_whole();
         let (col, row) = self.screen.caret();
@@ -143,6 +152,13 @@ impl Curtain {
         }
         self.asked.push_back((self.loans, now));
         [WHERE, &taken].concat().into()
+    }
+
+    /// Until when it is better not taken back: what it showed before can only stay once it has said where its cursor was.
+    pub fn better_after(&self) -> Option<Tick> {
+        let (loan, asked) = self.asked.back()?;
+        let waits = self.is_lent() && *loan == self.loans && !self.is_mute;
+        waits.then(|| asked.plus_ms(WORTH_MS))
     }
 
     /// Takes it back; it gets these bytes.

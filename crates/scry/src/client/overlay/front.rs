@@ -41,6 +41,8 @@ pub struct Front {
     aside: Option<Tick>,
     /// Until when the terminal is not taken in the middle of a sequence.
     whole: Option<Tick>,
+    /// Until when the terminal is not given back, though nothing is shown.
+    returns: Option<Tick>,
     /// The picture is not what it should be.
     is_stale: bool,
     painted: Tick,
@@ -92,6 +94,7 @@ impl Front {
             notes: VecDeque::new(),
             aside: None,
             whole: None,
+            returns: None,
             is_stale: false,
             painted: now,
             is_over: false,
@@ -206,7 +209,7 @@ impl Front {
         let picture = (self.curtain.is_lent() && self.is_stale && !self.has_shown())
             .then(|| self.painted.plus_ms(PICTURE_MS));
         let note = self.note.as_ref().map(|note| self.ends(note));
-        [picture, note, self.aside, self.whole, self.typed.poll_timeout()]
+        [picture, note, self.aside, self.whole, self.returns, self.typed.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -231,11 +234,16 @@ impl Front {
     /// Takes the terminal when there is something to show, and gives it back when there is nothing.
     fn settle(&mut self, now: Tick) {
         self.turn_notes(now);
+        self.returns = None;
         let wanted = !self.is_over
             && (self.menu.is_some() || (self.aside.is_none() && self.stands().is_some()));
         if !wanted {
             self.whole = None;
-            self.to_terminal.extend(self.curtain.take_back());
+            self.returns =
+                self.curtain.better_after().filter(|until| *until > now && !self.is_over);
+            if self.returns.is_none() {
+                self.to_terminal.extend(self.curtain.take_back());
+            }
         } else if !self.curtain.is_lent() {
             let until = *self.whole.get_or_insert(now.plus_ms(WHOLE_MS));
             if self.curtain.is_whole() || until <= now {
@@ -309,7 +317,7 @@ impl Front {
             let latest = note.since.plus_ms(NOTE_MS.0 + PUT_OFF_MS);
             note.until = note.until.plus_ms(ASIDE_MS).min(latest);
         }
-        self.settle(now);
+        self.to_terminal.extend(self.curtain.take_back());
     }
 
     fn piece(&mut self, piece: Piece, now: Tick) {

@@ -471,6 +471,35 @@ fn without_a_line_to_the_node_every_other_key_is_the_program_s() {
 }
 
 #[test]
+fn a_slow_terminal_that_is_taken_but_for_a_moment_keeps_what_it_showed() {
+    let mut desk = Desk::usual();
+    let before = desk.terminal.text();
+    desk.answers = false;
+    desk.type_in("\x1d");
+    desk.wait(100);
+    desk.type_in("\x1d");
+    desk.output("x");
+    desk.wait(100);
+    assert!(!desk.shows("$ scry ssh"), "not yet: {:?}", desk.terminal.text());
+    // Its answer, late.
+    desk.type_in("\x1b[2;10R");
+    assert_eq!(desk.terminal.text()[0], before[0]);
+    assert_eq!(desk.typed, b"\x1d");
+    desk.assert_alike("it was not in vain");
+    // One that says nothing is waited for but once.
+    desk.type_in("\x1d");
+    desk.type_in("q");
+    desk.wait(299);
+    assert!(desk.terminal.is_alternate());
+    desk.wait(1);
+    assert!(!desk.terminal.is_alternate());
+    desk.wait(6_000);
+    desk.type_in("\x1d");
+    desk.type_in("q");
+    assert!(!desk.terminal.is_alternate());
+}
+
+#[test]
 fn a_box_follows_the_program_and_the_size_and_hides_the_keyboard_settings() {
     let mut desk = Desk::new(Size::clamped(60, 20), "", true);
     desk.hear(Told::Company(two(State::Running)));
