@@ -12,8 +12,11 @@ use screen::Screen;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
+/// How long the stage lets the owner go ahead.
+const BEHIND: Duration = Duration::from_millis(2);
 /// Bytes that are drawn without a thread of their own.
 const LITTLE_BYTES: usize = 8 * 1024;
 
@@ -136,6 +139,8 @@ impl Stage {
                     return;
                 }
                 self.filled.notified().await;
+                // Whose session it is sees it first, and what comes close together is drawn once.
+                tokio::time::sleep(BEHIND).await;
                 continue;
             }
             let fresh = entries.into_iter().filter(move |(seq, _)| *seq > shown);
@@ -167,7 +172,6 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use model::Stream;
-    use std::time::Duration;
 
     fn entry(text: &str) -> Entry {
         Entry::Output { stream: Stream::Pty, bytes: Bytes::from(text.to_owned()) }
