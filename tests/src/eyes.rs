@@ -22,6 +22,18 @@ pub fn can_freeze() -> bool {
     can
 }
 
+/// A cluster in which somebody must look; `more` is said of the demand.
+pub fn with_eyes(more: &str) -> Cluster {
+    let cluster = Cluster::start();
+    set_roles(&cluster, more);
+    cluster
+}
+
+/// As [`with_eyes`], where processes can be frozen at all.
+pub fn that_can_freeze(more: &str) -> Option<Cluster> {
+    can_freeze().then(|| with_eyes(more))
+}
+
 /// Sets the role `worker`, whose sessions need somebody with the role `eyes`; and `eyes` and `guest`, who may come to
 /// them as anything. `demand` are further lines of the demand.
 pub fn set_roles(cluster: &Cluster, demand: &str) {

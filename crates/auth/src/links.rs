@@ -244,7 +244,7 @@ async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> 
     };
     let (node, seat) = (&place.node, comer.seat.unwrap_or(link.made.seat));
     let (facts, roles) = (place.facts(), comer.roles);
-    match policy::join_by_link(roles, comer.identity, node, &facts, seat, grant, now) {
+    match policy::join(roles, comer.identity, node, &facts, seat, Some(grant), now) {
         Ok(_) => Ok(link),
         Err(denial) => Err(No::Denied(Box::new(link), denial)),
     }

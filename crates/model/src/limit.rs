@@ -249,6 +249,13 @@ pub const TRANSFER_EVENTS: u32 = 1000;
 
 // Sharing
 
+/// People in one session besides its owner. Refuse: nobody more may enter.
+pub const SEATS: usize = 64;
+/// Milliseconds that somebody has to confirm that they are there, once they were asked. Then they do not count.
+pub const CONFIRM_GRACE_MS: u64 = 15_000;
+/// Milliseconds without a beat after which somebody who is watched does not count.
+pub const SILENT_MS: u64 = 3_000;
+
 /// Bytes of a session's output that its stage has not drawn yet. Snapshot: it begins anew with the screen as it then is.
 pub const STAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Things that people in a session have asked and its loop has not taken. Wait: whoever asks.

@@ -90,7 +90,6 @@ impl Caller {
 
     /// The heading of a recording that begins now, without a terminal.
     pub fn heading(&self, post: &Post, permit: &LoginPermit, id: SessionId, kind: Kind) -> Heading {
-        let client = self.client.map(|client| client.ip().to_string());
         Heading {
             id,
             connection: self.id,
@@ -99,7 +98,7 @@ impl Caller {
             user: permit.user().clone(),
             login: permit.login().clone(),
             roles: permit.roles().to_vec(),
-            client: client.unwrap_or_else(|| "unknown".to_owned()),
+            client: place(self.client),
             kind,
             size: None,
             term: None,
@@ -111,12 +110,15 @@ impl Caller {
     fn event(&self, what: Audited) -> AuditEvent {
         AuditEvent {
             user: Some(self.identity.user().clone()),
-            address: self.client.map(|client| client.ip().to_string()),
             login: Some(self.login.clone()),
-            connection: Some(self.id),
-            ..self.reporter.event(what)
+            ..self.reporter.event_over(Some(self.id), self.client, what)
         }
     }
+}
+
+/// Where a client is, for people.
+pub(crate) fn place(client: Option<SocketAddr>) -> String {
+    client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
 }
 
 /// Serves one connection to its end.
@@ -125,7 +127,9 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
         tracing::warn!(client = ?knock.client, "too many connections are signing in; one was refused");
         let why = "too many connections were signing in".to_owned();
         let refused = Audited::ConnectionRefused { why, asked_for: None, tried: Vec::new() };
-        return post.refusals.tell(&post.reporter, stranger(&post, None, knock.client, refused));
+        return post
+            .refusals
+            .tell(&post.reporter, post.reporter.event_over(None, knock.client, refused));
     };
     let client = knock.client;
     let stream = match knock.open() {
@@ -142,7 +146,7 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
         Some(Err(nobody)) => {
             tracing::debug!(?client, error = %nobody.error, "nobody was let in");
             let refused = refused(&nobody);
-            let event = stranger(&post, Some(id), client, refused);
+            let event = post.reporter.event_over(Some(id), client, refused);
             return post.refusals.tell(&post.reporter, event);
         }
         None => return,
@@ -160,20 +164,6 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     metrics::gauge!("scry_connections").decrement(1.0);
     let why = (verdict != Verdict::Gone).then(|| verdict.why().to_owned());
     caller.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
-}
-
-/// An event of a connection of which nobody knows whose it is.
-fn stranger(
-    post: &Post,
-    connection: Option<ConnectionId>,
-    client: Option<SocketAddr>,
-    what: Audited,
-) -> AuditEvent {
-    AuditEvent {
-        address: client.map(|client| client.ip().to_string()),
-        connection,
-        ..post.reporter.event(what)
-    }
 }
 
 /// What the ledger says of a connection on which nobody was let in.
@@ -198,7 +188,7 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<H
         let refuse = |denial: &Denial, login: Option<Login>, user| {
             metrics::counter!("scry_denials_total").increment(1);
             let denied = Audited::Denied { action: denial.action(), why: denial.why().to_string() };
-            let event = stranger(&post, Some(id), client, denied);
+            let event = post.reporter.event_over(Some(id), client, denied);
             post.refusals.tell(&post.reporter, AuditEvent { user, login, ..event });
             None
         };
@@ -208,7 +198,7 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<H
             let why = "auth was not heard of for too long, so nobody is let in".to_owned();
             let action = format!("log in as {:?}", without_secrets(text));
             let denied = Audited::Denied { action, why };
-            let event = stranger(&post, Some(id), client, denied);
+            let event = post.reporter.event_over(Some(id), client, denied);
             post.refusals.tell(&post.reporter, AuditEvent { login, ..event });
             return None;
         };

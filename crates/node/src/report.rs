@@ -3,7 +3,8 @@
 use crate::clock;
 use link::http::{CallError, Channel};
 use model::audit::Audited;
-use model::{AuditEvent, NodeName};
+use model::{AuditEvent, ConnectionId, NodeName};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::outbox::{Batch, Outbox, Put};
@@ -44,6 +45,17 @@ impl Reporter {
     /// An event of this node at this moment, about nobody yet.
     pub fn event(&self, what: Audited) -> AuditEvent {
         AuditEvent { node: Some(self.node.clone()), ..AuditEvent::at(clock::now(), what) }
+    }
+
+    /// As [`Reporter::event`], over a connection of a client.
+    pub fn event_over(
+        &self,
+        connection: Option<ConnectionId>,
+        client: Option<SocketAddr>,
+        what: Audited,
+    ) -> AuditEvent {
+        let address = client.map(|client| client.ip().to_string());
+        AuditEvent { address, connection, ..self.event(what) }
     }
 
     /// Keeps an event until auth has it. It outlives this process from here on, if the disk takes it.

@@ -6,7 +6,7 @@ pub(crate) mod line;
 mod viewer;
 
 use crate::clock;
-use crate::connection::Holder;
+use crate::connection::{Holder, place};
 use crate::lives::Running;
 use crate::report::Reporter;
 use crate::serve::Post;
@@ -50,10 +50,8 @@ impl Visitor {
     fn tell_in(&self, session: Option<SessionId>, what: Audited) {
         self.reporter.tell(AuditEvent {
             user: Some(self.identity.user().clone()),
-            address: self.client.map(|client| client.ip().to_string()),
-            connection: Some(self.id),
             session,
-            ..self.reporter.event(what)
+            ..self.reporter.event_over(Some(self.id), self.client, what)
         });
     }
 
@@ -67,10 +65,6 @@ impl Visitor {
     fn may_come(&self, post: &Post, running: &Running) -> bool {
         let (roles, facts) = (&post.known().roles, running.facts());
         !policy::seats(roles, &self.identity, &post.facts, &facts, clock::now()).is_empty()
-    }
-
-    fn from(&self) -> String {
-        self.client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
     }
 
     /// Leave to sit there, and what that counts for; a denial is told.
@@ -237,10 +231,11 @@ impl Visit {
         };
         let (running, seat) = (&*entry.running, entry.seat);
         let expires = clock::tick_of(permit.expires());
-        let seated = match running.doors.sit(permit, counts.clone(), self.visitor.from()).await {
-            Ok(seated) => seated,
-            Err(why) => return refuse(&session.output, &why).await,
-        };
+        let seated =
+            match running.doors.sit(permit, counts.clone(), place(self.visitor.client)).await {
+                Ok(seated) => seated,
+                Err(why) => return refuse(&session.output, &why).await,
+            };
         let party = seated.party;
         let (word, owner) = (seat.word().to_owned(), running.owner.clone());
         let sits = Audited::SeatTaken { party: party.0.into(), seat: word, owner };

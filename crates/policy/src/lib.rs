@@ -53,8 +53,8 @@ pub use plan::{
     plan_user_certificate,
 };
 pub use seat::{
-    Grant, SeatPermit, SessionFacts, SharePermit, counts_for, explain_join, join, join_by_link,
-    seat_goes_on, seat_goes_on_by_link, seats, share,
+    Grant, SeatPermit, SessionFacts, SharePermit, counts_for, explain_join, join, seat_goes_on,
+    seats, share,
 };
 pub use standard::{RoleFault, default_roles, validate_role};
 pub use terms::{Demand, Terms};

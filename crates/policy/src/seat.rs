@@ -114,38 +114,12 @@ impl SeatPermit {
     }
 }
 
-/// May this person join that session, which runs on that node, as this?
+/// May this person join that session, which runs on that node, as this: by rules of their own, or `by` a link? What one role
+/// forbids stays forbidden either way.
 ///
 /// # Errors
-/// The [`Denial`], as for [`crate::login`].
+/// The [`Denial`], as for [`crate::login`]; [`crate::Why::Link`] if it is the link that does not give it.
 pub fn join(
-    roles: &RoleSet,
-    who: &Identity,
-    node: &NodeFacts,
-    session: &SessionFacts<'_>,
-    seat: SeatRole,
-    now: Time,
-) -> Result<SeatPermit, Denial> {
-    sit(roles, who, node, session, seat, None, now)
-}
-
-/// May this person, who came by a link, join that session as this? What one role forbids stays forbidden.
-///
-/// # Errors
-/// The [`Denial`], as for [`join`]; [`crate::Why::Link`] if it is the link that does not give it.
-pub fn join_by_link(
-    roles: &RoleSet,
-    who: &Identity,
-    node: &NodeFacts,
-    session: &SessionFacts<'_>,
-    seat: SeatRole,
-    grant: Grant<'_>,
-    now: Time,
-) -> Result<SeatPermit, Denial> {
-    sit(roles, who, node, session, seat, Some(grant), now)
-}
-
-fn sit(
     roles: &RoleSet,
     who: &Identity,
     node: &NodeFacts,
@@ -177,26 +151,10 @@ pub fn seat_goes_on(
     node: &NodeFacts,
     session: &SessionFacts<'_>,
     seat: SeatRole,
+    by: Option<Grant<'_>>,
     now: Time,
 ) -> Result<(), Denial> {
-    let (session, by) = (*session, None);
-    judge(roles, who, Question::SeatOn { node, session, seat, by }, now).outcome.map(drop)
-}
-
-/// As [`seat_goes_on`], for who came by a link.
-///
-/// # Errors
-/// The [`Denial`], as for [`join_by_link`]; the person gets [`Denial::farewell`].
-pub fn seat_goes_on_by_link(
-    roles: &RoleSet,
-    who: &Identity,
-    node: &NodeFacts,
-    session: &SessionFacts<'_>,
-    seat: SeatRole,
-    grant: Grant<'_>,
-    now: Time,
-) -> Result<(), Denial> {
-    let (session, by) = (*session, Some(grant));
+    let session = *session;
     judge(roles, who, Question::SeatOn { node, session, seat, by }, now).outcome.map(drop)
 }
 
@@ -227,7 +185,7 @@ pub fn seats(
     session: &SessionFacts<'_>,
     now: Time,
 ) -> Vec<SeatRole> {
-    let may = |seat: &SeatRole| join(roles, who, node, session, *seat, now).is_ok();
+    let may = |seat: &SeatRole| join(roles, who, node, session, *seat, None, now).is_ok();
     SeatRole::ALL.into_iter().filter(may).collect()
 }
 

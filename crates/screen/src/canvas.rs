@@ -286,17 +286,7 @@ mod tests {
 
     const PLAIN: Cell = Cell { ch: 'x', width: 1, style: Style { bold: true, ..NONE } };
     const WIDE: Cell = Cell { ch: '漢', width: 2, style: NONE };
-    const NONE: Style = Style {
-        fg: Colour::Default,
-        bg: Colour::Default,
-        bold: false,
-        faint: false,
-        italic: false,
-        underline: false,
-        blink: false,
-        inverse: false,
-        strike: false,
-    };
+    const NONE: Style = Style::PLAIN;
 
     fn canvas(rows: &[&str]) -> Canvas {
         let mut canvas = Canvas::new(10, 3);

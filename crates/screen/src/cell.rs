@@ -35,6 +35,21 @@ pub struct Style {
     pub strike: bool,
 }
 
+impl Style {
+    /// Of a terminal as it comes; [`Default`] for constants.
+    pub const PLAIN: Self = Self {
+        fg: Colour::Default,
+        bg: Colour::Default,
+        bold: false,
+        faint: false,
+        italic: false,
+        underline: false,
+        blink: false,
+        inverse: false,
+        strike: false,
+    };
+}
+
 /// One place on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {

@@ -7,17 +7,7 @@ use crate::screen::Screen;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The bar at the lower edge.
-const BAR: Style = Style {
-    fg: Colour::Indexed(252),
-    bg: Colour::Indexed(236),
-    bold: false,
-    faint: false,
-    italic: false,
-    underline: false,
-    blink: false,
-    inverse: false,
-    strike: false,
-};
+pub const BAR: Style = Style { fg: Colour::Indexed(252), bg: Colour::Indexed(236), ..Style::PLAIN };
 
 /// How far a screen that is too large is moved: first visible column and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -19,16 +19,10 @@ pub use told::{Change, EndCause, Full, Refused, Seated, Silent, Standing};
 use demand::Eyes;
 use model::Tick;
 use model::entry::Party;
+use model::limit::SEATS;
 use model::role::{OnLeave, SeatRole};
 use seat::Seat;
 use std::collections::{BTreeMap, VecDeque};
-
-/// People in one session besides its owner. Refuse: nobody more may enter.
-pub const SEATS: usize = 64;
-/// Milliseconds that somebody has to confirm that they are there, once they were asked. Then they do not count.
-pub const CONFIRM_GRACE_MS: u64 = 15_000;
-/// Milliseconds without a beat after which somebody who is watched does not count.
-pub const SILENT_MS: u64 = 3_000;
 
 /// Who is in one session, and what follows from it.
 ///
@@ -77,6 +71,7 @@ impl Company {
 
     /// Somebody takes a seat. `counts` says what they count for: which demand, and which of its alternatives, as in
     /// [`Company::new`]; what is not there is ignored. Their coming is their first beat and confirmation.
+    /// Who sits at `again` already is one pair of eyes, in however many seats.
     ///
     /// # Errors
     /// [`Full`]: nobody more may enter.
@@ -84,39 +79,7 @@ impl Company {
         &mut self,
         seat: SeatRole,
         counts: Vec<(usize, usize)>,
-        now: Tick,
-    ) -> Result<Party, Full> {
-        self.sit(None, seat, counts, now)
-    }
-
-    /// As [`Company::enter`], of the person who sits at `person` already: one person is one pair of eyes.
-    ///
-    /// # Errors
-    /// [`Full`]: nobody more may enter.
-    pub fn enter_again(
-        &mut self,
-        person: Party,
-        seat: SeatRole,
-        counts: Vec<(usize, usize)>,
-        now: Tick,
-    ) -> Result<Party, Full> {
-        self.sit(Some(person), seat, counts, now)
-    }
-
-    /// What `party` counts for is something else from here on. It is a beat and a confirmation, too.
-    pub fn recount(&mut self, party: Party, counts: Vec<(usize, usize)>, now: Tick) {
-        self.handle_timeout(now);
-        let Some(seat) = self.seats.get_mut(&party) else { return };
-        seat.recount(counts, &self.demands, self.now);
-        self.sign(party, now, Seat::confirm);
-        self.settle(None);
-    }
-
-    fn sit(
-        &mut self,
-        person: Option<Party>,
-        seat: SeatRole,
-        counts: Vec<(usize, usize)>,
+        again: Option<Party>,
         now: Tick,
     ) -> Result<Party, Full> {
         self.handle_timeout(now);
@@ -128,12 +91,21 @@ impl Company {
         }
         self.last = self.last.checked_add(1).ok_or(Full::Numbers)?;
         let party = Party(self.last);
-        let known = person.and_then(|person| self.seats.get(&person));
+        let known = again.and_then(|seat| self.seats.get(&seat));
         let person = known.map_or(party, |seat| seat.person);
         self.seats.insert(party, Seat::new(seat, person, counts, &self.demands, self.now));
         self.told.push_back(Change::Came(party));
         self.settle(None);
         Ok(party)
+    }
+
+    /// What `party` counts for is something else from here on. It is a beat and a confirmation, too.
+    pub fn recount(&mut self, party: Party, counts: Vec<(usize, usize)>, now: Tick) {
+        self.handle_timeout(now);
+        let Some(seat) = self.seats.get_mut(&party) else { return };
+        seat.recount(counts, &self.demands, self.now);
+        self.sign(party, now, Seat::confirm);
+        self.settle(None);
     }
 
     /// The connection of `party` is closed: they are gone at once.

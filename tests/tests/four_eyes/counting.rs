@@ -2,16 +2,17 @@
 
 use crate::{A_WHILE, AT_ONCE, Watched, bob_and_carol, ended_because, nothing_runs};
 use house::company::Line;
-use house::eyes::{Client, Counter, can_freeze, people, processes, set_roles, stands_as};
+use house::eyes::{
+    Client, Counter, can_freeze, people, processes, stands_as, that_can_freeze, with_eyes,
+};
 use house::person::{Person, words};
-use house::{Cluster, assert_success, wait_for};
+use house::{assert_success, wait_for};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
 fn two_who_must_be_there_are_two_people_and_neither_the_owner_nor_anybody_who_does_not_count() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "count = 2");
+    let cluster = with_eyes("count = 2");
     // An owner who holds what counts, too.
     let bob = Person::invited(&cluster, "bob", &["worker", "eyes"]);
     let carol = Person::invited(&cluster, "carol", &["eyes"]);
@@ -50,8 +51,7 @@ fn two_who_must_be_there_are_two_people_and_neither_the_owner_nor_anybody_who_do
 
 #[test]
 fn whoever_looked_on_first_counts_when_they_come_as_what_counts() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, carol) = bob_and_carol(&cluster);
     let counter = Counter::new(&cluster, "counter");
     let owner = Client::open(&cluster, &bob, &[], &counter.command());
@@ -64,11 +64,7 @@ fn whoever_looked_on_first_counts_when_they_come_as_what_counts() {
 
 #[test]
 fn one_person_in_two_seats_is_there_until_both_are_empty() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     let mut second = Client::seated(&cluster, &carol, &watched.session, "moderator");
@@ -82,11 +78,7 @@ fn one_person_in_two_seats_is_there_until_both_are_empty() {
 
 #[test]
 fn a_moderator_freezes_thaws_and_ends_and_nobody_else_does() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let dave = Person::invited(&cluster, "dave", &["guest"]);
     let erin = Person::invited(&cluster, "erin", &["guest"]);
@@ -144,11 +136,7 @@ fn a_moderator_freezes_thaws_and_ends_and_nobody_else_does() {
 
 #[test]
 fn a_moderator_who_may_no_longer_be_there_does_not_count_from_that_moment_on() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     let demoted = |role: &str| {
@@ -190,11 +178,7 @@ fn a_moderator_who_may_no_longer_be_there_does_not_count_from_that_moment_on() {
 
 #[test]
 fn a_moderator_who_may_no_longer_be_there_is_told_so_and_gets_their_terminal_back() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     assert_success(&cluster.scry(&["users", "add", "carol", "--role", "access"]));
@@ -206,11 +190,7 @@ fn a_moderator_who_may_no_longer_be_there_is_told_so_and_gets_their_terminal_bac
 
 #[test]
 fn a_moderator_who_may_still_look_but_no_longer_counts_does_not_count_from_that_moment_on() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let bob = Person::invited(&cluster, "bob", &["worker"]);
     let carol = Person::invited(&cluster, "carol", &["eyes", "guest"]);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");

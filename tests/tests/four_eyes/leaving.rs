@@ -1,9 +1,11 @@
 //! Those who must be there leave, fall silent or do not answer: what runs stops, and goes on when they are back.
 
 use crate::{A_WHILE, AT_ONCE, Watched, bob_and_carol, ended_because, join, time_line};
-use house::eyes::{Client, Counter, DEMAND, can_freeze, listed, processes, set_roles, stands_as};
+use house::eyes::{
+    Client, Counter, DEMAND, listed, processes, stands_as, that_can_freeze, with_eyes,
+};
 use house::terminal::Terminal;
-use house::{Cluster, long, wait_for};
+use house::{long, wait_for};
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -14,11 +16,7 @@ type Way = (&'static str, fn(&mut Client));
 #[test]
 fn when_the_last_who_must_be_there_leaves_everything_stops_at_once_and_goes_on_when_they_are_back()
 {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let (counter, typed) = (Counter::new(&cluster, "counter"), cluster.path("typed"));
     let program = format!(
@@ -72,11 +70,7 @@ fn when_the_last_who_must_be_there_leaves_everything_stops_at_once_and_goes_on_w
 
 #[test]
 fn whoever_comes_and_is_gone_again_at_once_leaves_nothing_running() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     for round in 0..if long() { 60 } else { 8 } {
         let counter = Counter::new(&cluster, &format!("counter-{round}"));
@@ -104,11 +98,7 @@ fn whoever_comes_and_is_gone_again_at_once_leaves_nothing_running() {
 
 #[test]
 fn whoever_must_be_there_and_is_silent_does_not_count_until_they_are_heard_again() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     for _ in 0..2 {
@@ -129,11 +119,7 @@ fn whoever_must_be_there_and_is_silent_does_not_count_until_they_are_heard_again
 
 #[test]
 fn somebody_whose_line_went_silent_comes_back_by_another_one() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     watched.stops_by("silent", |watched| watched.moderator.signal("STOP"));
@@ -148,11 +134,7 @@ fn somebody_whose_line_went_silent_comes_back_by_another_one() {
 
 #[test]
 fn whoever_comes_by_scry_counts_for_as_long_as_they_are_there() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, _carol) = bob_and_carol(&cluster);
     let counter = Counter::new(&cluster, "counter");
     let owner = Client::open(&cluster, &bob, &[], &counter.command());
@@ -186,11 +168,7 @@ fn whoever_is_asked_and_does_not_say_that_they_are_there_does_not_count_until_th
         println!("skipped: it takes more than a minute; SCRY_TEST_LONG=1 runs it");
         return;
     }
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "confirm_minutes = 1");
+    let Some(cluster) = that_can_freeze("confirm_minutes = 1") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     std::thread::sleep(Duration::from_secs(55));
@@ -210,8 +188,7 @@ fn whoever_is_asked_and_does_not_say_that_they_are_there_does_not_count_until_th
 
 #[test]
 fn where_the_demand_says_so_the_session_ends_with_all_that_it_began() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "on_leave = 'end'");
+    let cluster = with_eyes("on_leave = 'end'");
     let (bob, carol) = bob_and_carol(&cluster);
     let nap = format!("{}7", std::process::id());
     let counter = Counter::new(&cluster, "counter");

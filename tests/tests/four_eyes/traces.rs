@@ -2,7 +2,9 @@
 
 use crate::{A_WHILE, AT_ONCE, Watched, bob_and_carol, time_line};
 use house::apart::Apart;
-use house::eyes::{Client, Counter, can_freeze, processes, set_roles, stands_as, told};
+use house::eyes::{
+    Client, Counter, can_freeze, processes, set_roles, stands_as, that_can_freeze, told,
+};
 use house::person::Person;
 use house::{Cluster, text, wait_for};
 use std::fs;
@@ -48,11 +50,7 @@ fn whoever_has_left_the_sessions_group_and_is_about_to_begin_a_program_stands_st
 
 #[track_caller]
 fn check_strays(shell: &str, count: usize) {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let (mut watched, strays) = with_strays(&cluster, (&bob, &carol), shell, count);
     let session = watched.session.clone();
@@ -107,11 +105,7 @@ fn a_node_that_is_killed_while_a_session_stands_still_leaves_nothing_behind() {
 
 #[test]
 fn who_came_who_left_and_what_stood_still_is_on_the_time_line_and_none_of_it_in_the_output() {
-    if !can_freeze() {
-        return;
-    }
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);
     let mut watched = Watched::start(&cluster, (&bob, &carol), "counter");
     watched.moderator.types("q");

@@ -2,10 +2,12 @@
 
 use crate::{A_WHILE, bob_and_carol, ended_because, join, nothing_runs, time_line};
 use house::apart::Apart;
-use house::eyes::{Client, Counter, DEMAND, listed, processes, set_roles, stands_as, told};
+use house::eyes::{
+    Client, Counter, DEMAND, listed, processes, set_roles, stands_as, told, with_eyes,
+};
 use house::person::words;
 use house::terminal::Terminal;
-use house::{Cluster, free_port, output_with, text, wait_for};
+use house::{free_port, output_with, text, wait_for};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,8 +16,7 @@ use std::time::Duration;
 
 #[test]
 fn without_a_second_person_nothing_begins_whatever_was_asked_for() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, _carol) = bob_and_carol(&cluster);
     let (host, config) = (cluster.host(), cluster.path("bob.ssh_config"));
     drop(bob.ssh_command());
@@ -69,8 +70,7 @@ fn without_a_second_person_nothing_begins_whatever_was_asked_for() {
 
 #[test]
 fn a_second_session_of_a_connection_waits_though_the_first_is_looked_at() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, carol) = bob_and_carol(&cluster);
     let control = cluster.path("control");
     let control = format!("ControlPath={}", control.display());
@@ -93,8 +93,7 @@ fn a_second_session_of_a_connection_waits_though_the_first_is_looked_at() {
 
 #[test]
 fn nothing_is_forwarded_beside_a_session_that_somebody_must_look_at() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, carol) = bob_and_carol(&cluster);
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
@@ -163,8 +162,7 @@ fn nothing_is_forwarded_beside_a_session_that_somebody_must_look_at() {
 
 #[test]
 fn whoever_does_not_want_to_wait_gives_up_or_hangs_up_and_nothing_was_begun() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, _carol) = bob_and_carol(&cluster);
     let counter = Counter::new(&cluster, "counter");
     let why = ["given up before anybody came", "given up before anybody came", "disconnected"];
@@ -187,8 +185,7 @@ fn whoever_does_not_want_to_wait_gives_up_or_hangs_up_and_nothing_was_begun() {
 
 #[test]
 fn a_terminal_whose_input_has_ended_waits_as_long_as_any_other() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, carol) = bob_and_carol(&cluster);
     let mut owner = Client::open(&cluster, &bob, &["-tt"], "echo it began");
     owner.ends_input();
@@ -201,8 +198,7 @@ fn a_terminal_whose_input_has_ended_waits_as_long_as_any_other() {
 
 #[test]
 fn when_somebody_comes_it_begins_and_what_was_sent_meanwhile_arrives_whole() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "");
+    let cluster = with_eyes("");
     let (bob, carol) = bob_and_carol(&cluster);
     let mut owner = Client::open(&cluster, &bob, &[], "sha256sum");
     let session = owner.waits();
@@ -251,8 +247,7 @@ fn when_somebody_comes_it_begins_and_what_was_sent_meanwhile_arrives_whole() {
 
 #[test]
 fn what_is_not_recorded_can_be_looked_at_by_nobody_and_is_not_begun() {
-    let cluster = Cluster::start();
-    set_roles(&cluster, "[options]\nrecord = 'off'");
+    let cluster = with_eyes("[options]\nrecord = 'off'");
     let (bob, _carol) = bob_and_carol(&cluster);
     let out = bob.ssh(&format!("touch {}", cluster.path("mark").display()));
     assert!(!out.status.success() && words(&out).contains("must be recorded"), "{}", words(&out));

@@ -63,10 +63,7 @@ impl Live {
         let mut theirs = self.table.people.iter().filter(|(_, person)| person.user == user);
         let again = theirs.find(|(_, person)| person.seat.is_some()).map(|(party, _)| *party);
         let (company, now) = (&mut self.table.company, clock::tick());
-        let entered = match again {
-            Some(party) => company.enter_again(party, seat, counts, now),
-            None => company.enter(seat, counts, now),
-        };
+        let entered = company.enter(seat, counts, again, now);
         let party = entered.map_err(|full| full.words().to_owned())?;
         self.table.sit(party, user, seat, from);
         Ok(Seated { party, stage, told: self.table.listen() })

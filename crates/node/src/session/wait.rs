@@ -3,7 +3,7 @@
 use super::finish::Watch;
 use super::{Live, gone, refuse};
 use crate::company::heard;
-use crate::connection::Caller;
+use crate::connection::{Caller, place};
 use crate::lives::Running;
 use crate::serve::Post;
 use crate::verdict::Verdict;
@@ -45,7 +45,6 @@ impl Live {
         let asked_for = permit.terms().four_eyes.iter().flat_map(|demand| &demand.any_of);
         let asked_for = asked_for.flat_map(|one| &one.seats).max();
         self.asked_for = asked_for.copied().unwrap_or(SeatRole::Moderator);
-        let client = caller.client.map(|client| client.ip().to_string());
         let place = post.lives.enter(Running {
             id,
             connection: caller.id,
@@ -56,7 +55,7 @@ impl Live {
             joinable: self.recorder.is_some(),
             kind: kind.clone(),
             since: crate::clock::now(),
-            client: client.unwrap_or_else(|| "unknown".to_owned()),
+            client: place(caller.client),
             doors: self.table.doors(),
             company: self.table.shown(),
         });

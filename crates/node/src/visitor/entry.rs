@@ -23,24 +23,14 @@ impl Entry {
     pub fn permit(&self, post: &Post, who: &Identity) -> Result<SeatPermit, Denial> {
         let (known, node, now) = (post.known(), &post.facts, clock::now());
         let (roles, session, seat) = (&known.roles, self.running.facts(), self.seat);
-        match &self.by {
-            None => policy::join(roles, who, node, &session, seat, now),
-            Some(grant) => {
-                policy::join_by_link(roles, who, node, &session, seat, facts(grant), now)
-            }
-        }
+        policy::join(roles, who, node, &session, seat, self.by.as_ref().map(facts), now)
     }
 
     /// Whether the seat may be kept as things stand at this moment.
     pub fn goes_on(&self, post: &Post, who: &Identity) -> Result<(), Denial> {
         let (known, node, now) = (post.known(), &post.facts, clock::now());
         let (roles, session, seat) = (&known.roles, self.running.facts(), self.seat);
-        match &self.by {
-            None => policy::seat_goes_on(roles, who, node, &session, seat, now),
-            Some(grant) => {
-                policy::seat_goes_on_by_link(roles, who, node, &session, seat, facts(grant), now)
-            }
-        }
+        policy::seat_goes_on(roles, who, node, &session, seat, self.by.as_ref().map(facts), now)
     }
 }
 

@@ -87,9 +87,8 @@ impl Viewer {
             note: None,
             asked: false,
         };
-        let help =
-            if seat == SeatRole::Peer { "ctrl-] ? shows the keys" } else { "? shows the keys" };
-        viewer.say(format!("{}, {}; {help}", viewer.title, seat.word()));
+        let help = viewer.key("?");
+        viewer.say(format!("{}, {}; {help} shows the keys", viewer.title, seat.word()));
         viewer
     }
 
@@ -185,10 +184,7 @@ impl Viewer {
             (screen.keys(), screen.size())
         });
         self.lay_over(&mut canvas);
-        let company = self.company.borrow();
-        let types = company.people.iter().any(|one| one.party == self.party && one.types);
-        drop(company);
-        let keys = match types {
+        let keys = match self.types() {
             // A click means what it points at only where the picture stands as the program drew it.
             true if (cols, rows) == drawn => keys,
             true => ScreenKeys { mouse: None, mouse_encoding: None, ..keys },
@@ -254,6 +250,11 @@ impl Viewer {
         company.people.iter().map(line).collect()
     }
 
+    /// Whether what they type reaches the program at this moment.
+    fn types(&self) -> bool {
+        self.company.borrow().people.iter().any(|one| one.party == self.party && one.types)
+    }
+
     fn say(&mut self, text: String) {
         self.note = Some((text, clock::tick().plus_ms(NOTE_MS)));
     }
@@ -310,8 +311,7 @@ impl Viewer {
     /// Says why what was typed does not reach the program, if it does not.
     fn explain_silence(&mut self) {
         let company = Arc::clone(&self.company.borrow());
-        let types = company.people.iter().any(|one| one.party == self.party && one.types);
-        if !types && company.state == State::Running {
+        if !self.types() && company.state == State::Running {
             let holder = company.people.iter().find(|one| Some(one.party) == company.keyboard);
             if let Some(holder) = holder {
                 self.say(format!("{} has the keyboard", holder.user));

@@ -45,8 +45,8 @@ fn may(set: &RoleSet, who: &Identity, session: &Session, now: Time) -> String {
     let (web, facts) = (web(), session.facts());
     let listed = seats(set, who, &web, &facts, now);
     for seat in SeatRole::ALL {
-        let comes = join(set, who, &web, &facts, seat, now);
-        let stays = seat_goes_on(set, who, &web, &facts, seat, now);
+        let comes = join(set, who, &web, &facts, seat, None, now);
+        let stays = seat_goes_on(set, who, &web, &facts, seat, None, now);
         let trace = explain_join(set, who, &web, &facts, seat, now);
         assert_eq!(comes.is_ok(), listed.contains(&seat), "{seat}");
         assert_eq!((trace.allowed, stays.is_ok()), (comes.is_ok(), comes.is_ok()), "{seat}");
@@ -59,7 +59,7 @@ fn may(set: &RoleSet, who: &Identity, session: &Session, now: Time) -> String {
 }
 
 fn denied(set: &RoleSet, who: &Identity, session: &Session, seat: SeatRole) -> Denial {
-    join(set, who, &web(), &session.facts(), seat, NOW).unwrap_err()
+    join(set, who, &web(), &session.facts(), seat, None, NOW).unwrap_err()
 }
 
 #[test]
@@ -242,7 +242,8 @@ fn a_seat_ends_with_its_certificate_whatever_the_terms_of_sessions_say() {
     for session in [&bobs, &alices] {
         assert_eq!(may(&set, &who, session, who.expires()), "");
     }
-    let over = seat_goes_on(&set, &who, &web(), &bobs.facts(), SeatRole::Observer, who.expires());
+    let over =
+        seat_goes_on(&set, &who, &web(), &bobs.facts(), SeatRole::Observer, None, who.expires());
     let over = over.unwrap_err();
     assert_eq!(over.farewell(), "your certificate has expired; use `scry login`");
     assert!(matches!(over.asked(), Action::Stay { .. }));
@@ -264,7 +265,8 @@ fn a_permit_says_who_sits_where_and_until_when() {
     let bobs = session("bob", &["access"], "root");
     let who = with_certificate(&account("alice", &["admin"], &[]), &["alice"], "alice");
     let permit =
-        join(&default_roles(), &who, &web(), &bobs.facts(), SeatRole::Moderator, NOW).unwrap();
+        join(&default_roles(), &who, &web(), &bobs.facts(), SeatRole::Moderator, None, NOW)
+            .unwrap();
     assert_eq!((permit.user(), permit.session()), (&user("alice"), id()));
     assert_eq!((permit.seat(), permit.expires()), (SeatRole::Moderator, who.expires()));
     assert_eq!(permit.serial(), 1);
@@ -297,6 +299,7 @@ fn a_denial_names_the_missing_rule_to_the_ledger_and_not_the_owner_to_the_person
         &web(),
         &bobs.facts(),
         SeatRole::Peer,
+        None,
         NOW,
     );
     assert_eq!(stays.unwrap_err().farewell(), why);
@@ -374,9 +377,9 @@ proptest! {
                         && !oracle::is_locked(&set, &theirs, None, None, NOW)
                         && oracle::may_join(&set, &now, &node.labels, (owner, &held, name), seat)
                 });
-                let got = join(&set, &who, &node, &bench.facts(), seat, NOW);
+                let got = join(&set, &who, &node, &bench.facts(), seat, None, NOW);
                 prop_assert_eq!(got.is_ok(), want, "{} as {}", owner, seat);
-                let stays = seat_goes_on(&set, &who, &node, &bench.facts(), seat, NOW);
+                let stays = seat_goes_on(&set, &who, &node, &bench.facts(), seat, None, NOW);
                 prop_assert_eq!(stays.is_ok(), want);
                 let trace = explain_join(&set, &who, &node, &bench.facts(), seat, NOW);
                 prop_assert_eq!(trace.allowed, want);

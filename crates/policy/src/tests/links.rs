@@ -5,8 +5,7 @@ use super::joins::{Session, id, session, web};
 use super::locks::{corrections, lock, locks};
 use super::{NOW, account, node, oracle, roles, user};
 use crate::{
-    Action, Denial, Grant, Identity, LinkFault, Why, default_roles, join_by_link,
-    seat_goes_on_by_link, share,
+    Action, Denial, Grant, Identity, LinkFault, Why, default_roles, join, seat_goes_on, share,
 };
 use model::lock::Account;
 use model::role::RoleSet;
@@ -39,8 +38,8 @@ fn comes(
     seat: SeatRole,
     now: Time,
 ) -> Result<(), Denial> {
-    let comes = join_by_link(set, who, &web(), &session.facts(), seat, grant, now);
-    let stays = seat_goes_on_by_link(set, who, &web(), &session.facts(), seat, grant, now);
+    let comes = join(set, who, &web(), &session.facts(), seat, Some(grant), now);
+    let stays = seat_goes_on(set, who, &web(), &session.facts(), seat, Some(grant), now);
     match (&comes, &stays) {
         (Ok(_), Ok(())) => {}
         (Err(comes), Err(stays)) => assert_eq!(comes.reason(), stays.reason()),
@@ -284,7 +283,7 @@ fn a_seat_by_a_link_ends_with_whatever_ends_first() {
     for (link, want) in [(1, NOW.plus_ms(1)), (i64::MAX - NOW.0, who.expires())] {
         let link = Grant { expires: NOW.plus_ms(link), ..grant(&bob, Observer) };
         let (set, web) = (default_roles(), web());
-        let permit = join_by_link(&set, &who, &web, &alices.facts(), Observer, link, NOW).unwrap();
+        let permit = join(&set, &who, &web, &alices.facts(), Observer, Some(link), NOW).unwrap();
         assert_eq!((permit.user(), permit.session()), (&bob, id()));
         assert_eq!((permit.seat(), permit.expires()), (Observer, want));
     }
@@ -297,7 +296,7 @@ fn whoever_came_by_a_link_is_told_what_became_of_it() {
     let mut set = default_roles();
     let stays = |set: &RoleSet, link, seat| {
         let (web, facts) = (web(), alices.facts());
-        seat_goes_on_by_link(set, &who, &web, &facts, seat, link, NOW).unwrap_err()
+        seat_goes_on(set, &who, &web, &facts, seat, Some(link), NOW).unwrap_err()
     };
     let link = grant(&bob, Peer);
     let over = stays(&set, Grant { expires: NOW, ..link }, Peer);
@@ -313,7 +312,7 @@ fn whoever_came_by_a_link_is_told_what_became_of_it() {
     assert_eq!(other.farewell(), "the link that you came by does not give you this seat");
     set.revoked.insert(LINK);
     assert_eq!(stays(&set, link, Peer).farewell(), "the link that you came by was revoked");
-    let comes = join_by_link(&set, &who, &web(), &alices.facts(), Peer, link, NOW).unwrap_err();
+    let comes = join(&set, &who, &web(), &alices.facts(), Peer, Some(link), NOW).unwrap_err();
     assert_eq!(
         comes.public(),
         format!(
@@ -376,9 +375,9 @@ proptest! {
                             && oracle::nothing_forbids(&set, &now, &node.labels, (owner, name), seat)
                     });
                 let facts = bench.facts();
-                let got = join_by_link(&set, &who, &node, &facts, seat, link, NOW);
+                let got = join(&set, &who, &node, &facts, seat, Some(link), NOW);
                 prop_assert_eq!(got.is_ok(), want, "{} as {}", owner, seat);
-                let stays = seat_goes_on_by_link(&set, &who, &node, &facts, seat, link, NOW);
+                let stays = seat_goes_on(&set, &who, &node, &facts, seat, Some(link), NOW);
                 prop_assert_eq!(stays.is_ok(), want);
             }
         }

@@ -238,9 +238,10 @@ fn the_matrix_of_locks_and_what_they_shut_stands_as_committed() {
                 row(&format!("go on with session 07070707 as {at}"), one);
             }
             let what = format!("session 07070707 of bob, an access, root@{}", node.name);
-            let comes = join(&set, &who, node, &bobs, SeatRole::Observer, NOW).is_ok();
+            let comes = join(&set, &who, node, &bobs, SeatRole::Observer, None, NOW).is_ok();
             row(&format!("join {what}"), comes);
-            let stays = seat_goes_on(&set, &who, node, &bobs, SeatRole::Observer, NOW).is_ok();
+            let stays =
+                seat_goes_on(&set, &who, node, &bobs, SeatRole::Observer, None, NOW).is_ok();
             row(&format!("stay in {what}"), stays);
         }
         let own = recording(&set, &who, RecordingAction::Play, &user("alice"), &web.labels, NOW);

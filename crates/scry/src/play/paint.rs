@@ -5,7 +5,7 @@ use super::mind::Mind;
 use super::note::{Note, NoteKind, time};
 use super::wish::{Clock, Overlay};
 use model::{Tick, Time};
-use screen::{Canvas, Cell, Colour, Pan, Screen, Style};
+use screen::{BAR, Canvas, Cell, Colour, Pan, Screen, Style};
 
 /// Everything that is shown.
 pub struct Scene<'a> {
@@ -28,19 +28,6 @@ pub struct Scene<'a> {
     /// How far a search has come.
     pub searched: Option<u64>,
 }
-
-const PLAIN: Style = Style {
-    fg: Colour::Default,
-    bg: Colour::Default,
-    bold: false,
-    faint: false,
-    italic: false,
-    underline: false,
-    blink: false,
-    inverse: false,
-    strike: false,
-};
-const BAR: Style = Style { bg: Colour::Indexed(236), fg: Colour::Indexed(252), ..PLAIN };
 
 const KEYS: [(&str, &str); 15] = [
     ("space p", "play, pause"),
@@ -108,7 +95,7 @@ fn window(
     }
     let (left, top) = ((view.0 - cols) / 2, (view.1 - rows) / 2);
     for row in top..top + rows {
-        canvas.text(left, row, left + cols, &" ".repeat(cols.into()), PLAIN);
+        canvas.text(left, row, left + cols, &" ".repeat(cols.into()), Style::PLAIN);
     }
     canvas.frame((left, top), (cols, rows));
     canvas.text(
@@ -116,7 +103,7 @@ fn window(
         top,
         left + cols - 2,
         &format!(" {title} "),
-        Style { bold: true, ..PLAIN },
+        Style { bold: true, ..Style::PLAIN },
     );
     Some(((left + 2, top + 1), (cols - 4, rows - 2)))
 }
@@ -126,8 +113,8 @@ fn help(view: (u16, u16), canvas: &mut Canvas) {
     let Some(((col, row), (cols, rows))) = window(wanted, view, "keys", canvas) else { return };
     let key_cols = if cols < 36 { 10 } else { 17 };
     for (row, (keys, meaning)) in (row..row + rows).zip(KEYS) {
-        canvas.text(col, row, col + key_cols - 1, keys, Style { bold: true, ..PLAIN });
-        canvas.text(col + key_cols, row, col + cols, meaning, PLAIN);
+        canvas.text(col, row, col + key_cols - 1, keys, Style { bold: true, ..Style::PLAIN });
+        canvas.text(col + key_cols, row, col + cols, meaning, Style::PLAIN);
     }
 }
 
@@ -141,13 +128,13 @@ fn list(scene: &Scene<'_>, chosen: usize, view: (u16, u16), canvas: &mut Canvas)
         return;
     };
     if scene.notes.is_empty() && scene.reading.is_none() {
-        canvas.text(col, row, col + cols, "there are none in this recording", PLAIN);
+        canvas.text(col, row, col + cols, "there are none in this recording", Style::PLAIN);
     }
     let first = (chosen + 1).saturating_sub(rows.into());
     for (row, (n, note)) in (row..row + rows).zip(scene.notes.iter().enumerate().skip(first)) {
         let line = format!("{:>8} {} {}", time(note.at), note.sign(), note.text);
         let line = format!("{line:width$}", width = usize::from(cols));
-        let style = Style { inverse: n == chosen, ..note_style(note.kind, PLAIN) };
+        let style = Style { inverse: n == chosen, ..note_style(note.kind, Style::PLAIN) };
         canvas.text(col, row, col + cols, &line, style);
     }
 }

@@ -23,7 +23,7 @@ pub struct Alternative {
     pub on_leave: OnLeave,
     /// How often in milliseconds who counts for it must confirm that they are there; never if not said.
     pub confirm_ms: Option<u64>,
-    /// Whether who counts for it must be heard: without a beat for [`super::SILENT_MS`] they do not count.
+    /// Whether who counts for it must be heard: without a beat for [`model::limit::SILENT_MS`] they do not count.
     pub beat: bool,
 }
 

@@ -43,12 +43,12 @@ pub fn act(company: &mut Company, act: &Act, now: Tick) -> Answer {
     match act {
         Act::Enter(seat, counts) => {
             return company
-                .enter(*seat, counts.clone(), now)
+                .enter(*seat, counts.clone(), None, now)
                 .map_or_else(Answer::Full, Answer::Came);
         }
         Act::Again(person, seat, counts) => {
             return company
-                .enter_again(*person, *seat, counts.clone(), now)
+                .enter(*seat, counts.clone(), Some(*person), now)
                 .map_or_else(Answer::Full, Answer::Came);
         }
         Act::Recount(party, counts) => company.recount(*party, counts.clone(), now),

@@ -1,9 +1,9 @@
 //! One person besides the owner: as what they are here, what they count for, and whether they are really there.
 
 use super::demand::{Alternative, Eyes};
-use super::{CONFIRM_GRACE_MS, SILENT_MS};
 use model::Tick;
 use model::entry::Party;
+use model::limit::{CONFIRM_GRACE_MS, SILENT_MS};
 use model::role::SeatRole;
 use std::collections::BTreeSet;
 

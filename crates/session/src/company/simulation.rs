@@ -5,10 +5,11 @@
 
 use super::kit::{self, Act, Answer, Replay};
 use super::reference::{QUANTUM_MS, Reference};
-use super::{Alternative, CONFIRM_GRACE_MS, Change, Company, Demand, EndCause, SEATS, Standing};
+use super::{Alternative, Change, Company, Demand, EndCause, Standing};
 use crate::simulation::Random;
 use model::Tick;
 use model::entry::Party;
+use model::limit::{CONFIRM_GRACE_MS, SEATS};
 use model::role::{OnLeave, SeatRole};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,10 @@
 //! A company told as short scripts: what somebody does at which millisecond, and what is told then.
 
 use super::kit::{Answer, Replay, act, drain, parse, party, say};
-use super::{Alternative, Company, Demand, EndCause, Full, Refused, SEATS};
+use super::{Alternative, Company, Demand, EndCause, Full, Refused};
 use model::Tick;
 use model::entry::Party;
+use model::limit::SEATS;
 use model::role::OnLeave::{self, End, Freeze};
 use model::role::SeatRole;
 
@@ -482,8 +483,8 @@ fn who_is_missing_and_who_counts_can_be_asked() {
     let unmet = |company: &Company| company.unmet().map(|(at, _)| at).collect::<Vec<_>>();
     let counts = |company: &Company| company.who().map(|who| who.counts).collect::<Vec<_>>();
     assert_eq!(unmet(&company), [0, 1]);
-    let moderator = company.enter(SeatRole::Moderator, vec![(1, 0)], Tick(0)).unwrap();
-    let other = company.enter(SeatRole::Moderator, vec![(0, 7), (7, 0)], Tick(0)).unwrap();
+    let moderator = company.enter(SeatRole::Moderator, vec![(1, 0)], None, Tick(0)).unwrap();
+    let other = company.enter(SeatRole::Moderator, vec![(0, 7), (7, 0)], None, Tick(0)).unwrap();
     assert_eq!((unmet(&company), counts(&company)), (vec![0], vec![true, false]));
     assert_eq!(company.poll_timeout(), Some(Tick(3_000)));
     company.handle_timeout(Tick(3_000));
@@ -502,7 +503,7 @@ fn seats_are_counted_and_no_number_is_used_twice() {
             company.leave(Party(party), Tick(0));
         }
         drain(&mut company);
-        company.enter(SeatRole::Observer, Vec::new(), Tick(0))
+        company.enter(SeatRole::Observer, Vec::new(), None, Tick(0))
     };
     for number in 1..=SEATS as u16 {
         assert_eq!(enter(None), Ok(Party(number)));

@@ -109,7 +109,7 @@ pub struct Seated {
 /// Why nobody more may enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// All [`super::SEATS`] are taken.
+    /// All [`model::limit::SEATS`] are taken.
     Seats,
     /// Every number was given away.
     Numbers,
