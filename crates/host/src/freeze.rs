@@ -22,19 +22,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// How long the group is given to come to rest before others are looked for, and then those.
+/// How long the group is given to come to rest before others are looked for.
 const RESTS: Duration = Duration::from_millis(80);
 /// How often that is done: what the kernel does for a process is not interrupted, and on a busy machine one that is to
 /// stop waits for a processor to do so. Neither goes on with its program meanwhile.
 const PATIENCE: Duration = Duration::from_millis(800);
 /// Between two looks whether they have.
 const PAUSE: Duration = Duration::from_millis(1);
-/// Rounds of looking for processes outside, and how long they take at most. Whoever is still found in the last makes
-/// the session count as running.
-const ROUNDS: usize = 30;
+/// How long rounds of looking for processes outside take at most. If it comes to that the session counts as running.
 const LONGEST: Duration = Duration::from_millis(500);
-/// Rounds that end it before, in which nobody was found and nobody missed: what forks and ends all the time can slip
-/// through a round.
+/// Rounds in which nobody is found and nobody missed, after which nobody is there: what forks and ends all the time can
+/// slip through a round.
 const CALM: usize = 4;
 /// Stopped processes outside that are remembered, each with a descriptor. With more a session does not count as frozen.
 const STRAYS: usize = 1024;
@@ -142,7 +140,7 @@ impl Freezer {
             let rested = wait(RESTS, rests);
             let (stopped, all) = self.stop(strays);
             outside.extend(stopped);
-            if rested && all && wait(RESTS, || are_still(strays)) {
+            if rested && all {
                 return Ok(Frozen { outside: outside.into_values().collect() });
             }
         }
@@ -202,28 +200,29 @@ impl Freezer {
         Err(if missing { FreezeError::NoFreezer } else { FreezeError::Refused(why) })
     }
 
-    /// Stops who is outside, until nobody is found any more who runs; answers who it was, and whether it came to that.
-    /// A stopped process cannot fork, and one that forks while it is being stopped has its child found in the next round.
-    /// Where others of the machine begin and end all the time there are more rounds, and what is not found by then is not.
+    /// Stops who is outside, until all are still and nobody is found any more; answers who it was, and whether it came to
+    /// that. One that is still does not fork, so only the rounds after that count: on its way there it may. Where others
+    /// of the machine begin and end all the time there are more rounds.
     fn stop(&self, strays: &mut Strays) -> (BTreeMap<(i32, u64), Outside>, bool) {
         let (mut outside, mut calm, mut passed) = (BTreeMap::new(), 0, Passed::default());
-        let (began, mut rounds) = (Instant::now(), 0);
+        let began = Instant::now();
         loop {
             let found = self.marks.outside(&mut passed);
             let stopped: Vec<_> =
                 found.into_iter().filter_map(|found| stop_one(found, strays)).collect();
-            let nobody = stopped.is_empty();
-            if nobody {
-                calm += usize::from(!passed.missed);
+            if stopped.is_empty() {
+                if are_still(strays) {
+                    calm += usize::from(!passed.missed);
+                } else {
+                    std::thread::sleep(PAUSE);
+                }
             } else {
                 calm = 0;
                 passed.inside.clear();
                 outside.extend(stopped);
             }
-            rounds += 1;
-            let enough = rounds >= ROUNDS || began.elapsed() > LONGEST;
-            if calm >= CALM || enough || strays.len() > STRAYS {
-                return (outside, nobody && strays.len() <= STRAYS);
+            if calm >= CALM || began.elapsed() > LONGEST || strays.len() > STRAYS {
+                return (outside, calm >= CALM && strays.len() <= STRAYS);
             }
         }
     }

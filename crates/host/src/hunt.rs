@@ -77,6 +77,7 @@ pub struct Ended {
 /// Numbers that several looks shortly after another need not look at again: none comes to mean another process so soon.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
+    /// And those that have ended, which may be listed until their parents ask for it.
     strangers: BTreeSet<i32>,
     /// Of the session, and in its control group, which only somebody outside can take them out of.
     pub(crate) inside: BTreeSet<i32>,
@@ -147,12 +148,18 @@ impl Marks {
         let Some(group) = &self.group else { return Vec::new() };
         let (look, mounts, mut outside) = (self.look(Reach::All), group::mounts(), Vec::new());
         passed.missed = false;
-        for number in numbers() {
+        // The youngest first, which are listed last: one that goes on in its children ends soon.
+        let mut numbers: Vec<_> = numbers().collect();
+        numbers.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+        for number in numbers {
             if passed.strangers.contains(&number) || passed.inside.contains(&number) {
                 continue;
             }
             match look.find(number) {
-                Seen::Gone => passed.missed = true,
+                Seen::Gone => {
+                    passed.missed = true;
+                    passed.strangers.insert(number);
+                }
                 Seen::Stranger => _ = passed.strangers.insert(number),
                 Seen::Ours(_) if group.governs(number, &mounts) => {
                     passed.inside.insert(number);
@@ -250,8 +257,10 @@ impl Look<'_> {
         if number == std::process::id().cast_signed() || stat.session == NO_SESSION {
             return Some(false);
         }
-        let numbered = self.numbered == Some(stat.session);
-        Some(numbered || self.reach == Reach::All && self.bears_mark(number))
+        let ours = self.numbered == Some(stat.session)
+            || self.reach == Reach::All && self.bears_mark(number);
+        // One that ended meanwhile bore no mark any more, whoever it was.
+        (ours || Stat::of(number).is_some_and(|stat| stat.lives())).then_some(ours)
     }
 
     fn bears_mark(&self, number: i32) -> bool {
