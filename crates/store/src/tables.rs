@@ -24,16 +24,24 @@ pub use room::ROOM_TAKES;
 
 use crate::keys::{self, KeyError};
 use model::{Time, limit};
-use sqlx::Connection as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection as _, SqlSafeStr as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+/// The steps that made the tables what they are. One that was released never changes: databases know its checksum.
+const MIGRATIONS: [(&str, &str); 5] = [
+    ("first", include_str!("../migrations/sqlite/0001_first.sql")),
+    ("machines", include_str!("../migrations/sqlite/0002_machines.sql")),
+    ("locks", include_str!("../migrations/sqlite/0003_locks.sql")),
+    ("room", include_str!("../migrations/sqlite/0004_room.sql")),
+    ("links", include_str!("../migrations/sqlite/0005_links.sql")),
+];
 
 /// Connections that read at once, besides the one that writes. More wait.
 const READERS: u32 = 4;
@@ -164,7 +172,7 @@ impl Tables {
             Box::pin(std::future::ready(Ok(sound)))
         });
         let write = writer.connect_with(options.clone()).await.map_err(opening)?;
-        MIGRATIONS
+        migrator()
             .run(&write)
             .await
             .map_err(|source| TableError::Migrate { path: path.to_owned(), source })?;
@@ -212,6 +220,13 @@ impl Tables {
 }
 
 type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+fn migrator() -> Migrator {
+    let steps = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(steps.collect())
+}
 
 /// SQLite gives its side files the mode of the main file, so that one is made first.
 fn prepare_file(path: &Path) -> Result<(), TableError> {

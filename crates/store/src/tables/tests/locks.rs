@@ -110,10 +110,7 @@ async fn an_older_database_gives_the_right_over_locks_to_those_who_administer_us
     let path = dir.path().join("scry.db");
     let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    let mut older = sqlx::migrate!("migrations/sqlite");
-    let before = older.migrations.iter().filter(|one| one.version < 3).cloned().collect::<Vec<_>>();
-    older.migrations = before.into();
-    older.run(&pool).await.unwrap();
+    migrator().run_to(2, &pool).await.unwrap();
     for (name, admin) in
         [("admin", r#"["users","roles"]"#), ("auditor", r#"["audit"]"#), ("dev", "[]")]
     {
