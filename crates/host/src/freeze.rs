@@ -299,7 +299,8 @@ fn is_still(pid: i32) -> bool {
     Stat::of_threads(pid).iter().all(Stat::is_still)
 }
 
-fn name(pid: i32) -> String {
+/// A process's name (`comm`), of its own choice; control characters are replaced. Empty once it is gone.
+pub(crate) fn name(pid: i32) -> String {
     let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = String::from_utf8_lossy(&name);
     let printable = |letter: char| if letter.is_control() { '?' } else { letter };

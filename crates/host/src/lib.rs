@@ -44,7 +44,7 @@ pub use freeze::{FreezeError, Frozen, Outside};
 pub use hunt::Ended;
 pub use net::{Net, NetError};
 pub use net_process::net_main;
-pub use pty::{Pty, PtyOutput};
+pub use pty::{Foreground, Pty, PtyOutput};
 pub use session_process::session_main;
 pub use spawn::{Addresses, Plan, PtyPlan, Settings, SpawnError, What, spawn};
 pub use sweep::sweep_frozen;

@@ -75,6 +75,12 @@ impl Pty {
         })
     }
 
+    /// What runs on it, as long as it is open.
+    #[must_use]
+    pub fn foreground(&self) -> Foreground {
+        Foreground(self.loosely())
+    }
+
     /// A way to the terminal that does not keep it open.
     pub(crate) fn loosely(&self) -> LoosePty {
         LoosePty(Arc::downgrade(&self.0))
@@ -134,6 +140,20 @@ impl LoosePty {
     /// The process group in the foreground, if there is one.
     pub(crate) fn foreground(&self) -> Option<Pid> {
         rustix::termios::tcgetpgrp(&*self.0.upgrade()?).ok()
+    }
+}
+
+/// The job in a terminal's foreground. It does not keep the terminal open.
+#[derive(Debug)]
+pub struct Foreground(LoosePty);
+
+impl Foreground {
+    /// The name (`comm`) of the process that the job began with, of its own choice; control characters are replaced. `None`
+    /// once that, or the terminal, is gone.
+    #[must_use]
+    pub fn program(&self) -> Option<String> {
+        let group = self.0.foreground()?;
+        Some(crate::freeze::name(group.as_raw_nonzero().get())).filter(|name| !name.is_empty())
     }
 }
 

@@ -277,8 +277,8 @@ pub const LINK_KEPT_MS: i64 = 24 * 3600 * 1000;
 
 /// Sessions of one node in it. Cut: the others run, and are not listed.
 pub const LIVE_SESSIONS: usize = 1000;
-/// People of one session in it. Cut: the others are in the session, and are not listed.
-pub const LIVE_PEOPLE: usize = 64;
+/// People of one session in it: all that fit in, and its owner. Cut: the others are in the session, and are not listed.
+pub const LIVE_PEOPLE: usize = SEATS + 1;
 /// Bytes of one text in it: a command, a program, an address. Cut.
 pub const LIVE_TEXT_BYTES: usize = 256;
 /// Sessions of one answer. Cut: one's own come first, then the newest.

@@ -180,6 +180,13 @@ impl Table {
         self.place = Some(place);
     }
 
+    /// The program on its terminal was begun.
+    pub fn begun(&self, foreground: host::Foreground) {
+        if let Some(place) = &self.place {
+            place.begun(foreground);
+        }
+    }
+
     /// What somebody asks, and what somebody types.
     pub fn ears(&mut self) -> (&mut mpsc::Receiver<Visit>, &mut mpsc::Receiver<Typed>) {
         (&mut self.visits, &mut self.typing)

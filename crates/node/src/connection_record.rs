@@ -1,5 +1,6 @@
 //! A connection's own recording: what is reached over it beside its sessions. It begins with the first such thing.
 
+use crate::alarm::Alarm;
 use crate::connection::Caller;
 use crate::recorder::{Recorder, audited};
 use crate::serve::Post;
@@ -88,8 +89,9 @@ struct Work {
 impl Work {
     async fn run(mut self, mut waiting: mpsc::Receiver<Order>) {
         let mut ending = Ending::Disconnected;
+        let mut alarm = Alarm::new();
         loop {
-            let timer = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+            alarm.set(self.recorder.as_ref().and_then(Recorder::poll_timeout));
             tokio::select! {
                 order = waiting.recv() => match order {
                     None => break,
@@ -108,7 +110,7 @@ impl Work {
                     }
                 },
                 () = news(&mut self.recorder) => {}
-                () = session::timer_at(timer) => {
+                () = alarm.rings() => {
                     if let Some(recorder) = &mut self.recorder {
                         recorder.handle_timeout();
                     }

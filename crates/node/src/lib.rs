@@ -14,6 +14,7 @@
 //!
 //! **Invariant:** there is no session without a recorder unless the role says `off`, and that is in the ledger.
 
+mod alarm;
 pub mod buffers;
 mod clock;
 mod company;

@@ -6,7 +6,7 @@ use model::limit::{LIVE_PEOPLE, LIVE_SESSIONS};
 use model::{ConnectionId, Kind, Login, RoleName, SessionId, Time, UserName};
 use policy::Demand;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use wire::company::Company;
@@ -36,6 +36,8 @@ pub(crate) struct Running {
     pub since: Time,
     /// Where the owner is.
     pub client: String,
+    /// What runs on its terminal, once it was begun.
+    pub foreground: OnceLock<host::Foreground>,
     /// How to reach its loop.
     pub doors: Doors,
     /// Who is in it, and how things stand.
@@ -127,7 +129,7 @@ fn told(running: &Running) -> LiveSession {
         kind: running.kind.clone(),
         since: running.since,
         client: running.client.clone(),
-        runs: None,
+        runs: running.foreground.get().and_then(host::Foreground::program),
         state: company.state,
         joinable: running.joinable,
         people: company.people.iter().take(LIVE_PEOPLE).cloned().collect(),
@@ -144,6 +146,15 @@ pub(crate) struct Place {
 impl Place {
     /// Says that something of it is different.
     pub fn changed(&self) {
+        self.lives.changed();
+    }
+
+    /// What runs can be asked from now on.
+    pub fn begun(&self, foreground: host::Foreground) {
+        if let Some(running) = self.lives.find(self.id) {
+            // One session begins one program.
+            let _ = running.foreground.set(foreground);
+        }
         self.lives.changed();
     }
 }

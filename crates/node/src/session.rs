@@ -5,6 +5,7 @@ mod others;
 mod streams;
 mod wait;
 
+use crate::alarm::Alarm;
 use crate::clock;
 use crate::company::{Table, Typed, heard};
 use crate::connection::{Caller, kind};
@@ -331,11 +332,15 @@ impl Live {
         mut watch: Watch<'_>,
     ) -> (Closed, (u64, u64)) {
         let Child { io, mut process, signals, .. } = child;
+        if let host::Io::Pty(pty) = &io {
+            self.table.begun(pty.foreground());
+        }
         let mut streams = Streams::new(io);
         let output = session.output.clone();
         let mut writing: Option<Writing> = None;
         let mut exit: Option<Exit> = None;
         let mut drained_by: Option<Tick> = None;
+        let mut alarm = Alarm::new();
         let mut finish: Finish = loop {
             self.say_notices();
             if let Some(words) = self.must_end() {
@@ -364,7 +369,7 @@ impl Live {
                 // What the program left in the terminal waits for a slow owner; it is not the terminal that is quiet.
                 drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
             }
-            let timer = self.poll_timeout(drained_by.filter(|at| *at > clock::tick()));
+            alarm.set(self.poll_timeout(drained_by.filter(|at| *at > clock::tick())));
             let takes = passes && streams.takes();
             let (visits, typing) = self.table.ears();
             tokio::select! {
@@ -400,7 +405,7 @@ impl Live {
                     verdict => Finish::of(&verdict),
                 },
                 () = keyframe(&mut self.recorder) => {}
-                () = timer_at(timer) => self.handle_timeout(),
+                () = alarm.rings() => self.handle_timeout(),
                 visit = heard(visits) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
                     self.hear_out(&mut streams);
@@ -485,7 +490,8 @@ impl Live {
         let Typed { party, bytes } = typed;
         self.hub.typed(party, bytes.len(), clock::tick());
         if self.pty {
-            self.typed(party, &bytes, streams.echo_off());
+            let shown = self.record_typed && !streams.echo_off();
+            self.typed(party, &bytes, shown);
         } else {
             self.piped(Stream::Stdin, bytes.clone());
         }
@@ -501,14 +507,15 @@ impl Live {
         }
     }
 
-    fn typed(&mut self, party: Party, bytes: &Bytes, secret: bool) {
+    /// `shown`: whether what was typed is recorded, and not only how much.
+    fn typed(&mut self, party: Party, bytes: &Bytes, shown: bool) {
         if self.typed.as_ref().is_some_and(|burst| burst.party != party) {
             self.record_typing();
         }
         let fresh = || Burst { party, count: 0, what: Vec::new(), since: clock::tick() };
         let burst = self.typed.get_or_insert_with(fresh);
         burst.count = burst.count.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        if self.record_typed && !secret {
+        if shown {
             burst.what.extend_from_slice(bytes);
         }
     }
@@ -682,13 +689,6 @@ async fn poll_writing(writing: &mut Option<Writing>) -> bool {
 async fn keyframe(recorder: &mut Option<Recorder>) {
     match recorder {
         Some(recorder) => recorder.news().await,
-        None => std::future::pending().await,
-    }
-}
-
-pub(crate) async fn timer_at(at: Option<Tick>) {
-    match at {
-        Some(at) => crate::connection::until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -24,7 +24,7 @@ pub struct LiveSession {
     pub since: Time,
     /// From which address.
     pub client: String,
-    /// The program in the foreground, if that is known.
+    /// Name of the program in the foreground, by which it was last told: at each change of the list, and every ten seconds.
     pub runs: Option<String>,
     /// Whether anything runs in it.
     pub state: LiveState,

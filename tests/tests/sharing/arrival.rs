@@ -1,7 +1,7 @@
 //! Whoever comes late sees the screen as it is, at once.
 
 use house::person::Person;
-use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests};
+use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, sessions};
 use house::terminal::Terminal;
 use house::{Cluster, wait_for};
 use std::fs;
@@ -87,6 +87,8 @@ fn who_comes_late_to_a_long_session_sees_the_whole_screen_at_once() {
     let refused = |screen: &[String]| screen.iter().any(|row| row.contains("none of observer"));
     let client = master.client(&seat, "nonsense");
     let way = median((0..COMERS).map(|_| time(&cluster, &client, refused)).collect());
+
+    wait_for("what runs, on the list", || sessions(&cluster)[0]["runs"] == "vim");
 
     let expected = owner.terminal.screen();
     // The last row holds a note at first.

@@ -5,12 +5,16 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Bytes read ahead. russh asks for the length of a packet first and for the packet then: a small one comes with one read
+/// of the system instead of three, and of a large one little is copied.
+const AHEAD_BYTES: usize = 512;
 
 /// A stream whose reads and writes fail once its token is cancelled.
 pub(super) struct Line<S> {
-    stream: S,
+    stream: BufReader<S>,
     cut: CancellationToken,
     while_reading: Pin<Box<WaitForCancellationFutureOwned>>,
     while_writing: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -20,7 +24,7 @@ impl<S: Duplex> Line<S> {
     /// Cuts `stream` when `cut` is cancelled.
     pub(super) fn new(stream: S, cut: &CancellationToken) -> Self {
         Self {
-            stream,
+            stream: BufReader::with_capacity(AHEAD_BYTES, stream),
             cut: cut.clone(),
             while_reading: Box::pin(cut.clone().cancelled_owned()),
             while_writing: Box::pin(cut.clone().cancelled_owned()),

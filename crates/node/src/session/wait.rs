@@ -2,6 +2,7 @@
 
 use super::finish::Watch;
 use super::{Live, gone, refuse};
+use crate::alarm::Alarm;
 use crate::company::heard;
 use crate::connection::{Caller, place};
 use crate::lives::Running;
@@ -15,6 +16,7 @@ use model::role::SeatRole;
 use model::{Kind, SessionId};
 use policy::LoginPermit;
 use session::company::{Alternative, Demand};
+use std::sync::OnceLock;
 
 /// What a person types who has waited long enough: Ctrl-C and Ctrl-D.
 const GIVE_UP: [u8; 2] = [3, 4];
@@ -56,6 +58,7 @@ impl Live {
             kind: kind.clone(),
             since: crate::clock::now(),
             client: place(caller.client),
+            foreground: OnceLock::new(),
             doors: self.table.doors(),
             company: self.table.shown(),
         });
@@ -89,6 +92,7 @@ impl Live {
             self.table.show();
         }
         let mut reads = self.pty;
+        let mut alarm = Alarm::new();
         loop {
             if let Some(words) = self.tend_company(None).await.or_else(|| self.must_end()) {
                 refuse(&output, &words).await;
@@ -97,7 +101,7 @@ impl Live {
             if self.passes() {
                 break;
             }
-            let timer = self.poll_timeout(None);
+            alarm.set(self.poll_timeout(None));
             let (visits, _) = self.table.ears();
             tokio::select! {
                 () = output.gone() => return Err(gone(&output)),
@@ -111,7 +115,7 @@ impl Live {
                     return Err(Ending::NotStarted { why: verdict.why().to_owned() });
                 }
                 visit = heard(visits) => self.visited(visit),
-                () = super::timer_at(timer) => self.handle_timeout(),
+                () = alarm.rings() => self.handle_timeout(),
                 () = super::keyframe(&mut self.recorder) => {}
                 typed = session.input.pull(), if reads => match typed {
                     Ok(Some(bytes)) if bytes.iter().any(|byte| GIVE_UP.contains(byte)) => {

@@ -1,6 +1,7 @@
 //! One viewer: their terminal is painted from the stage, their keys go to the program or to scry.
 
 use super::keys::{Keys, Piece};
+use crate::alarm::Alarm;
 use crate::clock;
 use crate::company::{Doors, Seated, Speaker};
 use crate::lives::Running;
@@ -132,10 +133,11 @@ impl Viewer {
     async fn show(&mut self, session: &mut Session, output: &Output) -> Left {
         let mut drawn = self.stage.drawn();
         let mut stale = true;
+        let mut alarm = Alarm::new();
         let mut painted = tokio::time::Instant::now() - Duration::from_millis(PICTURE_MS);
         loop {
             let next = painted + Duration::from_millis(PICTURE_MS);
-            let note_ends = self.note.as_ref().map(|(_, until)| *until);
+            alarm.set(self.note.as_ref().map(|(_, until)| *until));
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(next), if stale => {
@@ -166,9 +168,9 @@ impl Viewer {
                 }
                 Ok(()) = drawn.changed() => stale = true,
                 Ok(()) = self.company.changed() => stale = true,
-                () = crate::session::timer_at(note_ends) => {
-                    self.note = None;
-                    stale = true;
+                () = alarm.rings() => {
+                    let now = clock::tick();
+                    stale |= self.note.take_if(|(_, until)| *until <= now).is_some();
                 }
             }
         }
