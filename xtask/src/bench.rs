@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod processes;
 mod seek;
+mod sharing;
 mod sides;
 mod sizes;
 mod table;
@@ -27,6 +28,7 @@ use std::process::Command;
 const NEEDS: &[Need] = &[
     Need { shown_by: "ssh", package: "openssh-client" },
     Need { shown_by: "/usr/sbin/sshd", package: "openssh-server" },
+    Need { shown_by: "vim", package: "vim" },
 ];
 
 const BENCHES: &[Bench] = &[
@@ -38,6 +40,7 @@ const BENCHES: &[Bench] = &[
     memory::BENCH,
     sizes::BENCH,
     seek::BENCH,
+    sharing::BENCH,
 ];
 
 /// Where the figures go with `--write`.

@@ -5,7 +5,7 @@ use super::sides::{Side, Sides, Wish};
 use super::{Bench, Context, beside};
 use anyhow::{Result, bail};
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -15,6 +15,8 @@ pub const BENCH: Bench =
 const SIDES: [Side; 6] = Side::ALL;
 /// Presses that are not counted: connections and caches get warm.
 const WARM: usize = 30;
+/// Between two presses.
+const PAUSE: Duration = Duration::from_millis(2);
 
 fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let presses = context.reduced(100, 500);
@@ -28,30 +30,57 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     Ok([median, p99].concat())
 }
 
-/// Microseconds of each press, one after the other, a person's pause between them.
+/// Microseconds of each press on a connection of its own, a person's pause between them.
 fn press(sides: &Sides, side: Side, presses: usize) -> Result<Vec<f64>> {
-    let wish = Wish { terminal: true, ..Wish::default() };
-    let mut command = sides.command(side, wish, "stty raw -echo; printf R; exec cat");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let (Some(mut keys), Some(mut screen)) = (child.stdin.take(), child.stdout.take()) else {
-        bail!("no pipes");
-    };
-    let mut byte = [0];
-    while byte != *b"R" {
-        screen.read_exact(&mut byte)?;
+    let mut keyboard = Keyboard::open(sides, side)?;
+    let times = keyboard.press(WARM + presses, PAUSE)?;
+    Ok(times.get(WARM..).unwrap_or_default().to_vec())
+}
+
+/// A session whose program gives back each key.
+pub struct Keyboard {
+    client: Child,
+    keys: ChildStdin,
+    screen: ChildStdout,
+}
+
+impl Keyboard {
+    /// Opens it, and waits until the program listens.
+    pub fn open(sides: &Sides, side: Side) -> Result<Self> {
+        let wish = Wish { terminal: true, ..Wish::default() };
+        let mut command = sides.command(side, wish, "stty raw -echo; printf R; exec cat");
+        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (Some(keys), Some(screen)) = (client.stdin.take(), client.stdout.take()) else {
+            bail!("no pipes");
+        };
+        let mut keyboard = Self { client, keys, screen };
+        while keyboard.read()? != b'R' {}
+        Ok(keyboard)
     }
-    let mut times = Vec::new();
-    for press in 0..WARM + presses {
-        let began = Instant::now();
-        keys.write_all(b"x")?;
-        screen.read_exact(&mut byte)?;
-        if press >= WARM {
-            times.push(began.elapsed().as_secs_f64() * 1e6);
-        }
-        std::thread::sleep(Duration::from_millis(2));
+
+    /// Microseconds of each press, `pause` between them.
+    pub fn press(&mut self, presses: usize, pause: Duration) -> Result<Vec<f64>> {
+        let press = |_| {
+            let began = Instant::now();
+            self.keys.write_all(b"x")?;
+            self.read()?;
+            let took = began.elapsed();
+            std::thread::sleep(pause);
+            Ok(took.as_secs_f64() * 1e6)
+        };
+        (0..presses).map(press).collect()
     }
-    drop(keys);
-    child.kill()?;
-    child.wait()?;
-    Ok(times)
+
+    fn read(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.screen.read_exact(&mut byte)?;
+        Ok(byte[0])
+    }
+}
+
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
 }

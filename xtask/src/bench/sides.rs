@@ -67,6 +67,8 @@ pub struct Wish<'a> {
     pub terminal: bool,
     /// With this cipher; [`CIPHER`] if none is named. scry's own client has no such wish.
     pub cipher: Option<&'a str>,
+    /// Under this name on the server instead of the usual one. scry's own client has no such wish either.
+    pub login: Option<&'a str>,
 }
 
 /// CPU seconds of both ends.
@@ -157,6 +159,9 @@ impl Sides {
                 command.arg("-o").arg(format!("HostKeyAlias={NODE}.{CLUSTER}"));
             }
             _ => {}
+        }
+        if let Some(login) = wish.login {
+            command.args(["-l", login]);
         }
         let host = if side.is_ours() { format!("{NODE}.{CLUSTER}") } else { "peer".to_owned() };
         command.arg(host).arg(remote).stdin(Stdio::null());

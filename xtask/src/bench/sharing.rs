@@ -1,0 +1,301 @@
+//! Others in a session: what they cost its owner, and how soon they see what is on the screen.
+
+use super::echo::Keyboard;
+use super::figures::{Bar, Row, Samples, Value as Figure};
+use super::sides::{Side, Sides, Wish, run as output_of};
+use super::{Bench, Context, log_file, processes};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// See the module.
+pub const BENCH: Bench = Bench {
+    name: "sharing",
+    what: "a session's owner beside others who look on, one of them stopped; first sight of who comes late",
+    run,
+};
+
+const SIDE: Side = Side::ScryPort;
+const OBSERVERS: usize = 20;
+/// Between two keys of a person who types fast.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Keys that are not counted.
+const WARM: usize = 5;
+/// How long anything that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The last thing on a screen. Nothing else shows this letter, so a painter that leaves out what stands there already
+/// leaves nothing of it out.
+const MARK: &str = "@@@@@@@@@@";
+
+fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
+    let rows = [echo(context, sides)?, flood(context, sides)?, late(context, sides)?];
+    Ok(rows.concat())
+}
+
+/// The owner's echo, alone and with others.
+fn echo(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
+    let (mut alone, mut together) = (Samples::default(), Samples::default());
+    let keys = context.reduced(20, 60);
+    for round in 0..context.reduced(2, 5) {
+        context.say(&format!("sharing: echo, round {}", round + 1));
+        listed(sides, 0)?;
+        let mut keyboard = Keyboard::open(sides, SIDE)?;
+        let id = session(sides)?;
+        let mut press =
+            || -> Result<Vec<f64>> { Ok(keyboard.press(WARM + keys, PAUSE)?.split_off(WARM)) };
+        alone.add(press()?);
+        let observers =
+            (0..OBSERVERS).map(|_| Viewer::come(sides, &id)).collect::<Result<Vec<_>>>()?;
+        for observer in &observers {
+            observer.sees("R")?;
+        }
+        together.add(press()?);
+    }
+    let what = format!("key press to echo with {OBSERVERS} who look on, 20 keys a second");
+    Ok(vec![row(&what, "µs", "alone", (&together, &alone), Some(Bar::RatioAtMost(1.2)))?])
+}
+
+/// The owner's throughput, alone and with somebody who takes nothing.
+fn flood(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
+    let (times, mib) = (context.reduced(2, 8), 128);
+    let log = log_file(sides.folder(), mib)?;
+    let (mut alone, mut together) = (Samples::default(), Samples::default());
+    let (mut grown, mut again) = (Samples::default(), Samples::default());
+    for round in 0..context.reduced(1, 3) {
+        context.say(&format!(
+            "sharing: {} MiB beside one who is stopped, round {}",
+            times * mib,
+            round + 1
+        ));
+        alone.add(vec![Flood::open(sides, &log, times)?.pour()?]);
+        let flood = Flood::open(sides, &log, times)?;
+        let viewer = Viewer::come(sides, &session(sides)?)?;
+        viewer.sees("R")?;
+        viewer.signal("STOP")?;
+        let before = memory(sides)?;
+        together.add(vec![flood.pour()?]);
+        grown.add(vec![(memory(sides)? - before).max(0.0)]);
+        let began = Instant::now();
+        viewer.signal("CONT")?;
+        viewer.sees(MARK)?;
+        again.add(vec![began.elapsed().as_secs_f64() * 1e3]);
+    }
+    let size = times * mib;
+    let told = |what: &str| format!("{size} MiB on a terminal beside one who is stopped{what}");
+    let least = Some(Bar::RatioAtLeast(0.95));
+    Ok(vec![
+        row(&told(""), "MB/s", "alone", (&together, &alone), least)?,
+        bound(&told(", the server's memory grows by"), "MiB", &grown, Bar::AtMost(32.0))?,
+        bound(&told(", current again after"), "ms", &again, Bar::AtMost(200.0))?,
+    ])
+}
+
+/// First sight of vim's screen, in a session that has just begun and in one with a long past.
+fn late(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
+    let (times, mib) = (context.reduced(1, 2), 128);
+    let log = log_file(sides.folder(), mib)?;
+    let text = sides.folder().join("text");
+    std::fs::write(&text, (1..=12).map(|line| format!("line {line}\n")).collect::<String>())?;
+    let mut sights = [Samples::default(), Samples::default()];
+    for (past, sights) in [0, times].into_iter().zip(&mut sights) {
+        context.say(&format!("sharing: who comes late, after {} MiB", past * mib));
+        let edit = format!("exec vim -u NONE -c 'echo \"{MARK}\"' {}", text.display());
+        let owner = Owner::open(sides, &pour(&log, past, &edit))?;
+        owner.key()?;
+        owner.screen.wait_for(MARK)?;
+        let id = session(sides)?;
+        for _ in 0..context.reduced(5, 20) {
+            let began = Instant::now();
+            let viewer = Viewer::come(sides, &id)?;
+            viewer.sees(MARK)?;
+            sights.add(vec![began.elapsed().as_secs_f64() * 1e3]);
+        }
+    }
+    let [early, late] = sights;
+    let what = format!("who comes late, from ssh's start to all of vim, after {} MiB", times * mib);
+    let bar = Some(Bar::AtMost(100.0));
+    Ok(vec![row(&what, "ms", "after nothing", (&late, &early), bar)?])
+}
+
+fn row(
+    what: &str,
+    unit: &'static str,
+    peer: &str,
+    (ours, theirs): (&Samples, &Samples),
+    bar: Option<Bar>,
+) -> Result<Row> {
+    Ok(Row {
+        bench: BENCH.name,
+        what: what.to_owned(),
+        unit,
+        peer: peer.to_owned(),
+        side: SIDE.name().to_owned(),
+        ours: Figure::median(ours).context("nothing was measured")?,
+        theirs: Figure::median(theirs),
+        bar,
+    })
+}
+
+fn bound(what: &str, unit: &'static str, ours: &Samples, bar: Bar) -> Result<Row> {
+    row(what, unit, "", (ours, &Samples::default()), Some(bar))
+}
+
+/// MiB of the server's processes.
+#[expect(clippy::cast_precision_loss, reason = "KiB of one machine")]
+fn memory(sides: &Sides) -> Result<f64> {
+    let (kib, _) = processes::pss_kib(sides.server(SIDE), &sides.exe(SIDE)?)?;
+    Ok(kib as f64 / 1024.0)
+}
+
+/// The one session that runs.
+fn session(sides: &Sides) -> Result<String> {
+    let listed = listed(sides, 1)?;
+    let id = listed.first().and_then(|one| one["id"].as_str());
+    id.map(str::to_owned).context("a session without an id")
+}
+
+/// Waits until the list of running sessions has this length.
+fn listed(sides: &Sides, count: usize) -> Result<Vec<Value>> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let listed = output_of(&mut sides.scry(&["sessions", "--json"]))?;
+        let listed: Vec<Value> = serde_json::from_str(&listed)?;
+        if listed.len() == count {
+            return Ok(listed);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    bail!("never {count} sessions at a time")
+}
+
+/// What a program prints, read by a thread that looks for a text.
+struct Screen(Receiver<Vec<u8>>);
+
+impl Screen {
+    fn read(mut out: ChildStdout) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut room = vec![0; 256 * 1024];
+            while let Ok(count @ 1..) = out.read(&mut room) {
+                if sender.send(room[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self(receiver)
+    }
+
+    /// Waits until `text` has been printed, and answers how many bytes came.
+    fn wait_for(&self, text: &str) -> Result<usize> {
+        let (mut tail, mut bytes) = (Vec::new(), 0);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let got = self.0.recv_timeout(left).with_context(|| format!("never saw {text:?}"))?;
+            bytes += got.len();
+            tail.extend(got);
+            if tail.windows(text.len()).any(|window| window == text.as_bytes()) {
+                return Ok(bytes);
+            }
+            tail.drain(..tail.len().saturating_sub(text.len()));
+        }
+    }
+}
+
+/// Somebody who looks on, with plain ssh.
+struct Viewer {
+    client: Child,
+    screen: Screen,
+    _keys: Option<ChildStdin>,
+}
+
+impl Viewer {
+    fn come(sides: &Sides, id: &str) -> Result<Self> {
+        let login = format!("+{id}");
+        let wish = Wish { terminal: true, login: Some(&login), ..Wish::default() };
+        let mut command = sides.command(SIDE, wish, "observer");
+        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let screen = Screen::read(client.stdout.take().context("piped")?);
+        let keys = client.stdin.take();
+        Ok(Self { client, screen, _keys: keys })
+    }
+
+    fn sees(&self, text: &str) -> Result<()> {
+        self.screen.wait_for(text).map(drop)
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let mut kill = Command::new("kill");
+        output_of(kill.arg(format!("-{name}")).arg(self.client.id().to_string())).map(drop)
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
+}
+
+/// A session whose program waits for a key before it goes on.
+struct Owner {
+    client: Child,
+    keys: ChildStdin,
+    screen: Screen,
+}
+
+impl Owner {
+    fn open(sides: &Sides, remote: &str) -> Result<Self> {
+        listed(sides, 0)?;
+        let wish = Wish { terminal: true, ..Wish::default() };
+        let mut command = sides.command(SIDE, wish, remote);
+        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let screen = Screen::read(client.stdout.take().context("piped")?);
+        let keys = client.stdin.take().context("piped")?;
+        let owner = Self { client, keys, screen };
+        owner.screen.wait_for("R")?;
+        Ok(owner)
+    }
+
+    fn key(&self) -> Result<()> {
+        Ok((&self.keys).write_all(b"\n")?)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
+}
+
+/// A program that waits for a key, shows a log so many times, and goes on as `then` says.
+fn pour(log: &Path, times: usize, then: &str) -> String {
+    let log = log.display();
+    format!(
+        "printf R; read -r go; i=0; while [ $i -lt {times} ]; do cat {log}; i=$((i+1)); done; {then}"
+    )
+}
+
+/// A flood that has not begun.
+struct Flood(Owner);
+
+impl Flood {
+    fn open(sides: &Sides, log: &Path, times: usize) -> Result<Self> {
+        Owner::open(sides, &pour(log, times, &format!("echo; echo {MARK}; exec cat"))).map(Self)
+    }
+
+    /// Megabytes a second to the owner.
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one flood")]
+    fn pour(&self) -> Result<f64> {
+        let began = Instant::now();
+        self.0.key()?;
+        let bytes = self.0.screen.wait_for(MARK)?;
+        Ok(bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
+    }
+}
