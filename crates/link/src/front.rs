@@ -1,17 +1,19 @@
 //! The one port: limits on connections, recognising what a client speaks, the TLS handshake.
 
+mod greeting;
 mod hello;
 mod places;
 mod relay;
 mod secure;
 
-pub use hello::{Menu, Raw};
+pub use greeting::{Greeting, HELLO_BYTES, Menu, Refused, Spoken};
+pub use hello::Raw;
 pub(crate) use places::{Place, Places};
 pub use relay::relay_line;
 pub use secure::Secure;
 
 use crate::tls::Peer;
-use hello::{Spoken, recognise};
+use hello::recognise;
 use model::limit::{
     CONNECTIONS, CONNECTIONS_PER_ADDRESS, HANDSHAKE_MS, HANDSHAKES, HANDSHAKES_PER_ADDRESS,
 };

@@ -5,6 +5,7 @@
 
 mod certificate;
 mod feed;
+mod front;
 #[path = "../../../crates/record/tests/kit/keys.rs"]
 mod keys;
 mod names;
@@ -21,6 +22,7 @@ pub type Body = fn(&[u8]);
 pub const ALL: &[(&str, Body)] = &[
     ("certificate", certificate::certificate),
     ("chain", recording::chain),
+    ("front", front::front),
     ("names", names::names),
     ("recording", recording::recording),
     ("recovery", recording::recovery),
