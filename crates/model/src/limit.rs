@@ -56,8 +56,6 @@ pub const ENVIRONMENT_VARIABLES: usize = 64;
 pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
 pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
-/// Bytes of live output that a session keeps in memory for its seats. Snapshot: a seat behind it gets the screen; the owner makes the pty wait.
-pub const RING_BYTES: usize = 256 * 1024;
 /// Output that the owner has not taken, in bytes, at which the pty is no longer read. Wait.
 pub const OWNER_LAG_BYTES: usize = 128 * 1024;
 /// Bytes taken from a program at once, so that neither side is woken for every few; recorded as several entries. Wait.

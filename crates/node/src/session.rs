@@ -27,7 +27,7 @@ use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::{RecordingPolicy, SeatRole};
 use model::{Heading, Kind, SessionId, Size, Stream, Tick};
 use policy::LoginPermit;
-use session::{Company, Hub, Read, SeatId, SeatKind, Terms};
+use session::{Company, Hub, Terms};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -250,7 +250,6 @@ struct Live {
     id: SessionId,
     recorder: Option<Recorder>,
     hub: Hub,
-    owner: SeatId,
     record_typed: bool,
     /// What was typed and is not recorded yet.
     typed: Option<Burst>,
@@ -300,8 +299,7 @@ impl Live {
             idle_ms: terms.idle_ms,
             expires: terms.disconnect_expired.then_some(expires),
         };
-        let mut hub = Hub::new(limits, clock::tick());
-        let owner = hub.sit(SeatKind::Owner);
+        let hub = Hub::new(limits, clock::tick());
         let demands = terms.four_eyes.iter().map(wait::demand).collect();
         let company = Company::new(demands, clock::tick());
         Self {
@@ -314,7 +312,6 @@ impl Live {
             size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
             recorder,
             hub,
-            owner,
             record_typed: terms.record_typed,
             typed: None,
             pipes: Pipes::new(terms.exec_stream_bytes, terms.record_transfers),
@@ -460,26 +457,24 @@ impl Live {
 
     /// The recorder first, then the hub.
     fn output(&mut self, stream: Stream, bytes: Bytes) {
-        let seq = match stream {
+        match stream {
             Stream::Pty => self.record(Entry::Output { stream, bytes: bytes.clone() }),
             Stream::Stdout | Stream::Stderr | Stream::Stdin => self.piped(stream, bytes.clone()),
-        };
-        self.hub.offer(seq, stream, bytes);
+        }
+        self.hub.offer(stream, bytes);
     }
 
-    /// Records what bytes of a stream without a terminal come to; the place of the last entry they made, or 0.
-    fn piped(&mut self, stream: Stream, bytes: Bytes) -> model::Seq {
+    /// Records what bytes of a stream without a terminal come to.
+    fn piped(&mut self, stream: Stream, bytes: Bytes) {
         let entries = self.pipes.take(stream, bytes);
-        self.record_all(entries)
+        self.record_all(entries);
     }
 
-    fn record_all(&mut self, entries: Vec<Entry>) -> model::Seq {
-        let mut seq = model::Seq(0);
+    fn record_all(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             self.files.tell(&entry);
-            seq = self.record(entry);
+            self.record(entry);
         }
-        seq
     }
 
     /// Somebody typed: recorded, and given to the program, if they may.
@@ -488,7 +483,7 @@ impl Live {
             return;
         }
         let Typed { party, bytes } = typed;
-        self.hub.typed(party, bytes.len(), clock::tick());
+        self.hub.typed(bytes.len(), clock::tick());
         if self.pty {
             let shown = self.record_typed && !streams.echo_off();
             self.typed(party, &bytes, shown);
@@ -527,15 +522,14 @@ impl Live {
         }
     }
 
-    fn record(&mut self, entry: Entry) -> model::Seq {
-        let Some(recorder) = &mut self.recorder else { return model::Seq(0) };
+    fn record(&mut self, entry: Entry) {
+        let Some(recorder) = &mut self.recorder else { return };
         let shown = self.stage.as_ref().map(|_| entry.clone());
         let seq = recorder.take(entry);
         recorder.tend_model();
         if let Some(shown) = shown {
             self.perform(seq, shown);
         }
-        seq
     }
 
     /// What happened to the recording: to the ledger each time, to the owner once.
@@ -560,19 +554,15 @@ impl Live {
         if !self.passes() {
             return None;
         }
-        match self.hub.read(self.owner, PIECE_BYTES) {
-            Read::Chunk { stream, bytes, .. } => {
-                let output = output.clone();
-                Some(Box::pin(async move {
-                    let written = match stream {
-                        Stream::Stderr => output.write_error(bytes).await,
-                        _ => output.write(bytes).await,
-                    };
-                    written.is_ok()
-                }))
-            }
-            Read::UpToDate | Read::Behind(_) => None,
-        }
+        let (stream, bytes) = self.hub.read(PIECE_BYTES)?;
+        let output = output.clone();
+        Some(Box::pin(async move {
+            let written = match stream {
+                Stream::Stderr => output.write_error(bytes).await,
+                _ => output.write(bytes).await,
+            };
+            written.is_ok()
+        }))
     }
 
     fn must_end(&mut self) -> Option<String> {

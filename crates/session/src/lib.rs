@@ -1,8 +1,7 @@
-//! One live session: its output with Seqs, the seats that read it, and when it must end. Floor 1: no clock, no task, no pty.
+//! One live session: its output for its owner, who is in it, and when it must end. Floor 1: no clock, no task, no pty.
 //!
-//! A seat is a cursor on one sequence, not a queue: a slow watcher costs nothing and holds nobody up.
-//! The recorder is before all seats: output is offered here with the [`model::Seq`] that the recorder gave it,
-//! so nobody sees what is not recorded.
+//! The recorder is before everybody: output is offered here once the recorder has it, so nobody sees what is not recorded.
+//! Only the owner makes the program wait; who looks on is shown pictures and costs nobody anything.
 //!
 //! Inputs are methods of [`Hub`] that are named for what happened; the other three verbs are
 //! [`Hub::poll`], [`Hub::poll_timeout`] and [`Hub::handle_timeout`].
@@ -13,10 +12,9 @@
 
 pub mod company;
 mod hub;
-mod ring;
 #[cfg(test)]
 mod simulation;
 pub mod tap;
 
 pub use company::Company;
-pub use hub::{BURST_MS, End, Hub, Read, SeatId, SeatKind, Terms, Typing};
+pub use hub::{End, Hub, Terms};

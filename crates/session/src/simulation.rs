@@ -1,10 +1,9 @@
 //! The hub under random use beside a model that keeps everything: the same seed gives the same run.
 
-use crate::{End, Hub, Read, SeatId, SeatKind, Terms};
+use crate::{End, Hub, Terms};
 use bytes::Bytes;
-use model::entry::Party;
-use model::limit::{ENTRY_BYTES, OWNER_LAG_BYTES, RING_BYTES};
-use model::{Seq, Stream, Tick};
+use model::limit::{ENTRY_BYTES, OWNER_LAG_BYTES};
+use model::{Stream, Tick};
 
 const SEEDS: u64 = 2_000;
 const STEPS: usize = 300;
@@ -30,29 +29,20 @@ impl Random {
     }
 }
 
-/// A seat as the model sees it.
-struct Seated {
-    id: SeatId,
-    kind: SeatKind,
-    /// Bytes of the output before what it reads next; none while it waits for its first snapshot.
-    at: Option<usize>,
-    /// Whether it sat down before any output.
-    early: bool,
-}
-
 struct World {
     seed: u64,
     random: Random,
     hub: Hub,
     pattern: Bytes,
-    /// Where each offered chunk ends; chunk n has Seq n + 1.
-    ends: Vec<usize>,
-    seats: Vec<Seated>,
+    /// Bytes that were offered, and that the owner has read.
+    offered: usize,
+    read: usize,
+    /// Where streams change, and which comes then.
+    streams: Vec<(usize, Stream)>,
     now: u64,
-    last_input: u64,
     typed: u64,
     over: Option<End>,
-    behind: u64,
+    held_up: u64,
 }
 
 impl World {
@@ -62,108 +52,58 @@ impl World {
         let (session_ms, idle_ms) = (limit(200_000), limit(40_000));
         let terms = Terms { session_ms, idle_ms, expires: limit(200_000).map(Tick) };
         let hub = Hub::new(terms, Tick(0));
-        let (ends, seats) = (Vec::new(), Vec::new());
-        Self {
-            seed,
-            random,
-            hub,
-            pattern,
-            ends,
-            seats,
-            now: 0,
-            last_input: 0,
-            typed: 0,
-            over: None,
-            behind: 0,
-        }
-    }
-
-    fn total(&self) -> usize {
-        self.ends.last().copied().unwrap_or(0)
+        let (offered, read, streams, over) = (0, 0, Vec::new(), None);
+        let (now, typed, held_up) = (0, 0, 0);
+        Self { seed, random, hub, pattern, offered, read, streams, now, typed, over, held_up }
     }
 
     fn step(&mut self) {
         match self.random.below(100) {
             0..35 => self.offer(),
             35..85 => self.read(),
-            85..88 => self.sit(),
-            88..90 => self.leave(),
-            90..95 => self.type_something(),
+            85..93 => self.type_something(),
             _ => self.wait(),
         }
-        let chunk = ENTRY_BYTES as u64;
-        assert!(self.hub.held() <= RING_BYTES as u64 + chunk, "seed {}: memory", self.seed);
-        assert_eq!(self.hub.may_read(), self.lag() < OWNER_LAG_BYTES, "seed {}: lag", self.seed);
-        assert_eq!(self.hub.traffic(), (self.total() as u64, self.typed), "seed {}", self.seed);
+        let lag = self.offered - self.read;
+        assert!(lag <= OWNER_LAG_BYTES + ENTRY_BYTES, "seed {}: memory", self.seed);
+        assert_eq!(self.hub.may_read(), lag < OWNER_LAG_BYTES, "seed {}: lag", self.seed);
+        assert_eq!(self.hub.traffic(), (self.offered as u64, self.typed), "seed {}", self.seed);
     }
 
     /// As the node does: the pty is read only while the hub says so.
     fn offer(&mut self) {
         if !self.hub.may_read() {
+            self.held_up += 1;
             return;
         }
-        let (start, size) = (self.total(), 1 + self.random.below(ENTRY_BYTES));
+        let (start, size) = (self.offered, 1 + self.random.below(ENTRY_BYTES));
         let bytes = self.pattern.slice(start % PERIOD..start % PERIOD + size);
-        self.ends.push(start + size);
-        self.hub.offer(Seq(self.ends.len() as u64), Stream::Pty, bytes);
+        let stream = [Stream::Stdout, Stream::Stderr][self.random.below(2)];
+        self.streams.push((start, stream));
+        self.offered += size;
+        self.hub.offer(stream, bytes);
     }
 
     fn read(&mut self) {
-        if self.seats.is_empty() {
-            return;
-        }
-        let index = self.random.below(self.seats.len());
         let most = self.random.below(2 * ENTRY_BYTES);
-        let (seed, total, last) = (self.seed, self.total(), Seq(self.ends.len() as u64));
-        let seat = &mut self.seats[index];
-        match (self.hub.read(seat.id, most), seat.at) {
-            (Read::Chunk { seq, bytes, .. }, Some(at)) => {
-                assert!(!bytes.is_empty() && bytes.len() <= most.max(1), "seed {seed}: size");
-                let want = &self.pattern[at % PERIOD..at % PERIOD + bytes.len()];
-                assert_eq!(bytes, want, "seed {seed}: bytes at {at}");
-                let number = self.ends.partition_point(|end| *end <= at) as u64 + 1;
-                assert_eq!(seq, Seq(number), "seed {seed}: number at {at}");
-                seat.at = Some(at + bytes.len());
-            }
-            (Read::UpToDate, Some(at)) => assert_eq!(at, total, "seed {seed}: bytes are missing"),
-            (Read::Behind(seq), at) => {
-                assert_eq!(seq, last, "seed {seed}: the snapshot is the newest");
-                let owner = seat.kind == SeatKind::Owner;
-                assert!(!(owner && at.is_some()), "seed {seed}: an owner fell behind");
-                assert!(!(seat.early && at.is_none()), "seed {seed}: early seats read bytes");
-                let lag = at.map_or(RING_BYTES, |at| total - at);
-                assert!(lag + 2 * ENTRY_BYTES > RING_BYTES, "seed {seed}: given up too early");
-                seat.at = Some(total);
-                self.behind += 1;
-            }
-            (read, None) => panic!("seed {seed}: {read:?} before the first snapshot"),
-        }
-    }
-
-    fn sit(&mut self) {
-        let kind = if self.random.below(5) == 0 { SeatKind::Owner } else { SeatKind::Watcher };
-        self.seat(kind);
-    }
-
-    fn seat(&mut self, kind: SeatKind) {
-        let (id, early) = (self.hub.sit(kind), self.total() == 0);
-        self.seats.push(Seated { id, kind, at: early.then_some(0), early });
-    }
-
-    fn leave(&mut self) {
-        if self.seats.len() > 1 {
-            let index = self.random.below(self.seats.len());
-            let seat = self.seats.swap_remove(index);
-            self.hub.leave(seat.id);
-            assert_eq!(self.hub.read(seat.id, 1), Read::UpToDate);
-        }
+        let (seed, at) = (self.seed, self.read);
+        let Some((stream, bytes)) = self.hub.read(most) else {
+            return assert_eq!(at, self.offered, "seed {seed}: bytes are missing");
+        };
+        assert!(!bytes.is_empty() && bytes.len() <= most.max(1), "seed {seed}: size");
+        let want = &self.pattern[at % PERIOD..at % PERIOD + bytes.len()];
+        assert_eq!(bytes, want, "seed {seed}: bytes at {at}");
+        let index = self.streams.partition_point(|(start, _)| *start <= at) - 1;
+        let ends = self.streams.get(index + 1).map_or(self.offered, |(start, _)| *start);
+        let one = stream == self.streams[index].1 && at + bytes.len() <= ends;
+        assert!(one, "seed {seed}: stream at {at}");
+        self.read += bytes.len();
     }
 
     fn type_something(&mut self) {
         let count = self.random.below(10);
-        self.hub.typed(Party(self.random.below(3) as u16), count, Tick(self.now));
+        self.hub.typed(count, Tick(self.now));
         self.typed += count as u64;
-        self.last_input = self.now;
     }
 
     fn wait(&mut self) {
@@ -177,27 +117,20 @@ impl World {
         }
         assert_eq!(self.hub.poll(), None, "seed {}: the end is told once", self.seed);
     }
-
-    fn lag(&self) -> usize {
-        let owners = self.seats.iter().filter(|seat| seat.kind == SeatKind::Owner);
-        owners.filter_map(|seat| seat.at).map(|at| self.total() - at).max().unwrap_or(0)
-    }
 }
 
 #[test]
-fn owners_get_every_byte_in_order_and_watchers_a_suffix_or_a_snapshot() {
+fn the_owner_gets_every_byte_in_order_and_the_program_waits_for_them() {
     let pattern: Vec<u8> = (0..3 * ENTRY_BYTES).map(|at| (at % PERIOD) as u8).collect();
     let pattern = Bytes::from(pattern);
-    let (mut behind, mut over) = (0, 0);
+    let (mut held_up, mut over) = (0, 0);
     for seed in 0..SEEDS {
         let mut world = World::new(seed, pattern.clone());
-        world.seat(SeatKind::Owner);
-        world.seat(SeatKind::Watcher);
         for _ in 0..STEPS {
             world.step();
         }
-        behind += world.behind;
+        held_up += world.held_up;
         over += u64::from(world.over.is_some());
     }
-    assert!(behind > SEEDS && over > SEEDS / 10, "the runs are lively: {behind}, {over}");
+    assert!(held_up > SEEDS && over > SEEDS / 10, "the runs are lively: {held_up}, {over}");
 }
