@@ -4,6 +4,8 @@
 mod arrival;
 #[path = "sharing/pictures.rs"]
 mod pictures;
+#[path = "sharing/rewind.rs"]
+mod rewind;
 #[path = "sharing/rights.rs"]
 mod rights;
 #[path = "sharing/sizes.rs"]

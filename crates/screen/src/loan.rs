@@ -39,6 +39,7 @@ impl Loan {
     pub fn take(screen: &Screen) -> (Self, Vec<u8>) {
         let (cols, rows) = screen.size();
         let [before, picture, after] = screen.dump_parts();
+        let picture = spelled(&picture);
         let state = [&before, not_shown(&picture), &after].concat();
         let mut titles = String::new();
         screen.modes().undo_titles(&mut titles);
@@ -113,10 +114,31 @@ impl Loan {
 
 /// As [`Screen::dump`], in words for any terminal.
 fn whole(screen: &Screen) -> Vec<u8> {
-    let mut out = screen.dump_parts().concat();
+    let [before, picture, after] = screen.dump_parts();
+    let mut out = [before, spelled(&picture), after].concat();
     screen.modes().dump_titles(&mut out);
     let mut out = out.into_bytes();
     out.extend_from_slice(&screen.pending());
+    out
+}
+
+/// A picture without repetitions (REP), which some terminals do not have at all, and tmux 3.3 for ASCII alone.
+fn spelled(dump: &str) -> String {
+    let (mut out, mut rest, mut last) = (String::with_capacity(dump.len()), dump, ' ');
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        last = before.chars().next_back().unwrap_or(last);
+        let end = after.find(|ch: char| ('@'..='~').contains(&ch)).unwrap_or(after.len());
+        let (body, tail) = after.split_at(end);
+        if let Some(tail) = tail.strip_prefix('b') {
+            out.extend(core::iter::repeat_n(last, body.parse().unwrap_or(1)));
+            rest = tail;
+        } else {
+            push(&mut out, format_args!("\x1b[{body}"));
+            rest = tail;
+        }
+    }
+    out.push_str(rest);
     out
 }
 
@@ -138,4 +160,22 @@ fn not_shown(dump: &str) -> &str {
 fn push(out: &mut String, text: core::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_spelled_out() {
+        for (dump, expected) in [
+            ("a\x1b[3bc", "aaaac"),
+            ("╭─\x1b[4b╮\r\n \x1b[2b\x1b[0m", "╭─────╮\r\n   \x1b[0m"),
+            ("\x1b[1;31mx\x1b[bb\x1b[2;2H", "\x1b[1;31mxxb\x1b[2;2H"),
+            ("plain", "plain"),
+            ("\x1b[", "\x1b["),
+        ] {
+            assert_eq!(spelled(dump), expected, "{dump:?}");
+        }
+    }
 }

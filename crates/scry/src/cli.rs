@@ -158,7 +158,7 @@ pub struct Login_ {
 /// What is told of the keys of `scry ssh`.
 const SSH_KEYS: &str = "Keys at the beginning of a line, on a terminal:
   ~.  leave    ~?  who is here and what else can be done    ~~  type one ~
-At any time ctrl-] is such a key as well: ctrl-] ? shows the keys, ctrl-] ctrl-] types it.";
+At any time ctrl-] is such a key as well: ctrl-] ? shows the keys, ctrl-] r goes back to any earlier moment, ctrl-] ctrl-] types it.";
 
 /// `scry ssh`.
 #[derive(Debug, Args)]
@@ -250,8 +250,13 @@ pub enum CompanyCommand {
     End,
 }
 
+/// What is told of the keys of `scry join` and `scry watch`.
+const SEAT_KEYS: &str = "Keys: ? shows them (for a peer, who types: ctrl-] ?).
+ctrl-] r goes back to any earlier moment, for those who may play the recording; q there leads back to now.";
+
 /// `scry join`.
 #[derive(Debug, Args)]
+#[command(after_help = SEAT_KEYS)]
 pub struct Join {
     /// Session: its id, the beginning of it, USER or USER@NODE if they have just one, or the code of a link into it
     pub session: String,
@@ -265,6 +270,7 @@ pub struct Join {
 
 /// `scry watch`.
 #[derive(Debug, Args)]
+#[command(after_help = SEAT_KEYS)]
 pub struct Watch {
     /// Session: its id, the beginning of it, or USER or USER@NODE if they have just one
     pub session: String,

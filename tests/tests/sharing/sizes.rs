@@ -31,7 +31,7 @@ fn fits(owners: &Seen, theirs: &Seen) -> bool {
 
 /// Expects that each viewer sees their part, as soon as no note stands in the way.
 #[track_caller]
-fn all_fit(owner: &Owner<'_>, viewers: &[Viewer]) {
+pub fn all_fit(owner: &Owner<'_>, viewers: &[Viewer]) {
     let deadline = Instant::now() + NOTE;
     loop {
         let seen = owner.terminal.seen();

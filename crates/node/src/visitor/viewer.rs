@@ -239,7 +239,11 @@ impl Viewer {
             SeatRole::Peer => keys.push(("o", "give the keyboard back to the owner")),
             SeatRole::Observer => {}
         }
-        keys.into_iter().map(|(key, does)| format!("{:<9} {does}", self.key(key))).collect()
+        let mut lines: Vec<String> =
+            keys.into_iter().map(|(key, does)| format!("{:<9} {does}", self.key(key))).collect();
+        // Their own client reads it, if it is scry's.
+        lines.push("ctrl-] r  look at earlier moments, in `scry join`".to_owned());
+        lines
     }
 
     fn who(&self) -> Vec<String> {

@@ -5,14 +5,16 @@ use super::reach;
 use super::remote::Remote;
 use crate::cli::{self, Format, Play, Recordings, RecordingsLs, Show, Where};
 use crate::{play, show};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::Color;
+use link::http::CallError;
 use model::{Kind, SessionId};
 use record::Recording;
 use record::export::{Asciicast, Export, JsonLines, Transcript};
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use store::file::FileSource;
+use wire::Fault;
 use wire::recording::{ListRecordings, Only, Phase, RecordingFacts, RemoveRecording, ViewKind};
 
 /// Runs one of `scry recordings`.
@@ -53,8 +55,35 @@ pub async fn play(args: &Play) -> Result<()> {
             paused: args.paused,
             follow: args.follow,
             highlight: None,
+            before_live: false,
         };
         Ok(play::run(recording, options, title)?)
+    })
+    .await?
+}
+
+/// Plays a session that goes on before somebody who is in it, paused where it has come to, until they are back in it.
+pub async fn rewind(
+    profile: &Profile,
+    id: SessionId,
+    desk: impl play::Desk + Send + 'static,
+) -> Result<()> {
+    let opened = remote(reach::auth(profile).await?, id, ViewKind::Follow).await;
+    let source = opened.map_err(|error| match error.downcast_ref() {
+        Some(CallError::Refused(failure)) if failure.fault == Fault::NotFound => {
+            anyhow!("there is no recording of this session that you may see")
+        }
+        _ => error,
+    })?;
+    tokio::task::spawn_blocking(move || {
+        let recording = Recording::open(source)?;
+        let options = play::Options {
+            at_ms: Some(recording.length_ms()),
+            paused: true,
+            before_live: true,
+            ..play::Options::default()
+        };
+        Ok(play::run_at(recording, options, "q: back to now".to_owned(), desk)?)
     })
     .await?
 }
@@ -73,12 +102,17 @@ async fn open(id: &str, place: &Where, how: ViewKind) -> Result<Opened> {
     }
     let client = reach::auth(&Profile::signed_in(place)?).await?;
     let facts = find(&client, id).await?;
-    Ok(Box::new(Remote::open(client, facts.id, how).await?))
+    remote(client, facts.id, how).await
+}
+
+/// Asks auth for a recording.
+async fn remote(client: reach::Auth, id: SessionId, how: ViewKind) -> Result<Opened> {
+    Ok(Box::new(Remote::open(client, id, how).await?))
 }
 
 /// Copies a recording into a file, which must not be there yet.
 pub async fn keep(client: &reach::Auth, id: SessionId, path: &Path) -> Result<PathBuf> {
-    let source: Opened = Box::new(Remote::open(client.clone(), id, ViewKind::Export).await?);
+    let source = remote(client.clone(), id, ViewKind::Export).await?;
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || {
         let mut file = std::fs::File::create_new(&path)

@@ -30,8 +30,6 @@ const FAILED: u8 = 255;
 const READ_AHEAD: usize = 4;
 /// Bytes read from standard input at once.
 const PIECE_BYTES: usize = 32 * 1024;
-/// How long a node has to give the terminal back to somebody who leaves another's session.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// What a node that is lost would have written at last: line wrap, keys, mouse and pastes as they come, the first screen,
 /// its cursor.
 const GIVE_BACK: &str = "\x1b[?2026l\x1b[m\x1b[?7h\x1b[?1l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
@@ -88,7 +86,7 @@ pub async fn run(args: &Ssh) -> Result<ExitCode> {
     let here = std::io::stdin().is_terminal();
     let terminal = !args.no_terminal && (forced || (wants_terminal && here));
     begin(&mut session, terminal, &command_line(args)).await?;
-    let whose = Whose { profile, node: args.target.node.clone() };
+    let whose = Whose { profile, node: args.target.node.clone(), joined: None };
     run_session(session, terminal && here, client, whose).await
 }
 
@@ -98,7 +96,7 @@ pub async fn shell(profile: &Profile, node: &NodeName, login: &Login) -> Result<
     let mut session = client.session().await?;
     let terminal = std::io::stdin().is_terminal();
     begin(&mut session, terminal, &[]).await?;
-    let whose = Whose { profile: profile.clone(), node: node.clone() };
+    let whose = Whose { profile: profile.clone(), node: node.clone(), joined: None };
     run_session(session, terminal, Arc::new(client), whose).await
 }
 
@@ -137,7 +135,11 @@ pub async fn seat(
     let client = sign_in_as(profile, node, &name, None, refused).await?;
     let mut channel = client.session().await?;
     begin(&mut channel, true, seat.word().as_bytes()).await?;
-    let exit = carry(channel, true, FAREWELL).await;
+    let whose = Whose { profile: profile.clone(), node: node.clone(), joined: Some(session) };
+    let exit = match has_picture() {
+        true => overlay::carry(channel, Arc::new(client), whose).await,
+        false => carry(channel, true, overlay::FAREWELL).await,
+    };
     if !matches!(exit, Ok(Some(_))) {
         let mut out = std::io::stdout().lock();
         // A terminal that is gone needs nothing back.

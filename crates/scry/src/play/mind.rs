@@ -29,6 +29,7 @@ pub struct Mind {
     film: Film,
     playing: bool,
     following: bool,
+    before_live: bool,
     speed: f64,
     skip_idle_ms: Option<u64>,
     /// The position at a moment.
@@ -53,6 +54,7 @@ impl Mind {
             film: Film::default(),
             playing: !paused,
             following: false,
+            before_live: false,
             speed,
             skip_idle_ms,
             from: 0,
@@ -269,6 +271,11 @@ impl Mind {
         self.search = text;
     }
 
+    /// What goes on is behind the player, and followed by leaving it.
+    pub fn set_before_live(&mut self, is: bool) {
+        self.before_live = is;
+    }
+
     /// Whether a search goes on.
     pub fn is_searching(&self) -> bool {
         self.searching
@@ -311,6 +318,7 @@ impl Mind {
             Key::Char('n') => self.search_on(true, now),
             Key::Char('N') => self.search_on(false, now),
             Key::Char('m') => self.wish(Wish::List),
+            Key::Char('f') if self.before_live => self.wish(Wish::Quit),
             Key::Char('f') => self.follow(now),
             Key::Char('t') => {
                 self.clock = match self.clock {

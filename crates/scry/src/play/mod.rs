@@ -3,20 +3,28 @@
 //! It draws scry's own picture of the recorded screen. No recorded byte reaches the viewer's terminal:
 //! a recording cannot query it, set its clipboard or title, or hide a part of itself.
 //!
-//! [`mind`] decides (pure), [`reel`] shows any moment of a recording, [`paint`] draws, [`terminal`] drives.
+//! [`mind`] decides (pure), [`reel`] shows any moment of a recording, [`paint`] draws, [`player`] drives them before a
+//! [`desk`], which is a [`terminal`] of its own or what somebody else lends it.
 
+mod desk;
 mod find;
 mod mind;
 mod note;
 mod outline;
 mod paint;
+mod player;
 mod reel;
 mod terminal;
 mod wish;
 
+pub use desk::{Desk, Turn};
+pub use wish::Key;
+
+use player::Player;
 use record::{Recording, Source};
 use screen::{Screen, Style, write_style};
 use std::io;
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
 /// How to play.
@@ -34,6 +42,8 @@ pub struct Options {
     pub follow: bool,
     /// Text to highlight, as if it had been searched for.
     pub highlight: Option<String>,
+    /// Whether what goes on is behind the player: it is followed there, by leaving the player.
+    pub before_live: bool,
 }
 
 impl Default for Options {
@@ -45,6 +55,7 @@ impl Default for Options {
             paused: false,
             follow: false,
             highlight: None,
+            before_live: false,
         }
     }
 }
@@ -72,6 +83,20 @@ pub fn run<S: Source>(
     title: String,
 ) -> Result<(), Error> {
     terminal::run(recording, options, title)
+}
+
+/// As [`run`], at a desk that somebody lends.
+///
+/// # Errors
+/// The desk is gone.
+pub fn run_at<S: Source, D: Desk>(
+    recording: Recording<S>,
+    options: Options,
+    title: String,
+    desk: D,
+) -> Result<(), Error> {
+    let mut player = Player::new(recording, options, title, desk);
+    player.play(&AtomicBool::new(false)).map_err(Error::Terminal)
 }
 
 /// A screen as lines of text, with colours if wanted.

@@ -1,19 +1,21 @@
 //! The player against small recordings made here.
 
-use super::as_text;
 use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
 use super::outline::Outline;
 use super::paint::{Scene, paint};
 use super::reel::Reel;
 use super::wish::{Film, Key, Overlay, Wish};
+use super::{Desk, Options, Turn, as_text, run_at};
 use ed25519_dalek::SigningKey;
 use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
 use model::heading::Kind;
 use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
 use record::{Keyframe, Recording, Writer, picture_at};
-use screen::{Pan, Screen};
+use screen::{Canvas, Pan, Screen};
+use std::io;
+use std::time::Duration;
 
 type Film_ = Recording<Vec<u8>>;
 
@@ -442,6 +444,15 @@ fn a_session_that_goes_on_is_followed_until_one_seeks() {
 }
 
 #[test]
+fn before_a_session_that_goes_on_following_it_is_leaving_the_player() {
+    for (before_live, expected) in [(true, vec![Wish::Quit]), (false, vec![Wish::Refresh])] {
+        let mut mind = mind();
+        mind.set_before_live(before_live);
+        assert_eq!(press(&mut mind, "f", Tick(0)).get(..1), Some(&expected[..]));
+    }
+}
+
+#[test]
 fn the_list_is_walked_with_keys() {
     let check = |keys: &str, overlay: Option<Overlay>, wishes: &[Wish]| {
         let mut mind = mind();
@@ -455,6 +466,45 @@ fn the_list_is_walked_with_keys() {
     check("pgdn pgdn pgdn", Some(Overlay::List(29)), &[]);
     check("G enter", None, &[Wish::Choose(29)]);
     check("q", None, &[]);
+}
+
+// The player
+
+/// Somebody who presses keys, and what the player last showed them.
+struct Seat<'a> {
+    keys: std::vec::IntoIter<Key>,
+    shown: &'a mut Vec<String>,
+}
+
+impl Desk for Seat<'_> {
+    fn size(&self) -> (u16, u16) {
+        (40, 8)
+    }
+
+    fn show(&mut self, canvas: Canvas) -> io::Result<()> {
+        *self.shown = (0..8).map(|row| canvas.row_text(row)).collect();
+        Ok(())
+    }
+
+    fn turn(&mut self, _wait: Duration) -> io::Result<Option<Turn>> {
+        Ok(self.keys.next().map(Turn::Key))
+    }
+}
+
+#[test]
+fn a_player_begins_where_it_is_told_and_ends_when_it_is_left() {
+    let check = |at_ms, typed: &str, place: &str, line: &str| {
+        let mut shown = Vec::new();
+        let options = Options { at_ms, paused: true, before_live: true, ..Options::default() };
+        let seat = Seat { keys: keys(typed).into_iter(), shown: &mut shown };
+        run_at(ten_minutes(), options, String::new(), seat).unwrap();
+        assert!(shown[7].contains(place), "{place}: {shown:#?}");
+        assert!(shown.iter().any(|row| row.contains(line)), "{line}: {shown:#?}");
+    };
+    check(None, "q", "0:00/9:59", "line 0");
+    check(Some(120_000), "q", "2:00/9:59", "line 120");
+    check(Some(u64::MAX), "^c", "9:59/9:59", "line 599");
+    check(Some(120_000), "f", "2:00/9:59", "line 120");
 }
 
 // What is drawn

@@ -201,6 +201,12 @@ impl Curtain {
         (!painted.is_empty()).then(|| painted.into())
     }
 
+    /// Paints a picture that has nothing to do with the screen, which goes on behind it.
+    pub fn paint_over(&mut self, canvas: Canvas) -> Option<Bytes> {
+        let painted = self.lent.as_mut()?.loan.paint(canvas, None);
+        (!painted.is_empty()).then(|| painted.into())
+    }
+
     /// Draws what the terminal got.
     fn draw(&mut self) {
         self.is_fresh &= self.behind.is_empty();

@@ -2,16 +2,19 @@
 
 use super::super::company::Line;
 use super::super::profile::Profile;
-use super::super::{reach, ssh};
-use super::front::{Front, Wish};
+use super::super::{reach, recordings, ssh};
+use super::film::{Booth, Shot, Shots};
+use super::front::{Front, Seat, Wish};
 use super::menu::Name;
+use crate::play::Turn;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use link::ssh::client::{Client, Control, RemoteExit, Session};
 use link::ssh::{Input, Output, SshError};
 use model::entry::Party;
-use model::{NodeName, Size, Tick, Time};
+use model::{NodeName, SessionId, Size, Tick, Time};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +25,7 @@ use wire::live::{ListLive, ListedSession};
 use wire::name::COMPANY_SUBSYSTEM;
 
 /// Pieces of output on their way to the terminal, which is busy with them while others are drawn. Wait.
-/// When the terminal is painted there is but one: whoever is slow gets the newest picture.
+/// When the terminal is painted, here or by the node, there is but one: whoever is slow gets the newest picture.
 const SHOWN: usize = 8;
 /// Lines of the node that were not looked at. Wait.
 const HEARD: usize = 64;
@@ -30,6 +33,10 @@ const HEARD: usize = 64;
 /// longer it is waited each time.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Pictures of the player that the front has not got yet. Wait: the player shows the newest when there is room.
+const SHOTS: usize = 1;
+/// How long a node has to give the terminal back to somebody who leaves another's session.
+pub const FAREWELL: Duration = Duration::from_secs(2);
 /// How long the terminal's last answer is waited for, so that the next program does not get it.
 const LAST_ANSWER: Duration = Duration::from_millis(200);
 
@@ -39,9 +46,12 @@ pub struct Whose {
     pub profile: Profile,
     /// The node.
     pub node: NodeName,
+    /// Which it is, if it was joined; which one's own is the node has not said.
+    pub joined: Option<SessionId>,
 }
 
-/// Copies between this terminal and a session until the program has ended and everything it wrote was shown.
+/// Copies between this terminal and a session, one's own or one that was joined, until the program has ended and everything
+/// it wrote was shown.
 /// The terminal is in raw mode meanwhile.
 pub async fn carry(
     mut session: Session,
@@ -61,8 +71,9 @@ pub async fn carry(
     tasks.spawn(resize_all(sized, session.control()));
     let (told, heard) = mpsc::channel(HEARD);
     let (asks, asked) = mpsc::channel(HEARD);
-    tasks.spawn(listen(client, told, asked));
+    tasks.spawn(listen(Arc::clone(&client), told, asked));
     let (names, named) = mpsc::channel(1);
+    let (shots, shot) = mpsc::channel(SHOTS);
     let mut sources = Sources {
         out: Some(out),
         errors: Some(errors),
@@ -70,8 +81,10 @@ pub async fn carry(
         changed: signal(SignalKind::window_change())?,
         heard,
         named,
+        shot,
     };
-    let front = Front::new(*sizes.borrow(), Tick(0));
+    let seat = if whose.joined.is_some() { Seat::Viewer } else { Seat::Owner };
+    let front = Front::new(seat, *sizes.borrow(), Tick(0));
     let (began, input, stands) = (Instant::now(), session.input.clone(), None);
     let mut carrier = Carrier {
         front,
@@ -83,6 +96,9 @@ pub async fn carry(
         sent: Some(sent),
         asks,
         names,
+        shots,
+        player: None,
+        players: 0,
         sizes,
         stands,
     };
@@ -112,6 +128,7 @@ struct Sources {
     changed: Signal,
     heard: mpsc::Receiver<Heard>,
     named: mpsc::Receiver<Name>,
+    shot: mpsc::Receiver<(u64, Shot)>,
 }
 
 /// What came.
@@ -124,6 +141,7 @@ enum Next {
     Sized,
     Heard(Heard),
     Named(Name),
+    Shot((u64, Shot)),
     Out(Option<Bytes>),
     Errors(Option<Bytes>),
     Due,
@@ -140,6 +158,11 @@ struct Carrier {
     sent: Option<mpsc::Sender<Bytes>>,
     asks: mpsc::Sender<Ask>,
     names: mpsc::Sender<Name>,
+    shots: Shots,
+    /// What the player is turned by while it is open.
+    player: Option<SyncSender<Turn>>,
+    /// Players so far: what comes of any but the last is late.
+    players: u64,
     sizes: watch::Sender<Size>,
     /// How things stood last.
     stands: Option<Company>,
@@ -170,10 +193,12 @@ impl Carrier {
                 Next::Sized => {
                     let size = ssh::terminal_size();
                     self.sizes.send_replace(size);
+                    self.turn(Turn::Else);
                     self.front.resized(size, self.now());
                 }
                 Next::Heard(heard) => self.hear(heard),
                 Next::Named(name) => self.front.named(name, self.now()),
+                Next::Shot((number, shot)) => self.take(number, shot),
                 Next::Out(Some(bytes)) | Next::Errors(Some(bytes)) => {
                     self.front.output(bytes, self.now());
                 }
@@ -192,7 +217,8 @@ impl Carrier {
     /// Waits for what comes next. The program waits for the terminal, and the keys wait for the program.
     async fn next(&self, from: &mut Sources) -> Result<Next> {
         let (shows, types) = (self.front.has_shown(), self.front.has_typed());
-        let room = if self.front.is_painted() { SHOWN } else { 1 };
+        let painted = self.front.is_painted() || self.whose.joined.is_some();
+        let room = if painted { SHOWN } else { 1 };
         let due = self.front.poll_timeout().map(|due| self.began + Duration::from_millis(due.0));
         Ok(tokio::select! {
             biased;
@@ -202,6 +228,7 @@ impl Carrier {
             Some(()) = from.changed.recv() => Next::Sized,
             Some(heard) = from.heard.recv() => Next::Heard(heard),
             Some(name) = from.named.recv() => Next::Named(name),
+            Some(shot) = from.shot.recv(), if !shows => Next::Shot(shot),
             () = sleep_until(due) => Next::Due,
             pulled = pull(&mut from.out), if !shows => Next::Out(pulled?),
             pulled = pull(&mut from.errors), if !shows => Next::Errors(pulled?),
@@ -243,17 +270,19 @@ impl Carrier {
             // A node that does not take so many would not take this one either.
             Wish::Ask(ask) => drop(self.asks.try_send(ask)),
             Wish::Leave => {
-                let input = self.input.clone();
-                self.tasks.spawn(async move { input.close().await });
+                let (input, joined) = (self.input.clone(), self.whose.joined.is_some());
+                self.tasks.spawn(async move {
+                    if joined && input.eof().await.is_ok() {
+                        tokio::time::sleep(FAREWELL).await;
+                    }
+                    input.close().await;
+                });
             }
             Wish::Name => {
-                let profile = self.whose.profile.clone();
-                let (node, names) = (self.whose.node.clone(), self.names.clone());
-                let people = self.stands.iter().flat_map(|company| &company.people);
-                let since = people.into_iter().find(|one| one.party == Party::OWNER);
-                let since = since.map(|one| one.since);
+                let (names, profile) = (self.names.clone(), self.whose.profile.clone());
+                let name = self.name();
                 self.tasks.spawn(async move {
-                    let name = match name(&profile, &node, since).await {
+                    let name = match name.await {
                         Ok(one) => Name::Known(Box::new(one), profile.cluster.name),
                         Err(error) => Name::Lost(format!("{error:#}")),
                     };
@@ -261,7 +290,60 @@ impl Carrier {
                     let _ = names.send(name).await;
                 });
             }
+            Wish::Rewind => self.rewind(),
+            Wish::Press(key) => self.turn(Turn::Key(key)),
+            Wish::Live => self.player = None,
         }
+    }
+
+    /// Opens the player on the session's own recording.
+    fn rewind(&mut self) {
+        self.players += 1;
+        let (number, shots) = (self.players, self.shots.clone());
+        let (booth, player) = Booth::new(number, self.sizes.subscribe(), shots.clone());
+        self.player = Some(player);
+        let (profile, joined, name) = (self.whose.profile.clone(), self.whose.joined, self.name());
+        self.tasks.spawn(async move {
+            let played = async {
+                let id = match joined {
+                    Some(id) => id,
+                    None => name.await?.session.id,
+                };
+                recordings::rewind(&profile, id, booth).await
+            };
+            let why = played.await.err().map(|error| format!("cannot rewind: {error:#}"));
+            // Nobody may be there any more.
+            let _ = shots.send((number, Shot::Over(why))).await;
+        });
+    }
+
+    /// Takes what the player shows.
+    fn take(&mut self, number: u64, shot: Shot) {
+        let now = self.now();
+        match shot {
+            _ if number != self.players || self.player.is_none() => {}
+            Shot::Picture(picture) => self.front.filmed(picture, now),
+            Shot::Over(why) => {
+                self.player = None;
+                self.front.live(why, now);
+            }
+        }
+    }
+
+    /// Turns the player, if it is open.
+    fn turn(&self, turn: Turn) {
+        if let Some(player) = &self.player {
+            // One that is so busy that it takes nothing more misses it.
+            let _ = player.try_send(turn);
+        }
+    }
+
+    /// Looks for one's own session on the list.
+    fn name(&self) -> impl Future<Output = Result<ListedSession>> + use<> {
+        let (profile, node) = (self.whose.profile.clone(), self.whose.node.clone());
+        let people = self.stands.iter().flat_map(|company| &company.people);
+        let since = people.into_iter().find(|one| one.party == Party::OWNER).map(|one| one.since);
+        async move { name(&profile, &node, since).await }
     }
 
     fn now(&self) -> Tick {

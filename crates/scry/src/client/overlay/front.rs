@@ -1,15 +1,18 @@
-//! Decides what the owner sees and where goes what they type. Pure: time comes in as an argument.
+//! Decides what somebody sees of a session and where goes what they type. Pure: time comes in as an argument.
 
 use super::curtain::Curtain;
+use super::film::{Film, Press};
 use super::menu::{Deed, Menu, Name};
 use super::question::asks;
-use super::typed::{Piece, Typed};
+use super::typed::{ESCAPE, Piece, Typed};
+use crate::play::Key;
 use bytes::Bytes;
 use model::entry::Party;
 use model::limit::PICTURE_MS;
 use model::{Size, Tick};
+use screen::Canvas;
 use std::collections::VecDeque;
-use wire::company::{Ask, Company, State, Told};
+use wire::company::{Ask, Company, Present, State, Told};
 
 /// How long a note stands on the last row, in milliseconds, and how long if others wait.
 const NOTE_MS: (u64, u64) = (4_000, 1_500);
@@ -23,16 +26,21 @@ const PUT_OFF_MS: u64 = 4_000;
 /// How long the program's next sequence may take to become whole before the terminal is taken nevertheless, in
 /// milliseconds.
 const WHOLE_MS: u64 = 100;
+/// What stands on the last row until the player shows something.
+const OPENING: &str = "looking for the recording\u{2026} q: back to now";
 
-/// The front of a session: what its owner sees of it beside the program.
+/// The front of a session: what its owner, or whoever has joined it, sees of it beside the program.
 pub struct Front {
     curtain: Curtain,
+    /// Whose it is. What a viewer has joined is painted by the node, and the program is the node to them.
+    seat: Seat,
     typed: Typed,
     begins: Line,
     /// Who is here; `None` without a line to them, and then nothing is shown and no key is scry's but `~.`.
     company: Option<Company>,
     name: Name,
     menu: Option<Menu>,
+    film: Option<Film>,
     /// The escape key as it came.
     escape: Bytes,
     note: Option<Note>,
@@ -59,8 +67,23 @@ pub enum Wish {
     Ask(Ask),
     /// To learn which session this is.
     Name,
+    /// To open the player at this moment.
+    Rewind,
+    /// To press a key of the player's.
+    Press(Key),
+    /// To end the player.
+    Live,
     /// To leave.
     Leave,
+}
+
+/// Who sits before a front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// Whose session it is.
+    Owner,
+    /// Who has joined it.
+    Viewer,
 }
 
 /// Where in a line the next key is.
@@ -79,16 +102,18 @@ struct Note {
 }
 
 impl Front {
-    /// Of a session that begins.
-    pub fn new(size: Size, now: Tick) -> Self {
+    /// Of a session that begins, or is joined.
+    pub fn new(seat: Seat, size: Size, now: Tick) -> Self {
         let (curtain, asks) = Curtain::new(size, now);
         Self {
             curtain,
+            seat,
             typed: Typed::default(),
             begins: Line::Begins,
             company: None,
             name: Name::default(),
             menu: None,
+            film: None,
             escape: Bytes::new(),
             note: None,
             notes: VecDeque::new(),
@@ -106,7 +131,7 @@ impl Front {
 
     /// The program writes.
     pub fn output(&mut self, bytes: Bytes, now: Tick) {
-        let is_note = self.curtain.is_lent() && self.menu.is_none();
+        let is_note = self.curtain.is_lent() && self.menu.is_none() && self.film.is_none();
         if is_note && (asks(&bytes) || self.curtain.would_spare(&bytes)) {
             self.step_aside(now);
         }
@@ -132,6 +157,8 @@ impl Front {
                 self.company = Some(company);
                 self.is_stale = true;
             }
+            // The node has it in its picture.
+            _ if self.seat == Seat::Viewer && self.film.is_none() => {}
             Told::Said { user, text, .. } => self.say(format!("{user}: {text}")),
             Told::Happened { what } => self.say(what),
             Told::Refused { why } => self.say(why),
@@ -146,7 +173,23 @@ impl Front {
 
     /// There is no line to the node any more.
     pub fn alone(&mut self, now: Tick) {
-        (self.company, self.menu) = (None, None);
+        self.company = None;
+        self.menu.take_if(|_| self.seat == Seat::Owner);
+        self.settle(now);
+    }
+
+    /// The player shows something.
+    pub fn filmed(&mut self, picture: Canvas, now: Tick) {
+        if let Some(film) = &mut self.film {
+            (film.picture, self.is_stale) = (Some(picture), true);
+        }
+        self.settle(now);
+    }
+
+    /// The player is over; and why, if nobody asked for that.
+    pub fn live(&mut self, why: Option<String>, now: Tick) {
+        (self.film, self.is_stale) = (None, true);
+        why.into_iter().for_each(|why| self.say(why));
         self.settle(now);
     }
 
@@ -165,7 +208,7 @@ impl Front {
 
     /// The program has ended: the terminal gets the rest, and nothing is shown any more.
     pub fn finish(&mut self, now: Tick) {
-        (self.is_over, self.menu, self.note) = (true, None, None);
+        (self.is_over, self.menu, self.film, self.note) = (true, None, None, None);
         self.settle(now);
     }
 
@@ -236,7 +279,9 @@ impl Front {
         self.turn_notes(now);
         self.returns = None;
         let wanted = !self.is_over
-            && (self.menu.is_some() || (self.aside.is_none() && self.stands().is_some()));
+            && (self.menu.is_some()
+                || self.film.is_some()
+                || (self.aside.is_none() && self.stands().is_some()));
         if !wanted {
             self.whole = None;
             self.returns =
@@ -255,29 +300,40 @@ impl Front {
     }
 
     fn paint(&mut self, now: Tick) {
-        let (menu, company, name) = (self.menu.as_ref(), self.company.as_ref(), &self.name);
+        let (menu, people, name) = (self.menu.as_ref(), people(self.company.as_ref()), &self.name);
         let stands = self.stands().filter(|_| !menu.is_some_and(Menu::is_bar));
-        let has_bar = menu.map_or(stands.is_some(), Menu::is_bar);
-        let painted = self.curtain.paint(menu.is_none(), has_bar, |canvas| {
-            if let Some(text) = stands {
-                canvas.bar(&text);
-            }
-            if let (Some(menu), Some(company)) = (menu, company) {
-                menu.lay(canvas, company, name);
-            }
-        });
+        let painted = if let Some(Film { picture: Some(picture), .. }) = &self.film {
+            let mut picture = picture.clone();
+            stands.iter().for_each(|text| picture.bar(text));
+            self.curtain.paint_over(picture)
+        } else {
+            let has_bar = menu.map_or(stands.is_some(), Menu::is_bar);
+            let passes = menu.is_none() && self.film.is_none();
+            self.curtain.paint(passes, has_bar, |canvas| {
+                stands.iter().for_each(|text| canvas.bar(text));
+                if let Some(menu) = menu {
+                    menu.lay(canvas, people, name);
+                }
+            })
+        };
         self.to_terminal.extend(painted);
         (self.is_stale, self.painted) = (false, now);
     }
 
-    /// What stands on the last row.
+    /// What stands on the last row. The player has something of its own there, which notes alone cover, for a while.
     fn stands(&self) -> Option<String> {
-        let frozen = || {
-            let company = self.company.as_ref()?;
-            let why = company.why.as_deref().unwrap_or_default();
-            (company.state == State::Frozen).then(|| format!("the session stands still: {why}"))
+        let lasting = || match &self.film {
+            Some(Film { picture: None, .. }) => Some(OPENING.to_owned()),
+            Some(_) => None,
+            None => self.frozen(),
         };
-        self.note.as_ref().map(|note| note.text.clone()).or_else(frozen)
+        self.note.as_ref().map(|note| note.text.clone()).or_else(lasting)
+    }
+
+    fn frozen(&self) -> Option<String> {
+        let company = self.company.as_ref().filter(|_| self.seat == Seat::Owner)?;
+        let why = company.why.as_deref().unwrap_or_default();
+        (company.state == State::Frozen).then(|| format!("the session stands still: {why}"))
     }
 
     fn say(&mut self, text: String) {
@@ -325,22 +381,35 @@ impl Front {
             Piece::Place(place, _) if self.curtain.awaits(now) => {
                 return self.curtain.placed(place);
             }
+            // Nobody has asked a viewer's terminal for it: it is a key that looks like an answer.
+            Piece::Place(..) | Piece::Answer(_)
+                if self.seat == Seat::Viewer && self.film.is_some() =>
+            {
+                return;
+            }
             // Also what the program asked for before it was covered: nobody can type that.
             Piece::Place(_, bytes) | Piece::Answer(bytes) => {
                 return self.to_program.push_back(bytes);
             }
             other => other,
         };
-        match self.menu.take() {
-            Some(menu) => self.turn_to_scry(menu, piece),
-            None => self.pass(piece),
+        match (self.menu.take(), &mut self.film) {
+            (Some(menu), _) => self.turn_to_scry(menu, piece),
+            (None, Some(film)) => match film.press(&piece) {
+                Some(Press::Key(key)) => self.wishes.push_back(Wish::Press(key)),
+                Some(Press::Close) => {
+                    (self.film, self.is_stale) = (None, true);
+                    self.wishes.push_back(Wish::Live);
+                }
+                None => {}
+            },
+            (None, None) => self.pass(piece),
         }
     }
 
     /// What is typed for scry.
     fn turn_to_scry(&mut self, menu: Menu, piece: Piece) {
         self.is_stale = true;
-        let Some(company) = &self.company else { return };
         let deed = match (menu, piece) {
             (Menu::Escaped, Piece::Escape(_)) => {
                 // Twice is once for the program.
@@ -351,7 +420,8 @@ impl Front {
                 let text = [text.as_slice(), &bytes].concat();
                 Deed::Show(Menu::Says(text.into_iter().filter(|byte| *byte >= b' ').collect()))
             }
-            (menu, Piece::Key(key, _)) => menu.key(key, company),
+            (menu, Piece::Key(key, _)) => menu.key(key, people(self.company.as_ref())),
+            (Menu::Word, Piece::Escape(_)) => Deed::Word(ESCAPE),
             (_, Piece::Escape(_)) => Deed::Close,
             // The mouse may still move, and keys be let go.
             (menu, _) => Deed::Show(menu),
@@ -367,6 +437,15 @@ impl Front {
                 self.menu = Some(menu);
             }
             Deed::Close => {}
+            Deed::Word(key) => {
+                self.begins = Line::Inside;
+                // As the node reads it, whatever the terminal makes of these keys.
+                self.to_program.push_back(Bytes::copy_from_slice(&[ESCAPE, key]));
+            }
+            Deed::Rewind => {
+                self.film = Some(Film::default());
+                self.wishes.push_back(Wish::Rewind);
+            }
             Deed::Ask(ask) => self.wishes.push_back(Wish::Ask(ask)),
             Deed::Leave => self.wishes.push_back(Wish::Leave),
         }
@@ -376,9 +455,10 @@ impl Front {
     fn pass(&mut self, piece: Piece) {
         let tilde = std::mem::replace(&mut self.begins, Line::Inside);
         let (key, bytes) = match piece {
-            Piece::Escape(bytes) if self.company.is_some() => {
+            Piece::Escape(bytes) if self.seat == Seat::Viewer || self.company.is_some() => {
                 self.flush(tilde);
-                (self.menu, self.escape) = (Some(Menu::Escaped), bytes);
+                let menu = if self.seat == Seat::Viewer { Menu::Word } else { Menu::Escaped };
+                (self.menu, self.escape) = (Some(menu), bytes);
                 return;
             }
             Piece::Key(key, bytes) => (Some(key), bytes),
@@ -388,7 +468,7 @@ impl Front {
         };
         match (tilde, key) {
             (Line::Tilde, Some(b'.')) => return self.wishes.push_back(Wish::Leave),
-            (Line::Tilde, Some(b'?')) if self.company.is_some() => {
+            (Line::Tilde, Some(b'?')) if self.seat == Seat::Owner && self.company.is_some() => {
                 self.begins = Line::Begins;
                 self.menu = Some(Menu::Keys);
                 return;
@@ -415,8 +495,12 @@ impl Front {
     }
 
     fn user(&self, party: Party) -> String {
-        let people = self.company.iter().flat_map(|company| &company.people);
-        let named = people.into_iter().find(|one| one.party == party);
+        let named = people(self.company.as_ref()).iter().find(|one| one.party == party);
         named.map_or_else(|| format!("person {}", party.0), |one| one.user.to_string())
     }
+}
+
+/// Who is here, as far as that is known.
+fn people(company: Option<&Company>) -> &[Present] {
+    company.map_or(&[], |company| &company.people)
 }

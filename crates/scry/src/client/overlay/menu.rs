@@ -5,7 +5,7 @@ use model::SeatRole;
 use model::entry::Party;
 use model::limit::SAID_BYTES;
 use screen::Canvas;
-use wire::company::{Ask, Company, Present};
+use wire::company::{Ask, Present};
 use wire::live::ListedSession;
 
 /// People that the list of keys shows; all of them are behind `w`.
@@ -14,8 +14,10 @@ const PEOPLE: usize = 5;
 const INTERRUPT: u8 = 3;
 /// What asks for help of whoever pressed the escape key.
 const ESCAPED: &str = "scry: ? shows the keys, ctrl-] once more types it";
+/// The same for whoever has joined: all but one of their keys are the node's to read.
+const WORD: &str = "scry: r looks at earlier moments, ? shows the other keys";
 /// The keys and what they do.
-const KEYS: [(char, &str); 10] = [
+const KEYS: [(char, &str); 11] = [
     ('s', "share: show how others come in"),
     ('w', "who is here"),
     ('c', "say something to all"),
@@ -23,6 +25,7 @@ const KEYS: [(char, &str); 10] = [
     ('t', "take the keyboard back"),
     ('a', "all type together"),
     ('o', "show somebody out"),
+    ('r', "rewind: look at earlier moments"),
     ('x', "end the session, and everything in it"),
     ('.', "leave, as ~. does"),
     ('q', "back to the program"),
@@ -33,6 +36,8 @@ const KEYS: [(char, &str); 10] = [
 pub enum Menu {
     /// The escape key was pressed: the next key is for scry.
     Escaped,
+    /// The same in somebody else's session: the next key is for the node, or for scry here.
+    Word,
     /// The list of keys.
     Keys,
     /// Who is here.
@@ -67,6 +72,10 @@ pub enum Deed {
     Close,
     /// Back to the program, and this is asked of the node.
     Ask(Ask),
+    /// Back to the program, and the node gets the escape key and this one.
+    Word(u8),
+    /// The player is opened at this moment.
+    Rewind,
     /// The session is left.
     Leave,
 }
@@ -87,9 +96,11 @@ pub enum Name {
 
 impl Menu {
     /// What a key does.
-    pub fn key(self, key: u8, company: &Company) -> Deed {
+    pub fn key(self, key: u8, people: &[Present]) -> Deed {
         match self {
-            Self::Escaped | Self::Keys => begin(key, company),
+            Self::Escaped | Self::Keys => begin(key, people),
+            Self::Word if key == b'r' => Deed::Rewind,
+            Self::Word => Deed::Word(key),
             Self::Says(text) => write(text, key),
             Self::Share => match key {
                 b'o' => Deed::Show(Self::Shared(SeatRole::Observer)),
@@ -114,15 +125,16 @@ impl Menu {
 
     /// Whether it takes the last row, where notes stand else.
     pub fn is_bar(&self) -> bool {
-        matches!(self, Self::Escaped | Self::Says(_) | Self::End)
+        matches!(self, Self::Escaped | Self::Word | Self::Says(_) | Self::End)
     }
 
     /// Draws it over a picture.
-    pub fn lay(&self, canvas: &mut Canvas, company: &Company, name: &Name) {
+    pub fn lay(&self, canvas: &mut Canvas, people: &[Present], name: &Name) {
         match self {
             Self::Escaped => canvas.bar(ESCAPED),
-            Self::Keys => canvas.boxed("scry", &keys(company)),
-            Self::Who => canvas.boxed("who is here", &who(company)),
+            Self::Word => canvas.bar(WORD),
+            Self::Keys => canvas.boxed("scry", &keys(people)),
+            Self::Who => canvas.boxed("who is here", &who(people)),
             Self::Says(text) => {
                 canvas.bar(&format!("say: {}\u{2581}", String::from_utf8_lossy(text)));
             }
@@ -148,30 +160,31 @@ impl Menu {
     }
 }
 
-fn begin(key: u8, company: &Company) -> Deed {
+fn begin(key: u8, people: &[Present]) -> Deed {
     Deed::Show(match key {
         b'?' => Menu::Keys,
         b's' => Menu::Share,
         b'w' => Menu::Who,
         b'c' => Menu::Says(Vec::new()),
-        b'h' => choose(Choice::HandOver, company),
-        b'o' => choose(Choice::ShowOut, company),
+        b'h' => choose(Choice::HandOver, people),
+        b'o' => choose(Choice::ShowOut, people),
         b't' => return Deed::Ask(Ask::TakeBack {}),
         b'a' => return Deed::Ask(Ask::Together {}),
         b'x' => Menu::End,
+        b'r' => return Deed::Rewind,
         b'.' => return Deed::Leave,
         _ => return Deed::Close,
     })
 }
 
 /// Those who can be chosen. Who they are is kept: a number must not come to mean another before it is pressed.
-fn choose(choice: Choice, company: &Company) -> Menu {
+fn choose(choice: Choice, people: &[Present]) -> Menu {
     let fits = |one: &&Present| match choice {
         Choice::HandOver => one.seat == Some(SeatRole::Peer),
         Choice::ShowOut => one.seat.is_some(),
     };
-    let people = company.people.iter().filter(fits).take(9);
-    Menu::Choose(choice, people.map(|one| (one.party, person(one))).collect())
+    let chosen = people.iter().filter(fits).take(9);
+    Menu::Choose(choice, chosen.map(|one| (one.party, person(one))).collect())
 }
 
 /// Writes at what is to be said.
@@ -190,9 +203,9 @@ fn write(mut text: Vec<u8>, key: u8) -> Deed {
     Deed::Show(Menu::Says(text))
 }
 
-fn keys(company: &Company) -> Vec<String> {
-    let mut lines: Vec<String> = company.people.iter().take(PEOPLE).map(person).collect();
-    match company.people.len().saturating_sub(PEOPLE) {
+fn keys(people: &[Present]) -> Vec<String> {
+    let mut lines: Vec<String> = people.iter().take(PEOPLE).map(person).collect();
+    match people.len().saturating_sub(PEOPLE) {
         0 => {}
         more => lines.push(format!("and {more} more")),
     }
@@ -201,8 +214,8 @@ fn keys(company: &Company) -> Vec<String> {
     lines
 }
 
-fn who(company: &Company) -> Vec<String> {
-    company.people.iter().map(person).collect()
+fn who(people: &[Present]) -> Vec<String> {
+    people.iter().map(person).collect()
 }
 
 fn person(one: &Present) -> String {
@@ -243,7 +256,7 @@ pub mod tests {
     use super::super::super::sessions::tests::session;
     use super::*;
     use model::Time;
-    use wire::company::State;
+    use wire::company::{Company, State};
 
     pub fn company(people: &[(u16, &str, Option<SeatRole>)]) -> Company {
         let present = |(party, user, seat): &(u16, &str, Option<SeatRole>)| Present {
@@ -257,18 +270,18 @@ pub mod tests {
         Company { state: State::Running, why: None, keyboard: None, people }
     }
 
-    fn three() -> Company {
+    fn three() -> Vec<Present> {
         let (peer, observer) = (Some(SeatRole::Peer), Some(SeatRole::Observer));
-        company(&[(0, "alice", None), (3, "bob", observer), (5, "carol", peer)])
+        company(&[(0, "alice", None), (3, "bob", observer), (5, "carol", peer)]).people
     }
 
     /// What comes of these keys, the last of which says something.
     fn check(keys: &str, expected: Deed) {
-        let company = three();
+        let people = three();
         let mut menu = Menu::Escaped;
         let mut deed = Deed::Close;
         for (at, key) in keys.bytes().enumerate() {
-            deed = menu.key(key, &company);
+            deed = menu.key(key, &people);
             menu = match &deed {
                 Deed::Show(menu) => menu.clone(),
                 _ if at + 1 == keys.len() => break,
@@ -289,8 +302,19 @@ pub mod tests {
         check("t", Deed::Ask(Ask::TakeBack {}));
         check("?a", Deed::Ask(Ask::Together {}));
         check("?.", Deed::Leave);
+        check("r", Deed::Rewind);
+        check("?r", Deed::Rewind);
         check("sp", Deed::Show(Menu::Shared(SeatRole::Peer)));
         check("ss", Deed::Close);
+    }
+
+    #[test]
+    fn in_another_s_session_all_keys_but_one_are_the_node_s() {
+        for (key, deed) in
+            [(b'r', Deed::Rewind), (b'q', Deed::Word(b'q')), (b'x', Deed::Word(b'x'))]
+        {
+            assert_eq!(Menu::Word.key(key, &three()), deed);
+        }
     }
 
     #[test]
@@ -322,7 +346,7 @@ pub mod tests {
     fn a_number_stays_with_whoever_it_was_shown_for() {
         let Deed::Show(menu) = Menu::Keys.key(b'o', &three()) else { panic!() };
         let later = company(&[(0, "alice", None), (5, "carol", Some(SeatRole::Peer))]);
-        assert_eq!(menu.key(b'1', &later), Deed::Ask(Ask::ShowOut { party: Party(3) }));
+        assert_eq!(menu.key(b'1', &later.people), Deed::Ask(Ask::ShowOut { party: Party(3) }));
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! What the owner of a session in `scry ssh` sees of it beside the program: notes on the last row, and a box with keys.
+//! What the owner of a session in `scry ssh` sees of it beside the program: notes on the last row, a box with keys, and
+//! the player, which whoever has joined it by `scry join` has, too.
 //!
 //! [`front`] decides (pure), [`typed`] takes apart what is typed, [`menu`] holds what the box shows and what its keys mean,
-//! [`curtain`] stands between the program and the terminal, [`question`] knows what only a terminal can answer,
-//! [`drive`] carries the bytes.
+//! [`film`] lends the player its place, [`curtain`] stands between the program and the terminal, [`question`] knows what
+//! only a terminal can answer, [`drive`] carries the bytes.
 //!
 //! As long as nothing is shown the program's bytes go to the terminal untouched; a screen model follows them.
 //! While something is shown the terminal is painted, and gets afterwards what it was spared.
 
 mod curtain;
 mod drive;
+mod film;
 mod front;
 mod menu;
 mod question;
@@ -16,4 +18,4 @@ mod question;
 mod tests;
 mod typed;
 
-pub use drive::{Whose, carry};
+pub use drive::{FAREWELL, Whose, carry};

@@ -1,12 +1,13 @@
 //! The front before a terminal that is a screen model: whatever happens, the program's screen is what the terminal shows
 //! in the end, and the program gets what was typed for it.
 
-use super::front::{Front, Wish};
+use super::front::{Front, Seat, Wish};
 use super::menu::tests::company;
+use crate::play::Key;
 use bytes::Bytes;
 use model::entry::Party;
 use model::{SeatRole, Size, Tick};
-use screen::Screen;
+use screen::{BAR, Canvas, Screen};
 use wire::company::{Ask, Company, State, Told};
 
 /// Random sessions of each kind.
@@ -102,11 +103,22 @@ struct Desk {
 impl Desk {
     /// `before` is what the terminal showed before the session.
     fn new(size: Size, before: &str, answers: bool) -> Self {
+        Self::of(Seat::Owner, size, before, answers)
+    }
+
+    /// Of a session that somebody has joined, at the usual place.
+    fn joined() -> Self {
+        let mut desk = Self::of(Seat::Viewer, Size::clamped(60, 20), "", true);
+        desk.output("\x1b[?1049h\x1b[?7l\x1b[?25l\x1b[?2004h\x1b[3;5Hnow");
+        desk
+    }
+
+    fn of(seat: Seat, size: Size, before: &str, answers: bool) -> Self {
         let (mut terminal, mut alone) =
             (Screen::new(size.cols(), size.rows()), Screen::new(size.cols(), size.rows()));
         terminal.feed(before.as_bytes());
         alone.feed(before.as_bytes());
-        let (front, now) = (Front::new(size, Tick(0)), Tick(0));
+        let (front, now) = (Front::new(seat, size, Tick(0)), Tick(0));
         let (seen, typed, wishes) = (Vec::new(), Vec::new(), Vec::new());
         let mut desk = Self { front, terminal, alone, answers, seen, typed, wishes, now };
         desk.turn();
@@ -157,6 +169,21 @@ impl Desk {
 
     fn hear(&mut self, told: Told) {
         self.front.heard(told, self.now);
+        self.turn();
+    }
+
+    /// The player shows this.
+    fn film(&mut self, text: &str) {
+        let (cols, rows) = self.terminal.size();
+        let mut picture = Canvas::new(cols, rows);
+        picture.text(0, 0, cols, text, BAR);
+        self.front.filmed(picture, self.now);
+        self.turn();
+    }
+
+    /// The player is over.
+    fn live(&mut self, why: Option<&str>) {
+        self.front.live(why.map(str::to_owned), self.now);
         self.turn();
     }
 
@@ -261,6 +288,26 @@ fn whatever_was_shown_the_terminal_is_in_the_end_what_the_program_made_of_it() {
 }
 
 #[test]
+fn the_same_is_so_when_the_player_comes_and_goes_in_one_s_own_session_and_in_another_s() {
+    for (seat, answers) in [(Seat::Owner, true), (Seat::Viewer, true), (Seat::Viewer, false)] {
+        for seed in 1..=SEEDS {
+            let mut random = Random::of(seed);
+            let mut desk = Desk::of(seat, random.size(), "", answers);
+            for _ in 0..STEPS {
+                match random.below(12) {
+                    0 => desk.type_in("\x1dr"),
+                    1 => desk.film("earlier"),
+                    2 => desk.live((random.below(2) == 0).then_some("there is no recording")),
+                    _ => step(&mut desk, &mut random, &OUTPUT, false),
+                }
+            }
+            desk.end();
+            desk.assert_alike(&format!("{seat:?}, seed {seed}"));
+        }
+    }
+}
+
+#[test]
 fn what_the_terminal_showed_before_the_session_stays() {
     for seed in 1..=SEEDS {
         let mut random = Random::of(seed);
@@ -275,7 +322,7 @@ fn what_the_terminal_showed_before_the_session_stays() {
 
 #[test]
 fn as_long_as_nothing_is_shown_the_program_s_bytes_pass_as_they_are() {
-    let mut front = Front::new(Size::default(), Tick(0));
+    let mut front = Front::new(Seat::Owner, Size::default(), Tick(0));
     front.heard(Told::Company(two(State::Running)), Tick(0));
     assert_eq!(front.poll_terminal().as_deref(), Some(WHERE));
     for bytes in ["\x1b[6n\x1b]52;c;aGk=\x07", "\x1b[", "2J\x05\u{e9}"] {
@@ -403,6 +450,10 @@ fn keys(has_line: bool, typed: &str, program: &str, wishes: &[Wish]) {
     if has_line {
         desk.hear(Told::Company(two(State::Running)));
     }
+    keys_at(desk, typed, program, wishes);
+}
+
+fn keys_at(mut desk: Desk, typed: &str, program: &str, wishes: &[Wish]) {
     desk.type_in(typed);
     desk.wait(100);
     assert_eq!(String::from_utf8_lossy(&desk.typed), program, "{typed:?}");
@@ -431,6 +482,88 @@ fn the_escape_keys_are_for_scry_and_twice_they_are_typed() {
     keys(true, "\x1dxb", "", &[]);
     keys(true, "\x1dxyb", "b", &[Wish::Ask(Ask::End {})]);
     keys(true, "\x1dspqx", "x", &[Wish::Name]);
+    keys(true, "~?rhqls", "ls", &[Wish::Rewind, Wish::Press(Key::Char('h')), Wish::Live]);
+}
+
+#[test]
+fn who_has_joined_has_one_key_of_scry_s_and_the_node_reads_the_others() {
+    let press = |ch| Wish::Press(Key::Char(ch));
+    for (typed, node, wishes) in [
+        ("abc\r~?\x1b[A", "abc\r~?\x1b[A", vec![]),
+        ("\x1dq", "\x1dq", vec![]),
+        ("a\x1d\x1db", "a\x1d\x1db", vec![]),
+        ("\x1b[93;5u?", "\x1d?", vec![]),
+        ("\x1d\x1b[A?", "\x1d?", vec![]),
+        ("\x1b[200~\x1dr\x1b[201~", "\x1b[200~\x1dr\x1b[201~", vec![]),
+        ("\r~.", "\r", vec![Wish::Leave]),
+        ("r", "r", vec![]),
+        (
+            "\x1drx\x1b[1;2R\x1b[6;6R\x1b[?62c\x03ls",
+            "ls",
+            vec![Wish::Rewind, press('x'), Wish::Live],
+        ),
+        (
+            "\x1dr\r~.\x1dls",
+            "ls",
+            vec![Wish::Rewind, Wish::Press(Key::Enter), press('~'), press('.'), Wish::Live],
+        ),
+    ] {
+        keys_at(Desk::joined(), typed, node, &wishes);
+    }
+}
+
+#[test]
+fn the_player_stands_before_the_session_until_it_is_over_and_the_session_goes_on_behind_it() {
+    let mut own = Desk::new(Size::clamped(60, 20), "", true);
+    own.hear(Told::Company(two(State::Running)));
+    own.output("remote $ \x1b[?1000h");
+    for mut desk in [own, Desk::joined()] {
+        desk.type_in("\x1dr");
+        assert_eq!(desk.wishes, [Wish::Rewind]);
+        assert!(desk.last_row().contains("looking for the recording"), "{}", desk.last_row());
+        desk.film("earlier");
+        desk.wait(20);
+        assert_eq!(desk.terminal.text()[0], "earlier");
+        assert_eq!((desk.last_row().as_str(), desk.terminal.keys()), ("", screen::Keys::default()));
+        desk.output("\x1b[2;1Hmore\x1b[4h\x1b[6n");
+        desk.type_in("q\x1b[D~.");
+        desk.wait(100);
+        assert!(!desk.shows("more"), "{:?}", desk.terminal.text());
+        // What people say is seen here, too, for a while.
+        desk.hear(Told::Company(two(State::Frozen)));
+        desk.hear(Told::Happened { what: "bob left".to_owned() });
+        desk.wait(20);
+        assert_eq!(desk.last_row(), " bob left");
+        desk.wait(5_000);
+        assert_eq!(desk.last_row(), "");
+        desk.hear(Told::Company(two(State::Running)));
+        desk.resize(Size::clamped(70, 30));
+        desk.film("earlier still");
+        desk.wait(20);
+        assert_eq!(desk.terminal.text()[0], "earlier still");
+        assert_eq!(desk.typed, b"");
+        desk.live(None);
+        desk.wait(1_000);
+        desk.assert_alike("back");
+        // What comes late is not shown.
+        desk.film("too late");
+        desk.wait(1_000);
+        desk.assert_alike("late");
+    }
+}
+
+#[test]
+fn where_there_is_nothing_to_go_back_to_a_note_says_so_and_the_session_is_there() {
+    for mut desk in [Desk::usual(), Desk::joined()] {
+        desk.type_in("\x1dr");
+        desk.live(Some("cannot rewind: there is no recording"));
+        desk.wait(20);
+        assert_eq!(desk.last_row(), " cannot rewind: there is no recording");
+        desk.type_in("ls");
+        assert_eq!(desk.typed, b"ls");
+        desk.wait(5_000);
+        desk.assert_alike("afterwards");
+    }
 }
 
 #[test]
