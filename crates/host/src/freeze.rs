@@ -12,7 +12,7 @@
 
 use crate::group::{self, Group};
 use crate::hunt::{Ended, Found, Marks, Passed, Reach};
-use crate::stat::Stat;
+use crate::stat::{Stat, name};
 use crate::sweep::Owner;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeMap;
@@ -297,14 +297,6 @@ fn are_still(strays: &Strays) -> bool {
 /// Whether all threads of a process are stopped, or it has ended.
 fn is_still(pid: i32) -> bool {
     Stat::of_threads(pid).iter().all(Stat::is_still)
-}
-
-/// A process's name (`comm`), of its own choice; control characters are replaced. Empty once it is gone.
-pub(crate) fn name(pid: i32) -> String {
-    let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let name = String::from_utf8_lossy(&name);
-    let printable = |letter: char| if letter.is_control() { '?' } else { letter };
-    name.trim_end_matches('\n').chars().map(printable).collect()
 }
 
 /// Whether a process has been told to stop and has not come to it yet: it runs in the kernel at most, and forks no more.

@@ -153,7 +153,7 @@ impl Foreground {
     #[must_use]
     pub fn program(&self) -> Option<String> {
         let group = self.0.foreground()?;
-        Some(crate::freeze::name(group.as_raw_nonzero().get())).filter(|name| !name.is_empty())
+        Some(crate::stat::name(group.as_raw_nonzero().get())).filter(|name| !name.is_empty())
     }
 }
 

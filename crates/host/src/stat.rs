@@ -1,4 +1,4 @@
-//! What the kernel says of a process or a thread (proc_pid_stat(5)).
+//! What the kernel says of a process or a thread (proc_pid_stat(5), proc_pid_comm(5)).
 
 /// The fields that are of use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,14 @@ impl Stat {
     fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
+}
+
+/// A process's name (`comm`), of its own choice; control characters are replaced. Empty once it is gone.
+pub(crate) fn name(pid: i32) -> String {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = String::from_utf8_lossy(&name);
+    let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+    name.trim_end_matches('\n').chars().map(printable).collect()
 }
 
 #[cfg(test)]

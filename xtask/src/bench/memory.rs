@@ -49,8 +49,9 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// KiB of a side's server.
 #[expect(clippy::cast_precision_loss, reason = "KiB of one machine")]
-fn pss(sides: &Sides, side: Side) -> Result<f64> {
+pub fn pss(sides: &Sides, side: Side) -> Result<f64> {
     let (kib, _) = processes::pss_kib(sides.server(side), &sides.exe(side)?)?;
     Ok(kib as f64)
 }

@@ -2,8 +2,9 @@
 
 use super::echo::Keyboard;
 use super::figures::{Bar, Row, Samples, Value as Figure};
+use super::memory::pss;
 use super::sides::{Side, Sides, Wish, run as output_of};
-use super::{Bench, Context, log_file, processes};
+use super::{Bench, Context, log_file};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -50,7 +51,7 @@ fn echo(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             || -> Result<Vec<f64>> { Ok(keyboard.press(WARM + keys, PAUSE)?.split_off(WARM)) };
         alone.add(press()?);
         let observers =
-            (0..OBSERVERS).map(|_| Viewer::come(sides, &id)).collect::<Result<Vec<_>>>()?;
+            (0..OBSERVERS).map(|_| Client::look_on(sides, &id)).collect::<Result<Vec<_>>>()?;
         for observer in &observers {
             observer.sees("R")?;
         }
@@ -72,14 +73,14 @@ fn flood(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             times * mib,
             round + 1
         ));
-        alone.add(vec![Flood::open(sides, &log, times)?.pour()?]);
-        let flood = Flood::open(sides, &log, times)?;
-        let viewer = Viewer::come(sides, &session(sides)?)?;
+        alone.add(vec![Client::flood(sides, &log, times)?.pour()?]);
+        let flood = Client::flood(sides, &log, times)?;
+        let viewer = Client::look_on(sides, &session(sides)?)?;
         viewer.sees("R")?;
         viewer.signal("STOP")?;
-        let before = memory(sides)?;
+        let before = pss(sides, SIDE)?;
         together.add(vec![flood.pour()?]);
-        grown.add(vec![(memory(sides)? - before).max(0.0)]);
+        grown.add(vec![(pss(sides, SIDE)? - before).max(0.0) / 1024.0]);
         let began = Instant::now();
         viewer.signal("CONT")?;
         viewer.sees(MARK)?;
@@ -105,13 +106,13 @@ fn late(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     for (past, sights) in [0, times].into_iter().zip(&mut sights) {
         context.say(&format!("sharing: who comes late, after {} MiB", past * mib));
         let edit = format!("exec vim -u NONE -c 'echo \"{MARK}\"' {}", text.display());
-        let owner = Owner::open(sides, &pour(&log, past, &edit))?;
+        let owner = Client::own(sides, &pour(&log, past, &edit))?;
         owner.key()?;
-        owner.screen.wait_for(MARK)?;
+        owner.sees(MARK)?;
         let id = session(sides)?;
         for _ in 0..context.reduced(5, 20) {
             let began = Instant::now();
-            let viewer = Viewer::come(sides, &id)?;
+            let viewer = Client::look_on(sides, &id)?;
             viewer.sees(MARK)?;
             sights.add(vec![began.elapsed().as_secs_f64() * 1e3]);
         }
@@ -143,13 +144,6 @@ fn row(
 
 fn bound(what: &str, unit: &'static str, ours: &Samples, bar: Bar) -> Result<Row> {
     row(what, unit, "", (ours, &Samples::default()), Some(bar))
-}
-
-/// MiB of the server's processes.
-#[expect(clippy::cast_precision_loss, reason = "KiB of one machine")]
-fn memory(sides: &Sides) -> Result<f64> {
-    let (kib, _) = processes::pss_kib(sides.server(SIDE), &sides.exe(SIDE)?)?;
-    Ok(kib as f64 / 1024.0)
 }
 
 /// The one session that runs.
@@ -207,70 +201,70 @@ impl Screen {
     }
 }
 
-/// Somebody who looks on, with plain ssh.
-struct Viewer {
-    client: Child,
-    screen: Screen,
-    _keys: Option<ChildStdin>,
-}
-
-impl Viewer {
-    fn come(sides: &Sides, id: &str) -> Result<Self> {
-        let login = format!("+{id}");
-        let wish = Wish { terminal: true, login: Some(&login), ..Wish::default() };
-        let mut command = sides.command(SIDE, wish, "observer");
-        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let screen = Screen::read(client.stdout.take().context("piped")?);
-        let keys = client.stdin.take();
-        Ok(Self { client, screen, _keys: keys })
-    }
-
-    fn sees(&self, text: &str) -> Result<()> {
-        self.screen.wait_for(text).map(drop)
-    }
-
-    fn signal(&self, name: &str) -> Result<()> {
-        let mut kill = Command::new("kill");
-        output_of(kill.arg(format!("-{name}")).arg(self.client.id().to_string())).map(drop)
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        let _ = self.client.kill();
-        let _ = self.client.wait();
-    }
-}
-
-/// A session whose program waits for a key before it goes on.
-struct Owner {
-    client: Child,
+/// A client of ssh, whose screen is read.
+struct Client {
+    process: Child,
     keys: ChildStdin,
     screen: Screen,
 }
 
-impl Owner {
-    fn open(sides: &Sides, remote: &str) -> Result<Self> {
+impl Client {
+    fn start(mut command: Command) -> Result<Self> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let screen = Screen::read(process.stdout.take().context("piped")?);
+        let keys = process.stdin.take().context("piped")?;
+        Ok(Self { process, keys, screen })
+    }
+
+    /// Somebody comes who looks on.
+    fn look_on(sides: &Sides, id: &str) -> Result<Self> {
+        let login = format!("+{id}");
+        let wish = Wish { terminal: true, login: Some(&login), ..Wish::default() };
+        Self::start(sides.command(SIDE, wish, "observer"))
+    }
+
+    /// The owner of the only session, whose program waits for a key before it goes on.
+    fn own(sides: &Sides, remote: &str) -> Result<Self> {
         listed(sides, 0)?;
         let wish = Wish { terminal: true, ..Wish::default() };
-        let mut command = sides.command(SIDE, wish, remote);
-        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let screen = Screen::read(client.stdout.take().context("piped")?);
-        let keys = client.stdin.take().context("piped")?;
-        let owner = Self { client, keys, screen };
-        owner.screen.wait_for("R")?;
+        let owner = Self::start(sides.command(SIDE, wish, remote))?;
+        owner.sees("R")?;
         Ok(owner)
+    }
+
+    /// The owner of a flood that has not begun.
+    fn flood(sides: &Sides, log: &Path, times: usize) -> Result<Self> {
+        Self::own(sides, &pour(log, times, &format!("echo; echo {MARK}; exec cat")))
     }
 
     fn key(&self) -> Result<()> {
         Ok((&self.keys).write_all(b"\n")?)
     }
+
+    /// Waits until it has shown a text, and answers how many bytes came.
+    fn sees(&self, text: &str) -> Result<usize> {
+        self.screen.wait_for(text)
+    }
+
+    /// Has the program go on, and answers the megabytes a second that came up to the mark.
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one flood")]
+    fn pour(&self) -> Result<f64> {
+        let began = Instant::now();
+        self.key()?;
+        let bytes = self.sees(MARK)?;
+        Ok(bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let mut kill = Command::new("kill");
+        output_of(kill.arg(format!("-{name}")).arg(self.process.id().to_string())).map(drop)
+    }
 }
 
-impl Drop for Owner {
+impl Drop for Client {
     fn drop(&mut self) {
-        let _ = self.client.kill();
-        let _ = self.client.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -280,22 +274,4 @@ fn pour(log: &Path, times: usize, then: &str) -> String {
     format!(
         "printf R; read -r go; i=0; while [ $i -lt {times} ]; do cat {log}; i=$((i+1)); done; {then}"
     )
-}
-
-/// A flood that has not begun.
-struct Flood(Owner);
-
-impl Flood {
-    fn open(sides: &Sides, log: &Path, times: usize) -> Result<Self> {
-        Owner::open(sides, &pour(log, times, &format!("echo; echo {MARK}; exec cat"))).map(Self)
-    }
-
-    /// Megabytes a second to the owner.
-    #[expect(clippy::cast_precision_loss, reason = "bytes of one flood")]
-    fn pour(&self) -> Result<f64> {
-        let began = Instant::now();
-        self.0.key()?;
-        let bytes = self.0.screen.wait_for(MARK)?;
-        Ok(bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
-    }
 }
