@@ -11,7 +11,7 @@ use screen::{BAR, Canvas, Screen};
 use wire::company::{Ask, Company, State, Told};
 
 /// Random sessions of each kind.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 20_000;
 /// Things that happen in each.
 const STEPS: usize = 40;
 const WHERE: &[u8] = b"\x1b[6n";
@@ -140,8 +140,10 @@ impl Desk {
             self.seen.extend_from_slice(&bytes);
             let mut rest = bytes.as_ref();
             while let Some(at) = rest.windows(WHERE.len()).position(|window| window == WHERE) {
-                self.terminal.feed(&rest[..at]);
-                rest = &rest[at + WHERE.len()..];
+                // The question, too: it ends what is unfinished before it.
+                let (asked, after) = rest.split_at(at + WHERE.len());
+                self.terminal.feed(asked);
+                rest = after;
                 if self.answers {
                     let (col, row) = self.terminal.caret();
                     let answer = format!("\x1b[{};{}R", row + 1, col + 1);
