@@ -270,7 +270,9 @@ impl Cluster {
 
     /// Recordings, newest first, once every session has ended and been stored.
     pub fn stored_recordings(&self) -> Vec<serde_json::Value> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        // Where storing fails auth tries again after 2, 4, 8, … seconds, and the long runs make it fail often.
+        let patience = if long() { 120 } else { 30 };
+        let deadline = Instant::now() + Duration::from_secs(patience);
         loop {
             let rows = self.scry_json(&["recordings", "ls", "--json", "--limit", "1000"]);
             let rows = rows.as_array().expect("a list").clone();
