@@ -2,6 +2,8 @@
 
 #[path = "sharing/arrival.rs"]
 mod arrival;
+#[path = "sharing/links.rs"]
+mod links;
 #[path = "sharing/pictures.rs"]
 mod pictures;
 #[path = "sharing/rewind.rs"]

@@ -14,6 +14,7 @@ use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
 use crate::{Config, secret};
+use model::audit::Audited;
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
 use model::{AuditEvent, NodeName, RoleName, Time, UserName};
 use std::net::IpAddr;
@@ -155,13 +156,21 @@ impl Auth {
     /// Somebody at this address showed a wrong secret. This machine's own users share one address:
     /// for them the bound by user has to do. Answers what is to be told if it is with this one that the address has to wait.
     pub fn note_failed(&self, asked: &Asked) -> Option<AuditEvent> {
-        let address = asked.address();
+        self.note_failed_at(asked.address(), |what| asked.event(what))
+    }
+
+    /// As [`Auth::note_failed`], of an address that another part of the cluster names.
+    pub fn note_failed_at(
+        &self,
+        address: IpAddr,
+        event: impl Fn(Audited) -> AuditEvent,
+    ) -> Option<AuditEvent> {
         if address.is_loopback() {
             return None;
         }
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         let full = throttle.failed(network(address), clock::tick());
-        full.then(|| asked.event(throttled("address")))
+        full.then(|| event(throttled("address")))
     }
 
     /// Whether somebody has shown too many codes that do not count; at a node, or here.

@@ -2,19 +2,21 @@
 
 use crate::auth::Auth;
 use crate::error::Refusal;
-use crate::gate::{Member, NodePart};
+use crate::gate::{Anybody, Member, NodePart, ProxyPart};
+use crate::throttle::network;
 use crate::{clock, ledger, people, secret};
 use model::audit::Audited;
 use model::limit::{LINK_MS, LINKS};
 use model::role::{AdminRight, NodeFacts, RoleSet};
 use model::{AuditEvent, LinkId, NodeName, SeatRole, SessionId, Time, UserName};
 use policy::{Denial, Identity, SessionFacts};
+use std::net::IpAddr;
 use std::sync::Arc;
 use store::tables::{Link, Most, NewLink, PartKind, TableError};
 use wire::live::LiveSession;
 use wire::share::{
-    CODE_PREFIX, Grant, LinkState, ListLinks, MadeLink, MakeLink, ReadLink, RevokeLink, Shared,
-    TakeLink, Which,
+    CODE_PREFIX, FindLink, Grant, LinkPlace, LinkState, ListLinks, LookAtLink, MadeLink, MakeLink,
+    ReadLink, RevokeLink, Shared, TakeLink, Welcome, Which,
 };
 use wire::{Done, Fault};
 
@@ -30,11 +32,16 @@ pub async fn make(auth: Arc<Auth>, by: Member, call: MakeLink) -> Result<MadeLin
         let hours = most / 3_600_000;
         return Err(Refusal::malformed(format!("a link counts for at most {hours} hours")));
     }
+    if call.guests && call.to.is_some() {
+        let words = "a link is for one person or for guests, not for both";
+        return Err(Refusal::malformed(words.to_owned()));
+    }
     let place = place(&auth, &call.node, call.session).await?;
     let place = place.ok_or_else(|| Refusal::not_found(OWN_SESSION))?;
     let now = clock::now();
     let facts = place.facts();
-    let permit = policy::share(&by.roles, &by.identity, &place.node, &facts, call.seat, now);
+    let (roles, who, seat, guests) = (&by.roles, &by.identity, call.seat, call.guests);
+    let permit = policy::share(roles, who, &place.node, &facts, seat, guests, now);
     let permit = permit.map_err(|denial| {
         let refusal = Refusal::from(denial).about(call.session);
         // Of others' sessions nobody learns that they exist.
@@ -51,6 +58,7 @@ pub async fn make(auth: Arc<Auth>, by: Member, call: MakeLink) -> Result<MadeLin
         seat: permit.seat(),
         by: by.name.clone(),
         to: call.to,
+        guests: permit.guests(),
         once: call.once,
         created: now,
         expires: now.plus_ms(life),
@@ -66,6 +74,7 @@ pub async fn make(auth: Arc<Auth>, by: Member, call: MakeLink) -> Result<MadeLin
         link: link.id,
         seat: link.made.seat.word().to_owned(),
         recipient: link.made.to.clone(),
+        guests: link.made.guests,
         once: link.made.once,
         expires: link.made.expires,
     };
@@ -93,7 +102,7 @@ pub async fn list(
 pub async fn revoke(auth: Arc<Auth>, by: Member, call: RevokeLink) -> Result<Done, Refusal> {
     let found = match &call.link {
         Which::Number(id) => auth.tables.link_of_number(*id).await?,
-        Which::Code(text) => find(&auth, text).await?,
+        Which::Code(text) => of_code(&auth, text).await?,
     };
     let link = found.ok_or_else(|| Refusal::not_found(OWN_LINK))?;
     if link.made.owner != by.name && by.admin(AdminRight::Locks).is_err() {
@@ -116,16 +125,9 @@ pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared,
         return Err(Refusal::new(Fault::TooMany, TOO_MANY));
     }
     let (identity, roles) = (&by.identity, &by.roles);
-    let comer = Comer { identity, roles, at: None, seat: None };
+    let comer = Comer { identity, roles, at: None, seat: None, counted: by.name.clone() };
     match counts(&auth, &call.code, &comer).await {
-        Ok(Link { id, made, .. }) => Ok(Shared {
-            link: id,
-            node: made.node,
-            session: made.session,
-            owner: made.owner,
-            seat: made.seat,
-            expires: made.expires,
-        }),
+        Ok(link) => Ok(shared(link)),
         Err(no) => {
             let throttled = auth.note_failed(&by.asked);
             let refused = refuse(&auth, no, &comer, |what| by.asked.event(what)).await;
@@ -135,9 +137,63 @@ pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared,
     }
 }
 
+pub async fn look(auth: Arc<Auth>, by: Anybody, call: LookAtLink) -> Result<Welcome, Refusal> {
+    let (address, event) = (by.asked.address(), |what| by.asked.event(what));
+    let link = guest_sees(&auth, &call.code, address, event).await?;
+    let facts = auth.facts();
+    let (cluster, host_authority) = (facts.name, facts.host_authority);
+    Ok(Welcome { shared: shared(link), cluster, host_authority })
+}
+
+pub async fn find(auth: Arc<Auth>, by: ProxyPart, call: FindLink) -> Result<LinkPlace, Refusal> {
+    let address = call.address.to_canonical();
+    let event = |what| AuditEvent {
+        node: Some(by.part.name.clone()),
+        address: Some(address.to_string()),
+        ..ledger::event(what)
+    };
+    let link = guest_sees(&auth, &call.code, address, event).await?;
+    Ok(LinkPlace { node: link.made.node })
+}
+
+/// The link of a code, if a guest who is there may come by it. Changes nothing. Guests call themselves as they like, so
+/// they are counted by their address.
+async fn guest_sees(
+    auth: &Auth,
+    code: &str,
+    address: IpAddr,
+    event: impl Fn(Audited) -> AuditEvent,
+) -> Result<Link, Refusal> {
+    let counted = counted(address);
+    if auth.waits(address) || auth.waits_with_codes(None, &counted) {
+        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
+    }
+    let (roles, latest) = (auth.tables.roles().await?, clock::now().plus_ms(LINK_MS.1));
+    let (identity, roles) = (&Identity::guest("", latest), &roles);
+    let comer = Comer { identity, roles, at: None, seat: None, counted };
+    match counts(auth, code, &comer).await {
+        Ok(link) => Ok(link),
+        Err(no) => {
+            let throttled = auth.note_failed_at(address, &event);
+            let refused = refuse(auth, no, &comer, event).await;
+            auth.ledger.tell(throttled.into_iter().collect()).await;
+            Err(refused)
+        }
+    }
+}
+
+/// As whom a guest's codes are counted.
+fn counted(address: IpAddr) -> UserName {
+    UserName::guest(&network(address).to_string())
+}
+
 pub async fn take(auth: Arc<Auth>, by: NodePart, call: TakeLink) -> Result<Grant, Refusal> {
     let TakeLink { code, user, address, seat } = call;
-    if auth.waits_with_codes(Some(by.name()), &user) {
+    let counted = match address.filter(|_| user.is_guest()) {
+        Some(address) => counted(address),
+        None => user.clone(),
+    };
+    if auth.waits_with_codes(Some(by.name()), &counted) {
         return Err(Refusal::new(Fault::TooMany, TOO_MANY));
     }
     let event = |what| AuditEvent {
@@ -146,12 +202,18 @@ pub async fn take(auth: Arc<Auth>, by: NodePart, call: TakeLink) -> Result<Grant
         node: Some(by.name().clone()),
         ..ledger::event(what)
     };
-    let Some(account) = auth.tables.user(&user).await? else {
-        let why = format!("{} asked for {user}, who has no account", by.name());
-        return Err(Refusal::denied("take a link", &why, "there is no such account any more"));
+    let identity = match user.is_guest() {
+        true => Identity::guest(user.called(), clock::now().plus_ms(LINK_MS.1)),
+        false => {
+            let account = auth.tables.user(&user).await?.ok_or_else(|| {
+                let why = format!("{} asked for {user}, who has no account", by.name());
+                Refusal::denied("take a link", &why, "there is no such account any more")
+            })?;
+            people::identity(&account)
+        }
     };
-    let (identity, roles) = (people::identity(&account), auth.tables.roles().await?);
-    let comer = Comer { identity: &identity, roles: &roles, at: Some(by.name()), seat };
+    let roles = auth.tables.roles().await?;
+    let comer = Comer { identity: &identity, roles: &roles, at: Some(by.name()), seat, counted };
     if let Err(no) = counts(&auth, &code, &comer).await {
         return Err(refuse(&auth, no, &comer, event).await);
     }
@@ -164,8 +226,8 @@ pub async fn take(auth: Arc<Auth>, by: NodePart, call: TakeLink) -> Result<Grant
     let (word, owner) = (made.seat.word().to_owned(), made.owner.clone());
     let used = event(Audited::LinkUsed { link: *id, seat: word, owner });
     auth.ledger.tell(vec![of_link(used, &link)]).await;
-    let (session, seat, expires) = (made.session, made.seat, made.expires);
-    Ok(Grant { link: *id, session, seat, user, expires })
+    let (session, seat, guests, expires) = (made.session, made.seat, made.guests, made.expires);
+    Ok(Grant { link: *id, session, seat, user, guests, expires })
 }
 
 /// Who wants to come by a link.
@@ -176,6 +238,8 @@ struct Comer<'c> {
     at: Option<&'c NodeName>,
     /// As what they want to come, if they said.
     seat: Option<SeatRole>,
+    /// As whom their codes are counted that do not count.
+    counted: UserName,
 }
 
 /// Why a code lets somebody in nowhere.
@@ -202,6 +266,7 @@ impl From<TableError> for No {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shut {
     Other,
+    Members,
     Revoked,
     Expired,
     Used,
@@ -213,6 +278,9 @@ impl Shut {
     fn words(self) -> &'static str {
         match self {
             Self::Other => "this link is for somebody else",
+            Self::Members => {
+                "this link is for people who have an account: sign in first, with `scry login`"
+            }
             Self::Revoked => "this link was revoked: ask for another one",
             Self::Expired => "this link has expired: ask for another one",
             Self::Used => "this link counted once, and was used: ask for another one",
@@ -224,7 +292,7 @@ impl Shut {
 /// The link of a code, if it lets this person in at this moment. Changes nothing.
 async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> {
     let (now, user) = (clock::now(), comer.identity.user());
-    let link = find(auth, code).await?.ok_or(No::Unknown)?;
+    let link = of_code(auth, code).await?.ok_or(No::Unknown)?;
     if comer.at.is_some_and(|at| *at != link.made.node) {
         return Err(No::Elsewhere(Box::new(link)));
     }
@@ -240,6 +308,7 @@ async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> 
         session: link.made.session,
         seat: link.made.seat,
         user,
+        guests: link.made.guests,
         expires: link.made.expires,
     };
     let (node, seat) = (&place.node, comer.seat.unwrap_or(link.made.seat));
@@ -254,6 +323,8 @@ fn shut(link: &Link, user: &UserName, now: Time) -> Option<Shut> {
     let made = &link.made;
     if made.to.as_ref().is_some_and(|to| to != user) {
         Some(Shut::Other)
+    } else if user.is_guest() && !made.guests {
+        Some(Shut::Members)
     } else if link.revoked.is_some() {
         Some(Shut::Revoked)
     } else if now >= made.expires {
@@ -292,7 +363,7 @@ async fn refuse(
         }
     };
     let mut events = vec![refused];
-    if auth.note_code(comer.at, comer.identity.user()) {
+    if auth.note_code(comer.at, &comer.counted) {
         let why = format!("{TOO_MANY}; further ones are not listed");
         events.push(event(Audited::LinkRefused { link: None, why }));
     }
@@ -300,7 +371,7 @@ async fn refuse(
     refusal
 }
 
-async fn find(auth: &Auth, text: &str) -> Result<Option<Link>, TableError> {
+async fn of_code(auth: &Auth, text: &str) -> Result<Option<Link>, TableError> {
     match wire::share::code(text) {
         Some(code) => auth.tables.link(&code).await,
         None => Ok(None),
@@ -346,6 +417,12 @@ fn of_link(event: AuditEvent, link: &Link) -> AuditEvent {
     AuditEvent { node, session, ..event }
 }
 
+fn shared(link: Link) -> Shared {
+    let Link { id, made, .. } = link;
+    let NewLink { node, session, owner, seat, expires, .. } = made;
+    Shared { link: id, node, session, owner, seat, expires }
+}
+
 fn shown(link: Link, goes_on: bool) -> wire::share::Link {
     let Link { id, made, used, revoked } = link;
     let state = match (revoked, made.once && used > 0) {
@@ -354,7 +431,7 @@ fn shown(link: Link, goes_on: bool) -> wire::share::Link {
         (None, false) if goes_on => LinkState::Open,
         (None, false) => LinkState::Over,
     };
-    let NewLink { node, session, owner, seat, by, to, once, created, expires } = made;
+    let NewLink { node, session, owner, seat, by, to, guests, once, created, expires } = made;
     wire::share::Link {
         id,
         node,
@@ -363,6 +440,7 @@ fn shown(link: Link, goes_on: bool) -> wire::share::Link {
         seat,
         by,
         to,
+        guests,
         once,
         created,
         expires,

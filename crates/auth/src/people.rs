@@ -153,6 +153,10 @@ pub async fn read_cluster(
 }
 
 pub async fn add_user(auth: Arc<Auth>, by: UserAdmin, call: AddUser) -> Result<AddedUser, Refusal> {
+    if call.user.is_guest() {
+        let words = "a name that begins so is a guest's, and no account has one";
+        return Err(Refusal::malformed(words.to_owned()));
+    }
     let roles = auth.tables.roles().await?;
     for role in &call.roles {
         if !roles.roles.contains_key(role) {

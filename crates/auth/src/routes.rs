@@ -61,6 +61,8 @@ impl Routes {
             .call(links::list)
             .call(links::revoke)
             .call(links::read)
+            .call(links::look)
+            .call(links::find)
             .call(links::take)
             .call(access::list_nodes)
             .call(machines::invite)

@@ -304,6 +304,8 @@ audited! {
         seat: String,
         /// The only one who may use it; anyone with an account if none.
         #[serde(default, skip_serializing_if = "Option::is_none")] recipient: Option<UserName>,
+        /// Whether people who have no account may use it, too.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")] guests: bool,
         /// Whether it counts once only.
         once: bool,
         /// First moment at which it no longer counts.

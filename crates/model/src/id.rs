@@ -39,7 +39,7 @@ pub enum NameError {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $most:literal, $first:expr, $rest:expr, $allowed:literal) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $most:literal, $prefix:expr, $first:expr, $rest:expr, $allowed:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -58,13 +58,14 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let (first, rest): (fn(char) -> bool, fn(char) -> bool) = ($first, $rest);
-                if text.is_empty() {
+                if text.is_empty() || text == $prefix {
                     return Err(NameError::Empty { kind: $kind });
                 }
                 if text.len() > $most {
                     return Err(NameError::TooLong { kind: $kind, most: $most });
                 }
-                for (at, found) in text.chars().enumerate() {
+                let bare = text.strip_prefix($prefix).unwrap_or(text);
+                for (at, found) in bare.chars().enumerate() {
                     let fits = if at == 0 { first(found) } else { rest(found) };
                     if !fits {
                         return Err(NameError::Character { kind: $kind, found, allowed: $allowed });
@@ -103,33 +104,65 @@ macro_rules! name {
 }
 
 name!(
-    /// A person's account in scry; not an account on a machine (that is a [`Login`]).
-    UserName, "user name", 64,
+    /// A person's account in scry; not an account on a machine (that is a [`Login`]). Or the name that a guest has given,
+    /// who has no account: such a name begins with [`GUEST_PREFIX`], and no account has it.
+    UserName, "user name", 64, GUEST_PREFIX,
     |c| c.is_ascii_alphanumeric(),
     |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+'),
     "letters, digits and . _ - @ +, beginning with a letter or digit"
 );
 name!(
     /// An account on a machine, as in `ssh LOGIN@node`; one principal of a user certificate.
-    Login, "login", 32,
+    Login, "login", 32, "",
     |c| c.is_ascii_alphanumeric() || c == '_',
     |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '$'),
     "letters, digits and . _ - $, beginning with a letter, digit or _"
 );
 name!(
     /// A machine with a node on it; also the principal of its host certificate.
-    NodeName, "node name", 128,
+    NodeName, "node name", 128, "",
     |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
     |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'),
     "small letters, digits, dots and dashes, beginning with a letter or digit"
 );
 name!(
     /// A role, as users carry it in their certificates.
-    RoleName, "role name", 64,
+    RoleName, "role name", 64, "",
     |c| c.is_ascii_lowercase(),
     |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
     "small letters, digits and dashes, beginning with a letter"
 );
+
+/// Before the name of somebody who has no account.
+pub const GUEST_PREFIX: &str = "guest:";
+/// Characters of a guest's name behind [`GUEST_PREFIX`]. Cut.
+const GUEST_CHARS: usize = 32;
+
+impl UserName {
+    /// The name of a guest who calls themselves so: what may not stand in a name becomes a dash, and who says nothing is
+    /// called somebody.
+    #[must_use]
+    pub fn guest(called: &str) -> Self {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
+        let begins = |c: char| !c.is_ascii_alphanumeric();
+        let name: String = called.trim().chars().map(|c| if fits(c) { c } else { '-' }).collect();
+        let name: String = name.trim_start_matches(begins).chars().take(GUEST_CHARS).collect();
+        let name = if name.is_empty() { "somebody" } else { &name };
+        Self(format!("{GUEST_PREFIX}{name}"))
+    }
+
+    /// A guest's name as they gave it; an account's own.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.0.strip_prefix(GUEST_PREFIX).unwrap_or(&self.0)
+    }
+
+    /// Whether it is a guest's.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.0.starts_with(GUEST_PREFIX)
+    }
+}
 
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -226,8 +259,20 @@ mod tests {
     #[test]
     fn names_hold_what_their_kind_allows_and_nothing_that_splits_a_principal_list() {
         check::<UserName>(
-            &["alice", "a.b-c_d@example.org"],
-            &["", "a,b", "a b", "-x", "é", "a\n", "a\0"],
+            &["alice", "a.b-c_d@example.org", "guest:bob"],
+            &[
+                "",
+                "a,b",
+                "a b",
+                "-x",
+                "é",
+                "a\n",
+                "a\0",
+                "guest:",
+                "guest:-",
+                "guest:guest:x",
+                "a:b",
+            ],
         );
         check::<Login>(
             &["root", "_apt", "www-data"],
@@ -235,6 +280,25 @@ mod tests {
         );
         check::<NodeName>(&["web-01", "db.example.org"], &["", "Web", "a_b", "-a", "a*", "a b"]);
         check::<RoleName>(&["admin", "access"], &["", "Admin", "1st", "a,b"]);
+    }
+
+    #[test]
+    fn whatever_a_guest_says_is_a_name_that_no_account_has() {
+        for (called, name) in [
+            ("Bob", "guest:Bob"),
+            (" Bob O'Neil ", "guest:Bob-O-Neil"),
+            ("", "guest:somebody"),
+            ("--\x1b[2J", "guest:2J"),
+            ("Zoë", "guest:Zo-"),
+            ("guest:x,y", "guest:guest-x-y"),
+            (&"x".repeat(99), &format!("guest:{}", "x".repeat(32))),
+        ] {
+            let guest = UserName::guest(called);
+            assert_eq!(guest.as_str(), name);
+            assert_eq!(guest.as_str().parse(), Ok(guest.clone()));
+            assert!(guest.is_guest());
+        }
+        assert!(!"guest".parse::<UserName>().unwrap().is_guest());
     }
 
     #[test]

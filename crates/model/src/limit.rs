@@ -44,6 +44,13 @@ pub const LOGIN_GRACE_MS: u64 = 30_000;
 pub const STARTUPS: usize = 100;
 /// Connections that one address may have authenticating at once. Refuse: as [`STARTUPS`].
 pub const STARTUPS_PER_ADDRESS: usize = 20;
+/// Connections of guests that a proxy or a node has at once, whether their codes count or not. Refuse: as if the code did
+/// not count.
+pub const GUESTS: usize = 200;
+/// Those from one address. Refuse: as [`GUESTS`].
+pub const GUESTS_PER_ADDRESS: usize = 20;
+/// Milliseconds that a guest may stay without having got anywhere. End: the connection is closed.
+pub const GUEST_WAIT_MS: u64 = 60_000;
 /// Sessions of one connection at once. Refuse: the channel open fails.
 pub const SESSIONS_PER_CONNECTION: usize = 64;
 /// Channels of any kind of one connection at once. Refuse: the channel open fails.

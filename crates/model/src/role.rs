@@ -50,6 +50,9 @@ pub struct Allow {
     /// As what others may be invited into one's own sessions by a link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub share: Vec<SeatRole>,
+    /// As which of them people who have no account may be, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<SeatRole>,
 }
 
 /// Sessions that may be joined: those for which all conditions hold. A list that is empty holds for none.
@@ -429,6 +432,7 @@ mod tests {
             allow: Allow {
                 join: vec![JoinRule { roles: any(), nodes, seats: seats.clone() }],
                 share: seats.clone(),
+                guests: seats.clone(),
                 ..Allow::default()
             },
             deny: Deny { join: seats, ..Deny::default() },

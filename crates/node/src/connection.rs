@@ -9,10 +9,13 @@ use crate::verdict::{Bell, Verdict};
 use crate::visitor::{self, Visitor};
 use crate::{clock, report::Reporter};
 use link::ssh::server::{
-    Admission, Asked, Connection, Gate, NobodyIn, Refused, Server, Session, Tried, Wish,
+    Admission, Asked, Connection, Gate, Guests, Judge, NobodyIn, Refused, Server, Session, Tried,
+    Wish,
 };
+use link::ssh::ssh_key::Certificate;
 use link::tunnel::Knock;
 use model::audit::Audited;
+use model::limit::LINK_MS;
 use model::role::{Forwarding, RecordingPolicy};
 use model::{AuditEvent, ConnectionId, Heading, Kind, Login, SessionId, Tick, UserName};
 use policy::{Denial, Identity, LoginPermit};
@@ -139,7 +142,10 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let host = post.standing.host.borrow().clone();
     let server = Server::new(host.key.clone(), host.certificate.clone());
     let id = ConnectionId::from_random(rand::random());
-    let gate = gate(Arc::clone(&post), id, client);
+    let gate = Gate {
+        certificate: gate(Arc::clone(&post), id, client),
+        guests: guests(Arc::clone(&post), id, client),
+    };
     let accepting = server.accept(stream, gate, startup);
     let connection = match stop.run_until_cancelled(accepting).await {
         Some(Ok(connection)) => connection,
@@ -183,7 +189,11 @@ fn refused(nobody: &NobodyIn) -> Audited {
 }
 
 /// Decides about one certificate after the other; each denial is in the ledger, in full.
-fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<Holder> {
+fn gate(
+    post: Arc<Post>,
+    id: ConnectionId,
+    client: Option<SocketAddr>,
+) -> Judge<Holder, Certificate> {
     Box::new(move |text, certificate| {
         let refuse = |denial: &Denial, login: Option<Login>, user| {
             metrics::counter!("scry_denials_total").increment(1);
@@ -224,15 +234,8 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<H
                 return refuse(&denial, None, Some(user));
             }
             let (session, reporter) = (session.to_owned(), post.reporter.clone());
-            return Some(Admission {
-                buffers,
-                agent: false,
-                x11: false,
-                sessions: true,
-                variable: |_| false,
-                subsystems: &[COMPANY_SUBSYSTEM],
-                holder: Holder::Visitor(Visitor { id, identity, session, client, reporter }),
-            });
+            let visitor = Visitor { id, identity, session, client, reporter, place: None };
+            return Some(visitor_admission(buffers, visitor));
         }
         let login = login?;
         match policy::login(&known.roles, &identity, &post.facts, &login, now) {
@@ -258,6 +261,37 @@ fn gate(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gate<H
             }
         }
     })
+}
+
+/// Whoever comes by a link and shows no certificate. What the code is worth is auth's to say, once they want to sit down.
+fn guests(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Guests<Holder> {
+    Guests {
+        is_one: |login| wire::share::code(login).is_some(),
+        asks: Some("Your name, for the others to see: "),
+        admit: Box::new(move |code, called| {
+            let known = post.latest.borrow().clone().filter(|known| known.fresh())?;
+            let place = post.guests.take(client.map(|client| client.ip()))?;
+            let identity = Identity::guest(called, clock::now().plus_ms(LINK_MS.1));
+            policy::enter(&known.roles, &identity, clock::now()).ok()?;
+            let buffers = OnDisk::for_node(&post.elastic, post.quota(identity.user()));
+            let (session, reporter) = (code.to_owned(), post.reporter.clone());
+            let place = Some(Arc::new(place));
+            let visitor = Visitor { id, identity, session, client, reporter, place };
+            Some(visitor_admission(Arc::new(buffers), visitor))
+        }),
+    }
+}
+
+fn visitor_admission(buffers: Arc<OnDisk>, visitor: Visitor) -> Admission<Holder> {
+    Admission {
+        buffers,
+        agent: false,
+        x11: false,
+        sessions: true,
+        variable: |_| false,
+        subsystems: &[COMPANY_SUBSYSTEM],
+        holder: Holder::Visitor(visitor),
+    }
 }
 
 /// A connection being served.

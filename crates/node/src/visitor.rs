@@ -12,14 +12,17 @@ use crate::report::Reporter;
 use crate::serve::Post;
 use crate::session::refuse;
 use entry::{Entry, Taken};
+use link::ssh::Startup;
 use link::ssh::server::{Asked, Connection, Opener, Refusal, Session, Wish};
 use model::audit::Audited;
 use model::entry::Party;
+use model::limit::GUEST_WAIT_MS;
 use model::role::SeatRole;
 use model::{AuditEvent, ConnectionId, SessionId, Size, Tick};
 use policy::{Denial, Identity, SeatPermit};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +43,8 @@ pub(crate) struct Visitor {
     pub session: String,
     pub client: Option<SocketAddr>,
     pub reporter: Reporter,
+    /// A guest's place among the guests of the node.
+    pub place: Option<Arc<Startup>>,
 }
 
 impl Visitor {
@@ -105,7 +110,11 @@ pub(crate) async fn serve(
     let opener = connection.opener();
     let (mut seats, taken) = (JoinSet::new(), Taken::default());
     let end = CancellationToken::new();
+    // Whoever has shown no certificate has to show soon what their code is worth.
+    let waited = tokio::time::sleep(Duration::from_millis(GUEST_WAIT_MS));
+    tokio::pin!(waited);
     loop {
+        let idle = visitor.place.is_some() && seats.is_empty();
         tokio::select! {
             asked = connection.next() => match asked {
                 Some(Asked::Session(session)) => {
@@ -126,6 +135,7 @@ pub(crate) async fn serve(
                     tracing::error!(%error, "a seat's task failed");
                 }
             }
+            () = &mut waited, if idle => break,
             () = stop.cancelled() => break,
         }
     }

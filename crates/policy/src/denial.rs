@@ -77,6 +77,8 @@ pub enum Action {
         node: NodeName,
         /// As what.
         seat: SeatRole,
+        /// Whether people who have no account, too.
+        guests: bool,
     },
     /// To do something with a recording.
     Recording {
@@ -120,8 +122,9 @@ impl fmt::Display for Action {
             Self::Stay { session, node, seat } => {
                 write!(f, "stay in session {session} on {node} as {seat}")
             }
-            Self::Share { session, node, seat } => {
-                write!(f, "let others into session {session} on {node} as {seat}")
+            Self::Share { session, node, seat, guests } => {
+                let whom = if *guests { "others, guests among them," } else { "others" };
+                write!(f, "let {whom} into session {session} on {node} as {seat}")
             }
             Self::Recording { action, owner } => {
                 write!(f, "{} recordings of {owner}", action_word(*action))
@@ -223,6 +226,9 @@ pub enum LinkFault {
     /// The session's owner may not share it like this, or no longer.
     #[error("the session's owner may not share it like this")]
     NotShared,
+    /// It is for people who have an account, or its owner may not share with others, or no longer.
+    #[error("it is not for people who have no account")]
+    NotForGuests,
 }
 
 impl LinkFault {
@@ -232,6 +238,7 @@ impl LinkFault {
             Self::Expired => "the link that you came by has expired",
             Self::Revoked => "the link that you came by was revoked",
             Self::NotShared => "whose session this is may not share it any more",
+            Self::NotForGuests => "whose session this is may not share it with guests any more",
             Self::OtherUser | Self::OtherSession | Self::OtherSeat => {
                 "the link that you came by does not give you this seat"
             }

@@ -42,6 +42,13 @@ impl Identity {
         Self { user, roles, logins, expires, certificate: None }
     }
 
+    /// Somebody without an account, who calls themselves so: all they may do is to sit where a link lets them. Nothing of
+    /// them is checked, because nothing follows from it. `expires` is a bound beside the link's own.
+    #[must_use]
+    pub fn guest(called: &str, expires: Time) -> Self {
+        Self::of_account(UserName::guest(called), [], [], expires)
+    }
+
     /// Who.
     #[must_use]
     pub fn user(&self) -> &UserName {

@@ -45,7 +45,7 @@ pub(crate) enum Question<'q> {
     ForwardOn { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
     Join { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
     SeatOn { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
-    Share { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole },
+    Share { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, guests: bool },
     Enter,
     Reach { node: &'q NodeName },
     Recording { action: RecordingAction, owner: &'q UserName, labels: &'q Labels },
@@ -70,8 +70,8 @@ impl Question<'_> {
             Self::SeatOn { node, session, seat, .. } => {
                 Action::Stay { session: session.id, node: node.name.clone(), seat }
             }
-            Self::Share { node, session, seat } => {
-                Action::Share { session: session.id, node: node.name.clone(), seat }
+            Self::Share { node, session, seat, guests } => {
+                Action::Share { session: session.id, node: node.name.clone(), seat, guests }
             }
             Self::Enter => Action::Enter,
             Self::Reach { node } => Action::Reach { node: node.clone() },
@@ -119,6 +119,15 @@ pub(crate) fn judge<'i>(
     if now >= who.expires && !outlives {
         bench.bound("certificate: life", "the certificate has expired".to_owned());
     }
+    let by_link = matches!(
+        question,
+        Question::Join { by: Some(_), .. } | Question::SeatOn { by: Some(_), .. }
+    );
+    // To come to the door, and to where the session is, is part of the way.
+    let on_the_way = matches!(question, Question::Enter | Question::Reach { .. });
+    if who.user.is_guest() && !by_link && !on_the_way {
+        bench.bound("guest", "who has no account may only come by a link".to_owned());
+    }
     let outcome = match lock::on(roles, &who, &question, now) {
         Some(lock) => bench.locked(lock),
         None => bench.hear(roles, question),
@@ -150,7 +159,9 @@ impl Bench<'_> {
             | Question::SeatOn { node, session, seat, by } => {
                 self.hear_join(roles, node, session, seat, by)
             }
-            Question::Share { node, session, seat } => self.hear_share(roles, node, session, seat),
+            Question::Share { node, session, seat, guests } => {
+                self.hear_share(roles, node, session, seat, guests)
+            }
             Question::Recording { action, owner, labels } => {
                 let word = action_word(action);
                 self.hear_roles(

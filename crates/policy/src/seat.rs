@@ -33,6 +33,8 @@ pub struct Grant<'g> {
     pub seat: SeatRole,
     /// To whom.
     pub user: &'g UserName,
+    /// Whether it is for people who have no account, too.
+    pub guests: bool,
     /// First moment at which it no longer counts.
     pub expires: Time,
 }
@@ -44,6 +46,7 @@ pub struct SharePermit {
     node: NodeName,
     session: SessionId,
     seat: SeatRole,
+    guests: bool,
 }
 
 impl SharePermit {
@@ -69,6 +72,12 @@ impl SharePermit {
     #[must_use]
     pub fn seat(&self) -> SeatRole {
         self.seat
+    }
+
+    /// Whether people who have no account may come, too.
+    #[must_use]
+    pub fn guests(&self) -> bool {
+        self.guests
     }
 }
 
@@ -158,7 +167,7 @@ pub fn seat_goes_on(
     judge(roles, who, Question::SeatOn { node, session, seat, by }, now).outcome.map(drop)
 }
 
-/// May this person let others into that session, which runs on that node, as this?
+/// May this person let others into that session, which runs on that node, as this; and `guests`, who have no account?
 ///
 /// # Errors
 /// The [`Denial`], as for [`crate::login`].
@@ -168,12 +177,13 @@ pub fn share(
     node: &NodeFacts,
     session: &SessionFacts<'_>,
     seat: SeatRole,
+    guests: bool,
     now: Time,
 ) -> Result<SharePermit, Denial> {
     let session = *session;
-    judge(roles, who, Question::Share { node, session, seat }, now).outcome?;
+    judge(roles, who, Question::Share { node, session, seat, guests }, now).outcome?;
     let (owner, node) = (who.user.clone(), node.name.clone());
-    Ok(SharePermit { owner, node, session: session.id, seat })
+    Ok(SharePermit { owner, node, session: session.id, seat, guests })
 }
 
 /// As what this person may join that session, for lists.
@@ -208,7 +218,7 @@ pub fn explain_join(
 
 /// For which demands of a session this person counts while sitting there as `seat`: numbers of a demand in `demands` and
 /// of an alternative in it. What counts is which roles the person holds as things stand. Nobody counts in a session of
-/// their own, nor does who is locked out; and one person is one, in however many seats: the caller sees to that.
+/// their own, nor does who is locked out, nor a guest; and one person is one, in however many seats: the caller sees to that.
 #[must_use]
 pub fn counts_for(
     roles: &RoleSet,
@@ -219,7 +229,7 @@ pub fn counts_for(
     now: Time,
 ) -> Vec<(usize, usize)> {
     let Judgement { who, outcome, .. } = judge(roles, who, Question::Enter, now);
-    if outcome.is_err() || who.user == *owner {
+    if outcome.is_err() || who.user == *owner || who.user.is_guest() {
         return Vec::new();
     }
     // A role that was removed is nobody's, though it may stand in certificates.

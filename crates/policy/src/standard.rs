@@ -36,6 +36,7 @@ pub fn default_roles() -> RoleSet {
             ..JoinRule::default()
         }],
         share: vec![SeatRole::Observer, SeatRole::Peer],
+        guests: Vec::new(),
     };
     let own = [RecordingAction::List, RecordingAction::Play].map(|action| (action, Reading::Own));
     let access = Allow {

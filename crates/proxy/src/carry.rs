@@ -3,6 +3,7 @@
 use crate::upkeep::Trusted;
 use link::BoxDuplex;
 use link::front::{Raw, relay_line};
+use link::http::{CallError, Channel};
 use link::tunnel::{NoTunnel, Tunnels};
 use metrics::counter;
 use model::NodeName;
@@ -10,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
+use wire::share::FindLink;
 use wire::{Failure, Fault};
 
 /// Knows the ways.
@@ -17,6 +19,8 @@ use wire::{Failure, Fault};
 pub(crate) struct Carry {
     pub(crate) tunnels: Tunnels,
     pub(crate) auth: String,
+    /// Calls to auth, as the proxy itself.
+    pub(crate) calls: Channel,
     pub(crate) trusted: watch::Receiver<Trusted>,
 }
 
@@ -34,6 +38,31 @@ impl Carry {
             fault: Fault::Malformed,
             message: format!("that cannot be a node: {error}"),
         })
+    }
+
+    /// As [`Carry::node`], for a guest: that node, if it is the one that the link of this code leads to.
+    pub(crate) async fn node_of_link(
+        &self,
+        asked: &str,
+        code: &str,
+        client: SocketAddr,
+    ) -> Result<NodeName, Failure> {
+        let node = self.node(asked)?;
+        let find = FindLink { code: code.to_owned(), address: client.ip() };
+        let found = self.calls.call(&find).await.map_err(|error| match error {
+            CallError::Refused(failure) => failure,
+            error => {
+                tracing::warn!(%error, "a link was not looked up");
+                let message =
+                    "auth does not answer, and no link counts without it: try again later";
+                Failure { fault: Fault::Unavailable, message: message.to_owned() }
+            }
+        })?;
+        if found.node != node {
+            let message = format!("this link does not lead to {node}");
+            return Err(Failure { fault: Fault::Denied, message });
+        }
+        Ok(node)
     }
 
     /// A stream to a node's SSH server.

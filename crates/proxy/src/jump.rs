@@ -1,23 +1,30 @@
-//! Who may use the SSH jump host: people with a certificate of the cluster, to reach nodes and nothing else.
+//! Who may use the SSH jump host: people with a certificate of the cluster, to reach nodes and nothing else; and guests with
+//! the code of a link, to reach the node that it leads to.
 
 use crate::reception::Reception;
 use crate::upkeep::{Trusted, now};
 use link::front::Raw;
 use link::http::words;
-use link::ssh::jump::{self, JumpGate};
+use link::ssh::Startup;
+use link::ssh::jump::{self, JumpGate, JumpGuests};
 use link::ssh::server::{Refusal, Refused};
 use link::ssh::ssh_key::Certificate;
 use link::tunnel::NoTunnel;
 use metrics::counter;
-use model::{Time, UserName};
+use model::limit::{GUEST_WAIT_MS, LINK_MS};
+use model::{NodeName, Time, UserName};
 use policy::{Denial, Identity};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+use wire::Fault;
 
 /// Somebody who signed in to the jump host.
 struct Jumper {
     identity: Identity,
     address: SocketAddr,
+    /// The code of the link by which a guest comes, and their place among the guests.
+    link: Option<(String, Startup)>,
 }
 
 impl Jumper {
@@ -42,13 +49,13 @@ pub(crate) async fn serve(reception: Arc<Reception>, raw: Raw) {
         let reception = Arc::clone(&dialling);
         async move { reception.jump(&jumper, &asked).await }
     };
-    let gate = gate(Arc::clone(&reception), address);
+    let gates = (gate(Arc::clone(&reception), address), guests(Arc::clone(&reception), address));
     let telling = Arc::clone(&reception);
     let refused = move |jumper: &Jumper, Refused { what, why }: Refused| {
         telling.reporter.denied(Some(jumper.user()), jumper.address, &what, why);
     };
     let cut = reception.cut.clone();
-    let served = jump::serve(&server, Box::new(raw), startup, gate, (dial, refused), cut).await;
+    let served = jump::serve(&server, Box::new(raw), startup, gates, (dial, refused), cut).await;
     let outcome = if served.is_ok() { "served" } else { "not_signed_in" };
     counter!("scry_proxy_jumps_total", "outcome" => outcome).increment(1);
     if let Err(nobody) = served {
@@ -61,7 +68,7 @@ fn gate(reception: Arc<Reception>, address: SocketAddr) -> JumpGate<Jumper> {
     Box::new(move |login, certificate| {
         let trusted = reception.carry.trusted.borrow().clone();
         match judge(certificate, login, &trusted, address.ip(), now()) {
-            Ok(identity) => Some(Jumper { identity, address }),
+            Ok(identity) => Some(Jumper { identity, address, link: None }),
             Err(denial) => {
                 reception.reporter.denied(
                     denial.user(),
@@ -73,6 +80,23 @@ fn gate(reception: Arc<Reception>, address: SocketAddr) -> JumpGate<Jumper> {
             }
         }
     })
+}
+
+fn guests(reception: Arc<Reception>, address: SocketAddr) -> JumpGuests<Jumper> {
+    JumpGuests {
+        is_one: |login| wire::share::code(login).is_some(),
+        admit: Box::new(move |code| {
+            let Some(place) = reception.guests.take(Some(address.ip())) else {
+                let why = "too many guests are there already";
+                reception.reporter.denied(None, address, "use the jump host", why);
+                return None;
+            };
+            // Their name they give to the node.
+            let identity = Identity::guest("", now().plus_ms(LINK_MS.1));
+            Some(Jumper { identity, address, link: Some((code.to_owned(), place)) })
+        }),
+        wait: Duration::from_millis(GUEST_WAIT_MS),
+    }
 }
 
 /// Judges a certificate. No session is opened here, so the account that was typed need not be one of the certificate's:
@@ -95,6 +119,9 @@ impl Reception {
             self.reporter.denied(Some(jumper.user()), jumper.address, "use the jump host", why);
             return Err(Refusal::Prohibited);
         }
+        if let Some((code, _)) = &jumper.link {
+            return self.jump_by_link(jumper, asked, code).await;
+        }
         let node = self.carry.node(asked).map_err(|_| {
             let why =
                 format!("{asked:?} is no node of the cluster; the jump host reaches nodes only");
@@ -107,7 +134,34 @@ impl Reception {
             self.reporter.denied(user, jumper.address, "use the jump host", &why);
             return Err(Refusal::Prohibited);
         }
-        match self.carry.open(&node, jumper.address).await {
+        self.open(jumper, &node).await
+    }
+
+    /// As [`Reception::jump`], of a guest. What is wrong with a code is in the ledger already.
+    async fn jump_by_link(
+        &self,
+        jumper: &Jumper,
+        asked: &str,
+        code: &str,
+    ) -> Result<link::BoxDuplex, Refusal> {
+        let found = self.carry.node_of_link(asked, code, jumper.address).await;
+        let node = found.map_err(|failure| {
+            tracing::info!(address = %jumper.address, why = failure.message, "a guest's jump was refused");
+            match failure.fault {
+                Fault::Unavailable => Refusal::Unreachable,
+                _ => Refusal::Prohibited,
+            }
+        })?;
+        if let Err(denial) = self.reach(&jumper.identity, &node) {
+            let (user, why) = (Some(jumper.user()), denial.to_string());
+            self.reporter.denied(user, jumper.address, "use the jump host", &why);
+            return Err(Refusal::Prohibited);
+        }
+        self.open(jumper, &node).await
+    }
+
+    async fn open(&self, jumper: &Jumper, node: &NodeName) -> Result<link::BoxDuplex, Refusal> {
+        match self.carry.open(node, jumper.address).await {
             Ok(stream) => Ok(stream),
             Err(error) => {
                 tracing::info!(user = %jumper.user(), %node, error = words(&error), "no stream for a jump");

@@ -96,11 +96,12 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let (nodes, nodes_now) = watch::channel(None);
     let (roles, roles_now) = watch::channel(RoleSet::default());
     upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles));
+    let calls = channel.clone();
     let renewing = Upkeep { name, credentials, keep, also_known_as, badge, ssh, channel };
     upkeep.spawn(renewing.renew());
 
     let cut = CancellationToken::new();
-    let carry = Carry { tunnels: Tunnels::default(), auth, trusted: trusted_now };
+    let carry = Carry { tunnels: Tunnels::default(), auth, calls, trusted: trusted_now };
     let reception = Arc::new(Reception {
         carry,
         reporter,
@@ -108,6 +109,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         nodes: nodes_now,
         roles: roles_now,
         startups: Startups::default(),
+        guests: Startups::of_guests(),
         stop: stop.clone(),
         cut: cut.clone(),
     });

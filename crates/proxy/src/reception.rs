@@ -8,11 +8,12 @@ use futures_util::future::BoxFuture;
 use link::duplex::Severable;
 use link::front::{Arrival, Secure};
 use link::http::{Accepted, Carrier, Connect, Routes, Service, serve, serve_http1, words};
-use link::ssh::Startups;
 use link::ssh::server::Server;
+use link::ssh::{Startup, Startups};
 use link::tunnel::NoTunnel;
 use link::{Peer, PeerIdentity};
 use metrics::{counter, gauge};
+use model::limit::LINK_MS;
 use model::role::RoleSet;
 use model::{NodeName, Time};
 use policy::{Denial, Identity};
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use wire::name::LINK_HEADER;
+use wire::share::JOIN_PATH;
 use wire::{Failure, Fault};
 
 /// Everything that a connection needs.
@@ -28,6 +31,7 @@ pub(crate) struct Reception {
     pub(crate) reporter: Reporter,
     pub(crate) ssh: watch::Receiver<Server>,
     pub(crate) startups: Startups,
+    pub(crate) guests: Startups,
     /// Whose tunnels count.
     pub(crate) nodes: Nodes,
     /// What is locked, as auth said last; nothing before it has spoken. The nodes decide about the rest.
@@ -138,13 +142,17 @@ impl Reception {
             self.reporter.denied(user(peer), peer.address, &action, why);
             Failure { fault, message: message.to_owned() }
         };
-        let user = match &peer.identity {
-            PeerIdentity::User(user) => user,
-            PeerIdentity::Nobody => {
+        let code = connect.headers.get(LINK_HEADER).and_then(|code| code.to_str().ok());
+        let user = match (&peer.identity, code) {
+            (PeerIdentity::User(user), _) => user,
+            (PeerIdentity::Nobody, Some(code)) => {
+                return self.connect_guest(peer, asked, code).await;
+            }
+            (PeerIdentity::Nobody, None) => {
                 let message = "sign in first: run `scry login`";
                 return Err(denied(Fault::Unauthenticated, message, "no certificate was shown"));
             }
-            other => {
+            (other, _) => {
                 let message = format!("only people may connect to nodes; this is {other}");
                 return Err(denied(Fault::Denied, &message, &message));
             }
@@ -155,6 +163,39 @@ impl Reception {
         if let Err(denial) = self.reach(&who, &node) {
             return Err(denied(Fault::Denied, &denial.public(), &denial.to_string()));
         }
+        self.carried(peer, who, node, None).await
+    }
+
+    /// As [`Reception::connect`], of somebody who has no account but the code of a link.
+    async fn connect_guest(
+        &self,
+        peer: &Peer,
+        asked: &str,
+        code: &str,
+    ) -> Result<Accepted, Failure> {
+        let denied = |fault, message: &str| {
+            self.reporter.denied(None, peer.address, "come by a link", message);
+            Failure { fault, message: message.to_owned() }
+        };
+        let place = self.guests.take(Some(peer.address.ip())).ok_or_else(|| {
+            denied(Fault::TooMany, "too many guests are there already: try again later")
+        })?;
+        let node = self.carry.node_of_link(asked, code, peer.address).await?;
+        let who = Identity::guest("", now().plus_ms(LINK_MS.1));
+        if let Err(denial) = self.reach(&who, &node) {
+            return Err(denied(Fault::Denied, &denial.public()));
+        }
+        self.carried(peer, who, node, Some(place)).await
+    }
+
+    /// Carries somebody to a node until one of them ends it, or a lock shuts it.
+    async fn carried(
+        &self,
+        peer: &Peer,
+        who: Identity,
+        node: NodeName,
+        place: Option<Startup>,
+    ) -> Result<Accepted, Failure> {
         let stream = self.carry.open(&node, peer.address).await.map_err(|error| {
             tracing::info!(peer = %peer.identity, %node, error = words(&error), "no stream");
             let fault = match error {
@@ -166,6 +207,7 @@ impl Reception {
         let roles = self.roles.clone();
         Ok(Box::new(move |client| {
             Box::pin(async move {
+                let _place = place;
                 tokio::select! {
                     () = pipe(client, stream) => {}
                     () = shut(roles, &who, &node) => {
@@ -206,12 +248,29 @@ fn carrier(reception: Arc<Reception>) -> Carrier {
     })
 }
 
-/// What everybody may ask: whether there is a proxy.
+/// What whoever opens the address of a link sees. The code is behind the `#`, so nothing can be used up here.
+const JOIN_PAGE: &str = include_str!("join.html");
+
+/// What everybody may ask: whether there is a proxy, and the page of a link.
 fn router() -> axum::Router {
     let ping = || async {
         let body = serde_json::json!({ "part": "proxy", "version": env!("CARGO_PKG_VERSION") });
         axum::Json(body)
     };
-    let public = axum::Router::new().route("/v1/ping", axum::routing::get(ping));
+    let page = || async {
+        let headers = [
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            ),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+        ];
+        (headers, axum::response::Html(JOIN_PAGE))
+    };
+    let public = axum::Router::new()
+        .route("/v1/ping", axum::routing::get(ping))
+        .route(JOIN_PATH, axum::routing::get(page));
     Routes::new(()).merge(public).router()
 }

@@ -2,7 +2,7 @@
 
 mod share;
 
-pub use share::{Recipient, Share};
+pub use share::{Recipient, Share, WebLink};
 
 use crate::settings::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -258,12 +258,16 @@ ctrl-] r goes back to any earlier moment, for those who may play the recording; 
 #[derive(Debug, Args)]
 #[command(after_help = SEAT_KEYS)]
 pub struct Join {
-    /// Session: its id, the beginning of it, USER or USER@NODE if they have just one, or the code of a link into it
+    /// Session: its id, the beginning of it, USER or USER@NODE if they have just one, or the code or address of a link into it
     pub session: String,
     /// As what: an observer looks, a peer types too, a moderator can freeze and end it; observer if not given, or what a link
     /// says
     #[arg(long = "as", value_name = "observer|peer|moderator")]
     pub seat: Option<SeatRole>,
+    /// What the others see you as, if you come by the address of a link and have no account; your local account's name if not
+    /// given
+    #[arg(long)]
+    pub name: Option<String>,
     #[command(flatten)]
     pub place: Where,
 }

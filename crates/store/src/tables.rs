@@ -35,12 +35,13 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 /// The steps that made the tables what they are. One that was released never changes: databases know its checksum.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("first", include_str!("../migrations/sqlite/0001_first.sql")),
     ("machines", include_str!("../migrations/sqlite/0002_machines.sql")),
     ("locks", include_str!("../migrations/sqlite/0003_locks.sql")),
     ("room", include_str!("../migrations/sqlite/0004_room.sql")),
     ("links", include_str!("../migrations/sqlite/0005_links.sql")),
+    ("guests", include_str!("../migrations/sqlite/0006_guests.sql")),
 ];
 
 /// Connections that read at once, besides the one that writes. More wait.

@@ -22,6 +22,8 @@ pub const NODE_SSH: &str = "ssh.scry.internal:22";
 
 /// Header of a `CONNECT` through a tunnel: the client's address as the proxy saw it.
 pub const CLIENT_ADDRESS_HEADER: &str = "scry-client-address";
+/// Header of a guest's `CONNECT`: the code of the link by which they come.
+pub const LINK_HEADER: &str = "scry-link";
 /// Header in which both ends say [`crate::VERSION`].
 pub const VERSION_HEADER: &str = "scry-version";
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// Before the secret in a code.
 pub const CODE_PREFIX: &str = "share-";
+/// Path at the proxy that stands before a code in the address of a link. The code is behind a `#`, which no browser sends, so
+/// whoever fetches it uses nothing up.
+pub const JOIN_PATH: &str = "/join";
 /// Letters and digits of the secret: 16 random bytes in Crockford's alphabet.
 const CODE_DIGITS: usize = 26;
 /// That alphabet in small letters.
@@ -58,6 +61,9 @@ pub struct MakeLink {
     /// The only one who may use it; whoever has an account if none.
     #[serde(default)]
     pub to: Option<UserName>,
+    /// Whether people who have no account may use it, too. Not beside `to`.
+    #[serde(default)]
+    pub guests: bool,
 }
 
 /// The link that was made.
@@ -92,6 +98,9 @@ pub struct Link {
     /// The only one who may use it; whoever has an account if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<UserName>,
+    /// Whether people who have no account may use it, too.
+    #[serde(default)]
+    pub guests: bool,
     /// Whether it counts once only.
     pub once: bool,
     /// When it was made.
@@ -172,13 +181,47 @@ pub struct Shared {
     pub expires: Time,
 }
 
+/// Reads a link as somebody who may have no account: as [`ReadLink`], if it is for guests. Needs no identity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LookAtLink {
+    /// Its code.
+    pub code: String,
+}
+
+/// What a guest needs to know in order to come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Where it leads.
+    pub shared: Shared,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Host authority keys, OpenSSH format: the node shows a certificate that one of them signed.
+    pub host_authority: Vec<String>,
+}
+
+/// Asks to which node a link for guests leads, for somebody who wants to be carried there. Needs the identity of a proxy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindLink {
+    /// Its code, as the person showed it.
+    pub code: String,
+    /// Where they are.
+    pub address: IpAddr,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkPlace {
+    /// To which node.
+    pub node: NodeName,
+}
+
 /// Takes a link for somebody who has come to the node that it leads to. This is its use, and the only one. Needs the
 /// identity of that node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TakeLink {
     /// Its code, as the person showed it.
     pub code: String,
-    /// Who has come, by their certificate.
+    /// Who has come, by their certificate; or what a guest calls themselves.
     pub user: UserName,
     /// From which address, if that is known.
     #[serde(default)]
@@ -199,6 +242,9 @@ pub struct Grant {
     pub seat: SeatRole,
     /// To whom.
     pub user: UserName,
+    /// Whether it is for people who have no account, too.
+    #[serde(default)]
+    pub guests: bool,
     /// First moment at which it no longer counts.
     pub expires: Time,
 }
@@ -208,6 +254,8 @@ call! {
     ListLinks, "share/list", Vec<Link>;
     RevokeLink, "share/revoke", Done;
     ReadLink, "share/read", Shared;
+    LookAtLink, "share/look", Welcome;
+    FindLink, "share/find", LinkPlace;
     TakeLink, "share/take", Grant;
 }
 

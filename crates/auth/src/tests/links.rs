@@ -20,17 +20,17 @@ use wire::share::{
 use SeatRole::{Moderator, Observer, Peer};
 
 /// Alice with a session on web-01, and others.
-struct Scene {
-    house: House,
-    admin: Person,
-    alice: Person,
-    bob: Person,
+pub(super) struct Scene {
+    pub(super) house: House,
+    pub(super) admin: Person,
+    pub(super) alice: Person,
+    pub(super) bob: Person,
     carol: Person,
-    web: Node,
+    pub(super) web: Node,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let house = House::start().await;
         let admin = house.admin().await;
         let alice = house.person(&admin, "alice", &["access"]).await;
@@ -41,12 +41,12 @@ impl Scene {
         Self { house, admin, alice, bob, carol, web }
     }
 
-    async fn made(&self, call: MakeLink) -> MadeLink {
+    pub(super) async fn made(&self, call: MakeLink) -> MadeLink {
         self.alice.client.call(&call).await.unwrap()
     }
 
     /// Events whose word begins so, as they stand in the ledger.
-    async fn ledger(&self, word: &str) -> Vec<serde_json::Value> {
+    pub(super) async fn ledger(&self, word: &str) -> Vec<serde_json::Value> {
         let call = ListAudit { word: Some(word.into()), limit: 1000, ..ListAudit::default() };
         let rows = self.admin.client.call(&call).await.unwrap();
         rows.into_iter().map(|row| serde_json::from_str(&row.event).unwrap()).collect()
@@ -61,21 +61,21 @@ impl Scene {
     }
 }
 
-fn make(seat: SeatRole) -> MakeLink {
+pub(super) fn make(seat: SeatRole) -> MakeLink {
     let (node, session) = ("web-01".parse().unwrap(), id(1));
-    MakeLink { node, session, seat, life_ms: None, once: false, to: None }
+    MakeLink { node, session, seat, life_ms: None, once: false, to: None, guests: false }
 }
 
 fn read(made: &MadeLink) -> ReadLink {
     ReadLink { code: made.code.clone() }
 }
 
-fn take(made: &MadeLink, by: &str) -> TakeLink {
+pub(super) fn take(made: &MadeLink, by: &str) -> TakeLink {
     let (code, address) = (made.code.clone(), "192.0.2.9".parse().ok());
     TakeLink { code, user: user(by), address, seat: None }
 }
 
-async fn takes(node: &Node, call: &TakeLink) -> Result<Grant, CallError> {
+pub(super) async fn takes(node: &Node, call: &TakeLink) -> Result<Grant, CallError> {
     node.client.call(call).await
 }
 
@@ -109,6 +109,7 @@ async fn an_owner_makes_a_link_another_reads_it_and_the_node_takes_it() {
         session: id(1),
         seat: Peer,
         user: user("bob"),
+        guests: false,
         expires: link.expires,
     };
     assert_eq!(grant, want);

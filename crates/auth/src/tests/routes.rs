@@ -53,6 +53,8 @@ const EXPECTED: &[(&str, [Outcome; 4])] = &[
     ("/v1/share/list", [OUT, Answered("[]"), NO, NO]),
     ("/v1/share/revoke", [OUT, Senseless, NO, NO]),
     ("/v1/share/read", [OUT, Senseless, NO, NO]),
+    ("/v1/share/look", [Senseless; 4]),
+    ("/v1/share/find", [OUT, NO, NO, Senseless]),
     ("/v1/share/take", [OUT, NO, Senseless, NO]),
     ("/v1/nodes/list", [OUT, Answered("[]"), NO, NO]),
     ("/v1/nodes/invite", [OUT, NO, NO, NO]),

@@ -7,6 +7,7 @@ use super::{SshError, terms};
 use crate::duplex::BoxDuplex;
 use crate::tasks::Tasks;
 use model::Size;
+use russh::client::KeyboardInteractiveAuthResponse;
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{ChannelOpenFailure, Disconnect, Preferred, client};
@@ -35,10 +36,17 @@ pub type HostCheck = Box<dyn FnMut(&Certificate) -> Result<(), String> + Send>;
 pub struct SignIn {
     /// The account.
     pub login: String,
-    /// The key that the certificate is for.
-    pub key: PrivateKey,
-    /// The user certificate.
-    pub certificate: Certificate,
+    /// What is shown for it.
+    pub proof: Proof,
+}
+
+/// What somebody shows for an account.
+#[derive(Clone)]
+pub enum Proof {
+    /// A certificate, and the key that it is for.
+    Certificate(Arc<PrivateKey>, Box<Certificate>),
+    /// Nothing: the account is a secret. What they answer to a question at the keyboard (RFC 4256).
+    Answer(String),
 }
 
 /// How to connect.
@@ -124,15 +132,38 @@ pub async fn connect(
         }
         Err(_) => return Err(SshError::LoginGrace { ms: HANDSHAKE_MS }),
     };
-    let SignIn { login, key, certificate } = sign_in;
-    let signed = handle
-        .authenticate_openssh_cert(login.clone(), Arc::new(key), certificate)
-        .await
-        .map_err(SshError::Handshake)?;
-    if !signed.success() {
+    let SignIn { login, proof } = sign_in;
+    let signed = match proof {
+        Proof::Certificate(key, certificate) => handle
+            .authenticate_openssh_cert(login.clone(), key, *certificate)
+            .await
+            .map(|signed| signed.success()),
+        Proof::Answer(answer) => by_answer(&mut handle, &login, answer).await,
+    };
+    if !signed.map_err(SshError::Handshake)? {
         return Err(SshError::Refused { login });
     }
     Ok(Client { handle, buffers: settings.buffers, arrivals, tasks, closed, _cut: guard })
+}
+
+/// Answers the first question with `answer`, and no other.
+async fn by_answer(
+    handle: &mut client::Handle<Callbacks>,
+    login: &str,
+    answer: String,
+) -> Result<bool, russh::Error> {
+    let mut reply = handle.authenticate_keyboard_interactive_start(login, None).await?;
+    let mut answer = Some(answer);
+    loop {
+        match reply {
+            KeyboardInteractiveAuthResponse::Success => return Ok(true),
+            KeyboardInteractiveAuthResponse::Failure { .. } => return Ok(false),
+            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
+                let answers = prompts.iter().map(|_| answer.take().unwrap_or_default()).collect();
+                reply = handle.authenticate_keyboard_interactive_respond(answers).await?;
+            }
+        }
+    }
 }
 
 fn preferred(compress: bool) -> Preferred {

@@ -57,9 +57,28 @@ pub struct Admission<T> {
     pub subsystems: &'static [&'static str],
 }
 
-/// Judges one certificate that a client has proved to hold: for which account, and the certificate. Must be quick and must
-/// not wait. russh has checked its signature and times; authority, type, principals, options are the judge's.
-pub type Gate<T> = Box<dyn FnMut(&str, &Certificate) -> Option<Admission<T>> + Send>;
+/// Who is let in. Both must be quick and must not wait.
+pub struct Gate<T> {
+    /// Judges one certificate that a client has proved to hold: for which account, and the certificate. russh has checked
+    /// its signature and times; authority, type, principals, options are the judge's.
+    pub certificate: Judge<T, Certificate>,
+    /// Accounts for which no certificate is shown, if there are any.
+    pub guests: Guests<T>,
+}
+
+/// Judges one thing that somebody shows for an account.
+pub type Judge<T, S> = Box<dyn FnMut(&str, &S) -> Option<Admission<T>> + Send>;
+
+/// Those who are known by the account alone that they ask for: it is, or holds, a secret, which is looked at once they want
+/// something. What they are let in for must be worth nothing without it.
+pub struct Guests<T> {
+    /// Whether an account is such a one. For it nothing else is accepted.
+    pub is_one: fn(&str) -> bool,
+    /// What they are asked at the keyboard (RFC 4256); nothing if nothing.
+    pub asks: Option<&'static str>,
+    /// What they may do: by the account and their answer.
+    pub admit: Judge<T, str>,
+}
 
 /// An SSH server with its host key. Clones share it.
 #[derive(Clone)]

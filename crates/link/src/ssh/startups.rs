@@ -1,13 +1,14 @@
-//! How many connections may be signing in at once: in all, and from one address.
+//! How many connections may be signing in at once, or be guests': in all, and from one address.
 
 use model::limit;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts connections that have not signed in yet. Clones share the count.
-#[derive(Debug, Clone, Default)]
+/// Counts connections that have not signed in yet, or those of guests. Clones share the count.
+#[derive(Debug, Clone)]
 pub struct Startups {
+    most: (usize, usize),
     /// Shared, because a place is given back wherever its connection ends; held for moments only.
     taken: Arc<Mutex<Taken>>,
 }
@@ -25,15 +26,28 @@ pub struct Startup {
     address: Option<IpAddr>,
 }
 
+impl Default for Startups {
+    /// As many as may be signing in ([`limit::STARTUPS`], [`limit::STARTUPS_PER_ADDRESS`]).
+    fn default() -> Self {
+        Self { most: (limit::STARTUPS, limit::STARTUPS_PER_ADDRESS), taken: Arc::default() }
+    }
+}
+
 impl Startups {
-    /// Takes a place, or answers `None` when too many are signing in already ([`limit::STARTUPS`],
-    /// [`limit::STARTUPS_PER_ADDRESS`]). Connections without an address share one count.
+    /// As many as may be guests' ([`limit::GUESTS`], [`limit::GUESTS_PER_ADDRESS`]).
+    #[must_use]
+    pub fn of_guests() -> Self {
+        Self { most: (limit::GUESTS, limit::GUESTS_PER_ADDRESS), taken: Arc::default() }
+    }
+
+    /// Takes a place, or answers `None` when there are too many already. Connections without an address share one count.
     #[must_use]
     pub fn take(&self, address: Option<IpAddr>) -> Option<Startup> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let address = address.map(|address| address.to_canonical());
         let here = taken.by_address.get(&address).copied().unwrap_or_default();
-        if taken.all >= limit::STARTUPS || here >= limit::STARTUPS_PER_ADDRESS {
+        let (all, per_address) = self.most;
+        if taken.all >= all || here >= per_address {
             return None;
         }
         taken.all = taken.all.saturating_add(1);

@@ -4,8 +4,10 @@ mod openssh;
 mod requests;
 
 use super::buffer::{Buffers, Memory};
-use super::client::{self, Client, SignIn};
-use super::server::{Admission, Asked, Connection, Place, Refusal, Refused, Server, Session, Wish};
+use super::client::{self, Client, Proof, SignIn};
+use super::server::{
+    Admission, Asked, Connection, Guests, Place, Refusal, Refused, Server, Session, Wish,
+};
 use super::{Pipe, Startups};
 use crate::duplex::BoxDuplex;
 use bytes::Bytes;
@@ -56,19 +58,30 @@ impl World {
     pub(super) fn gate(&self) -> super::server::Gate<()> {
         let buffers = Arc::clone(&self.buffers);
         let authority = key(1).public_key().key_data().clone();
-        Box::new(move |login, certificate| {
-            let fits = *certificate.signature_key() == authority
-                && certificate.valid_principals().iter().any(|name| name == login);
-            fits.then(|| Admission {
-                holder: (),
-                buffers: Arc::clone(&buffers),
-                agent: true,
-                x11: true,
-                sessions: true,
-                variable: |name| name == "LANG",
-                subsystems: &["sftp"],
-            })
-        })
+        let admission = move || Admission {
+            holder: (),
+            buffers: Arc::clone(&buffers),
+            agent: true,
+            x11: true,
+            sessions: true,
+            variable: |name| name == "LANG",
+            subsystems: &["sftp"],
+        };
+        let to_guests = admission.clone();
+        super::server::Gate {
+            certificate: Box::new(move |login, certificate| {
+                let fits = *certificate.signature_key() == authority
+                    && certificate.valid_principals().iter().any(|name| name == login);
+                fits.then(&admission)
+            }),
+            guests: Guests {
+                is_one: |login| login.starts_with("code-"),
+                asks: Some("Name: "),
+                admit: Box::new(move |login, name| {
+                    (login == "code-7" && name == "zoe").then(&to_guests)
+                }),
+            },
+        }
     }
 
     async fn pair(&self) -> (Connection<()>, Client) {
@@ -87,6 +100,15 @@ async fn connect(
     login: &str,
     buffers: impl Buffers + 'static,
 ) -> Result<Client, super::SshError> {
+    connect_with(stream, login, certificate(), buffers).await
+}
+
+async fn connect_with(
+    stream: BoxDuplex,
+    login: &str,
+    proof: Proof,
+    buffers: impl Buffers + 'static,
+) -> Result<Client, super::SshError> {
     let settings = client::Settings {
         host: Box::new(|certificate| {
             let right = certificate.signature_key() == key(2).public_key().key_data();
@@ -96,10 +118,13 @@ async fn connect(
         agent: None,
         compress: false,
     };
+    client::connect(stream, settings, SignIn { login: login.to_owned(), proof }).await
+}
+
+fn certificate() -> Proof {
     let user = key(4);
     let certificate = certify(&key(1), user.public_key(), CertType::User, "alice");
-    client::connect(stream, settings, SignIn { login: login.to_owned(), key: user, certificate })
-        .await
+    Proof::Certificate(Arc::new(user), Box::new(certificate))
 }
 
 /// Serves like a small node: `echo` gives back, `stall` takes nothing, `flood N` writes N bytes, else the words come back.
@@ -427,6 +452,67 @@ async fn who_never_signs_in_is_cut_and_gives_the_place_back() {
 }
 
 #[tokio::test]
+async fn a_guest_answers_a_question_and_shows_nothing_else() {
+    for (login, proof, comes) in [
+        ("code-7", Proof::Answer("zoe".to_owned()), true),
+        ("code-7", Proof::Answer("yan".to_owned()), false),
+        ("code-8", Proof::Answer("zoe".to_owned()), false),
+        ("code-7", certificate(), false),
+        // Nobody else is asked anything.
+        ("alice", Proof::Answer("zoe".to_owned()), false),
+    ] {
+        let world = World::new(Memory::default());
+        let (near, far) = tokio::io::duplex(65536);
+        let startup = Startups::default().take(None).unwrap();
+        let accepting = world.server.accept(Box::new(near), world.gate(), startup);
+        let connecting = connect_with(Box::new(far), login, proof, Memory::default());
+        let (accepted, came) = tokio::join!(accepting, async { connecting.await.is_ok() });
+        assert_eq!((accepted.is_ok(), came), (comes, comes), "{login}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_of_the_jump_host_may_not_stay_without_having_reached_anything() {
+    for (node, stays) in [(None, false), (Some("node-2"), false), (Some("node-1"), true)] {
+        let world = World::new(Memory::default());
+        let (near, far) = tokio::io::duplex(65536);
+        let startup = Startups::default().take(None).unwrap();
+        let server = world.server.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let guests = super::jump::JumpGuests {
+                is_one: |login| login.starts_with("code-"),
+                admit: Box::new(|code| Some(code.to_owned())),
+                wait: Duration::from_millis(300),
+            };
+            let gates: (super::jump::JumpGate<String>, _) = (Box::new(|_, _| None), guests);
+            let (held, holding) = tokio::io::duplex(64);
+            let held = std::sync::Mutex::new(Some(held));
+            let dial = move |_: Arc<String>, node: String| {
+                let stream = held.lock().unwrap().take_if(|_| node == "node-1");
+                async move { Ok(Box::new(stream.ok_or(Refusal::Prohibited)?) as BoxDuplex) }
+            };
+            let how = (dial, |_: &String, _: Refused| {});
+            let stop = tokio_util::sync::CancellationToken::new();
+            let served = super::jump::serve(&server, Box::new(near), startup, gates, how, stop);
+            served.await.unwrap();
+            drop(holding);
+        });
+        let none = Proof::Answer(String::new());
+        let client = connect_with(Box::new(far), "code-7", none, Memory::default()).await.unwrap();
+        let mut pipe = None;
+        if let Some(node) = node {
+            pipe = client.direct(node, 22, ("127.0.0.1".to_owned(), 1)).await.ok();
+        }
+        assert_eq!(pipe.is_some(), stays, "{node:?}");
+        let wait = if stays { 600 } else { 5_000 };
+        let wait = Duration::from_millis(wait);
+        let ended = tokio::time::timeout(wait, tasks.join_next()).await.is_ok();
+        assert_eq!(ended, !stays, "{node:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_jump_host_reaches_nodes_and_nothing_else() {
     let world = World::new(Memory::default());
     let (near, far) = tokio::io::duplex(65536);
@@ -437,8 +523,14 @@ async fn the_jump_host_reaches_nodes_and_nothing_else() {
     let shutdown = tokio_util::sync::CancellationToken::new();
     let stop = shutdown.clone();
     tasks.spawn(async move {
-        let gate =
-            Box::new(|login: &str, _: &Certificate| (login == "alice").then(|| login.to_owned()));
+        let gate: super::jump::JumpGate<String> =
+            Box::new(|login, _| (login == "alice").then(|| login.to_owned()));
+        let guests = super::jump::JumpGuests {
+            is_one: |_| false,
+            admit: Box::new(|_| None),
+            wait: Duration::ZERO,
+        };
+        let gates = (gate, guests);
         let dial = |who: Arc<String>, node: String| async move {
             if node != "node-1" {
                 return Err(Refusal::Unreachable);
@@ -452,7 +544,7 @@ async fn the_jump_host_reaches_nodes_and_nothing_else() {
             heard.try_send(format!("{who}: {}", refused.what)).unwrap();
         };
         let how = (dial, refused);
-        super::jump::serve(&server, Box::new(near), startup, gate, how, stop).await.unwrap();
+        super::jump::serve(&server, Box::new(near), startup, gates, how, stop).await.unwrap();
     });
     let client = connect(Box::new(far), "alice", Memory::default()).await.unwrap();
     let origin = || ("127.0.0.1".to_owned(), 1);

@@ -36,8 +36,9 @@ impl Entry {
 
 /// What is decided by.
 fn facts(grant: &Grant) -> policy::Grant<'_> {
-    let Grant { link, session, seat, user, expires } = grant;
-    policy::Grant { link: *link, session: *session, seat: *seat, user, expires: *expires }
+    let Grant { link, session, seat, user, guests, expires } = grant;
+    let (link, session, seat) = (*link, *session, *seat);
+    policy::Grant { link, session, seat, user, guests: *guests, expires: *expires }
 }
 
 /// The link that a connection has taken; all of its channels share it.

@@ -48,31 +48,45 @@ impl Bench<'_> {
         node: &NodeFacts,
         session: SessionFacts<'_>,
         seat: SeatRole,
+        guests: bool,
     ) -> Result<String, Why> {
         if *session.owner != self.who.user {
             let why = format!("it is {}'s, and only its owner shares it", session.owner);
             self.steps.push(Step { rule: "own session".to_owned(), says: Says::Deny, why });
         }
-        let missing = || {
-            let labels = show_labels(&node.labels);
-            format!("allow.share with `{seat}` in a role that counts on {} ({labels})", node.name)
-        };
-        self.hear_roles(
+        let shares = self.hear_roles(
             roles,
-            |bench, name, role| {
-                let (says, why) = match role.allow.share.contains(&seat) {
-                    false => (Says::Nothing, format!("{seat} is not in it")),
-                    true if counts_on(role, node) => {
-                        (Says::Allow, format!("{seat} is in it, and it counts on {}", node.name))
-                    }
-                    true => {
-                        (Says::Nothing, format!("its allow.nodes does not match {}", node.name))
-                    }
-                };
-                bench.step(name, "allow.share", says, why);
-            },
-            missing,
+            |bench, name, role| bench.share(name, role, node, seat, Sharing::Members),
+            || Sharing::Members.missing(node, seat),
+        )?;
+        if !guests {
+            return Ok(shares);
+        }
+        let first = self.steps.len();
+        self.hear_roles_from(
+            first,
+            roles,
+            |bench, name, role| bench.share(name, role, node, seat, Sharing::Guests),
+            || Sharing::Guests.missing(node, seat),
         )
+    }
+
+    fn share(
+        &mut self,
+        name: &RoleName,
+        role: &Role,
+        node: &NodeFacts,
+        seat: SeatRole,
+        with: Sharing,
+    ) {
+        let (says, why) = match with.seats(role).contains(&seat) {
+            false => (Says::Nothing, format!("{seat} is not in it")),
+            true if counts_on(role, node) => {
+                (Says::Allow, format!("{seat} is in it, and it counts on {}", node.name))
+            }
+            true => (Says::Nothing, format!("its allow.nodes does not match {}", node.name)),
+        };
+        self.step(name, with.word(), says, why);
     }
 
     /// Whoever came by a link comes by nothing else: what their roles allow beside it does not keep a seat whose link is over.
@@ -84,8 +98,11 @@ impl Bench<'_> {
         grant: Grant<'_>,
     ) -> Result<(), Why> {
         let link = grant.link;
-        let shares = |role: &Role| role.allow.share.contains(&seat) && counts_on(role, owned.node);
-        let mut held = owned.roles.iter().filter_map(|name| roles.roles.get(name));
+        let held = || owned.roles.iter().filter_map(|name| roles.roles.get(name));
+        let shares = |with: Sharing| {
+            held().any(|role| with.seats(role).contains(&seat) && counts_on(role, owned.node))
+        };
+        let is_guest = self.who.user.is_guest();
         let fault = if *grant.user != self.who.user {
             Some(LinkFault::OtherUser)
         } else if grant.session != owned.session.id {
@@ -96,8 +113,10 @@ impl Bench<'_> {
             Some(LinkFault::Revoked)
         } else if self.now >= grant.expires {
             Some(LinkFault::Expired)
-        } else if !held.any(shares) {
+        } else if !shares(Sharing::Members) {
             Some(LinkFault::NotShared)
+        } else if is_guest && !(grant.guests && shares(Sharing::Guests)) {
+            Some(LinkFault::NotForGuests)
         } else {
             None
         };
@@ -160,6 +179,37 @@ impl Bench<'_> {
         };
         let why = format!("{whose}, `{seat}` is in it, and it matches {}", owned.node.name);
         self.step(name, "allow.join", Says::Allow, why);
+    }
+}
+
+/// With whom a session is shared.
+#[derive(Clone, Copy)]
+enum Sharing {
+    /// Who has an account.
+    Members,
+    /// Who has none.
+    Guests,
+}
+
+impl Sharing {
+    fn seats(self, role: &Role) -> &[SeatRole] {
+        match self {
+            Self::Members => &role.allow.share,
+            Self::Guests => &role.allow.guests,
+        }
+    }
+
+    /// The rule that allows it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Members => "allow.share",
+            Self::Guests => "allow.guests",
+        }
+    }
+
+    fn missing(self, node: &NodeFacts, seat: SeatRole) -> String {
+        let (rule, labels) = (self.word(), show_labels(&node.labels));
+        format!("{rule} with `{seat}` in a role that counts on {} ({labels})", node.name)
     }
 }
 

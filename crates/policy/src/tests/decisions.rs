@@ -244,16 +244,19 @@ fn role(name: &'static str) -> impl Strategy<Value = Role> {
         subsequence(RIGHTS.to_vec(), 0..=2),
         vec(join_rule(), 0..=2),
         subsequence(SEATS.to_vec(), 0..=2),
+        subsequence(SEATS.to_vec(), 0..=2),
     );
-    let allow = allow.prop_map(|(logins, nodes, forward, recordings, admin, join, share)| Allow {
-        logins,
-        nodes,
-        forward,
-        recordings,
-        admin,
-        join,
-        share,
-    });
+    let allow =
+        allow.prop_map(|(logins, nodes, forward, recordings, admin, join, share, guests)| Allow {
+            logins,
+            nodes,
+            forward,
+            recordings,
+            admin,
+            join,
+            share,
+            guests,
+        });
     let seats = prop_oneof![4 => Just(Vec::new()), 1 => subsequence(SEATS.to_vec(), 1)];
     let deny = (rare_patterns(), rare_condition(), seats).prop_map(|(logins, nodes, join)| Deny {
         logins,

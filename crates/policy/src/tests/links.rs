@@ -19,12 +19,20 @@ const LINK: LinkId = LinkId(7);
 
 /// What a link into the session of these tests gives for an hour.
 fn grant(to: &UserName, seat: SeatRole) -> Grant<'_> {
-    Grant { link: LINK, session: id(), seat, user: to, expires: NOW.plus_ms(3_600_000) }
+    Grant {
+        link: LINK,
+        session: id(),
+        seat,
+        user: to,
+        guests: false,
+        expires: NOW.plus_ms(3_600_000),
+    }
 }
 
 /// As what this person may share the session, in words.
 fn shares(set: &RoleSet, who: &Identity, session: &Session, now: Time) -> String {
-    let may = |seat: &SeatRole| share(set, who, &web(), &session.facts(), *seat, now).is_ok();
+    let may =
+        |seat: &SeatRole| share(set, who, &web(), &session.facts(), *seat, false, now).is_ok();
     let seats = SeatRole::ALL.into_iter().filter(may).map(SeatRole::word);
     seats.collect::<Vec<_>>().join(" ")
 }
@@ -98,7 +106,8 @@ fn nobody_but_its_owner_shares_a_session_and_nobody_from_behind_a_lock() {
     assert_eq!(shares(&default_roles(), &admin, &bobs, NOW), "");
     assert_eq!(shares(&default_roles(), &admin, &alices, admin.expires()), "");
     let web = web();
-    let denial = share(&default_roles(), &admin, &web, &bobs.facts(), Observer, NOW).unwrap_err();
+    let denial =
+        share(&default_roles(), &admin, &web, &bobs.facts(), Observer, false, NOW).unwrap_err();
     assert_eq!(
         denial.to_string(),
         format!(
@@ -123,7 +132,7 @@ fn nobody_but_its_owner_shares_a_session_and_nobody_from_behind_a_lock() {
         let want = if shut { "" } else { "observer peer" };
         assert_eq!(shares(&set, &admin, &alices, NOW), want, "{kind} {name}");
     }
-    let denial = share(&default_roles(), &admin, &web, &alices.facts(), Moderator, NOW);
+    let denial = share(&default_roles(), &admin, &web, &alices.facts(), Moderator, false, NOW);
     let denial = denial.unwrap_err();
     assert!(denial.why().contains("missing is allow.share with `moderator`"), "{}", denial.why());
     assert!(matches!(denial.asked(), Action::Share { .. }));
@@ -345,6 +354,7 @@ proptest! {
         to in select(vec!["alice", "bob"]),
         given in select(SeatRole::ALL.to_vec()),
         life in select(vec![-1, 0, 1, 5000]),
+        guests in any::<bool>(),
         gone in prop::bool::weighted(0.2),
         locks in locks(),
         corrections in corrections(),
@@ -364,7 +374,7 @@ proptest! {
         let stands: Vec<_> = stands.iter().map(String::as_str).collect();
         let owns = account(owner, &stands, &[]);
         let (to, expires) = (user(to), NOW.plus_ms(life));
-        let link = Grant { link: LINK, session: id(), seat: given, user: &to, expires };
+        let link = Grant { link: LINK, session: id(), seat: given, user: &to, guests, expires };
         for who in [who.clone(), with_certificate(&who, &["web"], "web")] {
             for seat in SeatRole::ALL {
                 let want = !gone && life > 0 && seat == given && to == *who.user()
@@ -381,6 +391,19 @@ proptest! {
                 prop_assert_eq!(stays.is_ok(), want);
             }
         }
+        let guest = Identity::guest("zoe", NOW.plus_ms(60_000));
+        for seat in SeatRole::ALL {
+            let want = !gone && life > 0 && seat == given && guests
+                && oracle::may_share(&set, &stands, &node.labels, seat)
+                && oracle::may_share_with_guests(&set, &stands, &node.labels, seat)
+                && !oracle::is_locked(&set, &guest, Some(name), Some("n"), NOW)
+                && !oracle::is_locked(&set, &owns, None, None, NOW);
+            let (facts, link) = (bench.facts(), Grant { user: guest.user(), ..link });
+            let got = join(&set, &guest, &node, &facts, seat, Some(link), NOW);
+            prop_assert_eq!(got.is_ok(), want, "a guest as {}", seat);
+            let stays = seat_goes_on(&set, &guest, &node, &facts, seat, Some(link), NOW);
+            prop_assert_eq!(stays.is_ok(), want);
+        }
         // Whom auth knows from its own tables is as the account says.
         for seat in SeatRole::ALL {
             let want = oracle::as_of(&set, &theirs).is_some_and(|now| {
@@ -389,10 +412,16 @@ proptest! {
                     && !oracle::is_locked(&set, &now, Some(name), Some("n"), NOW)
                     && !oracle::is_locked(&set, &owns, None, None, NOW)
             });
-            let got = share(&set, &theirs, &node, &bench.facts(), seat, NOW);
+            let got = share(&set, &theirs, &node, &bench.facts(), seat, false, NOW);
             prop_assert_eq!(got.is_ok(), want, "{} shares as {}", owner, seat);
+            let want = want && oracle::as_of(&set, &theirs).is_some_and(|now| {
+                let held: Vec<_> = now.roles().iter().map(RoleName::as_str).collect();
+                oracle::may_share_with_guests(&set, &held, &node.labels, seat)
+            });
+            let got = share(&set, &theirs, &node, &bench.facts(), seat, true, NOW);
+            prop_assert_eq!(got.is_ok(), want, "{} shares with guests as {}", owner, seat);
             let other = account(if owner == "bob" { "alice" } else { "bob" }, &held, &[]);
-            prop_assert!(share(&set, &other, &node, &bench.facts(), seat, NOW).is_err());
+            prop_assert!(share(&set, &other, &node, &bench.facts(), seat, false, NOW).is_err());
         }
     }
 }

@@ -25,7 +25,7 @@ const OTHERS: [&str; 9] = [
      record_transfers = true, exec_stream_bytes = 99999999, session_minutes = 60, idle_minutes = 5, certificate_minutes = 30, disconnect_expired = false }",
     "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, exec_stream_bytes = 1, \
      record_where = [{ nodes = { env = ['prod'] }, record = 'spool' }] }",
-    "name = 'helper'\nallow = { share = ['observer'], join = [{ roles = ['access'], seats = ['observer'] }, \
+    "name = 'helper'\nallow = { share = ['observer'], guests = ['observer'], join = [{ roles = ['access'], seats = ['observer'] }, \
      { roles = ['*'], nodes = { env = ['dev'] }, seats = ['observer', 'peer', 'moderator'] }] }",
     "name = 'no-peer'\ndeny.join = ['peer']",
     "name = 'watched'\noptions.four_eyes = [\
@@ -79,8 +79,16 @@ fn every_field_of_a_role_is_on_the_page() {
     // A field that is added to a role does not compile here; some role of the page must then use it.
     for role in set.roles.values() {
         let Role { name: _, description: _, allow, deny, options } = role;
-        let Allow { logins: _, nodes: _, forward: _, recordings: _, admin: _, join: _, share: _ } =
-            allow;
+        let Allow {
+            logins: _,
+            nodes: _,
+            forward: _,
+            recordings: _,
+            admin: _,
+            join: _,
+            share: _,
+            guests: _,
+        } = allow;
         let Deny { logins: _, nodes: _, join: _ } = deny;
         let Options {
             record: _,
@@ -116,6 +124,7 @@ fn every_field_of_a_role_is_on_the_page() {
             "no role of the page says {leave:?}"
         );
     }
+    assert!(set.roles.values().any(|role| !role.allow.guests.is_empty()), "no role has guests");
     for seat in every_seat() {
         assert!(rules.iter().any(|rule| rule.seats.contains(&seat)), "no role demands a {seat}");
     }
@@ -192,10 +201,12 @@ fn on_sharing(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts
     let held: Vec<_> = who.roles().iter().cloned().collect();
     let (owner, login, id) = (user("alice"), login("alice"), SessionId::from_random([7; 16]));
     let own = SessionFacts { id, owner: &owner, roles: &held, login: &login };
-    let may = |seat: &SeatRole| share(set, who, node, &own, *seat, NOW).is_ok();
-    let seats: Vec<_> = every_seat().into_iter().filter(may).map(SeatRole::word).collect();
-    let seats = if seats.is_empty() { "-".to_owned() } else { seats.join(", ") };
-    writeln!(page, "  share one's own on {} ({env}) as: {seats}", node.name).unwrap();
+    for (guests, whom) in [(false, ""), (true, " with guests")] {
+        let may = |seat: &SeatRole| share(set, who, node, &own, *seat, guests, NOW).is_ok();
+        let seats: Vec<_> = every_seat().into_iter().filter(may).map(SeatRole::word).collect();
+        let seats = if seats.is_empty() { "-".to_owned() } else { seats.join(", ") };
+        writeln!(page, "  share one's own{whom} on {} ({env}) as: {seats}", node.name).unwrap();
+    }
 }
 
 fn word(allowed: bool) -> &'static str {

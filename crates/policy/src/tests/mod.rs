@@ -4,6 +4,7 @@ mod attacks;
 mod certificates;
 mod decisions;
 mod four_eyes;
+mod guests;
 mod joins;
 mod links;
 mod locks;

@@ -125,6 +125,20 @@ pub(super) fn may_share(
     shares
 }
 
+/// As [`may_share`], with people who have no account; that one must say yes, too.
+pub(super) fn may_share_with_guests(
+    set: &RoleSet,
+    owner_roles: &[&str],
+    labels: &Labels,
+    seat: SeatRole,
+) -> bool {
+    set.roles.iter().any(|(name, role)| {
+        owner_roles.contains(&name.as_str())
+            && role.allow.guests.contains(&seat)
+            && (role.allow.nodes.is_empty() || meets(&role.allow.nodes, labels))
+    })
+}
+
 /// Whether nothing forbids the seat itself; as [`may_join`], without the rules that allow it.
 pub(super) fn nothing_forbids(
     set: &RoleSet,

@@ -4,7 +4,7 @@ use link::front::{Arrival, Front, Menu};
 use link::http::{ByteStream, CallError, Client, Dialer, Routes, Service, serve};
 use link::ssh::SshError;
 use link::ssh::buffer::Memory;
-use link::ssh::client::{self, Settings, SignIn};
+use link::ssh::client::{self, Proof, Settings, SignIn};
 use link::ssh::ssh_key::certificate::{Builder, CertType};
 use link::ssh::ssh_key::private::{Ed25519Keypair, KeypairData};
 use link::ssh::ssh_key::{Certificate, PrivateKey, PublicKey};
@@ -408,6 +408,7 @@ pub async fn jump(house: &House, login: &str, jump: Jump) -> Result<client::Clie
         compress: false,
     };
     let stream = TcpStream::connect(house.proxy).await.unwrap();
-    let sign_in = SignIn { login: login.to_owned(), key: own, certificate };
+    let proof = Proof::Certificate(Arc::new(own), Box::new(certificate));
+    let sign_in = SignIn { login: login.to_owned(), proof };
     client::connect(Box::new(stream), settings, sign_in).await
 }

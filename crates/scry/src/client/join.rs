@@ -1,15 +1,15 @@
 //! `scry join` and `scry watch`: coming into a session that goes on.
 
-use super::profile::Profile;
+use super::profile::{Address, Profile};
 use super::{reach, sessions, ssh};
-use crate::cli::{Join, Watch, Where};
+use crate::cli::{Join, Watch, WebLink, Where};
 use crate::show;
 use anyhow::{Result, anyhow, bail};
-use model::{SeatRole, SessionId};
+use model::{SeatRole, SessionId, UserName};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use wire::live::ListedSession;
-use wire::share::{CODE_PREFIX, ReadLink, Shared};
+use wire::share::{CODE_PREFIX, LookAtLink, ReadLink, Shared};
 
 /// Where a program finds the session that it runs in.
 const OWN_SESSION: &str = "SCRY_SESSION";
@@ -21,7 +21,15 @@ pub fn own_session() -> Option<String> {
 
 /// `scry join`.
 pub async fn run(args: &Join) -> Result<ExitCode> {
+    if args.session.trim().starts_with("https://") {
+        let link = args.session.parse::<WebLink>().map_err(|wrong| anyhow!(wrong))?;
+        return by_address(link, args).await;
+    }
     match wire::share::code(&args.session) {
+        Some(_) if Profile::load(&args.place).is_err() => bail!(
+            "you are not signed in, and a code alone does not say where its cluster is: give the whole \
+             address that `scry share` shows, or sign in with `scry login`"
+        ),
         Some(code) => by_link(code, args.seat, &args.place).await,
         None => enter(&args.session, args.seat.unwrap_or(SeatRole::Observer), &args.place).await,
     }
@@ -30,6 +38,29 @@ pub async fn run(args: &Join) -> Result<ExitCode> {
 /// `scry watch`.
 pub async fn watch(args: &Watch) -> Result<ExitCode> {
     enter(&args.session, SeatRole::Observer, &args.place).await
+}
+
+/// As somebody who is signed in there, or else as a guest.
+async fn by_address(link: WebLink, args: &Join) -> Result<ExitCode> {
+    let there = Profile::signed_in(&args.place).ok();
+    if there.is_some_and(|profile| profile.pin.eq_ignore_ascii_case(&link.pin)) {
+        return by_link(link.code, args.seat, &args.place).await;
+    }
+    need_terminal()?;
+    let at = Address { address: link.address.clone(), pin: link.pin.clone() };
+    let look = LookAtLink { code: link.code.clone() };
+    let welcome = reach::stranger(&at).await?.call(&look).await?;
+    allow_by_link(&welcome.shared, args.seat, own_session().as_deref())?;
+    let called = args.name.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_default();
+    let guest = UserName::guest(&called);
+    let Shared { node, session, owner, seat, expires, .. } = &welcome.shared;
+    show::remark(format!(
+        "Joining session {} of {owner}, on {node} of {}, as {seat} and as {guest}, until {}.",
+        session.short(),
+        welcome.cluster,
+        show::moment(*expires)
+    ));
+    ssh::guest(&link, &welcome, called).await
 }
 
 async fn by_link(code: String, seat: Option<SeatRole>, place: &Where) -> Result<ExitCode> {

@@ -145,7 +145,7 @@ impl Profile {
     }
 
     /// Lines for OpenSSH: the host authority speaks for every node, today's and tomorrow's.
-    fn known_hosts(&self) -> String {
+    pub fn known_hosts(&self) -> String {
         let name = &self.cluster.name;
         let lines = self.cluster.host_authority.iter();
         lines.map(|key| format!("@cert-authority *.{name} {}\n", key.trim())).collect()

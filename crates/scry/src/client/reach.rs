@@ -1,10 +1,12 @@
 //! Reaching the cluster: auth through the proxy, and nodes through the proxy. One place for trust and identity.
 
 use super::profile::{Address, Profile};
+use crate::cli::WebLink;
 use anyhow::{Context as _, Result};
 use link::http::{Client, Dialer};
 use link::tls::{Badge, TlsIdentity, Trust, client_tls};
-use wire::name::{ALPN_AUTH, ALPN_HTTP2, AUTH_SERVER, PROXY_SERVER};
+use model::NodeName;
+use wire::name::{ALPN_AUTH, ALPN_HTTP2, AUTH_SERVER, LINK_HEADER, PROXY_SERVER};
 
 /// Auth, as a signed-in person reaches it.
 pub type Auth = Client;
@@ -25,6 +27,15 @@ pub async fn node(profile: &Profile, node: &str) -> Result<link::http::ByteStrea
     let name = node_name(profile, node);
     let proxy = dialer(profile, PROXY_SERVER, ALPN_HTTP2)?.dial().await?;
     proxy.connect(name, &[]).await.with_context(|| format!("cannot reach the node {name}"))
+}
+
+/// As [`node`], for a guest by a link: with nothing but its pin and its code.
+pub async fn node_as_guest(link: &WebLink, node: &NodeName) -> Result<link::http::ByteStream> {
+    let tls = client_tls(&Trust::Pin(link.pin.clone()), None, &[ALPN_HTTP2])?;
+    let proxy = Dialer::new(link.address.clone(), PROXY_SERVER, tls).dial().await?;
+    let code = [(LINK_HEADER, link.code.clone())];
+    let stream = proxy.connect(node.as_str(), &code).await;
+    stream.with_context(|| format!("cannot reach the node {node}"))
 }
 
 /// A node's name without the cluster's.

@@ -3,7 +3,7 @@
 use super::join::own_session;
 use super::profile::Profile;
 use super::{reach, sessions};
-use crate::cli::{Recipient, Share, Show};
+use crate::cli::{Recipient, Share, Show, WebLink};
 use crate::show;
 use anyhow::{Result, bail};
 use comfy_table::Color;
@@ -39,12 +39,13 @@ async fn make(args: &Share) -> Result<()> {
         life_ms: Some(args.life_ms),
         once: args.once,
         to: match &args.to {
-            Recipient::Anyone => None,
+            Recipient::Anyone | Recipient::Guests => None,
             Recipient::User(user) => Some(user.clone()),
         },
+        guests: args.to == Recipient::Guests,
     };
     let made = client.call(&request).await?;
-    let ways = Ways::of(&made, &profile.cluster.name);
+    let ways = Ways::of(&made, &profile);
     if args.show.json {
         return Ok(show::json(&ways.with(&made)?)?);
     }
@@ -52,6 +53,13 @@ async fn make(args: &Share) -> Result<()> {
     show::remark("Give them one of these lines; ssh needs what `scry config` prints:");
     show::line(&ways.join);
     show::line(&ways.ssh);
+    show::line(&ways.web);
+    if let Some(guest) = &ways.guest {
+        show::remark(
+            "Who has no account needs the address, as `scry join 'ADDRESS'`; or, with plain ssh:",
+        );
+        guest.iter().for_each(show::line);
+    }
     let number = made.link.id;
     show::remark(format!("Take it back with: scry share --revoke {number}"));
     Ok(())
@@ -87,6 +95,7 @@ fn choose(all: Vec<ListedSession>, me: &UserName, own: Option<&str>) -> Result<L
 fn says(link: &Link, place: &str, cluster: &str) -> String {
     let who = match &link.to {
         Some(user) => user.to_string(),
+        None if link.guests => "anyone, with an account or without,".to_owned(),
         None => format!("anyone who is signed in to {cluster}"),
     };
     let (often, until) = (if link.once { " once" } else { "" }, show::moment(link.expires));
@@ -102,14 +111,33 @@ struct Ways {
     join: String,
     /// For who has put into `~/.ssh/config` what `scry config` prints.
     ssh: String,
+    /// For a browser, and for `scry join`.
+    web: String,
+    /// For who has neither an account nor scry: what known_hosts has to say, and the command. Only of a link for guests.
+    guest: Option<[String; 2]>,
 }
 
 impl Ways {
-    fn of(made: &MadeLink, cluster: &str) -> Self {
+    fn of(made: &MadeLink, profile: &Profile) -> Self {
         let MadeLink { code, link } = made;
+        let Profile { address, pin, cluster, .. } = profile;
+        let (cluster, node) = (&cluster.name, &link.node);
+        let web = WebLink { address: address.clone(), code: code.clone(), pin: pin.clone() };
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, "443"));
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let known = format!("scry-{cluster}.known_hosts");
+        let jump = format!(
+            "ssh -o UserKnownHostsFile={known} -o HostKeyAlias=proxy.{cluster} -p {port} -W %h:%p {code}@{host}"
+        );
+        let command = format!(
+            "ssh -t -o UserKnownHostsFile={known} -o ProxyCommand='{jump}' {code}@{node}.{cluster}"
+        );
+        let hosts = format!("echo '{}' > {known}", profile.known_hosts().trim_end());
         Self {
             join: format!("scry join {code}"),
-            ssh: format!("ssh -t {SEAT_PREFIX}{code}@{}.{cluster}", link.node),
+            ssh: format!("ssh -t {SEAT_PREFIX}{code}@{node}.{cluster}"),
+            web: web.to_string(),
+            guest: link.guests.then_some([hosts, command]),
         }
     }
 
@@ -119,6 +147,11 @@ impl Ways {
         if let Some(fields) = value.as_object_mut() {
             fields.insert("join".to_owned(), self.join.clone().into());
             fields.insert("ssh".to_owned(), self.ssh.clone().into());
+            fields.insert("web".to_owned(), self.web.clone().into());
+            if let Some([hosts, command]) = &self.guest {
+                fields.insert("guest_known_hosts".to_owned(), hosts.clone().into());
+                fields.insert("guest_ssh".to_owned(), command.clone().into());
+            }
         }
         Ok(value)
     }
@@ -148,7 +181,8 @@ async fn ls(show_: &Show) -> Result<()> {
 
 /// A row of the table.
 fn cells(link: &Link) -> [String; 8] {
-    let who = link.to.as_ref().map_or("anyone", UserName::as_str).to_owned();
+    let anyone = if link.guests { "guests" } else { "anyone" };
+    let who = link.to.as_ref().map_or(anyone, UserName::as_str).to_owned();
     [
         link.id.to_string(),
         link.session.short(),
@@ -208,6 +242,7 @@ mod tests {
             seat: SeatRole::Peer,
             by: user("alice"),
             to: to.map(user),
+            guests: false,
             once,
             created: Time(1_790_000_000_000),
             expires: Time(1_790_003_600_000),
@@ -257,12 +292,40 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_given_as_a_command_of_scry_and_one_of_ssh() {
-        let made = made(None, false);
-        let ways = Ways::of(&made, "lab");
-        let code = &made.code;
+    fn a_link_is_given_as_a_command_of_scry_one_of_ssh_and_an_address() {
+        let mut made = made(None, false);
+        let (code, pin) = (made.code.clone(), "0f".repeat(32));
+        let profile = Profile {
+            address: "scry.example.com:4422".to_owned(),
+            user: user("alice"),
+            pin: pin.clone(),
+            expires: Time(0),
+            cluster: wire::people::ClusterFacts {
+                name: "lab".to_owned(),
+                tls_authority: String::new(),
+                user_authority: Vec::new(),
+                host_authority: vec!["ssh-ed25519 AAAA\n".to_owned()],
+                seal_keys: Vec::new(),
+                ledger_keys: Vec::new(),
+            },
+            folder: std::path::PathBuf::new(),
+        };
+        let ways = Ways::of(&made, &profile);
         assert_eq!(ways.join, format!("scry join {code}"));
         assert_eq!(ways.ssh, format!("ssh -t +{code}@web-01.lab"));
+        assert_eq!(ways.web, format!("https://scry.example.com:4422/join#{code}.{pin}"));
+        assert_eq!(ways.guest, None);
+        made.link.guests = true;
+        let [hosts, command] = Ways::of(&made, &profile).guest.unwrap();
+        assert_eq!(hosts, "echo '@cert-authority *.lab ssh-ed25519 AAAA' > scry-lab.known_hosts");
+        assert_eq!(
+            command,
+            format!(
+                "ssh -t -o UserKnownHostsFile=scry-lab.known_hosts -o ProxyCommand='ssh -o \
+                 UserKnownHostsFile=scry-lab.known_hosts -o HostKeyAlias=proxy.lab -p 4422 -W %h:%p \
+                 {code}@scry.example.com' {code}@web-01.lab"
+            )
+        );
         let value = ways.with(&made).unwrap();
         for (field, expected) in [
             ("code", code.clone()),

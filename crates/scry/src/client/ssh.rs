@@ -4,17 +4,17 @@ use super::forwards;
 use super::overlay::{self, Whose};
 use super::profile::Profile;
 use super::reach;
-use crate::cli::{Connect, Ssh};
+use crate::cli::{Connect, Ssh, WebLink};
 use crate::show;
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use link::ssh::SshError;
-use link::ssh::client::{Client, RemoteExit as Exit, Session, Settings, SignIn};
+use link::ssh::client::{Client, HostCheck, Proof, RemoteExit as Exit, Session, Settings, SignIn};
 use model::{Login, NodeName, SeatRole, SessionId, Size};
 use ssh_key::{Certificate, PrivateKey, PublicKey};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wire::name::{COMPANY_SUBSYSTEM, SEAT_PREFIX};
+use wire::share::Welcome;
 
 /// Exit code where ssh itself failed, as OpenSSH has it.
 const FAILED: u8 = 255;
@@ -140,6 +141,10 @@ pub async fn seat(
         true => overlay::carry(channel, Arc::new(client), whose).await,
         false => carry(channel, true, overlay::FAREWELL).await,
     };
+    finish_seat(exit)
+}
+
+fn finish_seat(exit: Result<Option<Exit>>) -> Result<ExitCode> {
     if !matches!(exit, Ok(Some(_))) {
         let mut out = std::io::stdout().lock();
         // A terminal that is gone needs nothing back.
@@ -176,29 +181,47 @@ async fn sign_in_as(
     let certificate = Profile::read(&files.ssh_certificate())?;
     let certificate = Certificate::from_openssh(certificate.trim())?;
     let name = reach::node_name(profile, node.as_str()).to_owned();
-    let authorities: Vec<PublicKey> = profile
-        .cluster
-        .host_authority
-        .iter()
-        .map(|key| PublicKey::from_openssh(key))
-        .collect::<Result<_, _>>()?;
-    let asked = name.clone();
     let settings = Settings {
-        host: Box::new(move |shown| {
-            policy::read_host_certificate(shown, &asked, &authorities, show::now())
-                .map(drop)
-                .map_err(|denial| denial.to_string())
-        }),
+        host: host_check(&name, &profile.cluster.host_authority)?,
         buffers: Arc::new(node::buffers::OnDisk::for_client(&profile.folder)),
         agent,
         compress: false,
     };
     let stream = reach::node(profile, &name).await?;
-    let who = SignIn { login: login.to_owned(), key, certificate };
+    let proof = Proof::Certificate(Arc::new(key), Box::new(certificate));
+    let who = SignIn { login: login.to_owned(), proof };
     link::ssh::client::connect(Box::new(stream), settings, who).await.map_err(|error| match error {
         SshError::Refused { .. } => anyhow!(refused),
         other => other.into(),
     })
+}
+
+/// Comes into a session by the code of a link for guests, as whom `called` says. Standard input must be a terminal.
+pub async fn guest(link: &WebLink, welcome: &Welcome, called: String) -> Result<ExitCode> {
+    let shared = &welcome.shared;
+    let settings = Settings {
+        host: host_check(shared.node.as_str(), &welcome.host_authority)?,
+        buffers: Arc::new(node::buffers::OnDisk::for_client(Path::new("/var/tmp"))),
+        agent: None,
+        compress: false,
+    };
+    let stream = reach::node_as_guest(link, &shared.node).await?;
+    let who = SignIn { login: link.code.clone(), proof: Proof::Answer(called) };
+    let client = link::ssh::client::connect(Box::new(stream), settings, who).await?;
+    let mut channel = client.session().await?;
+    begin(&mut channel, true, shared.seat.word().as_bytes()).await?;
+    finish_seat(carry(channel, true, overlay::FAREWELL).await)
+}
+
+fn host_check(node: &str, authority: &[String]) -> Result<HostCheck> {
+    let authorities: Vec<PublicKey> =
+        authority.iter().map(|key| PublicKey::from_openssh(key)).collect::<Result<_, _>>()?;
+    let asked = node.to_owned();
+    Ok(Box::new(move |shown| {
+        policy::read_host_certificate(shown, &asked, &authorities, show::now())
+            .map(drop)
+            .map_err(|denial| denial.to_string())
+    }))
 }
 
 async fn begin(session: &mut Session, terminal: bool, command: &[u8]) -> Result<()> {

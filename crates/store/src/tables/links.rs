@@ -21,6 +21,8 @@ pub struct NewLink {
     pub by: UserName,
     /// The only one who may use it; whoever has an account if none.
     pub to: Option<UserName>,
+    /// Whether people who have no account may use it, too.
+    pub guests: bool,
     /// Whether it counts once only.
     pub once: bool,
     /// From when on.
@@ -83,8 +85,9 @@ impl Tables {
         .map_err(failed(doing))?;
         sqlx::query(
             "INSERT INTO link
-             (number, hash, node, session, owner, seat, creator, recipient, once, created, expires)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             (number, hash, node, session, owner, seat, creator, recipient, once, created, expires,
+              guests)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(number)
         .bind(digest(code))
@@ -97,6 +100,7 @@ impl Tables {
         .bind(i64::from(new.once))
         .bind(new.created.0)
         .bind(new.expires.0)
+        .bind(i64::from(new.guests))
         .execute(&mut *change)
         .await
         .map_err(failed(doing))?;
@@ -236,6 +240,7 @@ fn read_link(row: &SqliteRow) -> Result<Link, TableError> {
         seat: fields.parsed("seat")?,
         by: fields.parsed("creator")?,
         to,
+        guests: fields.count("guests")? == 1,
         once: fields.count("once")? == 1,
         created: fields.time("created")?,
         expires: fields.time("expires")?,

@@ -10,7 +10,8 @@ use crate::tasks::Tasks;
 use model::{Size, limit};
 use russh::keys::ssh_key::{Certificate, HashAlg};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session as Wire};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -186,6 +187,16 @@ impl<T: Send + 'static> Callbacks<T> {
         true
     }
 
+    fn admit_guest(&mut self, user: &str, answer: &str) -> Auth {
+        let admission = (self.gate.guests.admit)(user, answer);
+        self.accepted = admission.map(|admission| (user.to_owned(), admission));
+        if self.accepted.is_some() {
+            return Auth::Accept;
+        }
+        self.tried("nothing but a code", user);
+        Auth::reject()
+    }
+
     fn tried(&self, what: &str, login: &str) {
         self.tries.send_modify(|tried| tried.offered(what, login));
     }
@@ -308,6 +319,12 @@ impl Waiting {
     }
 }
 
+/// What a guest may try next.
+fn only_by_keyboard() -> Auth {
+    let methods = MethodSet::from(&[MethodKind::KeyboardInteractive][..]);
+    Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+}
+
 fn answer(wire: &mut Wire, id: ChannelId, granted: bool) -> Result<(), russh::Error> {
     if granted { wire.channel_success(id) } else { wire.channel_failure(id) }
 }
@@ -316,8 +333,15 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
     type Error = russh::Error;
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
-        self.tried("nothing", user);
-        Ok(Auth::reject())
+        let guests = &self.gate.guests;
+        match guests.asks {
+            _ if !(guests.is_one)(user) => {
+                self.tried("nothing", user);
+                Ok(Auth::reject())
+            }
+            None => Ok(self.admit_guest(user, "")),
+            Some(_) => Ok(only_by_keyboard()),
+        }
     }
 
     async fn auth_password(&mut self, user: &str, _: &str) -> Result<Auth, Self::Error> {
@@ -329,10 +353,23 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         &'a mut self,
         user: &str,
         _: &str,
-        _: Option<russh::server::Response<'a>>,
+        response: Option<russh::server::Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        self.tried("answers at a keyboard", user);
-        Ok(Auth::reject())
+        if !(self.gate.guests.is_one)(user) {
+            self.tried("answers at a keyboard", user);
+            return Ok(Auth::reject());
+        }
+        Ok(match (self.gate.guests.asks, response) {
+            (None, _) => self.admit_guest(user, ""),
+            (Some(asks), None) => {
+                let prompts = vec![(Cow::Borrowed(asks), true)].into();
+                Auth::Partial { name: "".into(), instructions: "".into(), prompts }
+            }
+            (Some(_), Some(mut answers)) => {
+                let answer = answers.next().unwrap_or_default();
+                self.admit_guest(user, &String::from_utf8_lossy(&answer))
+            }
+        })
     }
 
     /// Every key may go on to sign: whether it counts is decided when it has. It may be a certificate's.
@@ -341,6 +378,9 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
+        if (self.gate.guests.is_one)(user) {
+            return Ok(only_by_keyboard());
+        }
         let key = offer.public_key.fingerprint(HashAlg::Sha256);
         self.tried(&format!("the key {key}"), user);
         Ok(Auth::Accept)
@@ -351,8 +391,8 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         user: &str,
         certificate: &Certificate,
     ) -> Result<Auth, Self::Error> {
-        self.accepted =
-            (self.gate)(user, certificate).map(|admission| (user.to_owned(), admission));
+        self.accepted = (self.gate.certificate)(user, certificate)
+            .map(|admission| (user.to_owned(), admission));
         if self.accepted.is_none() {
             self.tried("a certificate", user);
             self.tries.send_modify(|tried| {

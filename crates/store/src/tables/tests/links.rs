@@ -14,6 +14,7 @@ fn new(owner: &str, to: Option<&str>, once: bool) -> NewLink {
         seat: SeatRole::Peer,
         by: user(owner),
         to: to.map(user),
+        guests: to.is_none(),
         once,
         created: Time(5),
         expires: Time(100),
