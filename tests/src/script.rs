@@ -88,6 +88,25 @@ pub const TMUX: &[Step] = &[
     Keys(&["C-b", "p"]),
 ];
 
+/// In a GNU screen without settings, but a list of windows on its last line.
+pub const SCREEN: &[Step] = &[
+    Text("echo first window\r"),
+    Keys(&["C-a", "S"]),
+    Keys(&["C-a", "Tab"]),
+    Keys(&["C-a", "c"]),
+    Text("ls -la --color=always /etc | head -40\r"),
+    Text("printf '\\033[1;35mcolour\\033[0m \\xe6\\xbc\\xa2\\n'\r"),
+    Keys(&["C-a", "["]),
+    Keys(&["C-u", "Escape"]),
+    Keys(&["C-a", "|"]),
+    Keys(&["C-a", "Tab"]),
+    Keys(&["C-a", "n"]),
+    Text("seq 1 60\r"),
+    Keys(&["C-a", "Q"]),
+    Keys(&["C-a", "\""]),
+    Keys(&["Escape"]),
+];
+
 /// A pause of up to 0.7 s that differs from run to run, so that no moment is a chosen one.
 pub fn random_pause() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos();

@@ -1,7 +1,7 @@
 //! Everybody in a session sees what its owner sees, cell by cell.
 
 use house::person::Person;
-use house::script::{HTOP, LESS, Step, TMUX, VIM, random_pause};
+use house::script::{HTOP, LESS, SCREEN, Step, TMUX, VIM, random_pause};
 use house::seen::Differences;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, in_shell};
 use house::{Cluster, long};
@@ -55,6 +55,16 @@ const PROGRAMS: &[Program] = &[
         ready: "[0] 0:",
         steps: TMUX,
         leave: &[Step::Keys(&["C-b", "d"])],
+        known: NONE,
+    },
+    Program {
+        name: "GNU screen",
+        // With xterm's description it would reset DECCOLM, upon which tmux clears, unlike xterm.
+        command: "d=$(mktemp -d); printf 'startup_message off\\nhardstatus alwayslastline \"on %%H: %%w\"\\n' > $d/rc; \
+                  TERM=tmux-256color SCREENDIR=$d screen -c $d/rc bash --norc --noprofile; rm -r $d",
+        ready: "0* bash",
+        steps: SCREEN,
+        leave: &[Step::Keys(&["C-a", "\\"]), Step::Text("y")],
         known: NONE,
     },
     Program {
