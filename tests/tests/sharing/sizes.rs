@@ -94,8 +94,12 @@ fn smaller_and_larger_terminals_show_a_part_or_a_frame_and_the_owners_size_stays
     assert!(!lines.unwrap().contains("\"resize\""), "no size but the owner's is in the recording");
 }
 
-#[test]
-fn the_owners_terminal_takes_any_size_while_others_look_on_and_all_is_well_at_the_first() {
+/// What the owner's terminal is made, one after the other.
+const SIZES: [(u16, u16); 8] =
+    [(2, 1), (1024, 512), (2, 512), (1024, 1), (3, 2), (500, 200), (80, 24), (101, 29)];
+
+/// A session with two who look on, one by scry and one by ssh; verified when it is over.
+fn with_two(work: impl Fn(&Owner<'_>, &[Viewer])) {
     let cluster = Cluster::start();
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
@@ -103,43 +107,74 @@ fn the_owners_terminal_takes_any_size_while_others_look_on_and_all_is_well_at_th
     let viewers =
         [owner.join(&bob, Way::Scry, "peer", SIZE), owner.join(&bob, Way::Ssh, "observer", SIZE)];
     owner.all_see_the_same(&viewers);
-    let sizes = [(2, 1), (1024, 512), (2, 512), (1024, 1), (3, 2), (500, 200), (80, 24), (101, 29)];
-    for program in ["", "vim -u NONE -N -c 'r !seq 1 100'"] {
-        owner.line(&format!("clear; {program}"));
-        std::thread::sleep(Duration::from_millis(500));
-        for size in sizes {
-            owner.terminal.resize(size);
-            if program.is_empty() {
-                owner.line("stty size; seq 1 2000");
-            } else {
-                owner.terminal.type_text("j");
-            }
-            std::thread::sleep(Duration::from_millis(300));
-        }
-        owner.terminal.resize(SIZE);
-        std::thread::sleep(Duration::from_millis(300));
-        if program.is_empty() {
-            owner.line("clear; seq 1 20; stty size; echo said-$((40+2))");
-            owner.terminal.wait_for("said-42");
-            let shown = owner.terminal.screen();
-            let mut expected: Vec<_> = (1..=20).map(|number: u16| number.to_string()).collect();
-            expected.extend(["30 100".to_owned(), "said-42".to_owned(), PROMPT.to_owned()]);
-            assert_eq!(shown[..expected.len()], expected[..], "garbled for the owner");
-            assert!(shown[expected.len()..].iter().all(String::is_empty), "{shown:#?}");
-        } else {
-            owner.terminal.type_text("gg:set nonumber\r");
-            let expected: Vec<_> = (1..=29).map(|number: u16| number.to_string()).collect();
-            wait_for("the file from its beginning, not garbled", || {
-                owner.terminal.screen().get(..29) == Some(&expected[..])
-            });
-        }
-        owner.all_see_the_same(&viewers);
-        if !program.is_empty() {
-            owner.line(":q!");
-        }
-    }
+    work(&owner, &viewers);
     owner.terminal.wait_for(PROMPT);
     let row = owner.finish();
-    let out = cluster.verify(row["id"].as_str().unwrap());
-    house::assert_success(&out);
+    house::assert_success(&cluster.verify(row["id"].as_str().unwrap()));
+}
+
+/// Makes the owner's terminal each size, and does something at each; then it is as it was.
+fn through_sizes(owner: &Owner<'_>, then: impl Fn()) {
+    for size in SIZES {
+        owner.terminal.resize(size);
+        then();
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    owner.terminal.resize(SIZE);
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+/// A shell inside `program`, which has the last row if it is one; `leave` leaves it.
+fn check_shell(program: &str, leave: &[&str]) {
+    with_two(|owner, viewers| {
+        owner.line(&format!("clear; {program}"));
+        std::thread::sleep(Duration::from_millis(1_000));
+        through_sizes(owner, || owner.line("stty size; seq 1 2000"));
+        owner.line("clear; seq 1 20; stty size; echo said-$((40+2))");
+        owner.terminal.wait_for("said-42");
+        let rows = if program.is_empty() { 30 } else { 29 };
+        let shown = owner.terminal.screen();
+        let mut expected: Vec<_> = (1..=20).map(|number: u16| number.to_string()).collect();
+        expected.extend([format!("{rows} 100"), "said-42".to_owned(), PROMPT.to_owned()]);
+        assert_eq!(shown[..expected.len()], expected[..], "{program}: garbled for the owner");
+        assert!(shown[expected.len()..rows].iter().all(String::is_empty), "{shown:#?}");
+        owner.all_see_the_same(viewers);
+        owner.terminal.keys(leave);
+    });
+}
+
+#[test]
+fn the_owners_terminal_takes_any_size_while_others_look_on_and_all_is_well_at_the_first() {
+    check_shell("", &[]);
+}
+
+#[test]
+fn the_owners_terminal_takes_any_size_around_a_tmux() {
+    let tmux = format!(
+        "tmux -L scry-$$ -f /dev/null new \"env PS1='{PROMPT} ' bash --norc --noprofile\" \\; set -g destroy-unattached on"
+    );
+    check_shell(&tmux, &["C-b", "d"]);
+}
+
+#[test]
+fn the_owners_terminal_takes_any_size_around_a_gnu_screen() {
+    let screen = "d=$(mktemp -d); printf 'startup_message off\\nhardstatus alwayslastline\\n' > $d/rc; \
+                  TERM=tmux-256color SCREENDIR=$d screen -c $d/rc bash --norc --noprofile; rm -r $d";
+    check_shell(screen, &["C-a", "\\", "y"]);
+}
+
+#[test]
+fn the_owners_terminal_takes_any_size_around_a_vim() {
+    with_two(|owner, viewers| {
+        owner.line("clear; vim -u NONE -N -c 'r !seq 1 100'");
+        std::thread::sleep(Duration::from_millis(500));
+        through_sizes(owner, || owner.terminal.type_text("j"));
+        owner.terminal.type_text("gg:set nonumber\r");
+        let expected: Vec<_> = (1..=29).map(|number: u16| number.to_string()).collect();
+        wait_for("the file from its beginning, not garbled", || {
+            owner.terminal.screen().get(..29) == Some(&expected[..])
+        });
+        owner.all_see_the_same(viewers);
+        owner.line(":q!");
+    });
 }
