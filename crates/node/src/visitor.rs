@@ -21,7 +21,7 @@ use model::role::SeatRole;
 use model::{AuditEvent, ConnectionId, SessionId, Size, Tick};
 use policy::{Denial, Identity, SeatPermit};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -53,11 +53,15 @@ impl Visitor {
     }
 
     fn tell_in(&self, session: Option<SessionId>, what: Audited) {
-        self.reporter.tell(AuditEvent {
+        self.reporter.tell(self.event(session, what));
+    }
+
+    fn event(&self, session: Option<SessionId>, what: Audited) -> AuditEvent {
+        AuditEvent {
             user: Some(self.identity.user().clone()),
             session,
             ..self.reporter.event_over(Some(self.id), self.client, what)
-        });
+        }
     }
 
     fn denied(&self, session: SessionId, denial: &Denial) {
@@ -105,8 +109,11 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let began = clock::tick();
-    let serial = visitor.identity.serial();
-    visitor.tell(Audited::Connected { serial, version: connection.version.clone() });
+    let (serial, version) = (visitor.identity.serial(), connection.version.clone());
+    let arrival = Arc::new(Arrival { serial, version, told: OnceLock::new() });
+    if visitor.place.is_none() {
+        arrival.tell(&visitor);
+    }
     let opener = connection.opener();
     let (mut seats, taken) = (JoinSet::new(), Taken::default());
     let end = CancellationToken::new();
@@ -122,12 +129,13 @@ pub(crate) async fn serve(
                         post: Arc::clone(&post),
                         visitor: visitor.clone(),
                         opener: opener.clone(),
+                        arrival: Arc::clone(&arrival),
                         taken: taken.clone(),
                         stop: end.child_token(),
                     };
                     seats.spawn(visit.serve(session));
                 }
-                Some(asked) => refuse_way(&visitor, asked).await,
+                Some(asked) => refuse_way(&post, &visitor, asked).await,
                 None => break,
             },
             Some(ended) = seats.join_next() => {
@@ -142,11 +150,31 @@ pub(crate) async fn serve(
     end.cancel();
     while seats.join_next().await.is_some() {}
     let why = stop.is_cancelled().then(|| "the node is stopping".to_owned());
-    visitor.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
+    if arrival.told.get().is_some() {
+        visitor.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
+    }
+}
+
+/// That somebody has come, for the ledger. A guest only once their link counts: what they do before, anybody can, as often as
+/// they like.
+#[derive(Debug)]
+struct Arrival {
+    serial: u64,
+    version: String,
+    told: OnceLock<()>,
+}
+
+impl Arrival {
+    fn tell(&self, visitor: &Visitor) {
+        let Self { serial, version, told } = self;
+        told.get_or_init(|| {
+            visitor.tell(Audited::Connected { serial: *serial, version: version.clone() });
+        });
+    }
 }
 
 /// Nothing but seats is to be had here.
-async fn refuse_way(visitor: &Visitor, asked: Asked) {
+async fn refuse_way(post: &Post, visitor: &Visitor, asked: Asked) {
     let why = "who comes to a session gets a seat and nothing else";
     let request = match asked {
         Asked::Session(_) | Asked::Unlisten(_) => return,
@@ -162,7 +190,11 @@ async fn refuse_way(visitor: &Visitor, asked: Asked) {
         }
         Asked::Refused(refused) => refused.what,
     };
-    visitor.tell(Audited::RequestRefused { request, why: why.to_owned() });
+    let event = visitor.event(None, Audited::RequestRefused { request, why: why.to_owned() });
+    match visitor.place {
+        None => visitor.reporter.tell(event),
+        Some(_) => post.refusals.tell(&post.reporter, event),
+    }
 }
 
 /// One channel of a visitor.
@@ -170,6 +202,7 @@ struct Visit {
     post: Arc<Post>,
     visitor: Visitor,
     opener: Opener,
+    arrival: Arc<Arrival>,
     taken: Taken,
     /// The connection is gone or the node stops.
     stop: CancellationToken,
@@ -220,7 +253,9 @@ impl Visit {
             Some(code) => {
                 let taking = self.taken.take(&self.post.standing.auth, &self.visitor, code, seat);
                 let stopping = || Err("the node is stopping".to_owned());
-                Some(self.stop.run_until_cancelled(taking).await.unwrap_or_else(stopping)?)
+                let grant = self.stop.run_until_cancelled(taking).await.unwrap_or_else(stopping)?;
+                self.arrival.tell(&self.visitor);
+                Some(grant)
             }
         };
         let running = self.place().await.ok_or(NOWHERE)?;

@@ -230,6 +230,9 @@ fn a_guest_gets_a_seat_and_nothing_else() {
     });
     assert!(!out.status.success(), "{}", words(&out));
     told(&cluster, "connection.request_refused", |event| event["user"] == "guest:zoe");
+    // Whose link was not taken has not come: anybody could fill the ledger so.
+    let came = cluster.audit("connection.open");
+    assert!(!came.iter().any(|event| event["user"] == "guest:zoe"), "{came:#?}");
     // As an account of the machine, or as a member, without a certificate.
     for login in ["root", &format!("+{code}"), &format!("+{}", owner.id)] {
         let out = tries(&cluster, &made, |ssh| ssh.replace(&end, &format!("{login}@{NODE}.")));
