@@ -121,6 +121,10 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::SessionFrozen { .. }
             | A::SessionGoesOn { .. }
             | A::ProcessOutside { .. }
+            | A::FileWanted { .. }
+            | A::FileApproved { .. }
+            | A::FileRefused { .. }
+            | A::FileStopped { .. }
             | A::Denied { .. }
             | A::EventsLost { .. }
             | A::EventsRefused { .. }

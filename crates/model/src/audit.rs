@@ -296,6 +296,44 @@ audited! {
         /// The user id that it ran with.
         uid: u32,
     }
+    /// Somebody wants to move a file that others must approve.
+    FileWanted "S3044I" "file.want" {
+        /// Number within the session.
+        file: u32,
+        /// `download` or `upload`.
+        direction: String,
+        /// The path as it was asked for.
+        asked: String,
+        /// Where that leads, links followed.
+        path: String,
+        /// What is there: size, inode, device, hash; or in which folder it will be new.
+        target: String,
+    }
+    /// Somebody approved that one file be moved, once.
+    FileApproved "S3045I" "file.approve" {
+        /// Number within the session.
+        file: u32,
+        /// Where the path leads.
+        path: String,
+        /// Number of who approved it, within the recording.
+        party: u32,
+    }
+    /// A wanted file is not moved.
+    FileRefused "S3046W" "file.refuse" {
+        /// Number within the session.
+        file: u32,
+        /// Where the path leads.
+        path: String,
+        /// Why.
+        why: String,
+    }
+    /// A file was approved, and was not moved, or not to its end, nevertheless.
+    FileStopped "S3047W" "file.stop" {
+        /// Number within the session.
+        file: u32,
+        /// Why: it was changed, something else came there, or its time was over.
+        why: String,
+    }
     /// A link was made that lets others into one's own session.
     LinkMade "S3050I" "share.create" {
         /// Number of the link.
@@ -568,6 +606,27 @@ mod tests {
         let codes: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.code).collect();
         let words: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.word).collect();
         assert_eq!((codes.len(), words.len()), (Audited::EVENTS.len(), Audited::EVENTS.len()));
+    }
+
+    #[test]
+    fn no_field_has_the_name_of_one_that_every_event_has_or_that_a_row_of_the_ledger_adds() {
+        const TAKEN: [&str; 10] = [
+            "time",
+            "user",
+            "address",
+            "node",
+            "login",
+            "connection",
+            "session",
+            "event",
+            "number",
+            "code",
+        ];
+        for event in Audited::EVENTS {
+            for field in event.fields {
+                assert!(!TAKEN.contains(&field.name), "{}: {}", event.word, field.name);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What can stand on a session's time line. One sum type for live view, recording, replay and export.
 
 use crate::role::{Forwarding, SeatRole};
-use crate::{Login, Seq, Size, Transfer, UserName};
+use crate::{Login, Seq, Size, Transfer, UserName, Wanted};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -282,6 +282,29 @@ pub enum People {
         /// The user id that it ran with.
         uid: u32,
     },
+    /// The owner wants to move a file, and others must approve it.
+    FileWanted(Box<Wanted>),
+    /// Somebody approved it.
+    FileApproved {
+        /// Its number.
+        number: u32,
+        /// Who.
+        by: Party,
+    },
+    /// It is not moved.
+    FileRefused {
+        /// Its number.
+        number: u32,
+        /// Who said so; none if nobody has answered.
+        by: Option<Party>,
+    },
+    /// It was approved, and was not moved, or not to its end, nevertheless.
+    FileStopped {
+        /// Its number.
+        number: u32,
+        /// Why, for a person.
+        why: String,
+    },
 }
 
 impl People {
@@ -310,6 +333,15 @@ impl People {
                     "process {pid} ({name}, uid {uid}) had left the session's group; it was stopped by itself"
                 )
             }
+            Self::FileWanted(wanted) => format!("waits for a word: {wanted}"),
+            Self::FileApproved { number, by } => format!("{} approved file {number}", who(by)),
+            Self::FileRefused { number, by: Some(by) } => {
+                format!("{} refused file {number}", who(by))
+            }
+            Self::FileRefused { number, by: None } => {
+                format!("file {number} was refused: nobody has answered")
+            }
+            Self::FileStopped { number, why } => format!("file {number} was stopped: {why}"),
         }
     }
 }

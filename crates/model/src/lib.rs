@@ -12,6 +12,7 @@ pub mod seal;
 pub mod size;
 pub mod time;
 pub mod transfer;
+pub mod wanted;
 
 pub use audit::AuditEvent;
 pub use entry::{Entry, Forward, Gap, Stamped, Stream};
@@ -23,3 +24,4 @@ pub use role::SeatRole;
 pub use size::Size;
 pub use time::{Tick, Time};
 pub use transfer::Transfer;
+pub use wanted::Wanted;

@@ -252,6 +252,20 @@ pub const TRANSFER_LOOKUPS: u64 = 1000;
 /// Events of finished transfers and changes that one session puts into the ledger. Cut: the rest is counted in one event at its end; the recording has all.
 pub const TRANSFER_EVENTS: u32 = 1000;
 
+// Files that others approve one by one
+
+/// Bytes of a download that are read, hashed and kept before anybody is asked, so that exactly they are moved. Beyond: the file
+/// is moved as it lies there, without a hash, and stops when its size or its time of change is another.
+pub const WANTED_KEPT_BYTES: u64 = 16 * 1024 * 1024;
+/// Milliseconds that a wanted file waits for a word. Refuse: nobody has answered.
+pub const WANTED_MS: u64 = 5 * 60 * 1000;
+/// Milliseconds without a byte after which an approval is over. Refuse: the file must be asked for again.
+pub const APPROVED_MS: u64 = 60_000;
+/// Approved files and listed folders that one session holds open. Refuse: close some first.
+pub const APPROVED_OPEN: usize = 8;
+/// Bytes of both paths of a wanted file, as text. Refuse: nobody could read what they approve.
+pub const WANTED_PATH_BYTES: usize = 6 * 1024;
+
 // Sharing
 
 /// People in one session besides its owner. Refuse: nobody more may enter.

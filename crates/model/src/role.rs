@@ -133,6 +133,30 @@ pub struct FourEyes {
     /// How often each of them must confirm to be there, in minutes; never if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_minutes: Option<u32>,
+    /// What they have to do with files that are moved; they only look if nothing is said.
+    #[serde(skip_serializing_if = "FileRule::is_watched")]
+    pub files: FileRule,
+}
+
+/// What those who must be there have to do with files that are moved. What is stricter is greater.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum FileRule {
+    /// Files are moved while they are there.
+    #[default]
+    Watched,
+    /// They approve each file, once. Files are moved by sftp alone, and without a terminal nothing else runs.
+    Each,
+}
+
+impl FileRule {
+    /// As if nothing was said.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        *self == Self::Watched
+    }
 }
 
 impl Default for FourEyes {
@@ -146,6 +170,7 @@ impl Default for FourEyes {
             count: 1,
             on_leave: OnLeave::default(),
             confirm_minutes: None,
+            files: FileRule::default(),
         }
     }
 }
@@ -385,6 +410,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_of_four_eyes_says_of_files_is_one_of_two_words() {
+        let read = |text: &str| serde_json::from_str::<FourEyes>(text);
+        let each = read(r#"{"name":"x","roles":["ops"],"files":"each"}"#).unwrap();
+        assert_eq!(each.files, FileRule::Each);
+        assert!(serde_json::to_string(&each).unwrap().contains(r#""files":"each""#));
+        let watched = read(r#"{"name":"x","roles":["ops"],"files":"watched"}"#).unwrap();
+        assert!(!serde_json::to_string(&watched).unwrap().contains("files"));
+        assert!(read(r#"{"files":"all"}"#).is_err() && FileRule::Each > FileRule::Watched);
+    }
+
+    #[test]
     fn what_a_rule_of_four_eyes_does_not_say_is_one_moderator_anywhere_and_a_freeze() {
         let read = |text: &str| serde_json::from_str::<FourEyes>(text);
         let least = read(r#"{"name":"a second pair","roles":["ops"]}"#).unwrap();
@@ -424,6 +460,7 @@ mod tests {
             count: 2,
             on_leave: OnLeave::End,
             confirm_minutes: Some(5),
+            files: FileRule::Each,
         };
         let seats = vec![SeatRole::Peer];
         let role = Role {

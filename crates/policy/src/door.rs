@@ -77,6 +77,13 @@ impl LoginPermit {
     pub fn permits_pty(&self) -> bool {
         self.pty
     }
+
+    /// Whether a command or a shell may run without a terminal. Where each file is approved it may not: its streams carry
+    /// files that nobody sees, whatever it is called.
+    #[must_use]
+    pub fn permits_streams(&self) -> bool {
+        !self.terms.approves_files()
+    }
 }
 
 /// Leave to forward one kind of thing over a connection to one node.

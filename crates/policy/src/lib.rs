@@ -36,6 +36,7 @@ mod rule;
 mod seat;
 mod standard;
 mod terms;
+mod voice;
 
 pub use certificate::{
     CertificateFault, HostIdentity, LOGINS_EXTENSION, ROLES_EXTENSION, read_certificate,
@@ -58,6 +59,7 @@ pub use seat::{
 };
 pub use standard::{RoleFault, default_roles, validate_role};
 pub use terms::{Demand, Terms};
+pub use voice::{FilePermit, Voice, file, voice};
 
 #[cfg(test)]
 mod tests;

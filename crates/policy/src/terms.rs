@@ -3,7 +3,7 @@
 use crate::identity::Identity;
 use crate::rule::{Condition, matches_labels, matching_login};
 use model::role::{
-    FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
+    FileRule, FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
 };
 use model::{Login, RoleName, limit};
 
@@ -59,10 +59,20 @@ fn show(one: &FourEyes) -> String {
         OnLeave::Freeze => "it freezes",
         OnLeave::End => "it ends",
     };
-    format!("{}: {} of {who} as {seats}{confirm}, or {leave}", one.name, one.count)
+    let files = match one.files {
+        FileRule::Watched => "",
+        FileRule::Each => "; each file is approved",
+    };
+    format!("{}: {} of {who} as {seats}{confirm}, or {leave}{files}", one.name, one.count)
 }
 
 impl Terms {
+    /// Whether each file that is moved needs somebody's word.
+    #[must_use]
+    pub fn approves_files(&self) -> bool {
+        self.four_eyes.iter().any(Demand::approves_files)
+    }
+
     /// Names and values, for people.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, String)> {

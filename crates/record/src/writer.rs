@@ -444,7 +444,16 @@ fn bounded_people(people: People) -> People {
         People::Waits { why } => People::Waits { why: cut(why) },
         People::Frozen { why } => People::Frozen { why: cut(why) },
         People::Outside { pid, name, uid } => People::Outside { pid, name: cut(name), uid },
-        other @ (People::Left { .. }
+        People::FileWanted(mut wanted) => {
+            for text in [&mut wanted.asked, &mut wanted.path] {
+                *text = cut(std::mem::take(text));
+            }
+            People::FileWanted(wanted)
+        }
+        People::FileStopped { number, why } => People::FileStopped { number, why: cut(why) },
+        other @ (People::FileApproved { .. }
+        | People::FileRefused { .. }
+        | People::Left { .. }
         | People::ShownOut { .. }
         | People::Keyboard { .. }
         | People::GoesOn) => other,

@@ -5,7 +5,7 @@ use super::locks::lock;
 use super::{NOW, account, login, node, roles, user};
 use crate::{Demand, counts_for};
 use model::lock::Account;
-use model::role::{Forwarding, FourEyes, OnLeave, RoleSet};
+use model::role::{FileRule, Forwarding, FourEyes, OnLeave, RoleSet};
 use model::{Correction, LockTarget, SeatRole};
 
 const WATCHED: [&str; 4] = [
@@ -176,4 +176,98 @@ fn who_counts_is_decided_by_what_is_and_not_by_what_the_certificate_says() {
     set.corrections.insert(user("bob"), Correction { account: held(&["ops"]), void: 0 });
     let got = counts_for(&set, &promoted, &demands(), &owner, SeatRole::Moderator, NOW);
     assert_eq!(got, [(0, 0)], "who was given the role since");
+}
+
+#[test]
+fn where_each_file_is_approved_nothing_runs_without_a_terminal() {
+    let eyes = |files: &str| {
+        format!(
+            "name = 'dev'\nallow = {{ logins = ['root'], nodes = {{ '*' = ['*'] }} }}\n\
+             options.four_eyes = [{{ name = 'x', roles = ['ops'] }}, \
+             {{ name = 'y', roles = ['ops'], logins = ['root']{files} }}]"
+        )
+    };
+    for (files, each) in [("", false), (", files = 'watched'", false), (", files = 'each'", true)] {
+        let set = roles(&[&eyes(files)]);
+        let who = account("alice", &["dev"], &[]);
+        let permit = crate::login(&set, &who, &node("n", &[]), &login("root"), NOW).unwrap();
+        assert_eq!(permit.terms().approves_files(), each, "{files}");
+        assert_eq!(permit.permits_streams(), !each, "{files}");
+        let rows = permit.terms().rows();
+        assert_eq!(rows.iter().any(|(_, it)| it.contains("each file is approved")), each);
+    }
+}
+
+#[test]
+fn a_file_is_let_through_by_as_many_people_as_must_be_there_and_only_by_words_about_it() {
+    let set = roles(&["name = 'ops'", "name = 'lead'", "name = 'dev'"]);
+    let one = |role: &str, count, files| FourEyes {
+        roles: vec![role.to_owned()],
+        count,
+        files,
+        ..FourEyes::default()
+    };
+    let demand = |any_of| Demand { role: "prod".parse().unwrap(), any_of };
+    let (watched, each) = (FileRule::Watched, FileRule::Each);
+    let ops = demand(vec![one("ops", 1, each)]);
+    let either = demand(vec![one("ops", 2, watched), one("lead", 1, each)]);
+    let looks = demand(vec![one("dev", 1, watched)]);
+    let id = |byte| model::SessionId::from_random([byte; 16]);
+    let (owner, root) = (user("alice"), login("root"));
+    let facts =
+        |byte| crate::SessionFacts { id: id(byte), owner: &owner, roles: &[], login: &root };
+    for (demands, words, enough) in [
+        (vec![&ops], "bob ops 1", true),
+        (vec![&ops], "", false),
+        (vec![&ops], "bob ops 2", false),
+        (vec![&ops], "alice ops 1", false),
+        (vec![&ops], "bob dev 1", false),
+        (vec![&ops, &looks], "bob ops 1", true),
+        (vec![&ops, &looks], "dan dev 1", false),
+        (vec![&looks], "dan dev 1", false),
+        (vec![&either], "bob ops 1", false),
+        (vec![&either], "bob ops 1, bob ops 1", false),
+        (vec![&either], "bob ops 1, carol ops 1", true),
+        (vec![&either], "carol lead 1", true),
+        (vec![&ops, &either], "carol lead 1", false),
+        (vec![&ops, &either], "carol lead 1, bob ops 1", true),
+        (vec![], "bob ops 1", false),
+    ] {
+        let demands: Vec<_> = demands.into_iter().cloned().collect();
+        let say = |word: &str, seat, session| {
+            let [name, held, number] = word.split(' ').collect::<Vec<_>>()[..] else { panic!() };
+            let (who, number) = (account(name, &[held], &[]), number.parse().unwrap());
+            crate::voice(&set, &who, &demands, &facts(session), seat, number, NOW)
+        };
+        let said = |seat, session| -> Vec<_> {
+            let words = words.split(", ").filter(|word| !word.is_empty());
+            words.filter_map(|word| say(word, seat, session)).collect()
+        };
+        let moderators = said(SeatRole::Moderator, 7);
+        let permit = crate::file(&demands, id(7), 1, &moderators);
+        assert_eq!(permit.is_some(), enough, "{words}");
+        if let Some(permit) = permit {
+            assert_eq!((permit.session(), permit.number()), (id(7), 1));
+        }
+        assert!(crate::file(&demands, id(7), 1, &said(SeatRole::Moderator, 8)).is_none());
+        assert!(said(SeatRole::Observer, 7).is_empty() && said(SeatRole::Peer, 7).is_empty());
+    }
+}
+
+#[test]
+fn whoever_is_locked_out_and_a_guest_say_nothing_about_a_file() {
+    let mut set = roles(&["name = 'ops'"]);
+    let each = FourEyes { roles: vec!["*".into()], files: FileRule::Each, ..FourEyes::default() };
+    let demands = [Demand { role: "prod".parse().unwrap(), any_of: vec![each] }];
+    let (owner, root, who) = (user("alice"), login("root"), account("bob", &["ops"], &[]));
+    let id = model::SessionId::from_random([7; 16]);
+    let facts = crate::SessionFacts { id, owner: &owner, roles: &[], login: &root };
+    let voice = |set: &RoleSet, who: &crate::Identity| {
+        crate::voice(set, who, &demands, &facts, SeatRole::Moderator, 1, NOW).is_some()
+    };
+    assert!(voice(&set, &who));
+    let guest = crate::Identity::guest("bob", NOW.plus_ms(60_000));
+    assert!(!voice(&set, &guest));
+    set.locks = vec![lock(1, LockTarget::User(user("bob")))];
+    assert!(!voice(&set, &who));
 }
