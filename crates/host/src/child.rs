@@ -2,6 +2,7 @@
 
 use crate::accounting::PamState;
 use crate::closing_process::Leave;
+use crate::files::Files;
 use crate::freeze::{FreezeError, Freezer, Frozen};
 use crate::hunt::{Ended, Marks, Reach};
 use crate::pty::{LoosePty, Pty};
@@ -32,6 +33,8 @@ pub struct Child {
     pub signals: Signals,
     /// What became of PAM.
     pub pam: PamState,
+    /// The way to the process, where it moves files that others approve one by one.
+    pub files: Option<Files>,
 }
 
 /// Streams of a program.

@@ -8,6 +8,7 @@ use crate::accounting::{self, Closing, Entered, Guest, PamState, Refused};
 use crate::display;
 use crate::environment;
 use crate::fdpass;
+use crate::files_process;
 use crate::group;
 use crate::hunt;
 use crate::privilege::{Rights, become_user};
@@ -16,7 +17,6 @@ use crate::utmp::Before;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -32,10 +32,14 @@ const NOT_STARTED: u8 = 254;
 const DESCRIPTORS: u64 = 1024;
 /// Bytes of the message of the day. Cut: the terminal takes no more before somebody reads it.
 const MOTD_BYTES: usize = 8 * 1024;
+/// Bytes of the list of shells. Cut: no machine has as many.
+const SHELLS_BYTES: usize = 64 * 1024;
 /// Said last: silence behind it means that the program runs, silence before it that the process died.
 pub(crate) const READY: &[u8] = b"+";
 /// Said first, with a [`Report`] and what PAM's modules keep open.
 pub(crate) const ENTERED: &[u8] = b"=";
+/// Said behind [`READY`] by a process that serves files itself and stays.
+pub(crate) const SERVES: &[u8] = b"~";
 /// Begins the words of a machine that does not let the account in.
 pub(crate) const REFUSED: &str = "!";
 /// Pipes of PAM's modules that the daemon keeps for a session. Cut: others close when the program starts.
@@ -81,6 +85,8 @@ pub(crate) enum Run {
     Exec(Vec<u8>),
     /// The first of these programs that is there, given to the shell.
     Sftp(Vec<Vec<u8>>),
+    /// Files that others approve one by one, served by the process itself.
+    Files,
 }
 
 /// The terminal, whose descriptor comes beside the spec.
@@ -99,6 +105,7 @@ pub fn session_main() -> ExitCode {
         return ExitCode::from(NOT_STARTED);
     };
     match run(&control) {
+        Ok(code) => code,
         Err(why) => {
             let cut = why.get(..fdpass::MESSAGE_BYTES.min(why.len())).unwrap_or("cannot start");
             let _ = fdpass::send(control.as_fd(), cut.as_bytes(), &[]);
@@ -125,7 +132,7 @@ pub(crate) fn read_text(path: &Path, most: usize) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn run(control: &OwnedFd) -> Result<Infallible, String> {
+fn run(control: &OwnedFd) -> Result<ExitCode, String> {
     // 1. What to do, and with which descriptors.
     let (spec, streams) = receive(control).map_err(|why| format!("cannot take the task: {why}"))?;
     // 2. A process like any other, whatever the daemon is.
@@ -152,6 +159,9 @@ fn run(control: &OwnedFd) -> Result<Infallible, String> {
     if welcomes {
         welcome(&home, &entered);
     }
+    if matches!(spec.run, Run::Files) {
+        return serve_files(control, &spec);
+    }
     // 6. The program. All that is open besides the three streams closes here.
     let mut command = program(&spec)?;
     fdpass::send(control.as_fd(), READY, &[]).map_err(|_| "the node has gone".to_owned())?;
@@ -161,6 +171,20 @@ fn run(control: &OwnedFd) -> Result<Infallible, String> {
         String::from_utf8_lossy(&spec.shell),
         spec.login
     ))
+}
+
+/// Without a program: the account's shell only says whether there is to be sftp at all.
+fn serve_files(control: &OwnedFd, spec: &Spec) -> Result<ExitCode, String> {
+    let shell = Path::new(OsStr::from_bytes(&spec.shell));
+    let listed = read_text(Path::new("/etc/shells"), SHELLS_BYTES);
+    if !files_process::is_shell(shell, listed.as_deref()) {
+        return Err(format!("{} has no sftp: {} is no login shell", spec.login, shell.display()));
+    }
+    files_process::shut().map_err(|why| format!("cannot serve files by themselves: {why}"))?;
+    let gone = |_| "the node has gone".to_owned();
+    fdpass::send(control.as_fd(), READY, &[]).map_err(gone)?;
+    fdpass::send(control.as_fd(), SERVES, &[]).map_err(gone)?;
+    Ok(files_process::serve(control))
 }
 
 fn receive(control: &OwnedFd) -> io::Result<(Spec, Vec<OwnedFd>)> {
@@ -297,6 +321,7 @@ fn program(spec: &Spec) -> Result<Command, String> {
             )?;
             command.arg0(name).arg("-c").arg(OsStr::from_bytes(found));
         }
+        Run::Files => return Err("files are served without a program".to_owned()),
     }
     Ok(command)
 }

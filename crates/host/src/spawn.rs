@@ -6,11 +6,12 @@ use crate::child::{Child, Io, Process, Signals};
 use crate::closing_process::{self, Leave};
 use crate::display::X11Plan;
 use crate::fdpass::{self, Channel, Message};
+use crate::files::Files;
 use crate::flow::{Reader, Writer};
 use crate::group::Group;
 use crate::hunt::{Audit, Marks};
 use crate::privilege::Rights;
-use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, Spec, Terminal};
+use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, SERVES, Spec, Terminal};
 use crate::{SESSION, environment, pty};
 use model::{SessionId, Size, limit};
 use policy::LoginPermit;
@@ -101,7 +102,7 @@ pub enum What {
     Shell,
     /// One command, given to the account's shell. Any bytes but zero.
     Exec(Vec<u8>),
-    /// The system's sftp server.
+    /// The system's sftp server; one of the node's own where the permit has each file approved.
     Sftp,
 }
 
@@ -177,7 +178,10 @@ pub async fn spawn(
             (Some(terminal), Streams { io, given: vec![opened.slave] })
         }
     };
-    let spec = spec(settings, account, plan, terminal);
+    let approved = plan.what == What::Sftp && permit.terms().approves_files();
+    let id = plan.id;
+    let run = run(settings, &plan.what, approved);
+    let spec = spec(settings, account, plan, terminal, run);
     let memory = remember(&spec).map_err(os("write down the task of a session"))?;
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
@@ -213,7 +217,8 @@ pub async fn spawn(
     let marks = |pid, process| Marks::new(pid, process, group, audit, &session);
     let signals = Signals::of(&process, terminal, marks)
         .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
-    Ok(Child { io, process: Process::new(process, leave), signals, pam })
+    let files = approved.then(|| Files::new(id, control));
+    Ok(Child { io, process: Process::new(process, leave), signals, pam, files })
 }
 
 /// What a session process told before its program ran.
@@ -267,7 +272,8 @@ async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> i
         let why = Some("the session process ended before it was ready".to_owned());
         return Ok(Told { report, why });
     }
-    let why = (!next.bytes.is_empty()).then(|| String::from_utf8_lossy(&next.bytes).into_owned());
+    let is_why = !next.bytes.is_empty() && next.bytes != SERVES;
+    let why = is_why.then(|| String::from_utf8_lossy(&next.bytes).into_owned());
     Ok(Told { report, why })
 }
 
@@ -320,7 +326,24 @@ impl Streams {
     }
 }
 
-fn spec(settings: &Settings, account: Account, plan: Plan, pty: Option<Terminal>) -> Spec {
+/// What becomes of the process; `approved` if others approve each file.
+fn run(settings: &Settings, what: &What, approved: bool) -> Run {
+    let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+    match what {
+        What::Shell => Run::Shell,
+        What::Exec(line) => Run::Exec(line.clone()),
+        What::Sftp if approved => Run::Files,
+        What::Sftp => Run::Sftp(settings.sftp_servers.iter().map(bytes).collect()),
+    }
+}
+
+fn spec(
+    settings: &Settings,
+    account: Account,
+    plan: Plan,
+    pty: Option<Terminal>,
+    run: Run,
+) -> Spec {
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let environment = plan
         .environment
@@ -334,11 +357,7 @@ fn spec(settings: &Settings, account: Account, plan: Plan, pty: Option<Terminal>
         login: account.name.to_string(),
         home: bytes(&account.home),
         shell: bytes(&account.shell),
-        run: match plan.what {
-            What::Shell => Run::Shell,
-            What::Exec(line) => Run::Exec(line),
-            What::Sftp => Run::Sftp(settings.sftp_servers.iter().map(|path| bytes(path)).collect()),
-        },
+        run,
         pty,
         environment,
         agent_socket: plan.agent_socket.as_deref().map(bytes),

@@ -10,9 +10,9 @@
 
 use bytes::BytesMut;
 use host::{Child, Exit, Io, Plan, PtyPlan, Settings, SpawnError, What};
-use model::role::{Allow, Deny, Forwarding, NodeFacts, Options, Role, RoleSet};
-use model::{RoleName, SessionId, Size, Time};
-use policy::{ForwardPermit, Identity, LoginPermit};
+use model::role::{Allow, Deny, FileRule, Forwarding, FourEyes, NodeFacts, Options, Role, RoleSet};
+use model::{RoleName, SeatRole, SessionId, Size, Time};
+use policy::{FilePermit, ForwardPermit, Identity, LoginPermit};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +57,33 @@ fn world(login: &str) -> (RoleSet, Identity, NodeFacts) {
 pub fn permit(login: &str) -> LoginPermit {
     let (roles, who, node) = world(login);
     policy::login(&roles, &who, &node, &login.parse().unwrap(), Time(0)).unwrap()
+}
+
+/// What a person who counts sees to: each file is approved by somebody with the role `all` who is not the owner.
+pub fn each() -> Vec<FourEyes> {
+    let roles = vec!["all".to_owned()];
+    vec![FourEyes { name: "x".into(), roles, files: FileRule::Each, ..FourEyes::default() }]
+}
+
+/// As [`permit`], where others approve each file.
+pub fn permit_each(login: &str) -> LoginPermit {
+    let (mut roles, who, node) = world(login);
+    for role in roles.roles.values_mut() {
+        role.options.four_eyes = each();
+    }
+    policy::login(&roles, &who, &node, &login.parse().unwrap(), Time(0)).unwrap()
+}
+
+/// Leave for a file of a session of [`permit_each`], given by somebody else.
+pub fn file_permit(permit: &LoginPermit, id: SessionId, number: u32) -> FilePermit {
+    let (roles, _, _) = world(permit.login().as_str());
+    let name: RoleName = "all".parse().unwrap();
+    let who = Identity::of_account("bob".parse().unwrap(), vec![name], vec![], Time(i64::MAX));
+    let (owner, login, demands) = (permit.user(), permit.login(), &permit.terms().four_eyes);
+    let facts = policy::SessionFacts { id, owner, roles: &[], login };
+    let moderator = SeatRole::Moderator;
+    let voice = policy::voice(&roles, &who, demands, &facts, moderator, number, Time(0)).unwrap();
+    policy::file(demands, id, number, [&voice]).unwrap()
 }
 
 pub fn forward(what: Forwarding) -> ForwardPermit {
