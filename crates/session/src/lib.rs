@@ -8,13 +8,17 @@
 //!
 //! [`Company`] knows who is there, who may type, and whether anything may pass: as pure as the hub, and with the same verbs.
 //!
+//! [`Desk`] is where a file waits that others must approve.
+//!
 //! [`tap`] reads what sftp and scp do in passing.
 
 pub mod company;
+pub mod desk;
 mod hub;
 #[cfg(test)]
 mod simulation;
 pub mod tap;
 
 pub use company::Company;
+pub use desk::Desk;
 pub use hub::{End, Hub, Terms};
