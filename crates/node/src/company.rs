@@ -7,8 +7,8 @@ use bytes::Bytes;
 use model::entry::{Party, People};
 use model::limit::{TOLD, VISITS};
 use model::role::SeatRole;
-use model::{Time, UserName};
-use policy::SeatPermit;
+use model::{Time, UserName, Wanted};
+use policy::{Identity, SeatPermit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -46,6 +46,8 @@ pub(crate) struct Sit {
     pub counts: Vec<(usize, usize)>,
     /// Where they are.
     pub from: String,
+    /// Who they are: what they may say about a file is decided when they say it.
+    pub identity: Identity,
     pub answer: oneshot::Sender<Result<Seated, String>>,
 }
 
@@ -83,9 +85,10 @@ impl Doors {
         permit: SeatPermit,
         counts: Vec<(usize, usize)>,
         from: String,
+        identity: Identity,
     ) -> Result<Seated, String> {
         let (answer, answered) = oneshot::channel();
-        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, answer }));
+        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, identity, answer }));
         let over = || "the session is over".to_owned();
         self.visits.send(sit).await.map_err(|_| over())?;
         answered.await.unwrap_or_else(|_| Err(over()))
@@ -134,6 +137,8 @@ pub(crate) struct Person {
     pub from: String,
     /// That they typed in vain was told.
     pub refused: bool,
+    /// Who they are, besides the owner.
+    pub identity: Option<Identity>,
 }
 
 /// The loop's side of it: who may what, who is there, and what they are told.
@@ -148,6 +153,8 @@ pub(crate) struct Table {
     place: Option<Place>,
     /// Why it waits or stands still.
     pub why: Option<String>,
+    /// The file that waits for a word.
+    pub file: Option<Wanted>,
 }
 
 impl Table {
@@ -158,11 +165,23 @@ impl Table {
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
-        let owner = Person { user, seat: None, since, from, refused: false };
+        let owner = Person { user, seat: None, since, from, refused: false, identity: None };
         let people = BTreeMap::from([(Party::OWNER, owner)]);
-        let nobody = Company { state: State::Running, why: None, keyboard: None, people: vec![] };
+        let state = State::Running;
+        let nobody = Company { state, why: None, keyboard: None, people: vec![], file: None };
         let shown = watch::Sender::new(Arc::new(nobody));
-        Self { company, people, visits, typing, told, doors, shown, place: None, why: None }
+        Self {
+            company,
+            people,
+            visits,
+            typing,
+            told,
+            doors,
+            shown,
+            place: None,
+            why: None,
+            file: None,
+        }
     }
 
     /// The ways to it.
@@ -193,9 +212,10 @@ impl Table {
     }
 
     /// Somebody sits down who has entered.
-    pub fn sit(&mut self, party: Party, user: UserName, seat: SeatRole, from: String) {
-        let since = clock::now();
-        self.people.insert(party, Person { user, seat: Some(seat), since, from, refused: false });
+    pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
+        let (since, user, refused) = (clock::now(), identity.user().clone(), false);
+        let (seat, identity) = (Some(seat), Some(identity));
+        self.people.insert(party, Person { user, seat, since, from, refused, identity });
     }
 
     /// How a recording says that they sat down.
@@ -212,6 +232,10 @@ impl Table {
             People::ShownOut { party, by } => format!("{} showed {} out", name(by), name(party)),
             People::Keyboard { held: Some(party) } => format!("{} has the keyboard", name(party)),
             People::Seated { user, seat, .. } => format!("{user} joined as {}", seat.word()),
+            People::FileApproved { number, by } => format!("{} approved file {number}", name(by)),
+            People::FileRefused { number, by: Some(by) } => {
+                format!("{} refused file {number}", name(by))
+            }
             other => other.words(),
         }
     }
@@ -289,6 +313,7 @@ impl Table {
             state,
             why: self.why.clone(),
             keyboard: self.company.keyboard(),
+            file: self.file.clone(),
             people: self.people.iter().map(present).collect(),
         }
     }

@@ -4,6 +4,7 @@ mod finish;
 mod others;
 mod streams;
 mod wait;
+mod wants;
 
 use crate::alarm::Alarm;
 use crate::clock;
@@ -35,7 +36,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use streams::{Heard, Streams};
 use tokio::task::JoinSet;
+use wants::Wants;
 use wire::company::Told;
+
+pub(crate) use wants::plain;
 
 /// Typing is recorded in bursts of at most this length, in milliseconds.
 const BURST_MS: u64 = 100;
@@ -49,6 +53,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// Most bytes handed to the owner's channel at once.
 const PIECE_BYTES: usize = 32 * 1024;
+
+/// Told to who runs something without a terminal where each file is approved; older scp and rsync are among them.
+const NO_STREAMS: &str = "each file must be approved here, so nothing runs without a terminal but sftp: \
+                          use sftp, scp without -O, or ssh -t";
 
 /// What the connection brings to a session.
 pub(crate) struct Opened {
@@ -81,6 +89,12 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         let why = "the certificate has no permit-pty".to_owned();
         caller.tell_in(id, Audited::Denied { action: "open a terminal".to_owned(), why });
         return refuse(&session.output, "your certificate does not allow a terminal").await;
+    }
+    let is_stream = terminal.is_none() && !matches!(session.wish, Wish::Subsystem(_));
+    if is_stream && !permit.permits_streams() {
+        let why = "four eyes approve each file, and its streams could carry any".to_owned();
+        caller.tell_in(id, Audited::Denied { action: "run without a terminal".to_owned(), why });
+        return refuse(&session.output, NO_STREAMS).await;
     }
     let recorder =
         match begin(post, id, &caller, &permit, (terminal, services(&session)), &what).await {
@@ -116,7 +130,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let plan = Plan { x11, ..plan(id, &session, agent, &caller) };
     let output = session.output.clone();
     let files = Files::new(caller.clone(), id);
-    let mut live = Live::new(id, recorder, files, &permit, &caller, &session);
+    let wants = Wants::new(id, &permit, post.latest.clone());
+    let mut live = Live::new((id, recorder, files, wants), &permit, &caller, &session);
     live.enter(post, id, &caller, &permit, &what);
     let mut watch = Watch::new(post, &caller, id, end);
     let waited = live.wait(&mut session, &mut watch).await;
@@ -267,6 +282,7 @@ struct Live {
     /// Without a terminal.
     pipes: Pipes,
     files: Files,
+    wants: Wants,
     pty: bool,
     /// Lines for the owner that are no part of the program's output.
     lines: VecDeque<String>,
@@ -285,9 +301,7 @@ struct Burst {
 
 impl Live {
     fn new(
-        id: SessionId,
-        recorder: Option<Recorder>,
-        files: Files,
+        (id, recorder, files, wants): (SessionId, Option<Recorder>, Files, Wants),
         permit: &LoginPermit,
         caller: &Caller,
         session: &Session,
@@ -316,6 +330,7 @@ impl Live {
             typed: None,
             pipes: Pipes::new(terms.exec_stream_bytes, terms.record_transfers),
             files,
+            wants,
             pty: session.pty.is_some(),
             lines: VecDeque::new(),
             said: Vec::new(),
@@ -328,7 +343,8 @@ impl Live {
         mut session: Session,
         mut watch: Watch<'_>,
     ) -> (Closed, (u64, u64)) {
-        let Child { io, mut process, signals, .. } = child;
+        let Child { io, mut process, signals, files, .. } = child;
+        self.wants.hear(files);
         if let host::Io::Pty(pty) = &io {
             self.table.begun(pty.foreground());
         }
@@ -402,6 +418,7 @@ impl Live {
                     verdict => Finish::of(&verdict),
                 },
                 () = keyframe(&mut self.recorder) => {}
+                news = self.wants.news(), if passes => self.file_news(news),
                 () = alarm.rings() => self.handle_timeout(),
                 visit = heard(visits) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
@@ -574,7 +591,8 @@ impl Live {
         let burst = self.typed.as_ref().map(|burst| burst.since.plus_ms(BURST_MS));
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let company = self.table.company.poll_timeout();
-        let all = [burst, recorder, company, self.look_again, self.hub.poll_timeout(), drained_by];
+        let hub = self.hub.poll_timeout().into_iter().chain(self.wants.poll_timeout()).min();
+        let all = [burst, recorder, company, self.look_again, hub, drained_by];
         all.into_iter().flatten().min()
     }
 
@@ -588,6 +606,7 @@ impl Live {
             recorder.tend_model();
         }
         self.hub.handle_timeout(now);
+        self.tend_wants();
     }
 
     /// Tells the client how it ended, after everything that the program wrote.

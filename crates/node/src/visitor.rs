@@ -276,11 +276,11 @@ impl Visit {
         };
         let (running, seat) = (&*entry.running, entry.seat);
         let expires = clock::tick_of(permit.expires());
-        let seated =
-            match running.doors.sit(permit, counts.clone(), place(self.visitor.client)).await {
-                Ok(seated) => seated,
-                Err(why) => return refuse(&session.output, &why).await,
-            };
+        let (from, identity) = (place(self.visitor.client), self.visitor.identity.clone());
+        let seated = match running.doors.sit(permit, counts.clone(), from, identity).await {
+            Ok(seated) => seated,
+            Err(why) => return refuse(&session.output, &why).await,
+        };
         let party = seated.party;
         let (word, owner) = (seat.word().to_owned(), running.owner.clone());
         let sits = Audited::SeatTaken { party: party.0.into(), seat: word, owner };

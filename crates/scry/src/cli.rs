@@ -248,6 +248,18 @@ pub enum CompanyCommand {
     Thaw,
     /// End the session and everything in it; for moderators and the owner
     End,
+    /// Let one file be moved, once, where a role has each approved; for those who must be there
+    Approve {
+        /// Its number, as `scry company` shows it with where its path leads
+        #[arg(value_name = "FILE")]
+        number: u32,
+    },
+    /// Have one file not be moved
+    Refuse {
+        /// Its number
+        #[arg(value_name = "FILE")]
+        number: u32,
+    },
 }
 
 /// What is told of the keys of `scry join` and `scry watch`.

@@ -3,7 +3,7 @@
 
 use model::entry::Party;
 use model::role::SeatRole;
-use model::{Time, UserName};
+use model::{Time, UserName, Wanted};
 use serde::{Deserialize, Serialize};
 
 /// A line to the node. Each is answered by one line: [`Told::Done`], [`Told::Company`] or [`Told::Refused`].
@@ -39,6 +39,16 @@ pub enum Ask {
     End {},
     /// Whoever was asked is still there.
     Confirm {},
+    /// The file that waits may be moved, once.
+    Approve {
+        /// Its number, as in [`Company::file`].
+        number: u32,
+    },
+    /// It may not.
+    Refuse {
+        /// Its number.
+        number: u32,
+    },
 }
 
 /// A line from the node: an answer, or something that happened.
@@ -95,6 +105,9 @@ pub struct Company {
     pub keyboard: Option<Party>,
     /// Who is here, the owner first.
     pub people: Vec<Present>,
+    /// A file that waits for a word, where each is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Wanted>,
 }
 
 /// Whether a session runs.
@@ -147,6 +160,7 @@ mod tests {
             (Ask::Who {}, r#"{"ask":"who"}"#),
             (Ask::Say { text: "hi".into() }, r#"{"ask":"say","text":"hi"}"#),
             (Ask::HandOver { to: Party(2) }, r#"{"ask":"hand_over","to":2}"#),
+            (Ask::Approve { number: 3 }, r#"{"ask":"approve","number":3}"#),
         ] {
             assert_eq!(serde_json::to_string(&ask).unwrap(), line);
             assert_eq!(serde_json::from_str::<Ask>(line).unwrap(), ask);
@@ -156,6 +170,7 @@ mod tests {
             state: State::Running,
             why: None,
             keyboard: None,
+            file: None,
             people: vec![Present {
                 party: Party::OWNER,
                 user: "alice".parse().unwrap(),

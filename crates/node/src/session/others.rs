@@ -31,6 +31,7 @@ impl Live {
             }
             Visit::Recount { party, counts } => {
                 self.table.company.recount(party, counts, clock::tick());
+                self.wants.forget(party);
             }
             Visit::Heard { party } => self.table.company.heard(party, clock::tick()),
             Visit::Ask { by, ask, answer } => {
@@ -45,8 +46,8 @@ impl Live {
     }
 
     fn seat(&mut self, sit: Sit) {
-        let Sit { permit, counts, from, answer } = sit;
-        let seated = self.take_seat(&permit, counts, from);
+        let Sit { permit, counts, from, identity, answer } = sit;
+        let seated = self.take_seat(&permit, counts, from, identity);
         if let Err(Ok(Seated { party, .. })) = answer.send(seated) {
             self.table.company.leave(party, clock::tick());
         }
@@ -57,6 +58,7 @@ impl Live {
         permit: &policy::SeatPermit,
         counts: Vec<(usize, usize)>,
         from: String,
+        identity: policy::Identity,
     ) -> Result<Seated, String> {
         let (user, seat) = (permit.user().clone(), permit.seat());
         let stage = self.stage()?;
@@ -65,7 +67,7 @@ impl Live {
         let (company, now) = (&mut self.table.company, clock::tick());
         let entered = company.enter(seat, counts, again, now);
         let party = entered.map_err(|full| full.words().to_owned())?;
-        self.table.sit(party, user, seat, from);
+        self.table.sit(party, seat, from, identity);
         Ok(Seated { party, stage, told: self.table.listen() })
     }
 
@@ -112,6 +114,8 @@ impl Live {
             Ask::Thaw {} => company.thaw(party).map_err(refused)?,
             Ask::End {} => company.end(party).map_err(refused)?,
             Ask::Confirm {} => company.confirm(party, now),
+            Ask::Approve { number } => self.approve(party, number)?,
+            Ask::Refuse { number } => self.refuse_file(party, number)?,
         }
         Ok(Told::Done {})
     }
@@ -181,6 +185,7 @@ impl Live {
                     self.happened(People::ShownOut { party, by });
                 }
                 self.happened(People::Left { party });
+                self.wants.forget(party);
                 self.table.people.remove(&party);
             }
             Change::Keyboard { held } => {
@@ -213,6 +218,7 @@ impl Live {
                 self.table.tell(Told::Confirm { party, ms: by.since(clock::tick()) });
             }
             Change::Absent(party) => {
+                self.wants.forget(party);
                 let what = format!("{} does not answer and does not count", self.table.name(party));
                 self.table.tell(Told::Happened { what });
             }

@@ -5,6 +5,7 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::company::{Doors, Seated, Speaker};
 use crate::lives::Running;
+use crate::session::plain;
 use crate::stage::Stage;
 use bytes::Bytes;
 use link::ssh::Output;
@@ -12,7 +13,7 @@ use link::ssh::server::Session;
 use model::entry::Party;
 use model::limit::{PICTURE_MS, SAID_BYTES};
 use model::role::SeatRole;
-use model::{Size, Tick};
+use model::{Size, Tick, Wanted};
 use screen::{Canvas, Keys as ScreenKeys, Painter, Pan};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 const NOTE_MS: u64 = 4_000;
 /// How long a viewer's client may take for the last picture.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Told to who would approve what they cannot read.
+const TOO_SMALL: &str =
+    "your terminal is too small to show the file that waits; `scry company` does";
 
 /// What stands before the picture.
 enum Over {
@@ -38,6 +42,8 @@ enum Over {
     Says(String),
     /// Whether the session is really to be ended.
     End,
+    /// Whether this file may be moved.
+    File(Box<Wanted>),
 }
 
 /// One viewer.
@@ -203,6 +209,9 @@ impl Viewer {
             Some(Over::End) => {
                 canvas.bar("end this session and everything in it? y, or any other key")
             }
+            Some(Over::File(wanted)) => {
+                canvas.boxed("may this file be moved?", &self.file(wanted));
+            }
             None => {
                 let company = self.company.borrow();
                 let stands = match company.state {
@@ -211,7 +220,12 @@ impl Viewer {
                 };
                 let asked = self.asked.then(|| format!("are you there? {}", self.key("y")));
                 let note = self.note.as_ref().map(|(text, _)| text.clone());
-                if let Some(text) = asked.or(note).or(stands) {
+                // What waits for a word is not hidden by what was said last.
+                let file = company.file.as_ref().map(|wanted| {
+                    let (way, path) = (wanted.direction.word(), plain(&wanted.path));
+                    format!("{} to look at: {way} of {path}", self.key("a"))
+                });
+                if let Some(text) = asked.or(file).or(note).or(stands) {
                     canvas.bar(&text);
                 }
             }
@@ -229,6 +243,7 @@ impl Viewer {
             ("w", "who is here"),
             ("c", "say something to all"),
             ("y", "say that you are there, when asked"),
+            ("a", "look at the file that waits, to approve or refuse it"),
         ];
         match self.seat {
             SeatRole::Moderator => keys.extend([
@@ -351,10 +366,21 @@ impl Viewer {
                 self.ask(Ask::End {}).await;
                 return None;
             }
+            Some(Over::File(wanted)) => {
+                let number = wanted.number;
+                match word {
+                    b'y' if !self.shows_whole(&wanted) => self.say(TOO_SMALL.to_owned()),
+                    b'y' => self.ask(Ask::Approve { number }).await,
+                    b'n' => self.ask(Ask::Refuse { number }).await,
+                    _ => {}
+                }
+                return None;
+            }
             Some(_) => return None,
             None => {}
         }
         match word {
+            b'a' => self.look_at_file(),
             b'q' => return Some(Left::Went),
             b'?' | b'h' => self.over = Some(Over::Help),
             b'w' => self.over = Some(Over::Who),
@@ -372,9 +398,76 @@ impl Viewer {
         None
     }
 
+    /// Shows the file that waits. Which one it is is kept: a key is about what was shown.
+    fn look_at_file(&mut self) {
+        let file = self.company.borrow().file.clone();
+        match file {
+            Some(wanted) if !self.shows_whole(&wanted) => self.say(TOO_SMALL.to_owned()),
+            Some(wanted) => self.over = Some(Over::File(Box::new(wanted))),
+            None => self.say("no file waits for a word".to_owned()),
+        }
+    }
+
+    /// Whether nothing that is known of a file is hidden behind an edge of this terminal.
+    fn shows_whole(&self, wanted: &Wanted) -> bool {
+        self.file(wanted).len() + 2 <= usize::from(self.size.rows())
+    }
+
+    /// Everything that is known of a file, in lines that fit.
+    fn file(&self, wanted: &Wanted) -> Vec<String> {
+        let Wanted { number, direction, asked, path, target } = wanted;
+        let width = usize::from(self.size.cols().saturating_sub(6)).max(2);
+        let title = format!("file {number} of {}: {}", self.title, direction.word());
+        let texts =
+            [title, plain(path), format!("asked for as {}", plain(asked)), target.to_string()];
+        let mut lines = Vec::new();
+        for text in texts {
+            lines.extend(wrapped(&text, width));
+        }
+        lines.push(String::new());
+        lines.push("y  approve this one file, once".to_owned());
+        lines.push("n  refuse it; any other key decides nothing".to_owned());
+        lines
+    }
+
     async fn ask(&mut self, ask: Ask) {
         if let Ok(Told::Refused { why }) = self.doors.ask(Speaker::Seat(self.party), ask).await {
             self.say(why);
+        }
+    }
+}
+
+/// A text in lines of at most so many columns; whatever is not ASCII may take two.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let (mut lines, mut used) = (vec![String::new()], 0);
+    for c in text.chars() {
+        let wide = if c.is_ascii() { 1 } else { 2 };
+        if used + wide > columns {
+            lines.push(String::new());
+            used = 0;
+        }
+        used += wide;
+        if let Some(line) = lines.last_mut() {
+            line.push(c);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn a_long_text_is_shown_in_whole_in_lines_that_fit() {
+        for (text, columns, lines) in [
+            ("", 4, &[""][..]),
+            ("abcd", 4, &["abcd"]),
+            ("abcde", 4, &["abcd", "e"]),
+            ("\u{6f22}\u{6f22}a", 4, &["\u{6f22}\u{6f22}", "a"]),
+            ("ab\u{6f22}c", 3, &["ab", "\u{6f22}c"]),
+        ] {
+            assert_eq!(wrapped(text, columns), lines, "{text:?} in {columns}");
         }
     }
 }

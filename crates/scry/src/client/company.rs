@@ -37,6 +37,8 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         Some(CompanyCommand::Freeze) => Ask::Freeze {},
         Some(CompanyCommand::Thaw) => Ask::Thaw {},
         Some(CompanyCommand::End) => Ask::End {},
+        Some(CompanyCommand::Approve { number }) => Ask::Approve { number: *number },
+        Some(CompanyCommand::Refuse { number }) => Ask::Refuse { number: *number },
     };
     match line.ask(&ask).await? {
         Told::Refused { why } => bail!("{why}"),
@@ -146,6 +148,10 @@ fn print(company: &Company, json: bool) -> Result<()> {
         ]);
     }
     show::line(table);
+    if let Some(wanted) = &company.file {
+        let words = show::clean(&wanted.to_string(), 10_000);
+        show::remark(format!("A file waits to be approved or refused: {words}"));
+    }
     if company.state != State::Running {
         let why = company.why.as_deref().unwrap_or_default();
         show::remark(format!("The session is {}: {}", company.state.word(), show::clean(why, 300)));
@@ -184,7 +190,8 @@ mod tests {
             types: true,
         };
         let people = vec![present(0, "alice"), present(1, "bob"), present(2, "bob")];
-        let company = Company { state: State::Running, why: None, keyboard: None, people };
+        let state = State::Running;
+        let company = Company { state, why: None, keyboard: None, people, file: None };
         assert_eq!(find(&company, "alice").unwrap(), Party(0));
         assert_eq!(find(&company, "2").unwrap(), Party(2));
         assert!(find(&company, "bob").unwrap_err().to_string().contains("more than once"));
