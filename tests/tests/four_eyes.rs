@@ -2,6 +2,8 @@
 
 #[path = "four_eyes/counting.rs"]
 mod counting;
+#[path = "four_eyes/files.rs"]
+mod files;
 #[path = "four_eyes/leaving.rs"]
 mod leaving;
 #[path = "four_eyes/traces.rs"]
