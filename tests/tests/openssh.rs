@@ -74,6 +74,19 @@ fn a_terminal_is_a_terminal() {
 }
 
 #[test]
+fn a_program_that_lets_go_of_its_terminal_before_it_ends_keeps_its_status() {
+    let mark = CLUSTER.path("mark-of-touch");
+    // `touch` puts the file in the place of its standard input and closes the rest before it ends.
+    for (command, status) in
+        [("exec 0<&- 1>&- 2>&-; sleep 0.3; exit 7", 7), (&*format!("touch {}", mark.display()), 0)]
+    {
+        let mut ssh = CLUSTER.ssh_command();
+        let out = ssh.args(["-tt", &CLUSTER.host(), command]).output().unwrap();
+        assert_eq!(out.status.code(), Some(status), "{command}: {out:?}");
+    }
+}
+
+#[test]
 fn only_harmless_environment_variables_pass() {
     let mut ssh = CLUSTER.ssh_command();
     ssh.args(["-o", "SendEnv=LC_SCRY LD_PRELOAD BASH_ENV"]);

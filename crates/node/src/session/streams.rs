@@ -18,8 +18,14 @@ pub(super) enum Heard {
 
 /// Ends of the program.
 enum Ends {
-    Pty(Option<(Pty, PtyOutput)>),
-    Pipes { stdin: Option<Writer>, stdout: Option<Reader>, stderr: Option<Reader> },
+    /// The output until its end. The terminal itself is held beyond it: to let it go hangs up, and a program that has let
+    /// go of its own side may still be at work.
+    Pty(Pty, Option<PtyOutput>),
+    Pipes {
+        stdin: Option<Writer>,
+        stdout: Option<Reader>,
+        stderr: Option<Reader>,
+    },
 }
 
 /// The program's streams, and input on its way to it.
@@ -38,7 +44,7 @@ impl Streams {
         let ends = match io {
             Io::Pty(pty) => {
                 let output = pty.output();
-                Ends::Pty(Some((pty, output)))
+                Ends::Pty(pty, Some(output))
             }
             Io::Pipes { stdin, stdout, stderr } => {
                 Ends::Pipes { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr) }
@@ -56,13 +62,12 @@ impl Streams {
         let giving = !self.giving.is_empty();
         let wants_input = !giving && !self.input_ended && !self.input_broken && may_give;
         match &mut self.ends {
-            Ends::Pty(ends) => {
-                let is_open = ends.is_some();
-                let (pty, output) = ends.as_mut().map(|(pty, output)| (&*pty, output)).unzip();
+            Ends::Pty(pty, output) => {
+                let is_open = output.is_some();
                 tokio::select! {
-                    read = read_pty(output), if may_read && is_open => match read {
+                    read = read_pty(output.as_mut()), if may_read && is_open => match read {
                         Some(bytes) => Heard::Output(Stream::Pty, bytes),
-                        None => { *ends = None; Heard::Nothing }
+                        None => { *output = None; Heard::Nothing }
                     },
                     taken = write_pty(pty, &self.giving), if giving && may_give && is_open => {
                         took(&mut self.giving, taken)
@@ -121,7 +126,7 @@ impl Streams {
     /// Whether the program can write nothing any more.
     pub fn ended(&self) -> bool {
         match &self.ends {
-            Ends::Pty(pty) => pty.is_none(),
+            Ends::Pty(_, output) => output.is_none(),
             Ends::Pipes { stdout, stderr, .. } => stdout.is_none() && stderr.is_none(),
         }
     }
@@ -137,7 +142,7 @@ impl Streams {
 
     /// Sets the terminal's size.
     pub fn resize(&self, size: Size) {
-        if let Ends::Pty(Some((pty, _))) = &self.ends
+        if let Ends::Pty(pty, _) = &self.ends
             && let Err(error) = pty.resize(size)
         {
             tracing::debug!(%error, "a terminal could not be resized");
@@ -146,7 +151,7 @@ impl Streams {
 
     /// Whether what is typed at this moment is not shown, as at a password prompt.
     pub fn echo_off(&self) -> bool {
-        matches!(&self.ends, Ends::Pty(Some((pty, _))) if pty.echo_off())
+        matches!(&self.ends, Ends::Pty(pty, _) if pty.echo_off())
     }
 }
 
@@ -182,8 +187,8 @@ async fn read_pty(output: Option<&mut PtyOutput>) -> Option<Bytes> {
     output?.read().await.ok().filter(|bytes| !bytes.is_empty())
 }
 
-async fn write_pty(pty: Option<&Pty>, bytes: &[u8]) -> Option<usize> {
-    pty?.write(bytes).await.ok()
+async fn write_pty(pty: &Pty, bytes: &[u8]) -> Option<usize> {
+    pty.write(bytes).await.ok()
 }
 
 async fn read_pipe(pipe: Option<&Reader>) -> Option<Bytes> {
