@@ -19,6 +19,7 @@ mod flow;
 mod freeze;
 mod group;
 mod hunt;
+pub mod kernel;
 mod modes;
 mod net;
 mod net_made;

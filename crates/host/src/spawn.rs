@@ -10,8 +10,8 @@ use crate::flow::{Reader, Writer};
 use crate::group::Group;
 use crate::hunt::{Audit, Marks};
 use crate::privilege::Rights;
-use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, Spec, Terminal};
-use crate::{SESSION, environment, pty};
+use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, Spec, Terminal, WATCHED};
+use crate::{SESSION, environment, kernel, pty};
 use model::{SessionId, Size, limit};
 use policy::LoginPermit;
 use rustix::fs::MemfdFlags;
@@ -92,6 +92,8 @@ pub struct Plan {
     pub addresses: Option<Addresses>,
     /// Whether to show the message of the day before a shell on a terminal.
     pub motd: bool,
+    /// Where the kernel watches it, from before anything of the user's runs.
+    pub watch: Option<kernel::Place>,
 }
 
 /// What to run.
@@ -177,11 +179,13 @@ pub async fn spawn(
             (Some(terminal), Streams { io, given: vec![opened.slave] })
         }
     };
+    let watch = plan.watch.clone();
     let spec = spec(settings, account, plan, terminal);
     let memory = remember(&spec).map_err(os("write down the task of a session"))?;
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
-    let ready = hand_over(&control, memory, given);
+    let watch = watch.zip(process.id());
+    let ready = hand_over(&control, memory, given, watch);
     let mut entered = None;
     let told = async {
         let told = ready.await?;
@@ -249,7 +253,12 @@ fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnEr
 }
 
 /// Gives the process its task and waits until it has become the program, or says why not.
-async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> io::Result<Told> {
+async fn hand_over(
+    control: &Channel,
+    memory: OwnedFd,
+    given: Vec<OwnedFd>,
+    watch: Option<(kernel::Place, u32)>,
+) -> io::Result<Told> {
     let all: Vec<BorrowedFd<'_>> =
         core::iter::once(memory.as_fd()).chain(given.iter().map(AsFd::as_fd)).collect();
     control.send(b"session", &all).await?;
@@ -258,6 +267,15 @@ async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> i
     let mut report = None;
     let mut next = control.receive().await?;
     if next.bytes == ENTERED {
+        if let Some((place, process)) = watch {
+            let why = match place.enter(process, audit_in(&next)?) {
+                Ok(()) => control.send(WATCHED, &[]).await.err().map(|error| error.to_string()),
+                Err(why) => Some(why.to_string()),
+            };
+            if why.is_some() {
+                return Ok(Told { report: Some(next), why });
+            }
+        }
         report = Some(next);
         next = control.receive().await?;
     }
@@ -269,6 +287,12 @@ async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> i
     }
     let why = (!next.bytes.is_empty()).then(|| String::from_utf8_lossy(&next.bytes).into_owned());
     Ok(Told { report, why })
+}
+
+/// The audit session in a report.
+fn audit_in(report: &Message) -> io::Result<Option<u32>> {
+    let memory = report.descriptors.first().ok_or(io::ErrorKind::UnexpectedEof)?.try_clone()?;
+    Ok(closing_process::read::<Report>(memory)?.audit)
 }
 
 /// Starts this program anew with one end of a socket as its standard input and nothing else.
@@ -346,6 +370,7 @@ fn spec(settings: &Settings, account: Account, plan: Plan, pty: Option<Terminal>
         addresses: plan.addresses,
         motd: plan.motd,
         pam_services: settings.pam_services.clone(),
+        watched: plan.watch.is_some(),
     }
 }
 
