@@ -84,6 +84,8 @@ pub enum Command {
     #[command(subcommand)]
     Audit(Audit),
 
+    /// See what this machine can record, and what would help where it cannot; run it as root
+    Doctor,
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -340,6 +342,8 @@ pub enum Recordings {
     },
     /// Write a recording to a file in one of several formats
     Export(Export),
+    /// Show what the kernel saw: programs that ran, files, connections
+    Events(Events),
     /// Remove a recording for ever; the ledger keeps its tombstone
     Rm {
         /// Recordings: ids, or beginnings of them
@@ -385,6 +389,30 @@ pub struct RecordingsLs {
     pub limit: u32,
     #[command(flatten)]
     pub show: Show,
+}
+
+/// `scry recordings events`.
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// Recording: its id, the beginning of it, or a file
+    pub id: String,
+    /// Show the processes as a tree, each below who began it
+    #[arg(long, conflicts_with = "json")]
+    pub tree: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only programs and how they ended (and files or connections, if those are named too)
+    #[arg(long)]
+    pub commands: bool,
+    /// Only files
+    #[arg(long)]
+    pub files: bool,
+    /// Only connections
+    #[arg(long)]
+    pub network: bool,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// `scry recordings export`.
