@@ -317,6 +317,126 @@ fn files_are_seen_as_the_very_files_and_what_is_only_passed_says_so() {
     assert_eq!((&gone["folder"], &gone["as_passed"]), (&at.into(), &true.into()));
 }
 
+/// Compiles a program of these tests; says by the test's name if that cannot be done.
+fn compiled(test: &str, source: &str, flags: &[&str]) -> Option<String> {
+    let at = CLUSTER.path(source.trim_end_matches(".c"));
+    let mut gcc = Command::new("gcc");
+    gcc.args(flags).arg("-o").arg(&at);
+    gcc.arg(format!("{}/src/{source}", env!("CARGO_MANIFEST_DIR")));
+    match gcc.output() {
+        Ok(out) if out.status.success() => Some(at.display().to_string()),
+        other => {
+            println!("skipped: {test}: gcc {flags:?} does not compile it: {other:?}");
+            None
+        }
+    }
+}
+
+#[test]
+fn what_no_system_call_names_is_seen_where_io_uring_takes_it() {
+    let test = "what_no_system_call_names";
+    if !can_see(test) {
+        return;
+    }
+    let Some(program) = compiled(test, "uring.c", &["-O1"]) else { return };
+    let file = CLUSTER.path("by-uring").display().to_string();
+    let command = format!("{program} {file}");
+    if text(&CLUSTER.ssh(&command)) != "done" {
+        return println!("skipped: {test}: this machine has no io_uring");
+    }
+    let seen = Seen::of(&CLUSTER, &command);
+    for operation in ["OPENAT", "UNLINKAT"] {
+        seen.one("uring", operation, |it| {
+            it["operation"] == operation && it["file"]["path"] == file.as_str()
+        });
+    }
+    seen.one("special", "the beginning of it", |it| it["call"] == "io_uring_setup");
+}
+
+#[test]
+fn a_program_of_32_bits_is_read_by_its_own_numbers() {
+    let test = "a_program_of_32_bits";
+    if !can_see(test) || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let flags = ["-m32", "-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector"];
+    let Some(program) = compiled(test, "wide.c", &flags) else { return };
+    let command = format!("{program}; echo $?");
+    if text(&CLUSTER.ssh(&command)) != "0" {
+        return println!("skipped: {test}: this kernel runs no 32-bit programs");
+    }
+    let seen = Seen::of(&CLUSTER, &command);
+    let opened = seen.all("opened").find(|it| it["by"]["name"] == "wide");
+    assert_eq!(opened.unwrap()["action"]["opened"]["file"]["path"], "/etc/hostname");
+}
+
+/// A storm: what it does so often, and how often that is found, folded or not.
+struct Storm {
+    command: String,
+    kind: &'static str,
+    fits: fn(&Value) -> bool,
+}
+
+#[test]
+fn storms_in_four_sessions_at_once_are_told_whole_or_counted_as_missing() {
+    let test = "storms_in_four_sessions";
+    if !can_see(test) || !has(test, "/usr/bin/python3") {
+        return;
+    }
+    let many: u64 = if long() { 50_000 } else { 4_000 };
+    let python = |code: &str| format!("/usr/bin/python3 -c \"{code}\"");
+    let storms = [
+        Storm {
+            command: format!("for n in $(seq 1 {many}); do /bin/true storm; done"),
+            kind: "ran",
+            fits: |it| it["arguments"][1] == "storm",
+        },
+        Storm {
+            command: python(&format!("for n in range({many}): open('/etc/hostname').close()")),
+            kind: "opened",
+            fits: |it| it["file"]["path"] == "/etc/hostname",
+        },
+        Storm {
+            command: python(&format!(
+                "import os;\nfor n in range({many}):\n try: os.open('/tmp/storm-%d' % n, os.O_RDONLY)\n except OSError: pass"
+            )),
+            kind: "opened",
+            fits: |it| it["file"]["path"].as_str().is_some_and(|it| it.starts_with("/tmp/storm-")),
+        },
+        Storm {
+            command: python(&format!(
+                "import socket as s;\nfor n in range({many}):\n c = s.socket(); c.connect_ex(('127.0.0.1', 1)); c.close()"
+            )),
+            kind: "tcp",
+            fits: |it| it["step"] == "not_connected" && it["remote"] == "127.0.0.1:1",
+        },
+    ];
+    let mut running: Vec<_> = storms
+        .iter()
+        .map(|storm| {
+            let mut ssh = CLUSTER.ssh_command();
+            ssh.arg(CLUSTER.host()).arg(&storm.command).stdin(Stdio::null());
+            ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for ssh in &mut running {
+        assert!(ssh.wait().unwrap().success());
+    }
+    for storm in &storms {
+        let seen = Seen::of(&CLUSTER, &storm.command);
+        let times: u64 = seen
+            .all(storm.kind)
+            .filter(|it| (storm.fits)(&it["action"][storm.kind]))
+            .map(|it| it["times"].as_u64().unwrap())
+            .sum();
+        let lost = seen.totals()["lost"].as_u64().unwrap();
+        let gaps = seen.0.iter().filter_map(|line| line["entry"]["gap"]["entries"].as_u64());
+        assert_eq!(gaps.sum::<u64>(), lost, "each lost record stands in a gap");
+        assert!(times <= many && times + lost >= many, "{times} of {many}, {lost} lost");
+        println!("{many} × {}: {times} seen, {lost} lost of {}", storm.kind, seen.totals()["sent"]);
+    }
+}
+
 #[test]
 fn many_sessions_at_once_each_get_their_own_and_all_of_it() {
     if !can_see("many_sessions_at_once") {

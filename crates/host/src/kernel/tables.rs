@@ -20,6 +20,8 @@ pub(super) struct Tables {
     overgrown: Array<MapData, u32>,
     free: BTreeSet<u32>,
     turn: u32,
+    /// Processes of one session that the tree holds.
+    pub(super) most: u32,
     used: BTreeMap<u32, Used>,
 }
 
@@ -43,6 +45,7 @@ impl Tables {
             overgrown: Array::try_from(overgrown).ok()?,
             free: (0..KERNEL_SESSIONS).collect(),
             turn: 0,
+            most: KERNEL_SESSION_PROCESSES,
             used: BTreeMap::new(),
         })
     }
@@ -60,7 +63,7 @@ impl Tables {
         let bits =
             [(classes.commands, COMMANDS), (classes.files, FILES), (classes.network, NETWORK)];
         let wants = bits.iter().filter(|(is, _)| *is).fold(calls, |all, (_, bit)| all | bit);
-        let row = Row { turn: place.turn, wants, most: KERNEL_SESSION_PROCESSES, ..Row::default() };
+        let row = Row { turn: place.turn, wants, most: self.most, ..Row::default() };
         if let Err(why) = self.sessions.set(slot, row, 0) {
             self.free.insert(slot);
             return Err(format!("the kernel takes no session: {why}"));
@@ -98,6 +101,12 @@ impl Tables {
         if let Ok(row) = self.sessions.get(&place.slot, 0).map(|row| Row { turn: 0, ..row }) {
             let _ = self.sessions.set(place.slot, row, 0);
         }
+    }
+
+    /// Whether strangers are looked at.
+    #[cfg(test)]
+    pub(super) fn overgrown(&self) -> u32 {
+        self.overgrown.get(&0, 0).unwrap_or(2)
     }
 
     /// What was counted, and what the session wanted. The row is free afterwards.
