@@ -438,6 +438,33 @@ fn storms_in_four_sessions_at_once_are_told_whole_or_counted_as_missing() {
 }
 
 #[test]
+fn where_nothing_may_be_lost_a_storm_waits_for_its_recorder() {
+    let test = "where_nothing_may_be_lost";
+    if !can_see(test) || !house::is_root() || !house::eyes::can_freeze() {
+        return;
+    }
+    let Some(program) = compiled(test, "storm.c", &["-O1"]) else { return };
+    let many: u64 = if long() { 400_000 } else { 80_000 };
+    let told = |options: &str| {
+        let cluster = Cluster::start();
+        cluster.set_options(options);
+        let command = format!("{program} {many} # {options}");
+        assert_success(&cluster.ssh(&command));
+        let seen = Seen::of(&cluster, &command);
+        let storm = seen.all("opened").filter(|it| {
+            it["action"]["opened"]["file"]["path"].as_str().is_some_and(|it| it.contains("/storm-"))
+        });
+        (storm.count() as u64, seen.totals()["lost"].as_u64().unwrap())
+    };
+    let (seen, lost) = told("kernel = { files = true }");
+    println!("{many} opens: {seen} seen, {lost} lost");
+    assert!(seen <= many && seen + lost >= many, "{seen} of {many}, {lost} lost");
+    let (seen, lost) = told("kernel = { files = true, lossless = true }");
+    println!("{many} opens, lossless: {seen} seen, {lost} lost");
+    assert_eq!((seen, lost), (many, 0));
+}
+
+#[test]
 fn many_sessions_at_once_each_get_their_own_and_all_of_it() {
     if !can_see("many_sessions_at_once") {
         return;
@@ -449,6 +476,10 @@ fn many_sessions_at_once_each_get_their_own_and_all_of_it() {
         |number: usize| format!("for n in $(seq 1 {commands}); do /bin/true own-{number}-$n; done");
     let mut running: Vec<_> = (0..sessions)
         .map(|number| {
+            // No more may be signing in at once from one address.
+            if number % 10 == 9 {
+                std::thread::sleep(std::time::Duration::from_millis(700));
+            }
             let mut ssh = CLUSTER.ssh_command();
             ssh.arg(CLUSTER.host()).arg(command(number)).stdin(Stdio::null()).spawn().unwrap()
         })

@@ -9,13 +9,14 @@ mod load;
 mod reader;
 mod tables;
 
+use crate::freeze::Freezer;
 use crate::kernel::load::Programs;
 use crate::kernel::reader::{Command, Reader};
 use crate::kernel::tables::Tables;
 use model::kernel::{Classes, Totals};
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 pub use trace::Arch;
@@ -69,6 +70,7 @@ impl Shared {
 pub struct Place {
     shared: Arc<Shared>,
     place: crate::sys::kernel_tables::Place,
+    gauge: Arc<Gauge>,
 }
 
 /// What the kernel saw of one session. Dropping it ends the watch.
@@ -87,6 +89,18 @@ pub struct Records {
 struct Gauge {
     waiting: AtomicUsize,
     thrown_away: AtomicU64,
+    /// Whether nothing may be thrown away: the session is held instead, by its brake, once it has one.
+    lossless: bool,
+    brake: OnceLock<Weak<Freezer>>,
+}
+
+impl Gauge {
+    fn brake(&self) -> Option<Arc<Freezer>> {
+        if !self.lossless {
+            return None;
+        }
+        self.brake.get().and_then(Weak::upgrade)
+    }
 }
 
 /// What is left at the end of a watch.
@@ -130,11 +144,16 @@ impl Kernel {
         &self.parts
     }
 
-    /// Takes a place for a session that wants these classes. Answers what of them the kernel gives, and why not all.
+    /// Takes a place for a session that wants these classes; a `lossless` one stands still rather than that something is
+    /// thrown away, where it has a control group. Answers what of them the kernel gives, and why not all.
     ///
     /// # Errors
     /// When none of them can be had, with words for a person.
-    pub fn open(&self, wants: Classes) -> Result<(Place, Records, Classes, String), Refused> {
+    pub fn open(
+        &self,
+        wants: Classes,
+        lossless: bool,
+    ) -> Result<(Place, Records, Classes, String), Refused> {
         let (given, lacks) = load::given(&self.parts, wants);
         if !given.any() {
             return Err(Refused(lacks));
@@ -143,14 +162,17 @@ impl Kernel {
         let skipped = self.shared.programs().skipped();
         let taken = self.shared.tables().take(given);
         let place = match taken {
-            Ok(place) => Place { shared: Arc::clone(&self.shared), place },
+            Ok(place) => {
+                let gauge = Arc::new(Gauge { lossless, ..Gauge::default() });
+                Place { shared: Arc::clone(&self.shared), place, gauge }
+            }
             Err(why) => {
                 self.shared.programs().detach(given);
                 return Err(Refused(why));
             }
         };
         let (sender, batches) = mpsc::channel(reader::BATCHES);
-        let gauge = Arc::new(Gauge::default());
+        let gauge = Arc::clone(&place.gauge);
         let commands = self.reader.commands();
         let opened = Command::Open { place: place.place, sender, gauge: Arc::clone(&gauge) };
         commands.send(opened);
@@ -161,6 +183,11 @@ impl Kernel {
 }
 
 impl Place {
+    /// From here on the session can be held.
+    pub(crate) fn brake_with(&self, brake: Weak<Freezer>) {
+        let _ = self.gauge.brake.set(brake);
+    }
+
     /// Puts a process into it, by its number and by the audit session that it has begun.
     pub(crate) fn enter(&self, process: u32, audit: Option<u32>) -> Result<(), Refused> {
         self.shared.tables().enter(self.place, process, audit).map_err(Refused)

@@ -184,8 +184,8 @@ pub async fn spawn(
     let memory = remember(&spec).map_err(os("write down the task of a session"))?;
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
-    let watch = watch.zip(process.id());
-    let ready = hand_over(&control, memory, given, watch);
+    let entering = watch.clone().zip(process.id());
+    let ready = hand_over(&control, memory, given, entering);
     let mut entered = None;
     let told = async {
         let told = ready.await?;
@@ -217,6 +217,9 @@ pub async fn spawn(
     let marks = |pid, process| Marks::new(pid, process, group, audit, &session);
     let signals = Signals::of(&process, terminal, marks)
         .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
+    if let Some(place) = watch {
+        place.brake_with(signals.brake());
+    }
     Ok(Child { io, process: Process::new(process, leave), signals, pam })
 }
 

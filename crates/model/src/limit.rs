@@ -266,6 +266,8 @@ pub const KERNEL_SESSION_PROCESSES: u32 = 4096;
 pub const KERNEL_TABLE: u32 = 65_536;
 /// Bytes of records of one session that its recorder has not taken. Gap: further ones are counted.
 pub const KERNEL_WAITING_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of these at which a session stands still whose role wants nothing lost, until a quarter of it is left. Wait.
+pub const KERNEL_HOLD_BYTES: usize = 512 * 1024;
 /// Bytes of records handed to a session's recorder at once.
 pub const KERNEL_BATCH_BYTES: usize = 64 * 1024;
 /// Milliseconds for which records gather before they are taken out of the ring. Wait.

@@ -125,6 +125,8 @@ pub struct KernelOptions {
     pub network: Option<bool>,
     /// Whether a session is refused where the kernel does not see all of that.
     pub require: Option<bool>,
+    /// Whether a session stands still for a moment rather than that something of it is lost.
+    pub lossless: Option<bool>,
 }
 
 impl KernelOptions {

@@ -95,13 +95,14 @@ impl Sight {
     pub async fn open(post: &Post, permit: &LoginPermit) -> Result<Option<Self>, String> {
         let terms = permit.terms();
         let (wants, required) = (terms.kernel, terms.kernel_required);
+        let lossless = terms.kernel_lossless;
         if terms.record == RecordingPolicy::Off || !wants.any() {
             return Ok(None);
         }
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
         let opening = tokio::task::spawn_blocking(move || match &*opened {
-            Ok(program) => program.open(wants).map_err(|why| why.to_string()),
+            Ok(program) => program.open(wants, lossless).map_err(|why| why.to_string()),
             Err(why) => Err(why.clone()),
         });
         let given = opening.await.unwrap_or_else(|error| Err(error.to_string()));

@@ -23,6 +23,8 @@ pub struct Terms {
     pub kernel: Classes,
     /// Whether no session begins where the kernel does not see all of it.
     pub kernel_required: bool,
+    /// Whether a session stands still rather than that something of it is lost.
+    pub kernel_lossless: bool,
     /// Longest session.
     pub session_ms: Option<u64>,
     /// Longest time without input.
@@ -89,6 +91,8 @@ impl Terms {
             true => format!("{}; or no session", self.kernel),
             false => format!("{}, where it can", self.kernel),
         };
+        let lossless = if self.kernel_lossless { "; and nothing is lost" } else { "" };
+        let kernel = format!("{kernel}{lossless}");
         let expired = if self.disconnect_expired { "end" } else { "go on" };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
         let rows = [
@@ -177,6 +181,7 @@ fn strictest<'r>(
             network: any(|o| o.kernel.network),
         },
         kernel_required: any(|o| o.kernel.require),
+        kernel_lossless: any(|o| o.kernel.lossless),
         session_ms: least(|o| o.session_minutes),
         idle_ms: least(|o| o.idle_minutes),
         disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
@@ -221,6 +226,7 @@ mod tests {
                 files: Some(true),
                 network: None,
                 require: Some(true),
+                lossless: Some(true),
             },
             four_eyes: Vec::new(),
         };
@@ -232,6 +238,7 @@ mod tests {
             record_transfers: true,
             kernel: Classes { commands: true, files: true, network: false },
             kernel_required: true,
+            kernel_lossless: true,
             session_ms: Some(30 * 60_000),
             idle_ms: Some(10 * 60_000),
             disconnect_expired: true,

@@ -3,7 +3,10 @@
 use super::{Gauge, Shared};
 use crate::sys::kernel_tables::{Place, Row};
 use aya::maps::{MapData, RingBuf};
-use model::limit::{KERNEL_BATCH_BYTES, KERNEL_GATHER_MS, KERNEL_WAITING_BYTES};
+use model::limit::{
+    KERNEL_BATCH_BYTES, KERNEL_GATHER_MS, KERNEL_HOLD_BYTES, KERNEL_RING_BYTES,
+    KERNEL_WAITING_BYTES,
+};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait for a session. The bytes are bounded by [`KERNEL_WAITING_BYTES`]; small ones by this.
 pub(super) const BATCHES: usize = 1024;
+
+/// Between two looks whether a session that is held may go on.
+const HELD_MS: u64 = 5;
 
 /// What the thread is asked.
 pub(super) enum Command {
@@ -102,26 +108,39 @@ struct Sink {
     records: u64,
     /// Records that came, handed over or thrown away.
     came: u64,
+    /// Whether the session stands still until its recorder has taken what waits.
+    held: bool,
 }
 
 impl Desk {
     fn run(mut self) {
-        loop {
-            let Ok(waiting) = self.wait() else { return };
+        'all: while let Ok(waiting) = self.wait() {
             for command in self.commands.take() {
                 match command {
                     Command::Open { place, sender, gauge } => {
-                        let sink =
-                            Sink { place, sender, gauge, batch: Vec::new(), records: 0, came: 0 };
+                        let sink = Sink {
+                            place,
+                            sender,
+                            gauge,
+                            batch: Vec::new(),
+                            records: 0,
+                            came: 0,
+                            held: false,
+                        };
                         self.sinks.insert(place.slot, sink);
                     }
                     Command::Close { place, reply } => self.close(place, reply),
-                    Command::End => return,
+                    Command::End => break 'all,
                 }
             }
             if waiting {
                 self.drain();
             }
+            self.sinks.values_mut().for_each(Sink::release);
+        }
+        // Nobody is left standing because of this thread.
+        for sink in self.sinks.values_mut().filter(|sink| sink.held) {
+            sink.let_go();
         }
     }
 
@@ -140,13 +159,13 @@ impl Desk {
             }
             Ok(both.last().is_some_and(|ring| !ring.revents().is_empty()))
         };
-        let waiting = poll(true, None)?;
+        let pause =
+            |ms: u64| Timespec { tv_sec: 0, tv_nsec: i64::try_from(ms).unwrap_or(0) * 1_000_000 };
+        // Whoever is held is looked at again soon.
+        let held = self.sinks.values().any(|sink| sink.held);
+        let waiting = poll(true, held.then(|| pause(HELD_MS)).as_ref())?;
         if waiting {
-            let gather = Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::try_from(KERNEL_GATHER_MS).unwrap_or(0) * 1_000_000,
-            };
-            poll(false, Some(&gather))?;
+            poll(false, Some(&pause(KERNEL_GATHER_MS)))?;
         }
         Ok(waiting)
     }
@@ -172,7 +191,11 @@ impl Desk {
         self.drain();
         let (row, classes) = self.shared.tables().give_back(place);
         self.shared.programs().detach(classes);
-        let came = self.sinks.remove(&place.slot).map_or(0, |sink| sink.came);
+        let sink = self.sinks.remove(&place.slot);
+        let came = sink.map_or(0, |mut sink| {
+            sink.let_go();
+            sink.came
+        });
         if let Some(reply) = reply {
             let _ = reply.send(Row { sent: came, ..row });
         }
@@ -196,11 +219,34 @@ impl Sink {
         }
         let (batch, records) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.records));
         let (bytes, waiting) = (batch.len(), &self.gauge.waiting);
-        let full = waiting.load(Ordering::Relaxed) + bytes > KERNEL_WAITING_BYTES;
+        let brake = self.gauge.brake();
+        // Of a session that is held no more comes than is in the ring already.
+        let ring = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
+        let most = KERNEL_WAITING_BYTES + if brake.is_some() { ring } else { 0 };
+        let full = waiting.load(Ordering::Relaxed) + bytes > most;
         waiting.fetch_add(bytes, Ordering::Relaxed);
         if full || self.sender.try_send(batch).is_err() {
             waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.gauge.thrown_away.fetch_add(records, Ordering::Relaxed);
+        }
+        let high = waiting.load(Ordering::Relaxed) > KERNEL_HOLD_BYTES;
+        if let Some(brake) = brake.filter(|_| high && !self.held) {
+            self.held = brake.hold();
+        }
+    }
+
+    /// Lets a session go on whose recorder has taken most of what waited.
+    fn release(&mut self) {
+        let low = self.gauge.waiting.load(Ordering::Relaxed) <= KERNEL_HOLD_BYTES / 4;
+        if self.held && low {
+            self.let_go();
+        }
+    }
+
+    /// As far as that can be done now; else it is still held, and looked at again.
+    fn let_go(&mut self) {
+        if self.held {
+            self.held = self.gauge.brake().is_some_and(|brake| !brake.release());
         }
     }
 }

@@ -22,7 +22,7 @@ fn kernel(test: &str) -> Option<Kernel> {
 
 /// What came of a shell that ran this script: every record that was handed over, and the end.
 fn run(kernel: &Kernel, wants: Classes, script: &str) -> Last {
-    let (place, records, given, lacks) = kernel.open(wants).expect("a place");
+    let (place, records, given, lacks) = kernel.open(wants, false).expect("a place");
     assert_eq!((given, lacks.as_str()), (wants, ""));
     let mut shell = Command::new("/bin/bash")
         // An audit session of its own, where the machine lets it.
@@ -194,8 +194,8 @@ fn what_no_session_wants_is_attached_no_more() {
     let Some(kernel) = kernel("what_no_session_wants") else { return };
     let attached = || format!("{:?}", kernel.shared.programs());
     assert!(!attached().contains("on_sys_exit"), "{}", attached());
-    let (_, one, ..) = kernel.open(ALL).expect("a place");
-    let (_, other, ..) = kernel.open(ALL).expect("a place");
+    let (_, one, ..) = kernel.open(ALL, false).expect("a place");
+    let (_, other, ..) = kernel.open(ALL, false).expect("a place");
     assert!(attached().contains("on_sys_exit"), "{}", attached());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(one.finish());
