@@ -4,6 +4,7 @@ mod bulk;
 mod echo;
 mod figures;
 mod group;
+mod kernel;
 mod login;
 mod machine;
 mod memory;
@@ -41,6 +42,7 @@ const BENCHES: &[Bench] = &[
     sizes::BENCH,
     seek::BENCH,
     sharing::BENCH,
+    kernel::BENCH,
 ];
 
 /// Where the figures go with `--write`.

@@ -1,7 +1,8 @@
-//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `tidy`.
+//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `bpf`, `tidy`.
 
 mod audit_docs;
 mod bench;
+mod bpf;
 mod fuzz;
 mod packages;
 mod run;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   lint           formatting, clippy and cargo deny
+  bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
   tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* up to date
 ";
 
@@ -41,6 +43,11 @@ fn chore() -> Result<ExitCode> {
         },
         Some((command, rest)) if command == "bench" => bench::run(&root, rest)?,
         Some((command, [])) if command == "lint" => run::lint(&root)?,
+        Some((command, rest)) if command == "bpf" => match rest {
+            [] => bpf::build(&root)?,
+            [flag] if flag == "--check" => bpf::check(&root)?,
+            _ => bail!("`cargo xtask bpf` knows one flag, --check"),
+        },
         Some((command, rest)) if command == "tidy" => {
             if rest.first().is_some_and(|flag| flag == "--write") {
                 tidy::write_arrows(&root)?;

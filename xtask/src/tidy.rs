@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground. A crate sees only floors below its own.
 const FLOORS: &[(&str, &[&str])] = &[
     ("WORDS", &["model", "screen"]),
-    ("MINDS", &["wire", "policy", "session", "record"]),
+    ("MINDS", &["wire", "policy", "session", "record", "trace"]),
     ("HANDS", &["link", "store", "host"]),
     ("SERVICES", &["auth", "proxy", "node"]),
     ("DOORS", &["scry"]),

@@ -418,6 +418,7 @@ fn gap_recorded(gap: &Gap) -> Audited {
         GapCause::DiskFailed => "disk failed",
         GapCause::Damaged => "damaged",
         GapCause::Redacted => "redacted",
+        GapCause::Kernel => "kernel",
     };
     Audited::GapRecorded { cause: cause.to_owned(), bytes: gap.bytes }
 }

@@ -113,6 +113,9 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::NotOpened { .. }
             | A::TransfersNotListed { .. }
             | A::TransferUnparsed { .. }
+            | A::KernelSeen { .. }
+            | A::KernelLost { .. }
+            | A::KernelBlind { .. }
             | A::SeatTaken { .. }
             | A::SeatLeft { .. }
             | A::SeatInputRefused { .. }

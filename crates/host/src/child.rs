@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -153,6 +153,11 @@ impl Signals {
         let pid = Pid::from_raw(process.id()?.cast_signed())?;
         let leader = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
         Some(Self { pid, freezer: Arc::new(Freezer::new(marks(pid, leader))), pty })
+    }
+
+    /// By what the session is held while what the kernel saw of it is recorded; gone with the last clone of this.
+    pub(crate) fn brake(&self) -> Weak<Freezer> {
+        Arc::downgrade(&self.freezer)
     }
 
     /// Process id of the program.

@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -97,6 +98,8 @@ pub(crate) struct Freezer {
     /// Those stopped outside the group, as long as the session is frozen. A lock, because clones of [`crate::Signals`]
     /// mean the same session, and each order blocks a thread of its own.
     frozen: Mutex<Option<Strays>>,
+    /// Whether the group stands still because what the kernel saw of it is not recorded yet. Changed under the lock only.
+    held: AtomicBool,
 }
 
 /// Process ids with the moment at which the process began, which together mean one for good.
@@ -111,7 +114,7 @@ struct Stray {
 
 impl Freezer {
     pub(crate) fn new(marks: Marks) -> Self {
-        Self { marks, frozen: Mutex::new(None) }
+        Self { marks, frozen: Mutex::new(None), held: AtomicBool::new(false) }
     }
 
     pub(crate) fn marks(&self) -> &Marks {
@@ -158,16 +161,50 @@ impl Freezer {
         for stray in strays.values().filter(|stray| stray.ran) {
             let _ = pidfd_send_signal(&stray.process, Signal::CONT);
         }
-        match group.freeze(false) {
-            Err(why) if group.exists() => return Err(FreezeError::Refused(why)),
-            _ => group.clear_mark(),
+        // Else it goes on when that is over.
+        if !self.held.load(Ordering::Relaxed) {
+            match group.freeze(false) {
+                Err(why) if group.exists() => return Err(FreezeError::Refused(why)),
+                _ => group.clear_mark(),
+            }
         }
         *frozen = None;
         Ok(())
     }
 
+    /// Has the group stand still for a moment, beside and below [`Freezer::freeze`]: nobody is looked for outside, and
+    /// nothing is waited for. `false` if it cannot be done now.
+    pub(crate) fn hold(&self) -> bool {
+        let (Some(group), Ok(frozen)) = (self.marks.group(), self.frozen.try_lock()) else {
+            return false;
+        };
+        let held = frozen.is_some() || self.order(group).is_ok();
+        self.held.store(held, Ordering::Relaxed);
+        held
+    }
+
+    /// Lets go what [`Freezer::hold`] holds, unless it is frozen besides. `false` if it cannot be done now: ask again.
+    pub(crate) fn release(&self) -> bool {
+        let (Some(group), Ok(frozen)) = (self.marks.group(), self.frozen.try_lock()) else {
+            return self.marks.group().is_none();
+        };
+        self.let_go(group, frozen.is_some())
+    }
+
+    fn let_go(&self, group: &Group, frozen: bool) -> bool {
+        if self.held.load(Ordering::Relaxed) && !frozen {
+            if group.freeze(false).is_err() && group.exists() {
+                return false;
+            }
+            group.clear_mark();
+        }
+        self.held.store(false, Ordering::Relaxed);
+        true
+    }
+
     /// As [`crate::Signals::hang_up`]. Blocks.
     pub(crate) fn hang_up(&self) {
+        self.release();
         if self.end_frozen().is_none() {
             self.marks.signal(Reach::Terminal, &[Signal::HUP, Signal::CONT]);
         }
@@ -175,6 +212,7 @@ impl Freezer {
 
     /// Ends what is within reach, with a hang-up and `grace`; of a frozen session all, without. Blocks.
     pub(crate) fn end(&self, reach: Reach, grace: Duration) -> Ended {
+        self.release();
         self.end_frozen().unwrap_or_else(|| self.marks.end(reach, grace))
     }
 
@@ -246,6 +284,10 @@ impl Freezer {
 
 impl Drop for Freezer {
     fn drop(&mut self) {
+        if let Some(group) = self.marks.group() {
+            let frozen = self.frozen().is_some();
+            self.let_go(group, frozen);
+        }
         let frozen = self.frozen.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (Some(strays), Some(group)) = (frozen.take(), self.marks.group()) else { return };
         kill(&strays);

@@ -21,6 +21,7 @@ mod flow;
 mod freeze;
 mod group;
 mod hunt;
+pub mod kernel;
 mod modes;
 mod net;
 mod net_made;

@@ -38,6 +38,8 @@ const SHELLS_BYTES: usize = 64 * 1024;
 pub(crate) const READY: &[u8] = b"+";
 /// Said first, with a [`Report`] and what PAM's modules keep open.
 pub(crate) const ENTERED: &[u8] = b"=";
+/// The node's answer to that, to a process that is watched: it is, and goes on.
+pub(crate) const WATCHED: &[u8] = b"w";
 /// Said behind [`READY`] by a process that serves files itself and stays.
 pub(crate) const SERVES: &[u8] = b"~";
 /// Begins the words of a machine that does not let the account in.
@@ -63,6 +65,8 @@ pub(crate) struct Spec {
     pub(crate) motd: bool,
     /// PAM's services, see [`crate::Settings`].
     pub(crate) pam_services: Vec<String>,
+    /// Whether the node puts this process under the kernel's eyes before anything of the user's runs in it.
+    pub(crate) watched: bool,
 }
 
 /// What the daemon learns of a login before the program runs.
@@ -147,6 +151,12 @@ fn run(control: &OwnedFd) -> Result<ExitCode, String> {
     let audit = hunt::audit_of("self").filter(|now| Some(*now) != before).map(|now| now.session);
     let group = group::join(&spec.session);
     report(control, &entered, audit, group).map_err(|why| format!("the node has gone: {why}"))?;
+    if spec.watched {
+        let answer = fdpass::receive(control.as_fd()).map(|message| message.bytes == WATCHED);
+        if !answer.unwrap_or(false) {
+            return Err("the node has gone".to_owned());
+        }
+    }
     // 5. The user, for good.
     let environment = environment::compose(&spec, &entered.environment);
     let groups = entered.groups.clone().unwrap_or_else(|| spec.rights.groups.clone());
@@ -349,6 +359,7 @@ mod tests {
             addresses: None,
             motd: false,
             pam_services: Vec::new(),
+            watched: false,
         }
     }
 

@@ -11,8 +11,10 @@ use crate::flow::{Reader, Writer};
 use crate::group::Group;
 use crate::hunt::{Audit, Marks};
 use crate::privilege::Rights;
-use crate::session_process::{ENTERED, READY, REFUSED, Report, Run, SERVES, Spec, Terminal};
-use crate::{SESSION, environment, pty};
+use crate::session_process::{
+    ENTERED, READY, REFUSED, Report, Run, SERVES, Spec, Terminal, WATCHED,
+};
+use crate::{SESSION, environment, kernel, pty};
 use model::{SessionId, Size, limit};
 use policy::LoginPermit;
 use rustix::fs::MemfdFlags;
@@ -93,6 +95,8 @@ pub struct Plan {
     pub addresses: Option<Addresses>,
     /// Whether to show the message of the day before a shell on a terminal.
     pub motd: bool,
+    /// Where the kernel watches it, from before anything of the user's runs.
+    pub watch: Option<kernel::Place>,
 }
 
 /// What to run.
@@ -178,6 +182,7 @@ pub async fn spawn(
             (Some(terminal), Streams { io, given: vec![opened.slave] })
         }
     };
+    let watch = plan.watch.clone();
     let approved = plan.what == What::Sftp && permit.terms().approves_files();
     let id = plan.id;
     let run = run(settings, &plan.what, approved);
@@ -185,7 +190,8 @@ pub async fn spawn(
     let memory = remember(&spec).map_err(os("write down the task of a session"))?;
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
-    let ready = hand_over(&control, memory, given);
+    let entering = watch.clone().zip(process.id());
+    let ready = hand_over(&control, memory, given, entering);
     let mut entered = None;
     let told = async {
         let told = ready.await?;
@@ -217,6 +223,9 @@ pub async fn spawn(
     let marks = |pid, process| Marks::new(pid, process, group, audit, &session);
     let signals = Signals::of(&process, terminal, marks)
         .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
+    if let Some(place) = watch {
+        place.brake_with(signals.brake());
+    }
     let files = approved.then(|| Files::new(id, control));
     Ok(Child { io, process: Process::new(process, leave), signals, pam, files })
 }
@@ -254,7 +263,12 @@ fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnEr
 }
 
 /// Gives the process its task and waits until it has become the program, or says why not.
-async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> io::Result<Told> {
+async fn hand_over(
+    control: &Channel,
+    memory: OwnedFd,
+    given: Vec<OwnedFd>,
+    watch: Option<(kernel::Place, u32)>,
+) -> io::Result<Told> {
     let all: Vec<BorrowedFd<'_>> =
         core::iter::once(memory.as_fd()).chain(given.iter().map(AsFd::as_fd)).collect();
     control.send(b"session", &all).await?;
@@ -263,6 +277,15 @@ async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> i
     let mut report = None;
     let mut next = control.receive().await?;
     if next.bytes == ENTERED {
+        if let Some((place, process)) = watch {
+            let why = match place.enter(process, audit_in(&next)?) {
+                Ok(()) => control.send(WATCHED, &[]).await.err().map(|error| error.to_string()),
+                Err(why) => Some(why.to_string()),
+            };
+            if why.is_some() {
+                return Ok(Told { report: Some(next), why });
+            }
+        }
         report = Some(next);
         next = control.receive().await?;
     }
@@ -275,6 +298,12 @@ async fn hand_over(control: &Channel, memory: OwnedFd, given: Vec<OwnedFd>) -> i
     let is_why = !next.bytes.is_empty() && next.bytes != SERVES;
     let why = is_why.then(|| String::from_utf8_lossy(&next.bytes).into_owned());
     Ok(Told { report, why })
+}
+
+/// The audit session in a report.
+fn audit_in(report: &Message) -> io::Result<Option<u32>> {
+    let memory = report.descriptors.first().ok_or(io::ErrorKind::UnexpectedEof)?.try_clone()?;
+    Ok(closing_process::read::<Report>(memory)?.audit)
 }
 
 /// Starts this program anew with one end of a socket as its standard input and nothing else.
@@ -365,6 +394,7 @@ fn spec(
         addresses: plan.addresses,
         motd: plan.motd,
         pam_services: settings.pam_services.clone(),
+        watched: plan.watch.is_some(),
     }
 }
 

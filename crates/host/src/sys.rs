@@ -4,6 +4,7 @@
     reason = "the only unsafe code of the project; each block says why it is sound"
 )]
 
+pub(crate) mod kernel_tables;
 pub(crate) mod pam;
 
 use std::io;

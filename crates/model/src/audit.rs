@@ -587,6 +587,33 @@ audited! {
         /// How many have no event of their own.
         count: u64,
     }
+    /// What the kernel saw of a session; its recording has all of it.
+    KernelSeen "S3070I" "session.kernel_seen" {
+        /// What was watched, in words.
+        watched: String,
+        /// Programs that ran.
+        programs: u64,
+        /// Files that were opened or changed.
+        files: u64,
+        /// Connections and what else was done with sockets.
+        connections: u64,
+        /// Processes that go on behind the end of the recording.
+        left: u64,
+    }
+    /// Not everything that the kernel saw of a session is in its recording.
+    KernelLost "S3071W" "session.kernel_lost" {
+        /// Records that found no room; each stands in a gap of the recording.
+        lost: u64,
+        /// Processes that were too many for the kernel's table: what they ran is known by their audit session only.
+        beyond: u64,
+        /// Times that the kernel skipped the recorder on that machine in the meantime.
+        skipped: u64,
+    }
+    /// A session was refused because the kernel does not see what the role wants to be seen.
+    KernelBlind "S3072W" "session.kernel_blind" {
+        /// Why it does not.
+        why: String,
+    }
     /// Somebody was shown a list in which recordings of others stand.
     RecordingsListed "S5006I" "recording.list" {
         /// How many recordings were listed.

@@ -1,7 +1,7 @@
 //! What can stand on a session's time line. One sum type for live view, recording, replay and export.
 
 use crate::role::{Forwarding, SeatRole};
-use crate::{Login, Seq, Size, Transfer, UserName, Wanted};
+use crate::{Kernel, Login, Seq, Size, Transfer, UserName, Wanted};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Stamped {
     /// Place on the time line.
     pub seq: Seq,
-    /// Milliseconds since the recording began. Kernel entries carry their own time and may be earlier than their predecessor.
+    /// Milliseconds since the recording began. What the kernel saw carries a time of its own, a little earlier.
     pub at: u64,
     /// What happened.
     pub entry: Entry,
@@ -98,6 +98,8 @@ pub enum Entry {
     Forward(Forward),
     /// What a file transfer did, in place of the bytes that it took.
     Transfer(Transfer),
+    /// What the kernel saw.
+    Kernel(Kernel),
 }
 
 /// What happens with a service of a connection: who reached what over it, how much went each way, and how it ended.
@@ -373,4 +375,6 @@ pub enum GapCause {
     Redacted,
     /// The disk failed, and the role said to go on.
     DiskFailed,
+    /// What the kernel saw came faster than it was taken, or was not understood.
+    Kernel,
 }

@@ -266,6 +266,33 @@ pub const APPROVED_OPEN: usize = 8;
 /// Bytes of both paths of a wanted file, as text. Refuse: nobody could read what they approve.
 pub const WANTED_PATH_BYTES: usize = 6 * 1024;
 
+// What the kernel sees of sessions (`bpf/`)
+
+/// Bytes of the ring in which the kernel hands over what it saw, of all sessions of a node. Gap: what finds no room is
+/// counted, by session. The kernel holds it as memory that is never swapped; the tables below take about 12 MiB more.
+pub const KERNEL_RING_BYTES: u32 = 8 * 1024 * 1024;
+/// Sessions that are watched at once. Refuse: further ones are not watched, and say so; those that must be do not begin.
+pub const KERNEL_SESSIONS: u32 = 1024;
+/// Processes of one session in the kernel's table, so that none fills it for the others. Cut: further ones are known by
+/// their audit session only, from when they become another program, and are counted.
+pub const KERNEL_SESSION_PROCESSES: u32 = 4096;
+/// Processes of all sessions in it. Cut: as [`KERNEL_SESSION_PROCESSES`].
+pub const KERNEL_TABLE: u32 = 65_536;
+/// Bytes of records of one session that its recorder has not taken. Gap: further ones are counted.
+pub const KERNEL_WAITING_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of these at which a session stands still whose role wants nothing lost, until a quarter of it is left. Wait.
+pub const KERNEL_HOLD_BYTES: usize = 512 * 1024;
+/// Bytes of records handed to a session's recorder at once.
+pub const KERNEL_BATCH_BYTES: usize = 64 * 1024;
+/// Milliseconds for which records gather before they are taken out of the ring. Wait.
+pub const KERNEL_GATHER_MS: u64 = 20;
+/// Processes of one session whose beginner is remembered. Cut: of others the parent of the moment is told.
+pub const KERNEL_PROCESSES: usize = 2 * KERNEL_SESSION_PROCESSES as usize;
+/// Programs of one session whose arguments are gathered at once. Cut: the oldest keeps those that it has.
+pub const KERNEL_ARGUMENTS: usize = 64;
+/// Bytes of one program's arguments. Cut: the entry says how many there were.
+pub const KERNEL_ARGUMENTS_BYTES: usize = 17 * 16 * 1024;
+
 // Sharing
 
 /// People in one session besides its owner. Refuse: nobody more may enter.

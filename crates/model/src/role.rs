@@ -105,9 +105,36 @@ pub struct Options {
     pub idle_minutes: Option<u32>,
     /// Whether sessions end when the certificate that they were opened with expires; they do if no role says.
     pub disconnect_expired: Option<bool>,
+    /// What the kernel is asked to see of sessions.
+    #[serde(skip_serializing_if = "KernelOptions::is_silent")]
+    pub kernel: KernelOptions,
     /// Who must be there while something runs. Inside a role these are alternatives; several roles must all be content.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub four_eyes: Vec<FourEyes>,
+}
+
+/// What the kernel is asked to see of sessions, of those that are recorded at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KernelOptions {
+    /// Programs that run, and how they end. Yes, where the kernel can, if no role says.
+    pub commands: Option<bool>,
+    /// Files that are opened and changed. No, if no role says.
+    pub files: Option<bool>,
+    /// Connections and where they go. No, if no role says.
+    pub network: Option<bool>,
+    /// Whether a session is refused where the kernel does not see all of that.
+    pub require: Option<bool>,
+    /// Whether a session stands still for a moment rather than that something of it is lost.
+    pub lossless: Option<bool>,
+}
+
+impl KernelOptions {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where others must be there, who counts, how many, and what happens when they no longer are.

@@ -8,6 +8,7 @@
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
 //! | `verdict` | why something that runs must end |
 //! | `recorder`, `keyframes` | entries to spool; screens, read behind |
+//! | `eyes` | what the kernel sees of sessions |
 //! | `pipes`, `keep`, `files` | what is recorded of streams without a terminal; how much of them; files for the ledger |
 //! | `ship`, `recover` | recordings to auth; what a crash left |
 //! | `buffers` | where untaken input waits |
@@ -21,6 +22,7 @@ mod company;
 mod connection;
 mod connection_record;
 mod error;
+mod eyes;
 mod files;
 mod forward;
 mod join;

@@ -26,6 +26,8 @@ pub(crate) struct Recorder {
     pub model: Option<Model>,
     /// Since when a keyframe is wanted.
     wanted: Option<Tick>,
+    /// The kernel's time at which the recording began.
+    pub began: u64,
 }
 
 impl Recorder {
@@ -48,6 +50,7 @@ impl Recorder {
             (file, Some(error)) => (file, Err(refusal(heading.id, &error))),
         };
         let key = post.standing.signing.clone();
+        let began = host::kernel::clock();
         let custody = Custody::begin(heading, key, strict, disk, Bounds::USUAL, clock::tick());
         let model = heading.size.zip(file.as_ref());
         let model = model.map(|(size, file)| Model::new(size, file.source()));
@@ -56,7 +59,7 @@ impl Recorder {
         let notices = VecDeque::new();
         let id = heading.id;
         let mut recorder =
-            Self { id, custody, file, written, received, notices, model, wanted: None };
+            Self { id, custody, file, written, received, notices, model, wanted: None, began };
         recorder.act();
         Ok(recorder)
     }

@@ -2,6 +2,7 @@
 
 use crate::connection;
 use crate::error::Error;
+use crate::eyes::{self, Eyes};
 use crate::join::{Standing, stand};
 use crate::lanes::Lanes;
 use crate::lives::{self, Lives};
@@ -92,6 +93,7 @@ pub(crate) struct Post {
     pub host: host::Settings,
     pub elastic: PathBuf,
     pub lives: Arc<Lives>,
+    pub kernel: Eyes,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
     quotas: Mutex<BTreeMap<UserName, Quota>>,
@@ -184,6 +186,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let lives = Arc::new(Lives::default());
 
     let mut steady = JoinSet::new();
+    let (kernel, opening) = eyes::open();
+    steady.spawn(opening);
     steady.spawn(news::listen(auth.clone(), tell, config.data_dir.clone()));
     let (version, labels) = (config.version.clone(), standing.labels.clone());
     steady.spawn(news::beat(auth.clone(), labels, version.clone(), sessions.clone()));
@@ -234,6 +238,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         host: host::Settings { exe: config.exe, ..host::Settings::default() },
         elastic,
         lives: Arc::clone(&lives),
+        kernel,
         jobs,
         quotas: Mutex::default(),
         pam_said: Once::new(),

@@ -2,6 +2,7 @@
 
 mod finish;
 mod others;
+mod sight;
 mod streams;
 mod wait;
 mod wants;
@@ -10,6 +11,7 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::company::{Table, Typed, heard};
 use crate::connection::{Caller, kind};
+use crate::eyes::{Sight, seen};
 use crate::files::Files;
 use crate::forward::Display;
 use crate::pipes::Pipes;
@@ -96,6 +98,16 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         caller.tell_in(id, Audited::Denied { action: "run without a terminal".to_owned(), why });
         return refuse(&session.output, NO_STREAMS).await;
     }
+    let sight = match Sight::open(post, &permit).await {
+        Ok(sight) => sight,
+        Err(why) => {
+            caller.tell_in(id, Audited::KernelBlind { why: why.clone() });
+            let why = format!(
+                "your role wants the kernel to see what runs in this session, and it does not: {why}"
+            );
+            return refuse(&session.output, &why).await;
+        }
+    };
     let recorder =
         match begin(post, id, &caller, &permit, (terminal, services(&session)), &what).await {
             Ok(recorder) => recorder,
@@ -127,11 +139,13 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         caller.tell_in(id, Audited::Exec { command: command.clone() });
     }
     let x11 = display.as_ref().map(|display| display.plan.clone());
-    let plan = Plan { x11, ..plan(id, &session, agent, &caller) };
+    let watch = sight.as_ref().and_then(Sight::place);
+    let plan = Plan { x11, watch, ..plan(id, &session, agent, &caller) };
     let output = session.output.clone();
     let files = Files::new(caller.clone(), id);
     let wants = Wants::new(id, &permit, post.latest.clone());
     let mut live = Live::new((id, recorder, files, wants), &permit, &caller, &session);
+    live.look(sight);
     live.enter(post, id, &caller, &permit, &what);
     let mut watch = Watch::new(post, &caller, id, end);
     let waited = live.wait(&mut session, &mut watch).await;
@@ -159,9 +173,9 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
                 caller.tell_in(id, Audited::AccountRefused { why: why.clone() });
             }
             refuse(&session.output, &why).await;
-            (live.close(Ending::NotStarted { why }), (0, 0))
+            (live.close(Ending::NotStarted { why }).await, (0, 0))
         }
-        None => (live.close(waited.err().unwrap_or(Ending::Disconnected)), (0, 0)),
+        None => (live.close(waited.err().unwrap_or(Ending::Disconnected)).await, (0, 0)),
     };
     if let Some(why) = failed {
         caller.tell_in(id, Audited::RecordingFailed { why });
@@ -239,6 +253,7 @@ fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller:
         agent_socket,
         x11: None,
         addresses,
+        watch: None,
     }
 }
 
@@ -264,6 +279,8 @@ type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
 struct Live {
     id: SessionId,
     recorder: Option<Recorder>,
+    /// What the kernel sees of it.
+    sight: Option<Sight>,
     hub: Hub,
     record_typed: bool,
     /// What was typed and is not recorded yet.
@@ -325,6 +342,7 @@ impl Live {
             look_again: None,
             size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
             recorder,
+            sight: None,
             hub,
             record_typed: terms.record_typed,
             typed: None,
@@ -419,6 +437,7 @@ impl Live {
                 },
                 () = keyframe(&mut self.recorder) => {}
                 news = self.wants.news(), if passes => self.file_news(news),
+                () = seen(&mut self.sight) => self.record_seen(),
                 () = alarm.rings() => self.handle_timeout(),
                 visit = heard(visits) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
@@ -452,7 +471,7 @@ impl Live {
         // Only now: a program that sees its input end must not take that for a good end.
         drop(streams);
         let traffic = self.hub.traffic();
-        (self.close(finish.ending), traffic)
+        (self.close(finish.ending).await, traffic)
     }
 
     /// What came from the program or the client.
@@ -591,8 +610,9 @@ impl Live {
         let burst = self.typed.as_ref().map(|burst| burst.since.plus_ms(BURST_MS));
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let company = self.table.company.poll_timeout();
+        let sight = self.sight.as_ref().and_then(Sight::poll_timeout);
         let hub = self.hub.poll_timeout().into_iter().chain(self.wants.poll_timeout()).min();
-        let all = [burst, recorder, company, self.look_again, hub, drained_by];
+        let all = [burst, recorder, sight, company, self.look_again, hub, drained_by];
         all.into_iter().flatten().min()
     }
 
@@ -600,6 +620,10 @@ impl Live {
         let now = clock::tick();
         if self.typed.as_ref().is_some_and(|burst| burst.since.plus_ms(BURST_MS) <= now) {
             self.record_typing();
+        }
+        if let Some(sight) = &mut self.sight {
+            sight.handle_timeout();
+            self.record_seen();
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.handle_timeout();
@@ -649,8 +673,9 @@ impl Live {
     }
 
     /// Ends the recording; says why it failed, if it did.
-    fn close(mut self, ending: Ending) -> Closed {
+    async fn close(mut self, ending: Ending) -> Closed {
         self.record_typing();
+        self.look_away().await;
         let entries = self.pipes.finish();
         self.record_all(entries);
         self.files.finish();

@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::rule::{Condition, matches_labels, matching_login};
+use model::kernel::Classes;
 use model::role::{
     FileRule, FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
 };
@@ -18,6 +19,12 @@ pub struct Terms {
     pub record_typed: bool,
     /// Whether the contents of moved files are recorded, besides what was done.
     pub record_transfers: bool,
+    /// What the kernel is to see of sessions that are recorded.
+    pub kernel: Classes,
+    /// Whether no session begins where the kernel does not see all of it.
+    pub kernel_required: bool,
+    /// Whether a session stands still rather than that something of it is lost.
+    pub kernel_lossless: bool,
     /// Longest session.
     pub session_ms: Option<u64>,
     /// Longest time without input.
@@ -90,6 +97,12 @@ impl Terms {
             true => "what was done, and the contents",
             false => "what was done, and hashes of the contents",
         };
+        let kernel = match self.kernel_required {
+            true => format!("{}; or no session", self.kernel),
+            false => format!("{}, where it can", self.kernel),
+        };
+        let lossless = if self.kernel_lossless { "; and nothing is lost" } else { "" };
+        let kernel = format!("{kernel}{lossless}");
         let expired = if self.disconnect_expired { "end" } else { "go on" };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
         let rows = [
@@ -97,6 +110,7 @@ impl Terms {
             ("exec streams kept whole", format!("{} bytes", self.exec_stream_bytes)),
             ("what is typed", typed.to_owned()),
             ("files by sftp and scp", transfers.to_owned()),
+            ("what the kernel sees", kernel),
             ("longest session", minutes(self.session_ms)),
             ("longest without input", minutes(self.idle_ms)),
             ("sessions when the certificate expires", expired.to_owned()),
@@ -155,6 +169,7 @@ fn strictest<'r>(
 ) -> Terms {
     let ms = |minutes: u32| u64::from(minutes) * MINUTE_MS;
     let least = |wish: fn(&Options) -> Option<u32>| all.clone().filter_map(wish).min().map(ms);
+    let any = |wish: fn(&Options) -> Option<bool>| all.clone().any(|o| wish(o) == Some(true));
     let certificate_ms = least(|o| o.certificate_minutes).and_then(|ms| i64::try_from(ms).ok());
     Terms {
         record: all
@@ -168,8 +183,15 @@ fn strictest<'r>(
             .filter_map(|o| o.exec_stream_bytes)
             .max()
             .unwrap_or(limit::EXEC_STREAM_BYTES),
-        record_typed: all.clone().any(|o| o.record_typed == Some(true)),
-        record_transfers: all.clone().any(|o| o.record_transfers == Some(true)),
+        record_typed: any(|o| o.record_typed),
+        record_transfers: any(|o| o.record_transfers),
+        kernel: Classes {
+            commands: all.clone().filter_map(|o| o.kernel.commands).max().unwrap_or(true),
+            files: any(|o| o.kernel.files),
+            network: any(|o| o.kernel.network),
+        },
+        kernel_required: any(|o| o.kernel.require),
+        kernel_lossless: any(|o| o.kernel.lossless),
         session_ms: least(|o| o.session_minutes),
         idle_ms: least(|o| o.idle_minutes),
         disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
@@ -182,6 +204,7 @@ fn strictest<'r>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::role::KernelOptions;
 
     #[test]
     fn the_strictest_wish_of_each_kind_counts() {
@@ -195,6 +218,7 @@ mod tests {
             session_minutes: Some(60),
             idle_minutes: None,
             disconnect_expired: Some(false),
+            kernel: KernelOptions { commands: Some(false), ..KernelOptions::default() },
             four_eyes: Vec::new(),
         };
         let tight = Options {
@@ -207,6 +231,13 @@ mod tests {
             session_minutes: Some(30),
             idle_minutes: Some(10),
             disconnect_expired: Some(true),
+            kernel: KernelOptions {
+                commands: Some(true),
+                files: Some(true),
+                network: None,
+                require: Some(true),
+                lossless: Some(true),
+            },
             four_eyes: Vec::new(),
         };
         let got = strictest([&loose, &tight].into_iter(), None);
@@ -215,6 +246,9 @@ mod tests {
             exec_stream_bytes: u64::MAX,
             record_typed: true,
             record_transfers: true,
+            kernel: Classes { commands: true, files: true, network: false },
+            kernel_required: true,
+            kernel_lossless: true,
             session_ms: Some(30 * 60_000),
             idle_ms: Some(10 * 60_000),
             disconnect_expired: true,
@@ -230,5 +264,8 @@ mod tests {
         assert!(!strictest([&loose].into_iter(), None).disconnect_expired);
         assert!(strictest(core::iter::empty(), None).disconnect_expired);
         assert_eq!(strictest(core::iter::empty(), None).record, RecordingPolicy::Spool);
+        assert_eq!(strictest([&loose].into_iter(), None).kernel, Classes::NONE);
+        let commands = Classes { commands: true, ..Classes::NONE };
+        assert_eq!(strictest(core::iter::empty(), None).kernel, commands);
     }
 }

@@ -9,7 +9,7 @@ use model::{Seq, Size};
 /// Milliseconds that need a varint of their own.
 const LONG: u8 = 31;
 /// Variants of [`Entry`] that this version knows.
-const KNOWN_ENTRIES: u64 = 12;
+const KNOWN_ENTRIES: u64 = 13;
 
 /// Whether an entry stands in DATA; all others stand in META.
 pub fn is_data(entry: &Entry) -> bool {
@@ -173,11 +173,11 @@ fn meta_entry(bytes: &[u8], seq: u64) -> Result<Entry, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::transfer::{Lookups, Transfer};
+    use model::kernel::{Kernel, Totals};
 
     #[test]
     fn the_last_entry_known_is_the_last_there_is() {
-        let last = Entry::Transfer(Transfer::Lookups(Lookups::default()));
+        let last = Entry::Kernel(Kernel::Totals(Totals::default()));
         let bytes = postcard::to_allocvec(&last).unwrap();
         assert_eq!(u64::from(bytes[0]) + 1, KNOWN_ENTRIES, "count the new variants of Entry here");
         assert_eq!(meta_entry(&[KNOWN_ENTRIES as u8], 7), Err(Fault::NewerEntry(7)));

@@ -6,6 +6,7 @@ mod kit;
 use bytes::Bytes;
 use kit::{heading, heading_by, node_key, output, seal_key, story, told, transfers};
 use model::entry::{Ending, Entry, Stamped, Stream};
+use model::kernel::{Action, Doer, Kernel, KernelEvent, Place, Program};
 use model::{Heading, Kind, Size};
 use record::export::{Asciicast, Export, JsonLines, Transcript};
 
@@ -192,4 +193,40 @@ fn a_transcript_keeps_what_was_cleared_names_editors_and_joins_wrapped_lines() {
     let wanted = format!("before\nafter\n{long}\n{}[00:00:06 exit 0]\n", "y\n".repeat(60));
     assert_eq!(body.replace("[00:00:06 full screen 00:00:01–00:00:06]\n", ""), wanted);
     assert!(body.contains("full screen") && !body.contains("editor text"));
+}
+
+#[test]
+fn a_program_that_runs_while_a_line_is_written_does_not_cut_it_and_is_a_mark() {
+    let name = "ls".to_owned();
+    let by = Doer { process: 7, parent: 1, uid: 0, euid: 0, audit: None, name, stray: false };
+    let program = Program {
+        file: "/bin/ls".into(),
+        interpreter: String::new(),
+        program: "/usr/bin/ls".into(),
+        place: Place { device: 1, inode: 2 },
+        deleted: false,
+        folder: "/".into(),
+        arguments: vec!["ls".into(), "a b".into()],
+        bytes: 7,
+        kept: 7,
+        unreadable: false,
+        gid: (0, 0),
+        login: None,
+        capabilities: 0,
+    };
+    let action = Action::Ran(Box::new(program));
+    let ran = Entry::Kernel(Kernel::Did(Box::new(KernelEvent { at: 3, by, action, times: 1 })));
+    let story = [
+        (1, raw(Stream::Pty, b"one whole ")),
+        (5, ran),
+        (5, raw(Stream::Pty, b"line\r\n")),
+        (5, Entry::Ended(Ending::Exit { status: 0 })),
+    ];
+    let transcript = make(Transcript::new(&heading(1)), &story);
+    assert!(transcript.contains("one whole line\n"), "{transcript}");
+    assert!(!transcript.contains("ls"), "{transcript}");
+    let cast = make(Asciicast::v3(&heading(1)), &story);
+    assert!(cast.contains(r#""m", "ran ls 'a b'""#), "{cast}");
+    let json = make(JsonLines::new(&heading(1)), &story);
+    assert!(json.contains(r#""program":"/usr/bin/ls""#), "{json}");
 }

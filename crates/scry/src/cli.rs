@@ -1,8 +1,10 @@
 //! The command line, as data: help, completion and man pages all come from here.
 
 mod share;
+mod words;
 
 pub use share::{Recipient, Share, WebLink};
+pub use words::{Invitation, label, span};
 
 use crate::settings::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,6 +86,8 @@ pub enum Command {
     #[command(subcommand)]
     Audit(Audit),
 
+    /// See what this machine can record, and what would help where it cannot; run it as root
+    Doctor,
     /// Print a completion script for a shell
     Completion {
         /// Which shell
@@ -352,6 +356,8 @@ pub enum Recordings {
     },
     /// Write a recording to a file in one of several formats
     Export(Export),
+    /// Show what the kernel saw: programs that ran, files, connections
+    Events(Events),
     /// Remove a recording for ever; the ledger keeps its tombstone
     Rm {
         /// Recordings: ids, or beginnings of them
@@ -397,6 +403,30 @@ pub struct RecordingsLs {
     pub limit: u32,
     #[command(flatten)]
     pub show: Show,
+}
+
+/// `scry recordings events`.
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// Recording: its id, the beginning of it, or a file
+    pub id: String,
+    /// Show the processes as a tree, each below who began it
+    #[arg(long, conflicts_with = "json")]
+    pub tree: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only programs and how they ended (and files or connections, if those are named too)
+    #[arg(long)]
+    pub commands: bool,
+    /// Only files
+    #[arg(long)]
+    pub files: bool,
+    /// Only connections
+    #[arg(long)]
+    pub network: bool,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// `scry recordings export`.
@@ -650,64 +680,6 @@ impl FromStr for Target {
             None => Ok(Self { login: None, node: text.parse()? }),
         }
     }
-}
-
-/// An invitation as text: address, pin of the cluster's authority, secret code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invitation {
-    /// Where the cluster is.
-    pub address: String,
-    /// Pin of its TLS authority.
-    pub pin: String,
-    /// Secret.
-    pub code: String,
-}
-
-impl std::fmt::Display for Invitation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "scry://{}/{}/{}", self.address, self.pin, self.code)
-    }
-}
-
-impl FromStr for Invitation {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "an invitation looks like scry://ADDRESS:PORT/PIN/CODE; copy all of it";
-        let mut parts = text.trim().strip_prefix("scry://").ok_or(wrong)?.splitn(3, '/');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(address), Some(pin), Some(code)) if !address.is_empty() && !code.is_empty() => {
-                let pinned = pin.len() == 64 && pin.bytes().all(|b| b.is_ascii_hexdigit());
-                let (address, pin, code) = (address.into(), pin.into(), code.into());
-                if pinned { Ok(Self { address, pin, code }) } else { Err(wrong) }
-            }
-            _ => Err(wrong),
-        }
-    }
-}
-
-/// A label such as `env=prod`.
-pub fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(format!("{text:?} is no label; say it like env=prod")),
-    }
-}
-
-/// A span of time such as `90s`, `30m`, `8h`, `7d`, in milliseconds.
-pub fn span(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no span of time; say it like 90s, 30m, 8h or 7d");
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
-    let each = match unit {
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    number.parse::<u64>().ok().and_then(|n| n.checked_mul(each)).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Locks(show) => client::locks::ls(&show).await?,
         Command::Unlock(args) => client::locks::unlock(&args).await?,
         Command::Audit(command) => return client::audit::run(&command).await,
+        Command::Doctor => client::events::doctor(),
         Command::Completion { .. } | Command::Man { .. } | Command::Verify(_) => {}
     }
     Ok(ExitCode::SUCCESS)

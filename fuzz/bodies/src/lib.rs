@@ -6,6 +6,7 @@
 mod certificate;
 mod feed;
 mod front;
+mod kernel;
 #[path = "../../../crates/record/tests/kit/keys.rs"]
 mod keys;
 mod names;
@@ -23,6 +24,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("certificate", certificate::certificate),
     ("chain", recording::chain),
     ("front", front::front),
+    ("kernel", kernel::kernel),
     ("names", names::names),
     ("recording", recording::recording),
     ("recovery", recording::recovery),

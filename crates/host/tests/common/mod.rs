@@ -109,6 +109,7 @@ pub fn plan(command: &str) -> Plan {
         x11: None,
         addresses: None,
         motd: false,
+        watch: None,
     }
 }
 

@@ -9,6 +9,7 @@ pub use lines::JsonLines;
 pub use transcript::Transcript;
 
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped, Stream};
+use model::kernel::{Action, Kernel};
 
 /// An export: call `begin` once, `push` for each entry in order, `finish` once; what they return, joined, is the file.
 pub trait Export {
@@ -74,8 +75,21 @@ fn note(entry: &Entry) -> Option<String> {
         Entry::Ended(ending) => ending_words(ending),
         Entry::Forward(forward) => forward.words(),
         Entry::Transfer(transfer) if transfer.is_essential() => transfer.to_string(),
+        Entry::Kernel(kernel) => kernel_words(kernel)?,
         _ => return None,
     })
+}
+
+/// Programs that ran; the rest of what the kernel saw is too much to stand among what people did.
+fn kernel_words(kernel: &Kernel) -> Option<String> {
+    match kernel {
+        Kernel::Did(event) => match &event.action {
+            Action::Ran(_) => Some(format!("ran {event}")),
+            _ => None,
+        },
+        Kernel::Watch(watch) => (!watch.lacks.is_empty()).then(|| kernel.words()),
+        Kernel::Totals(totals) => (totals.lost > 0 || totals.left > 0).then(|| kernel.words()),
+    }
 }
 
 fn gap_words(gap: &Gap) -> String {
@@ -85,6 +99,7 @@ fn gap_words(gap: &Gap) -> String {
         GapCause::DiskFailed => "the disk failed",
         GapCause::Damaged => "a record was damaged on disk",
         GapCause::Redacted => "taken out afterwards",
+        GapCause::Kernel => "more happened than was taken",
     };
     let amount = match (gap.bytes, gap.entries) {
         (Some(bytes), _) => format!(", {bytes} bytes"),

@@ -3,6 +3,7 @@
 use super::{Export, Text, clock, note};
 use model::Heading;
 use model::entry::{Entry, Stamped, Stream};
+use model::kernel::Kernel;
 use screen::Screen;
 
 /// Makes a transcript: lines as they leave the primary screen, or are cleared from it, or are left on it at the end.
@@ -170,6 +171,8 @@ impl Export for Transcript {
                 self.catch_up(true, &mut out);
                 self.bracket(&note(&stamped.entry).unwrap_or_default(), &mut out);
             }
+            // They run while a line is still being written, and would cut it in two.
+            Entry::Kernel(Kernel::Did(_)) => {}
             other => {
                 if let Some(words) = note(other) {
                     self.catch_up(false, &mut out);

@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod company;
 pub mod config;
+pub mod events;
 mod forwards;
 pub mod join;
 pub mod locks;

@@ -23,6 +23,7 @@ pub async fn run(command: &Recordings) -> Result<()> {
         Recordings::Ls(args) => ls(args).await,
         Recordings::Info { id, show } => info(id, show).await,
         Recordings::Export(args) => export(args).await,
+        Recordings::Events(args) => events(args).await,
         Recordings::Rm { ids, yes, place } => rm(ids, *yes, place).await,
     }
 }
@@ -60,6 +61,12 @@ pub async fn play(args: &Play) -> Result<()> {
         Ok(play::run(recording, options, title)?)
     })
     .await?
+}
+
+async fn events(args: &cli::Events) -> Result<()> {
+    let (source, args) = (open(&args.id, &args.place, ViewKind::Play).await?, args.clone());
+    let print = move || super::events::print(&Recording::open(source)?, &args);
+    tokio::task::spawn_blocking(print).await?
 }
 
 /// Plays a session that goes on before somebody who is in it, paused where it has come to, until they are back in it.

@@ -310,6 +310,8 @@ impl Mind {
             Key::Char(',') => self.step(Wish::Back, now),
             Key::Char('[') => self.marker(false, now),
             Key::Char(']') => self.marker(true, now),
+            Key::Char('C') => self.command(false, now),
+            Key::Char('c') => self.command(true, now),
             Key::Char('<' | '{') => self.faster(false, now),
             Key::Char('>' | '}') => self.faster(true, now),
             Key::Backspace => self.set_speed(1.0, now),
@@ -407,9 +409,19 @@ impl Mind {
     }
 
     fn marker(&mut self, forward: bool, now: Tick) {
-        let position = self.position(now);
+        let from = self.from(forward, now);
+        self.wish(Wish::Marker { from, forward });
+    }
+
+    fn command(&mut self, forward: bool, now: Tick) {
+        let from = self.from(forward, now);
+        self.wish(Wish::Command { from, forward });
+    }
+
+    /// Where a jump begins: while it plays, a jump back does not land where it just was.
+    fn from(&self, forward: bool, now: Tick) -> u64 {
         let mercy = if self.playing && !forward { MERCY_MS } else { 0 };
-        self.wish(Wish::Marker { from: position.saturating_sub(mercy), forward });
+        self.position(now).saturating_sub(mercy)
     }
 
     fn faster(&mut self, faster: bool, now: Tick) {

@@ -3,6 +3,7 @@
 use super::clean;
 use model::Transfer;
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped};
+use model::kernel::{Action, Kernel};
 
 /// Something that happened, for the status line and the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum NoteKind {
     Forward,
     /// A file was moved, or something was done to one.
     File,
+    /// A program ran.
+    Command,
     /// The end.
     End,
 }
@@ -50,6 +53,7 @@ impl Note {
             Entry::Transfer(transfer) if transfer.is_essential() => {
                 (NoteKind::File, clean(&transfer.to_string(), 240))
             }
+            Entry::Kernel(kernel) => return of_kernel(stamped.at, kernel),
             _ => return None,
         };
         Some(Self { at: stamped.at, kind, text })
@@ -63,9 +67,25 @@ impl Note {
             NoteKind::Gap => '×',
             NoteKind::Forward => '⇄',
             NoteKind::File => '≡',
+            NoteKind::Command => '▸',
             NoteKind::End => '■',
         }
     }
+}
+
+/// A program is a chapter, at the moment at which it began; of all else that the kernel saw only what it did not see.
+fn of_kernel(at: u64, kernel: &Kernel) -> Option<Note> {
+    let text = clean(&kernel.words(), 160);
+    let (at, kind, text) = match kernel {
+        Kernel::Did(event) => match &event.action {
+            Action::Ran(_) => (event.at.min(at), NoteKind::Command, clean(&event.to_string(), 160)),
+            _ => return None,
+        },
+        Kernel::Watch(watch) if watch.lacks.is_empty() => return None,
+        Kernel::Totals(totals) if totals.lost == 0 && totals.left == 0 => return None,
+        Kernel::Watch(_) | Kernel::Totals(_) => (at, NoteKind::Mark, text),
+    };
+    Some(Note { at, kind, text })
 }
 
 /// A gap in words.
@@ -76,6 +96,7 @@ pub fn gap_text(gap: &Gap) -> String {
         GapCause::DiskFailed => "the disk failed",
         GapCause::Damaged => "a record was damaged",
         GapCause::Redacted => "taken out afterwards",
+        GapCause::Kernel => "more happened than was taken",
     };
     let mut lost = Vec::new();
     if let Some(bytes) = gap.bytes {

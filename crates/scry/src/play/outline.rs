@@ -49,7 +49,11 @@ impl Outline {
             self.read = next.seq;
             self.at = self.at.max(next.at);
             if self.notes.len() < NOTES {
-                self.notes.extend(Note::of(&next));
+                // What the kernel saw carries its own time, a little earlier than its place.
+                if let Some(note) = Note::of(&next) {
+                    let place = self.notes.partition_point(|before| before.at <= note.at);
+                    self.notes.insert(place, note);
+                }
             }
             if !more() {
                 return self.is_complete(recording);
@@ -59,9 +63,18 @@ impl Outline {
         true
     }
 
-    /// The next note after a time, or the last one before it. The end is none of them.
+    /// The next note after a time, or the last one before it. The end is none of them, and programs are too many to be.
     pub fn beside(&self, ms: u64, forward: bool) -> Option<&Note> {
-        let mut notes = self.notes.iter().filter(|note| note.kind != NoteKind::End);
+        self.next_to(ms, forward, |kind| !matches!(kind, NoteKind::End | NoteKind::Command))
+    }
+
+    /// As [`Outline::beside`], of programs that ran.
+    pub fn command_beside(&self, ms: u64, forward: bool) -> Option<&Note> {
+        self.next_to(ms, forward, |kind| kind == NoteKind::Command)
+    }
+
+    fn next_to(&self, ms: u64, forward: bool, fits: impl Fn(NoteKind) -> bool) -> Option<&Note> {
+        let mut notes = self.notes.iter().filter(|note| fits(note.kind));
         if forward { notes.find(|note| note.at > ms) } else { notes.rfind(|note| note.at < ms) }
     }
 }

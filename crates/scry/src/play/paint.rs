@@ -29,7 +29,7 @@ pub struct Scene<'a> {
     pub searched: Option<u64>,
 }
 
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("space p", "play, pause"),
     ("← → h l", "5 seconds"),
     ("⇧← ⇧→ PgUp PgDn", "60 seconds"),
@@ -38,7 +38,8 @@ const KEYS: [(&str, &str); 15] = [
     ("g G", "to the start, to the end"),
     ("1:30 G", "to a time"),
     ("[ ]", "previous, next marker"),
-    ("m", "list of markers, people, gaps"),
+    ("C c", "previous, next program that ran"),
+    ("m", "list of markers, people, programs, gaps"),
     ("/ n N", "search, next, previous"),
     ("< > ⌫", "slower, faster, normal"),
     ("i", "skip idle time"),
@@ -143,7 +144,11 @@ fn note_style(kind: NoteKind, style: Style) -> Style {
     match kind {
         NoteKind::Gap => Style { fg: Colour::Indexed(203), ..style },
         NoteKind::Mark => Style { fg: Colour::Indexed(222), ..style },
-        NoteKind::People | NoteKind::Forward | NoteKind::File | NoteKind::End => style,
+        NoteKind::People
+        | NoteKind::Forward
+        | NoteKind::File
+        | NoteKind::Command
+        | NoteKind::End => style,
     }
 }
 

@@ -141,7 +141,7 @@ impl<S: Source, D: Desk> Player<S, D> {
             }
             Wish::Search { text, forward } => self.search(&text, forward, now),
             Wish::StopSearch => self.hunt = None,
-            Wish::Marker { .. } | Wish::List => {
+            Wish::Marker { .. } | Wish::Command { .. } | Wish::List => {
                 if wish == Wish::List {
                     self.mind.show_list(0);
                 }
@@ -210,16 +210,18 @@ impl<S: Source, D: Desk> Player<S, D> {
     /// What waited for the outline.
     fn answer(&mut self, wish: &Wish, now: Tick) {
         match wish {
-            Wish::Marker { from, forward } => match self.outline.beside(*from, *forward) {
-                Some(note) => {
-                    let (at, text) = (note.at, note.text.clone());
-                    self.reel.seek(at);
-                    self.mind.arrived(at, now);
-                    self.mind.say(text, now);
-                    self.tell_film();
-                }
-                None => self.mind.say("no marker in this direction".to_owned(), now),
-            },
+            Wish::Marker { from, forward } => {
+                let note = self.outline.beside(*from, *forward).cloned();
+                self.jump(note, "no marker in this direction", now);
+            }
+            Wish::Command { from, forward } => {
+                let note = self.outline.command_beside(*from, *forward).cloned();
+                self.jump(
+                    note,
+                    "no program ran in this direction, as far as the kernel was asked to see",
+                    now,
+                );
+            }
             Wish::List => {
                 let position = self.mind.position(now);
                 let behind = self.outline.notes().partition_point(|note| note.at <= position);
@@ -228,6 +230,18 @@ impl<S: Source, D: Desk> Player<S, D> {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn jump(&mut self, note: Option<Note>, none: &str, now: Tick) {
+        match note {
+            Some(Note { at, text, .. }) => {
+                self.reel.seek(at);
+                self.mind.arrived(at, now);
+                self.mind.say(text, now);
+                self.tell_film();
+            }
+            None => self.mind.say(none.to_owned(), now),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::note::Note;
 use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
+use model::kernel::{Action, Kernel};
 use record::picture::{blank, draw, picture_of};
 use record::{Corrupt, From as Place, Keyframe, Recording, Source};
 use screen::Screen;
@@ -246,6 +247,9 @@ fn can_be_seen(entry: &Entry) -> bool {
         Entry::Output { stream, bytes } => *stream != Stream::Stdin && !bytes.is_empty(),
         Entry::Typed { .. } | Entry::Signal { .. } | Entry::Service { .. } => false,
         Entry::Transfer(transfer) => transfer.is_essential(),
+        Entry::Kernel(kernel) => {
+            matches!(kernel, Kernel::Did(event) if matches!(event.action, Action::Ran(_)))
+        }
         _ => true,
     }
 }

@@ -373,6 +373,8 @@ fn other_keys_wish_for_what_they_say() {
     check(",", &[Wish::Back]);
     check("[", &[Wish::Marker { from: 120_000, forward: false }]);
     check("]", &[Wish::Marker { from: 120_000, forward: true }]);
+    check("C", &[Wish::Command { from: 120_000, forward: false }]);
+    check("c", &[Wish::Command { from: 120_000, forward: true }]);
     check("m", &[Wish::List]);
     check("/ F o o enter", &[search(true)]);
     check("/ F x bs o o enter n N", &[search(true), search(true), search(false)]);

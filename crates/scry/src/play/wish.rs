@@ -73,6 +73,13 @@ pub enum Wish {
         /// Where to.
         forward: bool,
     },
+    /// Go to the beginning of the program that ran beside this moment.
+    Command {
+        /// From when.
+        from: u64,
+        /// Where to.
+        forward: bool,
+    },
     /// Make the list; how many there are is told by `Mind::listed`.
     List,
     /// Go to the place of this number in the list.

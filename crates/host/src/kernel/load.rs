@@ -1,0 +1,281 @@
+//! Hands the kernel program to the kernel, part by part, and attaches what sessions want.
+
+use super::{Part, Refused};
+use crate::kernel::tables::Tables;
+use crate::sys::kernel_tables::{Row, Shapes};
+use aya::maps::{MapData, RingBuf};
+use aya::programs::BtfTracePoint;
+use aya::programs::tp_btf::BtfTracePointLinkId;
+use aya::{Btf, Ebpf, EbpfLoader};
+use model::kernel::Classes;
+use model::limit::{KERNEL_RING_BYTES, KERNEL_SESSIONS, KERNEL_TABLE};
+use rustix::process::{Resource, Rlimit};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd};
+use trace::{Arch, SHAPES_BYTES};
+
+/// `cargo xtask bpf` makes it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../../bpf/recorder.bpf.o");
+/// The namespace of processes that the kernel counts in itself (`PROC_PID_INIT_INO`).
+const MACHINE: &str = "pid:[4026531836]";
+/// Bytes of what the kernel says about a refused part.
+const WHY_BYTES: usize = 200;
+
+/// The parts: name, tracepoints of which the first that is there is used, what it is for, and which class needs it.
+const PARTS: [(&str, &[&str], &str, Need); 6] = [
+    ("on_fork", &["sched_process_fork"], "processes that a session begins", Need::Always),
+    ("on_exec", &["sched_process_exec"], "programs that run", Need::Always),
+    ("on_exit", &["sched_process_exit"], "how they end", Need::Always),
+    ("on_sys_exit", &["sys_exit"], "files, addresses, failed programs", Need::Calls),
+    ("on_tcp_state", &["inet_sock_set_state"], "TCP connections", Need::Network),
+    (
+        "on_uring",
+        // The second is that of kernels before 6.3.
+        &["io_uring_submit_req", "io_uring_submit_sqe"],
+        "files and connections by io_uring",
+        Need::Calls,
+    ),
+];
+
+/// When a part is attached. System calls and connections of the whole machine pay for theirs, so only while it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Always,
+    /// While a session wants files or the network.
+    Calls,
+    Network,
+}
+
+impl Need {
+    fn of(self, classes: Classes) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Calls => classes.files || classes.network,
+            Self::Network => classes.network,
+        }
+    }
+}
+
+/// What [`load`] makes.
+pub(super) struct Loaded {
+    pub(super) programs: Programs,
+    pub(super) parts: Vec<Part>,
+    pub(super) tables: Tables,
+    pub(super) ring: RingBuf<MapData>,
+}
+
+/// The parts that the kernel took, and for how many sessions each is attached.
+pub(super) struct Programs {
+    ebpf: Ebpf,
+    attached: BTreeMap<&'static str, (usize, BtfTracePointLinkId)>,
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Programs")
+            .field("attached", &self.attached.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Loads it.
+pub(super) fn load() -> Result<Loaded, Refused> {
+    let Some(arch) = Arch::OWN else {
+        return Err(Refused(
+            "the kernel program knows no system calls of this processor".to_owned(),
+        ));
+    };
+    let here = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    if here.as_os_str() != MACHINE {
+        let why = "the node runs in a namespace of processes of its own, where the kernel's numbers of processes are \
+                   others; run it on the machine itself, or its container with the machine's pids";
+        return Err(Refused(why.to_owned()));
+    }
+    let btf = Btf::from_sys_fs().map_err(|why| {
+        let why = cut(&words(&why));
+        Refused(format!(
+            "this kernel does not describe its types (/sys/kernel/btf/vmlinux: {why}); kernels built with CONFIG_DEBUG_INFO_BTF do"
+        ))
+    })?;
+    let shapes =
+        |bytes: Vec<u8>| Shapes(<[u8; SHAPES_BYTES]>::try_from(bytes).unwrap_or([0; SHAPES_BYTES]));
+    let (own, compat) = (shapes(trace::shapes(arch)), shapes(trace::compat_shapes(arch)));
+    let raised = raise_locked_memory();
+    let loaded = EbpfLoader::new()
+        .btf(Some(&btf))
+        .override_global("shapes", &own, true)
+        .override_global("shapes_32", &compat, true)
+        .map_max_entries("records", KERNEL_RING_BYTES)
+        .map_max_entries("sessions", KERNEL_SESSIONS)
+        .map_max_entries("audits", KERNEL_SESSIONS)
+        .map_max_entries("processes", KERNEL_TABLE)
+        .load(OBJECT);
+    if let Some(before) = raised {
+        // Session processes would inherit it.
+        let _ = rustix::process::setrlimit(Resource::Memlock, before);
+    }
+    let mut ebpf = loaded.map_err(|why| Refused(refused(&words(&why))))?;
+    let parts: Vec<Part> = PARTS.iter().map(|part| part_of(&mut ebpf, part, &btf)).collect();
+    let broken = |name: &str| Refused(format!("the kernel program has no table {name:?}"));
+    let mut map = |name: &'static str| ebpf.take_map(name).ok_or_else(|| broken(name));
+    let ring = RingBuf::try_from(map("records")?).map_err(|_| broken("records"))?;
+    let tables =
+        Tables::new(map("sessions")?, map("processes")?, map("audits")?, map("overgrown")?)
+            .ok_or_else(|| broken("sessions"))?;
+    debug_assert_eq!(size_of::<Row>(), 48);
+    let mut programs = Programs { ebpf, attached: BTreeMap::new() };
+    if let Some(part) =
+        parts.iter().find(|part| need(part.name) == Need::Always && part.refused.is_some())
+    {
+        let why = part.refused.clone().unwrap_or_default();
+        return Err(Refused(refused(&why)));
+    }
+    programs.attach(Classes::NONE).map_err(Refused)?;
+    Ok(Loaded { programs, parts, tables, ring })
+}
+
+/// Kernels before 5.11 count the tables as locked memory, of which a service may have 64 KiB. Answers what was allowed
+/// before.
+fn raise_locked_memory() -> Option<Rlimit> {
+    let before = rustix::process::getrlimit(Resource::Memlock);
+    let all = Rlimit { current: None, maximum: None };
+    rustix::process::setrlimit(Resource::Memlock, all).is_ok().then_some(before)
+}
+
+fn part_of(
+    ebpf: &mut Ebpf,
+    part: &(&'static str, &[&'static str], &'static str, Need),
+    btf: &Btf,
+) -> Part {
+    let (name, places, what, _) = *part;
+    let mut refused = None;
+    for place in places {
+        let loaded = match program(ebpf, name) {
+            Ok(program) => program.load(place, btf).map_err(|why| cut(&words(&why))),
+            Err(why) => Err(why),
+        };
+        match loaded {
+            Ok(()) => return Part { name, place, what, refused: None },
+            Err(why) => _ = refused.get_or_insert(why),
+        }
+    }
+    Part { name, place: places.first().copied().unwrap_or_default(), what, refused }
+}
+
+fn program<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut BtfTracePoint, String> {
+    let program = ebpf.program_mut(name).ok_or_else(|| format!("there is no part {name:?}"))?;
+    program.try_into().map_err(|_| format!("{name:?} is no tracepoint"))
+}
+
+fn need(name: &str) -> Need {
+    PARTS.iter().find(|part| part.0 == name).map_or(Need::Always, |part| part.3)
+}
+
+/// What of the wanted classes these parts give, and why not all, for a person.
+pub(super) fn given(parts: &[Part], wants: Classes) -> (Classes, String) {
+    let lacks = |name: &str| parts.iter().find(|part| part.name == name && part.refused.is_some());
+    let (calls, tcp) = (lacks("on_sys_exit"), lacks("on_tcp_state"));
+    let given = Classes {
+        commands: wants.commands,
+        files: wants.files && calls.is_none(),
+        network: wants.network && calls.is_none() && tcp.is_none(),
+    };
+    let missing =
+        [calls.filter(|_| given != wants), tcp.filter(|_| given.network != wants.network)];
+    let words = missing.into_iter().flatten().map(|part| {
+        let why = part.refused.as_deref().unwrap_or_default();
+        format!("the kernel refuses {} ({}): {why}", part.what, part.place)
+    });
+    (given, words.collect::<Vec<_>>().join("; "))
+}
+
+impl Programs {
+    /// Attaches what a session with these classes needs; or nothing more, if the kernel refuses something of it.
+    pub(super) fn attach(&mut self, classes: Classes) -> Result<(), String> {
+        let mut done = Vec::new();
+        for (name, ..) in PARTS.iter().filter(|part| part.3.of(classes)) {
+            match self.attach_one(name) {
+                Ok(()) => done.push(*name),
+                Err(why) => {
+                    done.into_iter().for_each(|name| self.detach_one(name));
+                    return Err(format!("cannot attach {name}: {}", cut(&why)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_one(&mut self, name: &'static str) -> Result<(), String> {
+        if let Some((count, _)) = self.attached.get_mut(name) {
+            *count += 1;
+            return Ok(());
+        }
+        let program = program(&mut self.ebpf, name)?;
+        if program.fd().is_err() {
+            // The kernel did not take it; `given` has said so.
+            return Ok(());
+        }
+        let link = program.attach().map_err(|why| words(&why))?;
+        self.attached.insert(name, (1, link));
+        Ok(())
+    }
+
+    /// Detaches what no session needs any more.
+    pub(super) fn detach(&mut self, classes: Classes) {
+        PARTS.iter().filter(|part| part.3.of(classes)).for_each(|part| self.detach_one(part.0));
+    }
+
+    fn detach_one(&mut self, name: &'static str) {
+        let Some((count, _)) = self.attached.get_mut(name) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0
+            && let Some((_, link)) = self.attached.remove(name)
+            && let Ok(program) = program(&mut self.ebpf, name)
+        {
+            let _ = program.detach(link);
+        }
+    }
+
+    /// How often the kernel skipped a part because it was running already on that processor (`recursion_misses`).
+    pub(super) fn skipped(&self) -> u64 {
+        let all = self.ebpf.programs().filter_map(|(_, program)| {
+            let number = program.fd().ok()?.as_fd().as_raw_fd();
+            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse::<u64>().ok()
+        });
+        all.sum()
+    }
+}
+
+/// An error and everything behind it, in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
+}
+
+/// The kernel says a lot about what it refuses; the beginning is what helps.
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(WHY_BYTES).collect()
+}
+
+/// Why the kernel refused everything, and what would help.
+fn refused(why: &str) -> String {
+    let why = cut(why);
+    let denied = why.contains("Operation not permitted") || why.contains("Permission denied");
+    let help = if denied {
+        ": the node needs CAP_BPF and CAP_PERFMON (root has them, unless the unit or the container takes them away), and a \
+         kernel that is not locked down"
+    } else {
+        ": Linux 5.10 and later can, with BTF"
+    };
+    format!("the kernel refuses the recorder ({why}){help}")
+}

@@ -1,0 +1,252 @@
+//! The thread that takes records out of the kernel's ring and hands each session its own.
+
+use super::{Gauge, Shared};
+use crate::sys::kernel_tables::{Place, Row};
+use aya::maps::{MapData, RingBuf};
+use model::limit::{
+    KERNEL_BATCH_BYTES, KERNEL_GATHER_MS, KERNEL_HOLD_BYTES, KERNEL_RING_BYTES,
+    KERNEL_WAITING_BYTES,
+};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Batches that wait for a session. The bytes are bounded by [`KERNEL_WAITING_BYTES`]; small ones by this.
+pub(super) const BATCHES: usize = 1024;
+
+/// Between two looks whether a session that is held may go on.
+const HELD_MS: u64 = 5;
+
+/// What the thread is asked.
+pub(super) enum Command {
+    /// From here on, records of this place go there.
+    Open { place: Place, sender: mpsc::Sender<Vec<u8>>, gauge: Arc<Gauge> },
+    /// And from here on no more; with the row's counts when all that was written has been handed over.
+    Close { place: Place, reply: Option<oneshot::Sender<Row>> },
+    /// It ends.
+    End,
+}
+
+/// The way to the thread. What waits in it is bounded: two for each session there can be.
+#[derive(Debug, Clone)]
+pub(super) struct Commands {
+    waiting: Arc<Mutex<Vec<Command>>>,
+    bell: Arc<OwnedFd>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Open { .. } => "Open",
+            Self::Close { .. } => "Close",
+            Self::End => "End",
+        })
+    }
+}
+
+impl Commands {
+    pub(super) fn send(&self, command: Command) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+    }
+
+    fn take(&self) -> Vec<Command> {
+        let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The thread, ended when this is dropped.
+#[derive(Debug)]
+pub(super) struct Reader {
+    commands: Commands,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    pub(super) fn start(shared: Arc<Shared>, ring: RingBuf<MapData>) -> io::Result<Self> {
+        let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let commands = Commands { waiting: Arc::default(), bell: Arc::new(bell) };
+        let desk = Desk { shared, ring, commands: commands.clone(), sinks: BTreeMap::new() };
+        let thread = std::thread::Builder::new().name("kernel".to_owned()).spawn(|| desk.run())?;
+        Ok(Self { commands, thread: Some(thread) })
+    }
+
+    pub(super) fn commands(&self) -> Commands {
+        self.commands.clone()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.commands.send(Command::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread has.
+struct Desk {
+    shared: Arc<Shared>,
+    ring: RingBuf<MapData>,
+    commands: Commands,
+    sinks: BTreeMap<u32, Sink>,
+}
+
+/// Where one session's records go.
+struct Sink {
+    place: Place,
+    sender: mpsc::Sender<Vec<u8>>,
+    gauge: Arc<Gauge>,
+    batch: Vec<u8>,
+    records: u64,
+    /// Records that came, handed over or thrown away.
+    came: u64,
+    /// Whether the session stands still until its recorder has taken what waits.
+    held: bool,
+}
+
+impl Desk {
+    fn run(mut self) {
+        'all: while let Ok(waiting) = self.wait() {
+            for command in self.commands.take() {
+                match command {
+                    Command::Open { place, sender, gauge } => {
+                        let sink = Sink {
+                            place,
+                            sender,
+                            gauge,
+                            batch: Vec::new(),
+                            records: 0,
+                            came: 0,
+                            held: false,
+                        };
+                        self.sinks.insert(place.slot, sink);
+                    }
+                    Command::Close { place, reply } => self.close(place, reply),
+                    Command::End => break 'all,
+                }
+            }
+            if waiting {
+                self.drain();
+            }
+            self.sinks.values_mut().for_each(Sink::release);
+        }
+        // Nobody is left standing because of this thread.
+        for sink in self.sinks.values_mut().filter(|sink| sink.held) {
+            sink.let_go();
+        }
+    }
+
+    /// Waits for a record or a command. Records gather for a moment, so that a storm does not wake anybody for each.
+    fn wait(&self) -> io::Result<bool> {
+        let poll = |with_ring: bool, limit: Option<&Timespec>| -> io::Result<bool> {
+            let mut both = [
+                PollFd::new(&*self.commands.bell, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN),
+            ];
+            let some =
+                if with_ring { &mut both[..] } else { both.get_mut(..1).unwrap_or_default() };
+            match rustix::event::poll(some, limit) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(both.last().is_some_and(|ring| !ring.revents().is_empty()))
+        };
+        let pause =
+            |ms: u64| Timespec { tv_sec: 0, tv_nsec: i64::try_from(ms).unwrap_or(0) * 1_000_000 };
+        // Whoever is held is looked at again soon.
+        let held = self.sinks.values().any(|sink| sink.held);
+        let waiting = poll(true, held.then(|| pause(HELD_MS)).as_ref())?;
+        if waiting {
+            poll(false, Some(&pause(KERNEL_GATHER_MS)))?;
+        }
+        Ok(waiting)
+    }
+
+    /// Hands over everything that is in the ring.
+    fn drain(&mut self) {
+        while let Some(record) = self.ring.next() {
+            let Some(owner) = trace::owner(&record) else { continue };
+            // Of a session that is over, whose processes go on.
+            let Some(sink) = self.sinks.get_mut(&owner.slot) else { continue };
+            if sink.place.turn != owner.turn {
+                continue;
+            }
+            sink.take(&record);
+        }
+        for sink in self.sinks.values_mut() {
+            sink.hand_over();
+        }
+    }
+
+    fn close(&mut self, place: Place, reply: Option<oneshot::Sender<Row>>) {
+        self.shared.tables().stop(place);
+        self.drain();
+        let (row, classes) = self.shared.tables().give_back(place);
+        self.shared.programs().detach(classes);
+        let sink = self.sinks.remove(&place.slot);
+        let came = sink.map_or(0, |mut sink| {
+            sink.let_go();
+            sink.came
+        });
+        if let Some(reply) = reply {
+            let _ = reply.send(Row { sent: came, ..row });
+        }
+    }
+}
+
+impl Sink {
+    fn take(&mut self, record: &[u8]) {
+        self.came += 1;
+        if self.batch.len() + record.len() > KERNEL_BATCH_BYTES {
+            self.hand_over();
+        }
+        self.batch.extend_from_slice(record);
+        self.records += 1;
+    }
+
+    /// Hands the batch over, or throws it away and counts what was in it: nobody waits for a session's recorder here.
+    fn hand_over(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let (batch, records) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.records));
+        let (bytes, waiting) = (batch.len(), &self.gauge.waiting);
+        let brake = self.gauge.brake();
+        // Of a session that is held no more comes than is in the ring already.
+        let ring = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
+        let most = KERNEL_WAITING_BYTES + if brake.is_some() { ring } else { 0 };
+        let full = waiting.load(Ordering::Relaxed) + bytes > most;
+        waiting.fetch_add(bytes, Ordering::Relaxed);
+        if full || self.sender.try_send(batch).is_err() {
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.gauge.thrown_away.fetch_add(records, Ordering::Relaxed);
+        }
+        let high = waiting.load(Ordering::Relaxed) > KERNEL_HOLD_BYTES;
+        if let Some(brake) = brake.filter(|_| high && !self.held) {
+            self.held = brake.hold();
+        }
+    }
+
+    /// Lets a session go on whose recorder has taken most of what waited.
+    fn release(&mut self) {
+        let low = self.gauge.waiting.load(Ordering::Relaxed) <= KERNEL_HOLD_BYTES / 4;
+        if self.held && low {
+            self.let_go();
+        }
+    }
+
+    /// As far as that can be done now; else it is still held, and looked at again.
+    fn let_go(&mut self) {
+        if self.held {
+            self.held = self.gauge.brake().is_some_and(|brake| !brake.release());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What the kernel sees of sessions: opened once for the node, and one sight for each session.
+
+use crate::clock;
+use crate::serve::Post;
+use host::kernel::{Arch, Kernel as Program, Last, Place, Records};
+use model::Tick;
+use model::audit::Audited;
+use model::entry::{Entry, Gap, GapCause};
+use model::kernel::{Action, Class, Classes, Kernel, KernelEvent, Totals, Watch};
+use model::role::RecordingPolicy;
+use policy::LoginPermit;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+use trace::{Trace, Traced};
+
+/// Milliseconds for which losses gather into one gap.
+const GAP_MS: u64 = 1_000;
+
+/// The kernel program, or why there is none; `None` until it is known.
+type Opened = Option<Arc<Result<Program, String>>>;
+
+/// The node's way to the kernel program.
+#[derive(Debug, Clone)]
+pub(crate) struct Eyes {
+    opened: watch::Receiver<Opened>,
+}
+
+/// Begins to hand the program to the kernel, which takes its time; sessions that come before wait for it.
+pub(crate) fn open() -> (Eyes, impl Future<Output = ()> + Send) {
+    let (tell, opened) = watch::channel(None);
+    let opening = async move {
+        let loaded = tokio::task::spawn_blocking(Program::load).await;
+        let loaded = match loaded {
+            Ok(loaded) => loaded.map_err(|why| why.to_string()),
+            Err(error) => Err(format!("the recorder could not be loaded: {error}")),
+        };
+        match &loaded {
+            Ok(program) => say(program),
+            Err(why) => tracing::warn!(why, "the kernel does not see what runs in sessions"),
+        }
+        tell.send_replace(Some(Arc::new(loaded)));
+        // Until the node ends: those who ask later still want the answer.
+        tell.closed().await;
+    };
+    (Eyes { opened }, opening)
+}
+
+fn say(program: &Program) {
+    for part in program.parts() {
+        if let Some(why) = &part.refused {
+            tracing::warn!(part.name, part.place, why, "the kernel refuses a part of the recorder");
+        }
+    }
+}
+
+impl Eyes {
+    async fn opened(&self) -> Arc<Result<Program, String>> {
+        let mut opened = self.opened.clone();
+        match opened.wait_for(Option::is_some).await.map(|opened| opened.clone()) {
+            Ok(Some(opened)) => opened,
+            _ => Arc::new(Err("the node is going down".to_owned())),
+        }
+    }
+}
+
+/// What the kernel sees of one session.
+pub(crate) struct Sight {
+    watch: Watch,
+    seeing: Option<Seeing>,
+    ready: VecDeque<Entry>,
+    counts: Counts,
+    /// Records that are missing and stand in no gap yet, and since when.
+    missing: Option<(u64, Tick)>,
+}
+
+struct Seeing {
+    place: Place,
+    records: Records,
+    trace: Trace,
+}
+
+#[derive(Default)]
+struct Counts {
+    programs: u64,
+    files: u64,
+    connections: u64,
+}
+
+impl Sight {
+    /// Takes a place under the kernel's eyes for a session that is recorded. `None` if nobody wants anything seen.
+    ///
+    /// # Errors
+    /// When the role wants no session that the kernel does not see, with why it does not.
+    pub async fn open(post: &Post, permit: &LoginPermit) -> Result<Option<Self>, String> {
+        let terms = permit.terms();
+        let (wants, required) = (terms.kernel, terms.kernel_required);
+        let lossless = terms.kernel_lossless;
+        if terms.record == RecordingPolicy::Off || !wants.any() {
+            return Ok(None);
+        }
+        let opened = post.kernel.opened().await;
+        // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
+        let opening = tokio::task::spawn_blocking(move || match &*opened {
+            Ok(program) => program.open(wants, lossless).map_err(|why| why.to_string()),
+            Err(why) => Err(why.clone()),
+        });
+        let given = opening.await.unwrap_or_else(|error| Err(error.to_string()));
+        let (watch, seeing) = match given {
+            Ok((_, _, classes, lacks)) if required && classes != wants => return Err(lacks),
+            Ok((place, records, classes, lacks)) => {
+                let arch = Arch::OWN.ok_or("this processor's calls are not known")?;
+                let trace = Trace::new(arch, 0);
+                (Watch { classes, lacks }, Some(Seeing { place, records, trace }))
+            }
+            Err(why) if required => return Err(why),
+            Err(lacks) => (Watch { classes: Classes::NONE, lacks }, None),
+        };
+        let (ready, counts) = (VecDeque::new(), Counts::default());
+        Ok(Some(Self { watch, seeing, ready, counts, missing: None }))
+    }
+
+    /// What is watched.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Where the session's process is put.
+    pub fn place(&self) -> Option<Place> {
+        self.seeing.as_ref().map(|seeing| seeing.place.clone())
+    }
+
+    /// The recording began at this time of the kernel's clock.
+    pub fn begin(&mut self, began: u64) {
+        if let (Some(seeing), Some(arch)) = (&mut self.seeing, Arch::OWN) {
+            seeing.trace = Trace::new(arch, began);
+        }
+    }
+
+    /// The next entry.
+    pub fn poll(&mut self) -> Option<Entry> {
+        self.ready.pop_front()
+    }
+
+    /// When [`Sight::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        let trace = self.seeing.as_ref().and_then(|seeing| seeing.trace.poll_timeout());
+        let gap = self.missing.map(|(_, since)| since.plus_ms(GAP_MS));
+        [trace, gap].into_iter().flatten().min()
+    }
+
+    /// Makes entries of what waited long enough.
+    pub fn handle_timeout(&mut self) {
+        let now = clock::tick();
+        if let Some(seeing) = &mut self.seeing {
+            seeing.trace.handle_timeout(now);
+        }
+        self.gather();
+        if self.missing.is_some_and(|(_, since)| now >= since.plus_ms(GAP_MS)) {
+            self.note_missing();
+        }
+    }
+
+    /// Ends the watch. Everything seen before comes out of [`Sight::poll`]; answered is what the ledger is told.
+    pub async fn finish(&mut self) -> Vec<Audited> {
+        let Some(Seeing { records, mut trace, .. }) = self.seeing.take() else { return Vec::new() };
+        let Last { records, lost, thrown_away, totals } = records.finish().await;
+        let now = clock::tick();
+        for batch in records {
+            read(&mut trace, &batch, now);
+        }
+        trace.lost(lost);
+        trace.thrown_away(thrown_away);
+        trace.finish(now);
+        while let Some(traced) = trace.poll() {
+            self.take(traced, now);
+        }
+        self.note_missing();
+        self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
+        self.events(totals)
+    }
+
+    fn events(&self, totals: Totals) -> Vec<Audited> {
+        let Totals { lost, beyond, unheld, skipped, left, .. } = totals;
+        let Counts { programs, files, connections } = self.counts;
+        let watched = self.watch.classes.to_string();
+        let left = left.into();
+        let seen = Audited::KernelSeen { watched, programs, files, connections, left };
+        let beyond = beyond.saturating_add(unheld);
+        let short = lost > 0 || beyond > 0 || skipped > 0;
+        let missed = short.then_some(Audited::KernelLost { lost, beyond, skipped });
+        [Some(seen), missed].into_iter().flatten().collect()
+    }
+
+    /// Makes entries of what the trace has.
+    fn gather(&mut self) {
+        let now = clock::tick();
+        while let Some(traced) = self.seeing.as_mut().and_then(|seeing| seeing.trace.poll()) {
+            self.take(traced, now);
+        }
+    }
+
+    fn take(&mut self, traced: Traced, now: Tick) {
+        match traced {
+            Traced::Did(event) => {
+                self.counts.count(&event);
+                self.ready.push_back(Entry::Kernel(Kernel::Did(event)));
+            }
+            Traced::Lost(more) => {
+                let (count, _) = self.missing.get_or_insert((0, now));
+                *count = count.saturating_add(more);
+            }
+        }
+    }
+
+    /// A gap for what is missing so far.
+    fn note_missing(&mut self) {
+        let Some((count, since)) = self.missing.take() else { return };
+        let ms = clock::tick().since(since);
+        let gap = Gap { cause: GapCause::Kernel, bytes: None, entries: Some(count), ms };
+        self.ready.push_back(Entry::Gap(gap));
+    }
+}
+
+impl Counts {
+    fn count(&mut self, event: &KernelEvent) {
+        let times = u64::from(event.times);
+        match (&event.action, event.action.class()) {
+            (Action::Ran(_), _) => self.programs += 1,
+            (_, Class::Files) => self.files = self.files.saturating_add(times),
+            (_, Class::Network) => self.connections = self.connections.saturating_add(times),
+            (_, Class::Commands) => {}
+        }
+    }
+}
+
+fn read(trace: &mut Trace, batch: &[u8], now: Tick) {
+    let mut rest = batch;
+    while let Some((record, more)) =
+        trace::length(rest).and_then(|length| rest.split_at_checked(length))
+    {
+        trace.handle(record, now);
+        rest = more;
+    }
+}
+
+/// Completes when the kernel saw something of the session and it was made into entries. Cancel safe.
+pub(crate) async fn seen(sight: &mut Option<Sight>) {
+    let Some(sight) = sight else { return std::future::pending().await };
+    let Some(seeing) = &mut sight.seeing else { return std::future::pending().await };
+    let batch = seeing.records.next().await;
+    read(&mut seeing.trace, &batch, clock::tick());
+    seeing.trace.thrown_away(seeing.records.thrown_away());
+    sight.gather();
+}

@@ -1,0 +1,292 @@
+//! `scry recordings events`: what the kernel saw of a session, as a list, as a tree of its processes, or as JSON.
+
+use crate::cli::Events;
+use crate::show;
+use anyhow::Result;
+use comfy_table::Color;
+use model::Seq;
+use model::entry::{Entry, GapCause};
+use model::kernel::{Action, Class, Kernel, KernelEvent};
+use record::{From as Place, Recording, Source};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// Most columns of a line in a tree.
+const TREE_COLUMNS: usize = 400;
+
+/// One of them, as JSON: what stands on the time line, and where.
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: Seq,
+    entry: &'a Entry,
+}
+
+/// Prints what the kernel saw in this recording.
+pub fn print<S: Source>(recording: &Recording<S>, args: &Events) -> Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let (mut tree, mut any) = (Tree::default(), false);
+    for stamped in recording.entries(Place::Seq(Seq(1))) {
+        let stamped = stamped?;
+        any |= matches!(stamped.entry, Entry::Kernel(_));
+        if !wanted(&stamped.entry, args) {
+            continue;
+        }
+        if args.tree {
+            tree.take(&stamped.entry);
+        } else if args.json {
+            let line = Line { seq: stamped.seq, entry: &stamped.entry };
+            writeln!(out, "{}", serde_json::to_string(&line)?)?;
+        } else {
+            writeln!(out, "{}", text(stamped.at, &stamped.entry))?;
+        }
+    }
+    if args.tree {
+        tree.print(&mut out)?;
+    }
+    out.flush()?;
+    if !any {
+        show::remark("The kernel was not asked to see anything of this session.");
+    }
+    Ok(())
+}
+
+/// Whether an entry is one of the kernel's, and of a class that is asked for; all are, if none is named.
+fn wanted(entry: &Entry, args: &Events) -> bool {
+    let all = !(args.commands || args.files || args.network);
+    match entry {
+        Entry::Kernel(Kernel::Did(event)) => match event.action.class() {
+            Class::Commands => all || args.commands || args.tree,
+            Class::Files => all || args.files,
+            Class::Network => all || args.network,
+        },
+        Entry::Kernel(Kernel::Watch(_) | Kernel::Totals(_)) => true,
+        Entry::Gap(gap) => gap.cause == GapCause::Kernel,
+        _ => false,
+    }
+}
+
+/// One line for a person.
+fn text(at: u64, entry: &Entry) -> String {
+    match entry {
+        Entry::Kernel(Kernel::Did(event)) => {
+            let KernelEvent { at, by, .. } = &**event;
+            let user = match by.uid == by.euid {
+                true => by.uid.to_string(),
+                false => format!("{}→{}", by.uid, by.euid),
+            };
+            let stray = if by.stray { " (by its audit session)" } else { "" };
+            let words = show::clean(&event.to_string(), usize::MAX);
+            let name = show::clean(&by.name, 15);
+            format!("{} {:>7} {user:>6} {name:15} {words}{stray}", moment(*at), by.process)
+        }
+        Entry::Kernel(kernel) => format!("{} {}", moment(at), show::clean(&kernel.words(), 1000)),
+        Entry::Gap(gap) => {
+            let count = gap.entries.unwrap_or(0);
+            format!("{} GAP: {count} records are missing up to here", moment(at))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Minutes, seconds and thousandths since the beginning.
+fn moment(ms: u64) -> String {
+    format!("{:>8}.{:03}", show::length(ms), ms % 1000)
+}
+
+/// The processes of a session, and who began whom.
+#[derive(Default)]
+struct Tree {
+    processes: Vec<Process>,
+    /// Which of them has this number now.
+    now: BTreeMap<u32, usize>,
+    beside: Vec<String>,
+}
+
+struct Process {
+    number: u32,
+    parent: Option<usize>,
+    name: String,
+    uid: u32,
+    began: u64,
+    did: Vec<String>,
+    ended: Option<String>,
+}
+
+impl Tree {
+    fn take(&mut self, entry: &Entry) {
+        let Entry::Kernel(Kernel::Did(event)) = entry else {
+            self.beside.push(text(0, entry));
+            return;
+        };
+        let by = &event.by;
+        let parent = self.now.get(&by.parent).copied();
+        let place = *self.now.entry(by.process).or_insert_with(|| {
+            self.processes.push(Process {
+                number: by.process,
+                parent,
+                name: by.name.clone(),
+                uid: by.uid,
+                began: event.at,
+                did: Vec::new(),
+                ended: None,
+            });
+            self.processes.len() - 1
+        });
+        let Some(process) = self.processes.get_mut(place) else { return };
+        process.uid = by.uid;
+        // Whoever began it may have done nothing of its own that is told before.
+        process.parent = process.parent.or(parent).filter(|parent| *parent != place);
+        match &event.action {
+            Action::Ended { .. } => {
+                process.ended = Some(event.to_string());
+                self.now.remove(&by.process);
+            }
+            Action::Arguments { .. } => {}
+            _ => process.did.push(event.to_string()),
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> Result<()> {
+        let mut below: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        for (place, process) in self.processes.iter().enumerate() {
+            below.entry(process.parent.filter(|parent| *parent < place)).or_default().push(place);
+        }
+        let roots = below.get(&None).cloned().unwrap_or_default();
+        let mut waiting: Vec<(usize, usize)> = roots.into_iter().rev().map(|it| (it, 0)).collect();
+        while let Some((place, depth)) = waiting.pop() {
+            let Some(process) = self.processes.get(place) else { continue };
+            let indent = "  ".repeat(depth);
+            let ended = process.ended.clone().unwrap_or_else(|| "not ended".to_owned());
+            let Process { number, name, uid, began, did, .. } = process;
+            let name = show::clean(name, 15);
+            let first = did.first().cloned().unwrap_or_else(|| format!("({name})"));
+            let first = show::clean(&first, TREE_COLUMNS);
+            writeln!(out, "{} {indent}{first}  [{number}, uid {uid}, {ended}]", moment(*began))?;
+            for more in did.iter().skip(1) {
+                let more = show::clean(more, TREE_COLUMNS);
+                writeln!(out, "{:12} {indent}· {more}", "")?;
+            }
+            let children = below.get(&Some(place)).cloned().unwrap_or_default();
+            waiting.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+        }
+        for line in &self.beside {
+            writeln!(out, "{}", line.trim_start())?;
+        }
+        Ok(())
+    }
+}
+
+/// `scry doctor`: what of the kernel program this machine takes, and what would help where it does not.
+pub fn doctor() {
+    match host::kernel::Kernel::load() {
+        Ok(kernel) => {
+            let mut table = show::table(&["WHAT", "WHERE", "STATE"]);
+            for part in kernel.parts() {
+                let (state, colour) = match &part.refused {
+                    None => ("taken".to_owned(), Color::Green),
+                    Some(why) => (format!("refused: {why}"), Color::Red),
+                };
+                table.add_row([
+                    show::cell(part.what, None),
+                    show::cell(part.place, None),
+                    show::cell(state, Some(colour)),
+                ]);
+            }
+            show::line("The kernel of this machine can tell what runs in sessions.");
+            show::line(table);
+        }
+        Err(why) => {
+            show::line("The kernel of this machine cannot tell what runs in sessions:");
+            show::line(why);
+            show::line(
+                "Sessions work all the same, and say so; roles with kernel.require refuse them.",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::kernel::{Doer, End, Place as At, Program};
+
+    fn event(process: u32, parent: u32, action: Action) -> Entry {
+        let name = "sh".to_owned();
+        let by = Doer { process, parent, uid: 7, euid: 7, audit: None, name, stray: false };
+        let event = KernelEvent { at: 61_005, by, action, times: 1 };
+        Entry::Kernel(Kernel::Did(Box::new(event)))
+    }
+
+    fn ran(process: u32, parent: u32, line: &str) -> Entry {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let program = Program {
+            file: String::new(),
+            interpreter: String::new(),
+            program: String::new(),
+            place: At { device: 0, inode: 0 },
+            deleted: false,
+            folder: String::new(),
+            arguments,
+            bytes: 0,
+            kept: 0,
+            unreadable: false,
+            gid: (0, 0),
+            login: None,
+            capabilities: 0,
+        };
+        event(process, parent, Action::Ran(Box::new(program)))
+    }
+
+    fn ended(process: u32, parent: u32) -> Entry {
+        event(process, parent, Action::Ended { end: End::Status(0), ms: 5 })
+    }
+
+    #[test]
+    fn a_tree_shows_who_began_whom_and_a_number_that_is_used_again_is_another() {
+        let mut tree = Tree::default();
+        for entry in [
+            ran(10, 1, "bash"),
+            ran(11, 10, "sh script"),
+            ran(12, 11, "id -u"),
+            ended(12, 11),
+            ended(11, 10),
+            ran(12, 10, "ls"),
+            ended(12, 10),
+        ] {
+            tree.take(&entry);
+        }
+        let mut out = Vec::new();
+        tree.print(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| line.split("  [").next().unwrap()).collect();
+        assert_eq!(
+            lines,
+            [
+                "    1:01.005 bash",
+                "    1:01.005   sh script",
+                "    1:01.005     id -u",
+                "    1:01.005   ls",
+            ]
+        );
+        assert!(text.contains("[10, uid 7, not ended]") && text.contains("ended with 0 after"));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_shown_and_nothing_else() {
+        let none = Events {
+            id: String::new(),
+            json: false,
+            tree: false,
+            commands: false,
+            files: false,
+            network: false,
+            place: crate::cli::Where::default(),
+        };
+        let entry = ran(1, 0, "ls");
+        assert!(wanted(&entry, &none));
+        assert!(!wanted(&entry, &Events { files: true, ..none.clone() }));
+        assert!(wanted(&entry, &Events { files: true, commands: true, ..none.clone() }));
+        assert!(!wanted(&Entry::Mark { label: String::new() }, &none));
+    }
+}

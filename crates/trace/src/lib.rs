@@ -1,0 +1,15 @@
+//! The kernel program's records (`bpf/record.h`) → what the processes of one session did.
+//!
+//! Pure: bytes and time come in, events come out. The bytes are the kernel's, but what stands in them is chosen by the
+//! processes that are watched; nothing in them makes this room panic or grow without a bound.
+
+mod address;
+mod calls;
+mod fold;
+mod layout;
+mod text;
+mod trace;
+
+pub use calls::{Arch, SHAPES_BYTES, compat_shapes, shapes};
+pub use layout::{Owner, length, owner};
+pub use trace::{Trace, Traced};

@@ -1,0 +1,181 @@
+//! On records that a kernel wrote (Linux 6.18, x86-64), on some made by hand, and on broken ones.
+
+use super::*;
+use crate::layout::length;
+use model::kernel::Class;
+
+const PROGRAMS: &[u8] = include_bytes!("recorded/programs.bin");
+const FILES: &[u8] = include_bytes!("recorded/files.bin");
+
+fn records(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (mut all, mut rest) = (Vec::new(), bytes);
+    while let Some(length) = length(rest) {
+        all.push(rest[..length].to_vec());
+        rest = &rest[length..];
+    }
+    assert!(rest.is_empty());
+    all
+}
+
+/// Everything that comes of these records, read at one moment.
+fn traced(records: &[Vec<u8>]) -> Vec<Traced> {
+    let began = records.first().and_then(|it| Whole(it).u64(8)).unwrap_or_default();
+    let mut trace = Trace::new(Arch::X86_64, began);
+    for record in records {
+        trace.handle(record, Tick(0));
+    }
+    trace.finish(Tick(0));
+    std::iter::from_fn(|| trace.poll()).collect()
+}
+
+fn events(records: &[Vec<u8>]) -> Vec<KernelEvent> {
+    let only = |traced| match traced {
+        Traced::Did(event) => *event,
+        Traced::Lost(count) => panic!("{count} are lost"),
+    };
+    traced(records).into_iter().map(only).collect()
+}
+
+/// One line for each event.
+fn check(bytes: &[u8], wanted: &str) {
+    let lines = events(&records(bytes)).into_iter().map(|event| {
+        let Doer { name, uid, .. } = &event.by;
+        format!("{name} ({uid}) {event}\n")
+    });
+    // How long a process was there differs from machine to machine, and this is what one of them wrote.
+    assert_eq!(lines.collect::<String>(), wanted);
+}
+
+#[test]
+fn programs_that_a_kernel_saw_are_read() {
+    check(PROGRAMS, include_str!("recorded/programs.txt"));
+}
+
+#[test]
+fn files_and_connections_that_a_kernel_saw_are_read() {
+    check(FILES, include_str!("recorded/files.txt"));
+}
+
+#[test]
+fn a_process_is_told_with_who_began_it_though_that_one_has_gone() {
+    let mut all = records(PROGRAMS);
+    for record in &mut all {
+        // As if everybody had been taken over by the machine's first process.
+        record[40..44].copy_from_slice(&1_u32.to_le_bytes());
+    }
+    let all = events(&all);
+    let of = |line: &str| {
+        all.iter().find(|it| matches!(&it.action, Action::Ran(it) if it.line() == line)).unwrap()
+    };
+    assert_eq!(of("id -u").by.parent, of("sh").by.process);
+    assert_eq!(of("uname -r").by.parent, of("sh").by.process);
+}
+
+/// A program with so many bytes of arguments in its record and so many announced; then records of more.
+fn program(given: usize, total: usize, more: &[(u32, usize)]) -> Vec<Vec<u8>> {
+    let head = |kind: u8, length: usize| {
+        let mut head = vec![0; HEAD];
+        head[0] = kind;
+        head[4..8].copy_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+        head
+    };
+    let number = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
+    let mut first = head(kind::EXEC, 128 + given);
+    first.resize(128, 0);
+    first[76..80].copy_from_slice(&number(total));
+    first[80..84].copy_from_slice(&number(given));
+    first.extend(std::iter::repeat_n(b'a', given));
+    let mut all = vec![first];
+    for (index, bytes) in more {
+        let mut record = head(kind::ARGUMENTS, HEAD + 8 + bytes);
+        record.extend_from_slice(&index.to_le_bytes());
+        record.extend_from_slice(&number(*bytes));
+        record.extend(std::iter::repeat_n(b'b', *bytes));
+        all.push(record);
+    }
+    all
+}
+
+#[test]
+fn arguments_are_whole_or_say_how_many_bytes_are_missing() {
+    let check = |records: &[Vec<u8>], kept: u32, bytes: u32| {
+        let all = events(records);
+        let Action::Ran(program) = &all[0].action else { panic!("{:?}", all[0]) };
+        assert_eq!((program.kept, program.bytes), (kept, bytes));
+        let more = all.iter().map(|it| match &it.action {
+            Action::Ran(program) => &program.arguments,
+            Action::Arguments { arguments, .. } => arguments,
+            other => panic!("{other:?}"),
+        });
+        let sum: usize = more.flatten().map(String::len).sum();
+        assert_eq!(sum, kept as usize);
+    };
+    check(&program(100, 100, &[]), 100, 100);
+    check(&program(16_384, 40_000, &[(0, 16_384), (1, 7_232)]), 40_000, 40_000);
+    check(&program(16_384, 40_000, &[(0, 16_384)]), 32_768, 40_000);
+    check(&program(16_384, 40_000, &[(1, 7_232)]), 16_384, 40_000);
+    check(&program(16_384, 40_000, &[]), 16_384, 40_000);
+    let chunks: Vec<_> = (0..16).map(|index| (index, 16_384)).collect();
+    check(&program(16_384, 1_000_000, &chunks), 17 * 16_384, 1_000_000);
+}
+
+#[test]
+fn what_was_lost_is_told_once_and_where_it_was_lost() {
+    let mut all = records(PROGRAMS);
+    for (place, record) in all.iter_mut().enumerate() {
+        let lost: u64 = if place >= 5 { 7 } else { 0 };
+        record[24..32].copy_from_slice(&lost.to_le_bytes());
+    }
+    let lost: Vec<_> =
+        traced(&all).into_iter().filter(|it| matches!(it, Traced::Lost(_))).collect();
+    assert_eq!(lost, [Traced::Lost(7)]);
+    let mut trace = Trace::new(Arch::X86_64, 0);
+    trace.lost(7);
+    trace.lost(7);
+    trace.lost(6);
+    trace.lost(9);
+    trace.thrown_away(2);
+    trace.thrown_away(2);
+    let told: Vec<_> = std::iter::from_fn(|| trace.poll()).collect();
+    assert_eq!(told, [Traced::Lost(7), Traced::Lost(2), Traced::Lost(2)]);
+}
+
+#[test]
+fn what_is_no_record_counts_as_lost() {
+    for bytes in [&b""[..], b"x", &[0; HEAD], &[200; HEAD], &records(FILES)[0][..100]] {
+        let mut trace = Trace::new(Arch::X86_64, 0);
+        trace.handle(bytes, Tick(0));
+        let told: Vec<_> = std::iter::from_fn(|| trace.poll()).collect();
+        assert!(told.last().is_some_and(|it| matches!(it, Traced::Lost(_))), "{bytes:?}");
+    }
+}
+
+#[test]
+fn every_event_has_a_class_and_a_line() {
+    for event in events(&records(FILES)) {
+        assert!(!event.to_string().is_empty());
+        assert!([Class::Commands, Class::Files, Class::Network].contains(&event.action.class()));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_or_grow(
+        which in 0_usize..40,
+        changes in proptest::collection::vec((0_usize..400, proptest::prelude::any::<u8>()), 0..20),
+    ) {
+        let mut all = records(FILES);
+        all.extend(records(PROGRAMS));
+        let place = which % all.len();
+        for (at, byte) in changes {
+            if let Some(old) = all[place].get_mut(at) {
+                *old = byte;
+            }
+        }
+        let many = all.len();
+        let texts: usize = all.iter().map(Vec::len).sum();
+        let told = traced(&all);
+        // No more than one event and one loss for each, but for arguments that are divided.
+        proptest::prop_assert!(told.len() <= 2 * many + texts / PORTION + 1);
+    }
+}
