@@ -464,14 +464,24 @@ fn where_nothing_may_be_lost_a_storm_waits_for_its_recorder() {
     assert_eq!((seen, lost), (many, 0));
 }
 
+/// Others' programs, ended with the test however that ends.
+struct Beside(std::process::Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn many_sessions_at_once_each_get_their_own_and_all_of_it() {
     if !can_see("many_sessions_at_once") {
         return;
     }
     let (sessions, commands) = if long() { (50, 200) } else { (12, 40) };
-    let mut beside =
-        Command::new("sh").args(["-c", "while :; do /bin/true stranger; done"]).spawn().unwrap();
+    let strangers = Command::new("sh").args(["-c", "while :; do /bin/true stranger; done"]).spawn();
+    let beside = Beside(strangers.unwrap());
     let command =
         |number: usize| format!("for n in $(seq 1 {commands}); do /bin/true own-{number}-$n; done");
     let mut running: Vec<_> = (0..sessions)
@@ -487,8 +497,7 @@ fn many_sessions_at_once_each_get_their_own_and_all_of_it() {
     for ssh in &mut running {
         assert!(ssh.wait().unwrap().success());
     }
-    beside.kill().unwrap();
-    beside.wait().unwrap();
+    drop(beside);
     for number in 0..sessions {
         let seen = Seen::of(&CLUSTER, &command(number));
         let own: Vec<_> =
