@@ -24,6 +24,19 @@ struct Line<'a> {
 
 /// Prints what the kernel saw in this recording.
 pub fn print<S: Source>(recording: &Recording<S>, args: &Events) -> Result<()> {
+    match write(recording, args) {
+        // Whoever reads it has seen enough, as in `… | head`.
+        Err(error) if is_gone(&error) => Ok(()),
+        written => written,
+    }
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn write<S: Source>(recording: &Recording<S>, args: &Events) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut tree, mut any) = (Tree::default(), false);
     for stamped in recording.entries(Place::Seq(Seq(1))) {
