@@ -218,11 +218,12 @@ impl Records {
         let (reply, told) = oneshot::channel();
         self.closed = true;
         self.commands.send(Command::Close { place: self.place.place, reply: Some(reply) });
-        let row = told.await.unwrap_or_default();
+        let (row, kept) = told.await.unwrap_or_default();
         let mut records = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
             records.push(batch);
         }
+        records.push(kept);
         let thrown_away = self.thrown_away();
         let skipped = self.place.shared.programs().skipped().saturating_sub(self.skipped);
         let totals = Totals {

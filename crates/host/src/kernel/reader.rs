@@ -19,6 +19,10 @@ use tokio::sync::{mpsc, oneshot};
 /// Batches that wait for a session. The bytes are bounded by [`KERNEL_WAITING_BYTES`]; small ones by this.
 pub(super) const BATCHES: usize = 1024;
 
+/// The thread's place among others for the processor (setpriority(2)): before them.
+const FIRST: i32 = -20;
+/// As [`KERNEL_GATHER_MS`], while a session is watched of which nothing may be lost.
+const HURRY_MS: u64 = 2;
 /// Between two looks whether a session that is held may go on.
 const HELD_MS: u64 = 5;
 
@@ -26,8 +30,9 @@ const HELD_MS: u64 = 5;
 pub(super) enum Command {
     /// From here on, records of this place go there.
     Open { place: Place, sender: mpsc::Sender<Vec<u8>>, gauge: Arc<Gauge> },
-    /// And from here on no more; with the row's counts when all that was written has been handed over.
-    Close { place: Place, reply: Option<oneshot::Sender<Row>> },
+    /// And from here on no more; with the row's counts when all that was written has been handed over, and what had no
+    /// room then.
+    Close { place: Place, reply: Option<oneshot::Sender<(Row, Vec<u8>)>> },
     /// It ends.
     End,
 }
@@ -114,6 +119,9 @@ struct Sink {
 
 impl Desk {
     fn run(mut self) {
+        // On a busy machine it must be there before the ring is full, which a storm fills in a tenth of a second. A node that
+        // may not has it as any other thread.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), FIRST);
         'all: while let Ok(waiting) = self.wait() {
             for command in self.commands.take() {
                 match command {
@@ -162,10 +170,12 @@ impl Desk {
         let pause =
             |ms: u64| Timespec { tv_sec: 0, tv_nsec: i64::try_from(ms).unwrap_or(0) * 1_000_000 };
         // Whoever is held is looked at again soon.
-        let held = self.sinks.values().any(|sink| sink.held);
+        let held = self.sinks.values().any(|sink| sink.held || !sink.batch.is_empty());
         let waiting = poll(true, held.then(|| pause(HELD_MS)).as_ref())?;
+        // Where nothing may be lost it is soon known how much there is.
+        let hurry = self.sinks.values().any(|sink| sink.gauge.lossless);
         if waiting {
-            poll(false, Some(&pause(KERNEL_GATHER_MS)))?;
+            poll(false, Some(&pause(if hurry { HURRY_MS } else { KERNEL_GATHER_MS })))?;
         }
         Ok(waiting)
     }
@@ -186,18 +196,18 @@ impl Desk {
         }
     }
 
-    fn close(&mut self, place: Place, reply: Option<oneshot::Sender<Row>>) {
+    fn close(&mut self, place: Place, reply: Option<oneshot::Sender<(Row, Vec<u8>)>>) {
         self.shared.tables().stop(place);
         self.drain();
         let (row, classes) = self.shared.tables().give_back(place);
         self.shared.programs().detach(classes);
         let sink = self.sinks.remove(&place.slot);
-        let came = sink.map_or(0, |mut sink| {
+        let (came, kept) = sink.map_or((0, Vec::new()), |mut sink| {
             sink.let_go();
-            sink.came
+            (sink.came, sink.batch)
         });
         if let Some(reply) = reply {
-            let _ = reply.send(Row { sent: came, ..row });
+            let _ = reply.send((Row { sent: came, ..row }, kept));
         }
     }
 }
@@ -212,33 +222,42 @@ impl Sink {
         self.records += 1;
     }
 
-    /// Hands the batch over, or throws it away and counts what was in it: nobody waits for a session's recorder here.
+    /// Hands the batch over, or throws it away and counts what was in it: nobody waits for a session's recorder here. A
+    /// session that can be held is held instead, and its batch kept until there is room.
     fn hand_over(&mut self) {
         if self.batch.is_empty() {
             return;
         }
-        let (batch, records) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.records));
-        let (bytes, waiting) = (batch.len(), &self.gauge.waiting);
         let brake = self.gauge.brake();
         // Of a session that is held no more comes than is in the ring already.
         let ring = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
         let most = KERNEL_WAITING_BYTES + if brake.is_some() { ring } else { 0 };
-        let full = waiting.load(Ordering::Relaxed) + bytes > most;
-        waiting.fetch_add(bytes, Ordering::Relaxed);
-        if full || self.sender.try_send(batch).is_err() {
-            waiting.fetch_sub(bytes, Ordering::Relaxed);
-            self.gauge.thrown_away.fetch_add(records, Ordering::Relaxed);
+        let bytes = self.batch.len();
+        let waiting = self.gauge.waiting.load(Ordering::Relaxed) + bytes;
+        match self.sender.try_reserve() {
+            Ok(permit) if waiting <= most => {
+                self.gauge.waiting.fetch_add(bytes, Ordering::Relaxed);
+                permit.send(std::mem::take(&mut self.batch));
+                self.records = 0;
+            }
+            Err(_) if waiting <= most && brake.is_some() => {}
+            _ => {
+                self.batch.clear();
+                let thrown_away = std::mem::take(&mut self.records);
+                self.gauge.thrown_away.fetch_add(thrown_away, Ordering::Relaxed);
+            }
         }
-        let high = waiting.load(Ordering::Relaxed) > KERNEL_HOLD_BYTES;
+        let high = waiting > KERNEL_HOLD_BYTES || !self.batch.is_empty();
         if let Some(brake) = brake.filter(|_| high && !self.held) {
             self.held = brake.hold();
         }
     }
 
-    /// Lets a session go on whose recorder has taken most of what waited.
+    /// Hands over what was kept, and lets a session go on whose recorder has taken most of what waited.
     fn release(&mut self) {
-        let low = self.gauge.waiting.load(Ordering::Relaxed) <= KERNEL_HOLD_BYTES / 4;
-        if self.held && low {
+        self.hand_over();
+        let waiting = self.gauge.waiting.load(Ordering::Relaxed);
+        if self.held && self.batch.is_empty() && waiting <= KERNEL_HOLD_BYTES / 4 {
             self.let_go();
         }
     }
