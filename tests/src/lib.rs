@@ -422,10 +422,23 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A port on loopback that was free a moment ago.
+/// A port on loopback that is free, and that nobody is given who asks for any: it is below those that the kernel gives
+/// (`ip_local_port_range`). Each port is given once.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    let count = PORTS.end - PORTS.start;
+    // Test programs that run at the same time begin elsewhere.
+    let first = std::process::id().wrapping_mul(997);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(step < count, "no port on loopback is free");
+        let port = PORTS.start + first.wrapping_add(step) % count;
+        let port = u16::try_from(port).expect("it is below 65,536");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Whether the tests run as root.
