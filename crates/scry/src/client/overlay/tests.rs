@@ -11,7 +11,7 @@ use screen::{BAR, Canvas, Screen};
 use wire::company::{Ask, Company, State, Told};
 
 /// Random sessions of each kind.
-const SEEDS: u64 = 20_000;
+const SEEDS: u64 = 300;
 /// Things that happen in each.
 const STEPS: usize = 40;
 const WHERE: &[u8] = b"\x1b[6n";
