@@ -121,20 +121,10 @@ pub async fn revoke(auth: Arc<Auth>, by: Member, call: RevokeLink) -> Result<Don
 const OWN_LINK: &str = "link of yours";
 
 pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared, Refusal> {
-    if auth.waits(by.asked.address()) || auth.waits_with_codes(None, &by.name) {
-        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
-    }
-    let (identity, roles) = (&by.identity, &by.roles);
-    let comer = Comer { identity, roles, at: None, seat: None, counted: by.name.clone() };
-    match counts(&auth, &call.code, &comer).await {
-        Ok(link) => Ok(shared(link)),
-        Err(no) => {
-            let throttled = auth.note_failed(&by.asked);
-            let refused = refuse(&auth, no, &comer, |what| by.asked.event(what)).await;
-            auth.ledger.tell(throttled.into_iter().collect()).await;
-            Err(refused)
-        }
-    }
+    let (identity, roles, counted) = (&by.identity, &by.roles, by.name.clone());
+    let comer = Comer { identity, roles, at: None, seat: None, counted };
+    let event = |what| by.asked.event(what);
+    Ok(shared(sees(&auth, &call.code, by.asked.address(), &comer, event).await?))
 }
 
 pub async fn look(auth: Arc<Auth>, by: Anybody, call: LookAtLink) -> Result<Welcome, Refusal> {
@@ -164,18 +154,28 @@ async fn guest_sees(
     address: IpAddr,
     event: impl Fn(Audited) -> AuditEvent,
 ) -> Result<Link, Refusal> {
-    let counted = counted(address);
-    if auth.waits(address) || auth.waits_with_codes(None, &counted) {
+    let (roles, counted) = (auth.tables.roles().await?, counted(address));
+    let identity = Identity::guest("", clock::now().plus_ms(LINK_MS.1));
+    let comer = Comer { identity: &identity, roles: &roles, at: None, seat: None, counted };
+    sees(auth, code, address, &comer, event).await
+}
+
+/// The link of a code, if it lets this person in at this moment, who is there and has not tried too often. Changes nothing.
+async fn sees(
+    auth: &Auth,
+    code: &str,
+    address: IpAddr,
+    comer: &Comer<'_>,
+    event: impl Fn(Audited) -> AuditEvent,
+) -> Result<Link, Refusal> {
+    if auth.waits(address) || auth.waits_with_codes(None, &comer.counted) {
         return Err(Refusal::new(Fault::TooMany, TOO_MANY));
     }
-    let (roles, latest) = (auth.tables.roles().await?, clock::now().plus_ms(LINK_MS.1));
-    let (identity, roles) = (&Identity::guest("", latest), &roles);
-    let comer = Comer { identity, roles, at: None, seat: None, counted };
-    match counts(auth, code, &comer).await {
+    match counts(auth, code, comer).await {
         Ok(link) => Ok(link),
         Err(no) => {
             let throttled = auth.note_failed_at(address, &event);
-            let refused = refuse(auth, no, &comer, event).await;
+            let refused = refuse(auth, no, comer, event).await;
             auth.ledger.tell(throttled.into_iter().collect()).await;
             Err(refused)
         }
