@@ -12,7 +12,7 @@ use link::ssh::ssh_key::Certificate;
 use link::tunnel::NoTunnel;
 use metrics::counter;
 use model::limit::{GUEST_WAIT_MS, LINK_MS};
-use model::{NodeName, Time, UserName};
+use model::{Time, UserName};
 use policy::{Denial, Identity};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -119,49 +119,34 @@ impl Reception {
             self.reporter.denied(Some(jumper.user()), jumper.address, "use the jump host", why);
             return Err(Refusal::Prohibited);
         }
-        if let Some((code, _)) = &jumper.link {
-            return self.jump_by_link(jumper, asked, code).await;
-        }
-        let node = self.carry.node(asked).map_err(|_| {
-            let why =
-                format!("{asked:?} is no node of the cluster; the jump host reaches nodes only");
-            let action = "reach another machine through the jump host";
-            self.reporter.denied(Some(jumper.user()), jumper.address, action, &why);
-            Refusal::Prohibited
-        })?;
-        if let Err(denial) = self.reach(&jumper.identity, &node) {
-            let (user, why) = (Some(jumper.user()), denial.to_string());
-            self.reporter.denied(user, jumper.address, "use the jump host", &why);
-            return Err(Refusal::Prohibited);
-        }
-        self.open(jumper, &node).await
-    }
-
-    /// As [`Reception::jump`], of a guest. What is wrong with a code is in the ledger already.
-    async fn jump_by_link(
-        &self,
-        jumper: &Jumper,
-        asked: &str,
-        code: &str,
-    ) -> Result<link::BoxDuplex, Refusal> {
-        let found = self.carry.node_of_link(asked, code, jumper.address).await;
-        let node = found.map_err(|failure| {
-            tracing::info!(address = %jumper.address, why = failure.message, "a guest's jump was refused");
-            match failure.fault {
-                Fault::Unavailable => Refusal::Unreachable,
-                _ => Refusal::Prohibited,
+        let node = match &jumper.link {
+            None => self.carry.node(asked).map_err(|_| {
+                let why = format!(
+                    "{asked:?} is no node of the cluster; the jump host reaches nodes only"
+                );
+                let action = "reach another machine through the jump host";
+                self.reporter.denied(Some(jumper.user()), jumper.address, action, &why);
+                Refusal::Prohibited
+            })?,
+            // What is wrong with a code is in the ledger already.
+            Some((code, _)) => {
+                let found = self.carry.node_of_link(asked, code, jumper.address).await;
+                found.map_err(|failure| {
+                    let why = failure.message;
+                    tracing::info!(address = %jumper.address, why, "a guest's jump was refused");
+                    match failure.fault {
+                        Fault::Unavailable => Refusal::Unreachable,
+                        _ => Refusal::Prohibited,
+                    }
+                })?
             }
-        })?;
+        };
         if let Err(denial) = self.reach(&jumper.identity, &node) {
             let (user, why) = (Some(jumper.user()), denial.to_string());
             self.reporter.denied(user, jumper.address, "use the jump host", &why);
             return Err(Refusal::Prohibited);
         }
-        self.open(jumper, &node).await
-    }
-
-    async fn open(&self, jumper: &Jumper, node: &NodeName) -> Result<link::BoxDuplex, Refusal> {
-        match self.carry.open(node, jumper.address).await {
+        match self.carry.open(&node, jumper.address).await {
             Ok(stream) => Ok(stream),
             Err(error) => {
                 tracing::info!(user = %jumper.user(), %node, error = words(&error), "no stream for a jump");
