@@ -4,6 +4,7 @@ use crate::keys::KeysError;
 use crate::password::HashError;
 use axum::response::{IntoResponse, Response};
 use model::SessionId;
+pub use model::words as chain;
 use policy::{Denial, PlanFault};
 use std::net::SocketAddr;
 use store::intake::IntakeError;
@@ -72,17 +73,6 @@ pub enum Error {
     /// Passwords cannot be hashed.
     #[error("passwords cannot be hashed")]
     Password(#[from] HashError),
-}
-
-/// An error with all its causes in one line, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Why a request is refused: what the caller hears, and what only the ledger does.

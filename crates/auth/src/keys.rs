@@ -201,6 +201,7 @@ fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> KeysError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::words;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -208,16 +209,6 @@ mod tests {
 
     fn open(dir: &Path, first: bool) -> Result<Keys, KeysError> {
         Keys::open(dir, "test", first)
-    }
-
-    fn words(error: &KeysError) -> String {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
     }
 
     #[test]

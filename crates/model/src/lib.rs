@@ -14,6 +14,7 @@ pub mod size;
 pub mod time;
 pub mod transfer;
 pub mod wanted;
+pub mod words;
 
 pub use audit::AuditEvent;
 pub use entry::{Entry, Forward, Gap, Stamped, Stream};
@@ -27,3 +28,4 @@ pub use size::Size;
 pub use time::{Tick, Time};
 pub use transfer::Transfer;
 pub use wanted::Wanted;
+pub use words::words;

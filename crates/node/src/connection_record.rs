@@ -1,10 +1,10 @@
 //! A connection's own recording: what is reached over it beside its sessions. It begins with the first such thing.
 
 use crate::alarm::Alarm;
+use crate::clock;
 use crate::connection::Caller;
 use crate::recorder::{Recorder, audited};
 use crate::serve::Post;
-use crate::{clock, session};
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Forward, Party, People};
 use model::role::RecordingPolicy;
@@ -155,7 +155,7 @@ impl Work {
         let heading = self.caller.heading(&self.post, &permit, id, Kind::Connection);
         let from = heading.client.clone();
         let begun = Recorder::begin(&self.post, &heading, policy).await;
-        let mut recorder = begun.map_err(|error| session::chain(&error))?;
+        let mut recorder = begun.map_err(|error| model::words(&error))?;
         let Heading { user, login, .. } = heading;
         recorder.take(Entry::People(People::Joined { party: Party::OWNER, user, login, from }));
         self.recorder = Some(recorder);

@@ -107,7 +107,7 @@ pub fn joined(data_dir: &Path) -> Result<Option<Joined>, Error> {
 fn remember(path: &Path, proxies: &[u8]) {
     let known = keys::read_private(path).is_ok_and(|known| known.as_slice() == proxies);
     if !known && let Err(error) = keys::write(path, proxies) {
-        let why = crate::session::chain(&error);
+        let why = words(&error);
         tracing::warn!(why, "the next start will not know the proxies of this one");
     }
 }

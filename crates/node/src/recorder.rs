@@ -239,7 +239,7 @@ fn probe(file: Option<&mut SpoolFile>) -> Result<(), Cause> {
 }
 
 fn refusal(id: SessionId, error: &SpoolError) -> Cause {
-    tracing::error!(%id, error = crate::session::chain(error), "a recording cannot be written");
+    tracing::error!(%id, error = model::words(error), "a recording cannot be written");
     metrics::counter!("scry_recorder_failures_total").increment(1);
     cause(error)
 }

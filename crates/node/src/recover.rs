@@ -6,7 +6,6 @@
 use crate::clock;
 use crate::recorder::settle;
 use crate::report::Reporter;
-use crate::session::chain;
 use crate::ship::{PAUSE, wait_after};
 use ed25519_dalek::SigningKey;
 use link::http::Channel;
@@ -48,7 +47,7 @@ impl Recovery {
                 Some(holdings)
             }
             Ok(Err(error)) => {
-                tracing::error!(%id, error = chain(&error), "a recording cannot be closed");
+                tracing::error!(%id, error = model::words(&error), "a recording cannot be closed");
                 None
             }
             Err(error) => {

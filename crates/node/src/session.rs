@@ -168,7 +168,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
             live.run(child, session, watch).await
         }
         Some(Err(error)) => {
-            let why = chain(&error);
+            let why = model::words(&error);
             if matches!(error, SpawnError::Refused { .. }) {
                 caller.tell_in(id, Audited::AccountRefused { why: why.clone() });
             }
@@ -208,7 +208,7 @@ async fn begin(
         ..caller.heading(post, permit, id, what.clone())
     };
     let begun = Recorder::begin(post, &heading, permit.terms().record).await;
-    let mut recorder = begun.map_err(|error| chain(&error))?;
+    let mut recorder = begun.map_err(|error| model::words(&error))?;
     let (user, login) = (permit.user().clone(), permit.login().clone());
     let joined = People::Joined { party: Party::OWNER, user, login, from: heading.client };
     recorder.take(Entry::People(joined));
@@ -255,18 +255,6 @@ fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller:
         addresses,
         watch: None,
     }
-}
-
-/// A line from an error and everything behind it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        source = error.source();
-    }
-    line
 }
 
 /// How a session ended, and why its recording failed, if it did.

@@ -9,6 +9,7 @@ use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::{Btf, Ebpf, EbpfLoader};
 use model::kernel::Classes;
 use model::limit::{KERNEL_RING_BYTES, KERNEL_SESSIONS, KERNEL_TABLE};
+use model::words;
 use rustix::process::{Resource, Rlimit};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -247,18 +248,6 @@ impl Programs {
         });
         all.sum()
     }
-}
-
-/// An error and everything behind it, in one line.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        source = error.source();
-    }
-    line
 }
 
 /// The kernel says a lot about what it refuses; the beginning is what helps.

@@ -7,18 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use wire::Failure;
 
-/// An error with all its sources, for a log or a person: `cannot reach a:1: no connection: …`.
-#[must_use]
-pub fn words(error: &dyn StdError) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        words.push_str(": ");
-        words.push_str(&one.to_string());
-        cause = one.source();
-    }
-    words
-}
+pub use model::words;
 
 /// A call that had no answer, or one that says no.
 #[derive(Debug, Clone, Error)]
