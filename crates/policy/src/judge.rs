@@ -119,13 +119,15 @@ pub(crate) fn judge<'i>(
     if now >= who.expires && !outlives {
         bench.bound("certificate: life", "the certificate has expired".to_owned());
     }
+    // To come to the door, and to where the session is, is part of the way.
     let by_link = matches!(
         question,
-        Question::Join { by: Some(_), .. } | Question::SeatOn { by: Some(_), .. }
+        Question::Join { by: Some(_), .. }
+            | Question::SeatOn { by: Some(_), .. }
+            | Question::Enter
+            | Question::Reach { .. }
     );
-    // To come to the door, and to where the session is, is part of the way.
-    let on_the_way = matches!(question, Question::Enter | Question::Reach { .. });
-    if who.user.is_guest() && !by_link && !on_the_way {
+    if who.user.is_guest() && !by_link {
         bench.bound("guest", "who has no account may only come by a link".to_owned());
     }
     let outcome = match lock::on(roles, &who, &question, now) {
