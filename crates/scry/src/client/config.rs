@@ -19,8 +19,7 @@ const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-po
 
 fn text(profile: &Profile, exe: &Path) -> String {
     let name = &profile.cluster.name;
-    let (host, port) = profile.address.rsplit_once(':').unwrap_or((&profile.address, "4422"));
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let (host, port) = profile.place();
     let exe = quoted(exe);
     let files = profile.files();
     let common = format!(

@@ -144,6 +144,12 @@ impl Profile {
         String::from_utf8(bytes.to_vec()).with_context(|| format!("{} is no text", path.display()))
     }
 
+    /// Host and port of [`Profile::address`], for OpenSSH.
+    pub fn place(&self) -> (&str, &str) {
+        let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, "4422"));
+        (host.trim_start_matches('[').trim_end_matches(']'), port)
+    }
+
     /// Lines for OpenSSH: the host authority speaks for every node, today's and tomorrow's.
     pub fn known_hosts(&self) -> String {
         let name = &self.cluster.name;

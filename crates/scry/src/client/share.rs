@@ -123,8 +123,7 @@ impl Ways {
         let Profile { address, pin, cluster, .. } = profile;
         let (cluster, node) = (&cluster.name, &link.node);
         let web = WebLink { address: address.clone(), code: code.clone(), pin: pin.clone() };
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, "443"));
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let (host, port) = profile.place();
         let known = format!("scry-{cluster}.known_hosts");
         let jump = format!(
             "ssh -o UserKnownHostsFile={known} -o HostKeyAlias=proxy.{cluster} -p {port} -W %h:%p {code}@{host}"
