@@ -88,7 +88,13 @@ pub const TMUX: &[Step] = &[
     Keys(&["C-b", "p"]),
 ];
 
-/// In a GNU screen without settings, but a list of windows on its last line.
+/// Starts a GNU screen without settings, but a list of windows on its last line. With xterm's description it would reset
+/// DECCOLM, upon which tmux clears, unlike xterm.
+pub const GNU_SCREEN: &str = "d=$(mktemp -d); \
+     printf 'startup_message off\\nhardstatus alwayslastline \"on %%H: %%w\"\\n' > $d/rc; \
+     TERM=tmux-256color SCREENDIR=$d screen -c $d/rc bash --norc --noprofile; rm -r $d";
+
+/// In [`GNU_SCREEN`].
 pub const SCREEN: &[Step] = &[
     Text("echo first window\r"),
     Keys(&["C-a", "S"]),

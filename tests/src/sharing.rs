@@ -23,6 +23,12 @@ pub fn guests(cluster: &Cluster) {
     cluster.set_role(&format!("name = '{GUEST}'\nallow.join = [{join}]\n"));
 }
 
+/// Waits for an event in the ledger.
+#[track_caller]
+pub fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {
+    wait_for(&format!("{word} in the ledger"), || cluster.audit(word).iter().any(&fits));
+}
+
 /// How somebody comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {

@@ -64,6 +64,16 @@ fn scp(cluster: &Cluster, flags: &[&str], from: &str, to: &str) -> Client {
     stock(cluster, "scp", &[flags, &[from, to]].concat())
 }
 
+/// `scp` that takes the file `shown` away from the node, its session, and where it comes to lie.
+#[track_caller]
+fn shown_away(cluster: &Cluster, files: &Files) -> (Client, String, PathBuf) {
+    let back = files.path("back");
+    let from = there(cluster, &files.path("shown"));
+    let down = scp(cluster, &[], &from, back.to_str().unwrap());
+    let session = down.waits();
+    (down, session, back)
+}
+
 /// On the node, for scp.
 fn there(cluster: &Cluster, path: &Path) -> String {
     format!("{}:{}", cluster.host(), path.display())
@@ -107,11 +117,10 @@ fn an_approved_file_passes_whole_in_both_directions_and_everybody_can_see_who_le
     let (bob, carol) = bob_and_carol(&cluster);
     bobs_settings(&bob);
     let files = Files::new(&cluster);
-    let (shown, back) = (files.path("shown"), files.path("back"));
+    let shown = files.path("shown");
 
     // Away from the node, by scp.
-    let mut down = scp(&cluster, &[], &there(&cluster, &shown), back.to_str().unwrap());
-    let session = down.waits();
+    let (mut down, session, back) = shown_away(&cluster, &files);
     let _carol = Client::seated(&cluster, &carol, &session, "moderator");
     let file = wanted(&carol, &session, 1);
     let about = fs::metadata(&shown).unwrap();
@@ -218,10 +227,7 @@ fn only_who_counts_says_a_word_and_not_the_owner() {
     let dave = Person::invited(&cluster, "dave", &["guest"]);
     bobs_settings(&bob);
     let files = Files::new(&cluster);
-    let back = files.path("back");
-    let from = there(&cluster, &files.path("shown"));
-    let mut down = scp(&cluster, &[], &from, back.to_str().unwrap());
-    let session = down.waits();
+    let (mut down, session, back) = shown_away(&cluster, &files);
     let _carol = Client::seated(&cluster, &carol, &session, "moderator");
     let _dave = Client::seated(&cluster, &dave, &session, "moderator");
     wanted(&carol, &session, 1);
@@ -243,10 +249,7 @@ fn two_who_must_be_there_both_say_a_word() {
     let erin = Person::invited(&cluster, "erin", &["eyes"]);
     bobs_settings(&bob);
     let files = Files::new(&cluster);
-    let back = files.path("back");
-    let from = there(&cluster, &files.path("shown"));
-    let mut down = scp(&cluster, &[], &from, back.to_str().unwrap());
-    let session = down.waits();
+    let (mut down, session, back) = shown_away(&cluster, &files);
     let _carol = Client::seated(&cluster, &carol, &session, "moderator");
     let _again = Client::seated(&cluster, &carol, &session, "moderator");
     let _erin = Client::seated(&cluster, &erin, &session, "moderator");

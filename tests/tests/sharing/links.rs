@@ -1,7 +1,7 @@
 //! Links: people with an account and guests without one come by them, with scry and with plain ssh; and what does not count.
 
 use house::person::{Person, words};
-use house::sharing::{Owner, SIZE, Viewer};
+use house::sharing::{Owner, SIZE, Viewer, told};
 use house::terminal::Terminal;
 use house::{Cluster, NODE, assert_success, text, wait_for};
 use serde_json::Value;
@@ -67,11 +67,6 @@ fn tries(cluster: &Cluster, made: &Value, change: impl Fn(String) -> String) -> 
         .env("SSH_ASKPASS_REQUIRE", "force")
         .env_remove("SSH_AUTH_SOCK");
     shell.stdin(Stdio::null()).output().unwrap()
-}
-
-#[track_caller]
-fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {
-    wait_for(&format!("{word} in the ledger"), || cluster.audit(word).iter().any(&fits));
 }
 
 fn names(owner: &Owner<'_>) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Everybody in a session sees what its owner sees, cell by cell.
 
 use house::person::Person;
-use house::script::{HTOP, LESS, SCREEN, Step, TMUX, VIM, random_pause};
+use house::script::{GNU_SCREEN, HTOP, LESS, SCREEN, Step, TMUX, VIM, random_pause};
 use house::seen::Differences;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, in_shell};
 use house::{Cluster, long};
@@ -59,9 +59,7 @@ const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "GNU screen",
-        // With xterm's description it would reset DECCOLM, upon which tmux clears, unlike xterm.
-        command: "d=$(mktemp -d); printf 'startup_message off\\nhardstatus alwayslastline \"on %%H: %%w\"\\n' > $d/rc; \
-                  TERM=tmux-256color SCREENDIR=$d screen -c $d/rc bash --norc --noprofile; rm -r $d",
+        command: GNU_SCREEN,
         ready: "0* bash",
         steps: SCREEN,
         leave: &[Step::Keys(&["C-a", "\\"]), Step::Text("y")],

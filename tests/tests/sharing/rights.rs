@@ -1,7 +1,7 @@
 //! Who may come to a session and stay, what those hear who may not, and that a seat is all that is to be had there.
 
 use house::person::{Person, words};
-use house::sharing::{GUEST, Owner, SIZE, Viewer, Way, guests, seat_of, sessions, way_to};
+use house::sharing::{GUEST, Owner, SIZE, Viewer, Way, guests, seat_of, sessions, told, way_to};
 use house::terminal::Terminal;
 use house::{Cluster, NODE, assert_success, wait_for};
 use serde_json::Value;
@@ -15,12 +15,6 @@ const SOON: Duration = Duration::from_secs(1);
 const SEATS: [&str; 3] = ["observer", "peer", "moderator"];
 /// The id of a session that there is not.
 const NOBODYS: &str = "01234567-89ab-4cde-8f01-23456789abcd";
-
-/// Waits for an event in the ledger.
-#[track_caller]
-fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {
-    wait_for(&format!("{word} in the ledger"), || cluster.audit(word).iter().any(&fits));
-}
 
 /// Waits until both are out, within the bar; gives what their terminals show at last.
 #[track_caller]

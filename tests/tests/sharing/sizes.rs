@@ -1,6 +1,7 @@
 //! Terminals of other sizes: those who look on see a part or a frame, and nobody's size but the owner's matters.
 
 use house::person::Person;
+use house::script::GNU_SCREEN;
 use house::seen::{Seen, differences};
 use house::sharing::{GUEST, NOTE, Owner, PROMPT, SIZE, Viewer, Way, guests};
 use house::{Cluster, wait_for};
@@ -158,9 +159,7 @@ fn the_owners_terminal_takes_any_size_around_a_tmux() {
 
 #[test]
 fn the_owners_terminal_takes_any_size_around_a_gnu_screen() {
-    let screen = "d=$(mktemp -d); printf 'startup_message off\\nhardstatus alwayslastline\\n' > $d/rc; \
-                  TERM=tmux-256color SCREENDIR=$d screen -c $d/rc bash --norc --noprofile; rm -r $d";
-    check_shell(screen, &["C-a", "\\", "y"]);
+    check_shell(GNU_SCREEN, &["C-a", "\\", "y"]);
 }
 
 #[test]

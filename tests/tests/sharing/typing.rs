@@ -2,7 +2,7 @@
 
 use house::company::Line;
 use house::person::Person;
-use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests};
+use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, told};
 use house::{Cluster, assert_success, wait_for};
 use serde_json::{Value, json};
 use std::fs;
@@ -21,11 +21,6 @@ fn entries(cluster: &Cluster, row: &Value) -> Vec<Value> {
 }
 
 /// Waits for an event of a session in the ledger.
-#[track_caller]
-fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {
-    wait_for(&format!("{word} in the ledger"), || cluster.audit(word).iter().any(&fits));
-}
-
 /// Sends bytes as somebody who comes by plain ssh to the owner alone, and leaves.
 fn send(owner: &Owner<'_>, person: &Person<'_>, seat: &str, pieces: &[Vec<u8>]) {
     let before = owner.last();
