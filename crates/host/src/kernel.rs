@@ -13,6 +13,7 @@ use crate::freeze::Freezer;
 use crate::kernel::load::Programs;
 use crate::kernel::reader::{Command, Reader};
 use crate::kernel::tables::Tables;
+use crate::sys;
 use model::kernel::{Classes, Totals};
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -130,7 +131,10 @@ impl Kernel {
     /// # Errors
     /// With what is missing, for a person.
     pub fn load() -> Result<Self, Refused> {
-        let load::Loaded { programs, parts, tables, ring } = load::load()?;
+        let loaded = load::load();
+        // The kernel's types are read whole, once: 23 MiB for a few offsets.
+        sys::give_memory_back();
+        let load::Loaded { programs, parts, tables, ring } = loaded?;
         let shared =
             Arc::new(Shared { programs: Mutex::new(programs), tables: Mutex::new(tables) });
         let failed = |why: io::Error| Refused(format!("cannot read what the kernel sees: {why}"));

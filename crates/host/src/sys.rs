@@ -19,6 +19,15 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register(fd) }?)
 }
 
+/// Gives the system back what the allocator holds and nobody uses. Slow: for once, behind work that needed much.
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: glibc takes the locks of its own arenas, and lets go only of pages that hold no allocation.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Gives every signal its default action. A daemon started with `&` ignores SIGINT, a Rust program SIGPIPE,
 /// and both would be inherited by the shell, where Ctrl-C would do nothing.
 pub(crate) fn default_signals() {
