@@ -1,5 +1,8 @@
 //! What the kernel saw, over real sessions of `scry ssh` and `ssh`: skipped by name where it takes no program.
 
+#[path = "kernel/hard.rs"]
+mod hard;
+
 use house::{Cluster, assert_success, long, text, wait_for};
 use serde_json::Value;
 use std::fs;

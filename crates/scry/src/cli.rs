@@ -457,6 +457,8 @@ pub enum Format {
     Text,
     /// Every entry as a JSON line
     Jsonl,
+    /// What the kernel saw, as OCSF 1.3 events, one a line
+    Ocsf,
 }
 
 /// `scry play`.

@@ -2,10 +2,12 @@
 
 mod asciicast;
 mod lines;
+mod ocsf;
 mod transcript;
 
 pub use asciicast::Asciicast;
 pub use lines::JsonLines;
+pub use ocsf::Ocsf;
 pub use transcript::Transcript;
 
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped, Stream};

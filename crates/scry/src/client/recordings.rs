@@ -10,7 +10,7 @@ use comfy_table::Color;
 use link::http::CallError;
 use model::{Kind, SessionId};
 use record::Recording;
-use record::export::{Asciicast, Export, JsonLines, Transcript};
+use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript};
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use store::file::FileSource;
@@ -308,7 +308,7 @@ fn default_path(id: &str, format: Format) -> PathBuf {
         Format::Scry => "scry",
         Format::Cast | Format::Cast2 => "cast",
         Format::Text => "txt",
-        Format::Jsonl => "jsonl",
+        Format::Jsonl | Format::Ocsf => "jsonl",
     };
     PathBuf::from(format!("{stem}.{suffix}"))
 }
@@ -336,6 +336,7 @@ fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<(
         Format::Cast2 => Box::new(Asciicast::v2(heading)),
         Format::Cast => Box::new(Asciicast::v3(heading)),
         Format::Text => Box::new(Transcript::new(heading)),
+        Format::Ocsf => Box::new(Ocsf::new(heading, env!("CARGO_PKG_VERSION"))),
         Format::Jsonl | Format::Scry => Box::new(JsonLines::new(heading)),
     };
     out.write_all(exporter.begin().as_bytes())?;

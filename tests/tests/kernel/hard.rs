@@ -1,0 +1,134 @@
+//! What others lose or get wrong: slow loops, paths that change while they are opened, fork bombs, the moment of a jump.
+
+use super::{CLUSTER, Seen, can_see, compiled, has, line, over_ssh};
+use house::terminal::Terminal;
+use house::{Cluster, assert_success, long, text};
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+#[test]
+fn a_loop_that_takes_its_time_is_seen_round_for_round() {
+    if !can_see("a_loop_that_takes_its_time") {
+        return;
+    }
+    // Ten minutes with `--long`.
+    let (rounds, pause) = if long() { (1200, "0.5") } else { (40, "0.05") };
+    let command = format!("for n in $(seq {rounds}); do sleep {pause}; ls / >/dev/null; done");
+    // Of its own: it goes on for so long that others would wait for its recording.
+    let cluster = Cluster::start();
+    assert_success(&cluster.ssh(&command));
+    let seen = Seen::of(&cluster, &command);
+    let lines = seen.lines();
+    let times = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
+    assert_eq!((times(&format!("sleep {pause}")), times("ls /")), (rounds, rounds));
+    assert_eq!((&seen.totals()["lost"], &seen.totals()["skipped"]), (&0.into(), &0.into()));
+    println!("{rounds} rounds of {pause} s, none lost");
+}
+
+#[test]
+fn a_path_that_turns_while_it_is_opened_is_told_as_the_file_that_was_opened() {
+    let test = "a_path_that_turns";
+    if !can_see(test) {
+        return;
+    }
+    let Some(program) = compiled(test, "swap.c", &["-O1", "-pthread"]) else { return };
+    let folder = CLUSTER.path("turning");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("good"), "g").unwrap();
+    fs::write(folder.join("evil"), "e").unwrap();
+    let folder = folder.display().to_string();
+    let many: u64 = if long() { 20_000 } else { 2_000 };
+    let command = format!("{program} {folder} {many}");
+    let out = CLUSTER.ssh(&command);
+    assert_success(&out);
+    let counts: Vec<u64> = text(&out).split(' ').map(|count| count.parse().unwrap()).collect();
+    let seen = Seen::of(&CLUSTER, &command);
+    let opened = |name: &str| -> u64 {
+        let path = format!("{folder}/{name}");
+        let of_path = seen.all("opened").filter(|it| {
+            let file = &it["action"]["opened"]["file"];
+            file["path"] == path.as_str() && file["as_passed"] == false
+        });
+        of_path.map(|it| it["times"].as_u64().unwrap()).sum()
+    };
+    let lost = seen.totals()["lost"].as_u64().unwrap();
+    println!("{many} opens, {counts:?} by the program's count, {lost} lost");
+    assert!(counts[0] > 0 && counts[1] > 0, "the link did not turn while it was opened");
+    let missing = (counts[0] - opened("good"), counts[1] - opened("evil"));
+    assert!(missing.0 + missing.1 <= lost, "{missing:?} are missing, {lost} are said to be lost");
+}
+
+#[test]
+fn a_fork_bomb_does_not_blind_others_and_its_excess_is_counted() {
+    let test = "a_fork_bomb";
+    if !can_see(test) {
+        return;
+    }
+    let Some(program) = compiled(test, "bomb.c", &["-O1", "-static"]) else { return };
+    let command = format!("{program} 5000");
+    let mut bomb = CLUSTER.ssh_command();
+    bomb.arg(CLUSTER.host()).arg(&command).stdin(Stdio::null()).stdout(Stdio::piped());
+    let bomb = bomb.spawn().unwrap();
+    let beside = over_ssh("for n in $(seq 1 300); do /bin/true beside-$n; done");
+    let own: Vec<_> =
+        beside.lines().into_iter().filter(|line| line.starts_with("/bin/true")).collect();
+    let wanted: Vec<_> = (1..=300).map(|n| format!("/bin/true beside-{n}")).collect();
+    assert_eq!(own, wanted);
+    assert_eq!((&beside.totals()["lost"], &beside.totals()["beyond"]), (&0.into(), &0.into()));
+    let out = bomb.wait_with_output().unwrap();
+    assert_success(&out);
+    let begun: u64 = text(&out).parse().unwrap();
+    let seen = Seen::of(&CLUSTER, &command);
+    let ran = seen.lines().iter().filter(|line| *line == "true bomb").count() as u64;
+    let totals = seen.totals();
+    let (lost, beyond) = (totals["lost"].as_u64().unwrap(), totals["beyond"].as_u64().unwrap());
+    println!(
+        "{begun} at once: {beyond} beyond the table, {ran} programs seen, {lost} records lost"
+    );
+    assert!(begun > 4096, "this machine gave it only {begun} processes");
+    assert!(beyond >= begun - 4096, "{beyond} of {begun} are said to be too many");
+    assert!(ran <= begun && ran + lost >= begun, "{ran} of {begun} programs, {lost} lost");
+    let strays = seen.all("ran").filter(|it| it["by"]["stray"] == true && line(it) == "true bomb");
+    assert!(strays.count() as u64 + lost >= beyond);
+}
+
+#[test]
+fn one_key_leads_from_a_program_to_the_picture_of_its_moment() {
+    let test = "one_key_leads";
+    if !can_see(test) || !has(test, "/usr/bin/python3") {
+        return;
+    }
+    let doomed = CLUSTER.path("doomed");
+    fs::write(&doomed, "").unwrap();
+    // A clock of a hundredth of a second on the screen; the file goes at 100.
+    let command = format!(
+        "/usr/bin/python3 -c \"import os, subprocess, time; begun = time.monotonic()\n\
+         for n in range(200):\n \
+         time.sleep(max(0, begun + n / 100 - time.monotonic())); os.write(1, b'clock %03d\\r' % n)\n \
+         if n == 100: subprocess.Popen(['rm', '{}'])\"",
+        doomed.display()
+    );
+    let mut ssh = CLUSTER.ssh_command();
+    let out = ssh.arg("-tt").arg(CLUSTER.host()).arg(&command).stdin(Stdio::null()).output();
+    assert_success(&out.unwrap());
+    let id = CLUSTER.recording_of(&command)["id"].as_str().unwrap().to_owned();
+    Seen::of_id(&CLUSTER, &id).ran(&format!("rm {}", doomed.display()));
+    let mut player = CLUSTER.scry_command();
+    player.args(["play", &id]);
+    let player = Terminal::run(&CLUSTER.path(""), (100, 24), &player);
+    player.wait_for("clock");
+    player.keys(&["Space", "0"]);
+    let mut jumps = 0;
+    while !player.shows(" rm ") {
+        jumps += 1;
+        assert!(jumps < 10, "no jump to rm:\n{}", player.all());
+        player.keys(&["c"]);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let screen = player.screen();
+    let clock = screen.iter().find_map(|row| row.split("clock ").nth(1)?.get(..3)?.parse().ok());
+    let clock: i32 = clock.unwrap_or_else(|| panic!("no clock:\n{}", screen.join("\n")));
+    println!("{jumps} jumps to the moment of rm, where the clock shows {clock} of 100");
+    assert!((95..=105).contains(&clock), "{clock}:\n{}", screen.join("\n"));
+}
