@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `bpf`, `tidy`.
+//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `web`, `bpf`, `tidy`.
 
 mod audit_docs;
 mod bench;
@@ -8,6 +8,7 @@ mod packages;
 mod run;
 mod security;
 mod tidy;
+mod web;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ cargo xtask COMMAND
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   lint           formatting, clippy and cargo deny
+  web            build the pages for browsers into web/dist, which needs node; `try` and `test` do it by themselves
   bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
   tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* up to date
 ";
@@ -43,6 +45,7 @@ fn chore() -> Result<ExitCode> {
         },
         Some((command, rest)) if command == "bench" => bench::run(&root, rest)?,
         Some((command, [])) if command == "lint" => run::lint(&root)?,
+        Some((command, [])) if command == "web" => web::build(&root)?,
         Some((command, rest)) if command == "bpf" => match rest {
             [] => bpf::build(&root)?,
             [flag] if flag == "--check" => bpf::check(&root)?,

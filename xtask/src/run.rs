@@ -1,6 +1,6 @@
 //! The chores that run cargo: trying scry out, testing it, linting it.
 
-use crate::packages;
+use crate::{packages, web};
 use anyhow::{Context as _, Result, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 /// Builds the release and runs `scry try`, handing standard input and the exit code through.
 pub fn try_out(root: &Path, args: &[String]) -> Result<ExitCode> {
     packages::ensure(packages::BUILD)?;
+    web::ensure(root)?;
     cargo(root, ["build", "--release", "--quiet", "--package", "scry"])?;
     let status = Command::new(target(root).join("release/scry"))
         .arg("try")
@@ -23,6 +24,7 @@ pub fn try_out(root: &Path, args: &[String]) -> Result<ExitCode> {
 pub fn test(root: &Path, long: bool) -> Result<()> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(packages::TEST)?;
+    web::ensure(root)?;
     println!(
         "counts: {}",
         if long { "full (--long)" } else { "reduced; --long runs the full ones" }

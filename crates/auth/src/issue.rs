@@ -14,8 +14,9 @@ use model::seal::SignerCertificate;
 use model::{NodeName, Time};
 use policy::CertificatePlan;
 use ssh_key::{Algorithm, PrivateKey, PublicKey};
+use std::net::IpAddr;
 use store::tables::{PartKey, PartKind, User};
-use wire::name::PROXY_SERVER;
+use wire::name::{INTERNAL, PROXY_SERVER};
 use wire::node::{PartCredentials, PartKeys};
 use wire::people::Credentials;
 
@@ -89,22 +90,25 @@ pub async fn part(
     standing: Standing,
 ) -> Result<PartCredentials, Refusal> {
     check_aliases(auth, keys).await?;
+    check_web_names(kind, keys)?;
     let host_key = read_key(&keys.host_key)?;
     let (now, serial) = (clock::now(), auth.tables.next_serial().await?);
     let plan =
         policy::plan_host_certificate(&keys.name, &auth.cluster, &keys.also_known_as, serial, now)?;
     let life = (now.plus_ms(-CLOCK_SKEW_MS), plan.expires());
-    let (subject, names): (_, &[&str]) = match kind {
-        PartKind::Node => (PeerIdentity::Node(keys.name.clone()), &[]),
-        PartKind::Proxy => (PeerIdentity::Proxy(keys.name.clone()), &[PROXY_SERVER]),
+    let (subject, own) = match kind {
+        PartKind::Node => (PeerIdentity::Node(keys.name.clone()), None),
+        PartKind::Proxy => (PeerIdentity::Proxy(keys.name.clone()), Some(PROXY_SERVER)),
     };
+    let names: Vec<&str> =
+        own.into_iter().chain(keys.web_names.iter().map(String::as_str)).collect();
     let signer = match (kind, keys.signing_key) {
         (PartKind::Node, Some(key)) => Some(signer(auth, key, &keys.name, life)?),
         (PartKind::Node, None) => return Err(Refusal::malformed("a node needs a signing key")),
         (PartKind::Proxy, _) => None,
     };
     let host_certificate = sign(&plan, &host_key, &auth.keys.host_ca)?;
-    let tls_certificate = tls(auth, &keys.tls_request, &subject, names, life)?;
+    let tls_certificate = tls(auth, &keys.tls_request, &subject, &names, life)?;
     let tls_key = link::tls::pin_of(&tls_certificate).map_err(Error::Tls)?;
     let part = PartKey { kind, name: &keys.name, tls_key: &tls_key, serial };
     let labels = match standing {
@@ -132,10 +136,36 @@ pub async fn part(
     })
 }
 
+/// Further names of one part of either kind, at most. Refuse.
+const ALIASES: usize = 16;
+
+/// Names for browsers are a proxy's, and none is what the parts of a cluster call each other.
+fn check_web_names(kind: PartKind, keys: &PartKeys) -> Result<(), Refusal> {
+    let names = &keys.web_names;
+    if kind == PartKind::Node && !names.is_empty() {
+        return Err(Refusal::malformed("browsers reach proxies only"));
+    }
+    if names.len() > ALIASES {
+        let words = format!("a proxy has at most {ALIASES} names for browsers");
+        return Err(Refusal::malformed(words));
+    }
+    for name in names {
+        if name.parse::<NodeName>().is_err() && name.parse::<IpAddr>().is_err() {
+            let words = format!("{name:?} is neither the name nor the address of a machine");
+            return Err(Refusal::malformed(words));
+        }
+        let name = name.to_ascii_lowercase();
+        if name == INTERNAL || name.ends_with(&format!(".{INTERNAL}")) {
+            let why = format!("{} wants browsers to call it {name}", keys.name);
+            let words = format!("{name} is a name by which scry's own parts know each other");
+            return Err(Refusal::denied("certificate.host", &why, &words));
+        }
+    }
+    Ok(())
+}
+
 /// No further name may be another part's; what a name looks like is checked by `policy`.
 async fn check_aliases(auth: &Auth, keys: &PartKeys) -> Result<(), Refusal> {
-    /// Further names of one part, at most.
-    const ALIASES: usize = 16;
     if keys.also_known_as.len() > ALIASES {
         return Err(Refusal::malformed(format!("a part has at most {ALIASES} further names")));
     }

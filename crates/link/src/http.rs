@@ -5,13 +5,15 @@ mod client;
 mod error;
 mod routes;
 mod serve;
+mod socket;
 mod stream;
 
 pub use channel::Channel;
-pub use client::{Client, Dialer, Lines};
+pub use client::{Client, Dialer, Kept, Lines};
 pub use error::{CallError, Trouble, words};
 pub use routes::{Routes, answer, lines, refusal};
 pub use serve::{Accepted, Carrier, Connect, Service, serve, serve_http1};
+pub use socket::{Socket, socket};
 pub use stream::ByteStream;
 
 use std::time::Duration;

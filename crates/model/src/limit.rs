@@ -193,6 +193,21 @@ pub const SILENT_CLIENT_MS: u64 = 300;
 /// Milliseconds a service has to stop before its tasks are aborted and named.
 pub const SHUTDOWN_MS: u64 = 5_000;
 
+// Browsers
+
+/// Calls of browsers that a proxy passes on at once. Refuse: 429.
+pub const WEB_CALLS: usize = 512;
+/// Those from one address. Refuse: as [`WEB_CALLS`].
+pub const WEB_CALLS_PER_ADDRESS: usize = 64;
+/// Streams that a proxy passes on to browsers at once, such as recordings and the ledger. Refuse: as [`WEB_CALLS`].
+pub const WEB_STREAMS: usize = 900;
+/// Those to one address. Refuse: as [`WEB_CALLS`].
+pub const WEB_STREAMS_PER_ADDRESS: usize = 200;
+/// Bytes of a web session's secret, as it stands in the cookie. Refuse: as if there was none.
+pub const WEB_SECRET_BYTES: usize = 128;
+/// Bytes of what a browser calls itself. Cut.
+pub const BROWSER_BYTES: usize = 256;
+
 // Lifetimes
 
 /// Life of a user certificate, in milliseconds, unless a role says less.

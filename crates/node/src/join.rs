@@ -294,6 +294,7 @@ impl Keys {
             tls_request: self.tls.request.clone(),
             signing_key: Some(self.signing.verifying_key().to_bytes()),
             also_known_as: self.config.1.clone(),
+            web_names: Vec::new(),
         })
     }
 

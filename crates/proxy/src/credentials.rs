@@ -27,6 +27,15 @@ impl std::fmt::Debug for Keys {
     }
 }
 
+/// Further names of a proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Names and addresses that people type to reach it with SSH; principals of its host certificate.
+    pub also_known_as: Vec<String>,
+    /// Those under which browsers reach it; its TLS certificate is good for them.
+    pub web: Vec<String>,
+}
+
 /// Keys and certificates.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -64,7 +73,7 @@ impl Keys {
     ///
     /// # Errors
     /// When a key cannot be read.
-    pub fn request(&self, name: &NodeName, also_known_as: &[String]) -> Result<PartKeys, Error> {
+    pub fn request(&self, name: &NodeName, names: &Names) -> Result<PartKeys, Error> {
         let host_key = self
             .host()?
             .public_key()
@@ -76,7 +85,8 @@ impl Keys {
             host_key,
             tls_request: KeyRequest::again(&self.tls_key).map_err(Error::Tls)?.request,
             signing_key: None,
-            also_known_as: also_known_as.to_vec(),
+            also_known_as: names.also_known_as.clone(),
+            web_names: names.web.clone(),
         })
     }
 
@@ -110,10 +120,10 @@ pub async fn join(
     trust: &Trust,
     token: &str,
     name: &NodeName,
-    also_known_as: &[String],
+    names: &Names,
     keys: &Keys,
 ) -> Result<PartCredentials, Error> {
-    let keys = keys.request(name, also_known_as)?;
+    let keys = keys.request(name, names)?;
     let tls = client_tls(trust, None, &[ALPN_AUTH]).map_err(Error::Tls)?;
     let client = Dialer::new(auth, AUTH_SERVER, tls).dial().await.map_err(Error::Join)?;
     client.call(&Join { token: token.to_owned(), keys }).await.map_err(Error::Join)

@@ -12,6 +12,7 @@
 //! | `jump` | who may use the SSH jump host |
 //! | `upkeep` | the cluster's keys, refreshed; which nodes count; own certificates, renewed |
 //! | `report` | denials, on their way into the ledger |
+//! | `web` | what browsers ask: pages, calls and streams for auth, terminals, files |
 
 mod carry;
 mod credentials;
@@ -20,8 +21,9 @@ mod jump;
 mod reception;
 mod report;
 mod upkeep;
+mod web;
 
-pub use credentials::{Credentials, Keep, Keys, join};
+pub use credentials::{Credentials, Keep, Keys, Names, join};
 pub use error::Error;
 
 use carry::Carry;
@@ -41,6 +43,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use upkeep::{Trusted, Upkeep};
+use web::Web;
 use wire::name::{ALPN_AUTH, AUTH_SERVER};
 
 /// What a proxy needs to know. Parsed once, by the reception.
@@ -53,8 +56,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// Takes renewed certificates.
     pub keep: Arc<dyn Keep>,
-    /// Names and addresses that people type to reach this proxy; principals of its host certificate.
-    pub also_known_as: Vec<String>,
+    /// Its further names.
+    pub names: Names,
 }
 
 impl std::fmt::Debug for Config {
@@ -72,7 +75,7 @@ impl std::fmt::Debug for Config {
 /// When the credentials cannot be used or the listener fails at once. Trouble with auth or a node is none: it is logged
 /// and tried again.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let Config { listener, auth, credentials, keep, also_known_as } = config;
+    let Config { listener, auth, credentials, keep, names } = config;
     let identity = credentials.tls();
     let name = match identity.subject().map_err(Error::Tls)? {
         PeerIdentity::Proxy(name) => name,
@@ -84,7 +87,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let tls = server_config(&badge, &authority, &menu.alpn()).map_err(Error::Tls)?;
     let mut front = Front::new(listener, tls, menu).map_err(Error::Listener)?;
     let to_auth = client_tls(&Trust::Authority(authority), Some(&badge), &[ALPN_AUTH]);
-    let channel = Channel::new(Dialer::new(&auth, AUTH_SERVER, to_auth.map_err(Error::Tls)?));
+    let dialer = Dialer::new(&auth, AUTH_SERVER, to_auth.map_err(Error::Tls)?);
+    // Browsers have a connection of their own: however many streams they hold open, the proxy's own calls pass.
+    let (channel, visitors) = (Channel::new(dialer.clone()), Channel::new(dialer));
 
     let (ssh, ssh_now) = watch::channel(credentials.ssh_server()?);
     let (trusted, trusted_now) = watch::channel(Trusted::of(&credentials.part.cluster)?);
@@ -97,7 +102,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let (roles, roles_now) = watch::channel(RoleSet::default());
     upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles));
     let calls = channel.clone();
-    let renewing = Upkeep { name, credentials, keep, also_known_as, badge, ssh, channel };
+    let web = Arc::new(Web::new(visitors.clone()));
+    let renewing = Upkeep { name, credentials, keep, names, badge, ssh, channel, visitors };
     upkeep.spawn(renewing.renew());
 
     let cut = CancellationToken::new();
@@ -110,6 +116,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         roles: roles_now,
         startups: Startups::default(),
         guests: Startups::of_guests(),
+        web,
         stop: stop.clone(),
         cut: cut.clone(),
     });

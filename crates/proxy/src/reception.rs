@@ -4,10 +4,11 @@ use crate::carry::{Carry, pipe};
 use crate::jump;
 use crate::report::Reporter;
 use crate::upkeep::{NodeKeys, Nodes, now};
+use crate::web::Web;
 use futures_util::future::BoxFuture;
 use link::duplex::Severable;
 use link::front::{Arrival, Secure};
-use link::http::{Accepted, Carrier, Connect, Routes, Service, serve, serve_http1, words};
+use link::http::{Accepted, Carrier, Connect, Service, serve, serve_http1, words};
 use link::ssh::server::Server;
 use link::ssh::{Startup, Startups};
 use link::tunnel::NoTunnel;
@@ -22,7 +23,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wire::name::LINK_HEADER;
-use wire::share::JOIN_PATH;
 use wire::{Failure, Fault};
 
 /// Everything that a connection needs.
@@ -32,6 +32,7 @@ pub(crate) struct Reception {
     pub(crate) ssh: watch::Receiver<Server>,
     pub(crate) startups: Startups,
     pub(crate) guests: Startups,
+    pub(crate) web: Arc<Web>,
     /// Whose tunnels count.
     pub(crate) nodes: Nodes,
     /// What is locked, as auth said last; nothing before it has spoken. The nodes decide about the rest.
@@ -123,7 +124,8 @@ impl Reception {
 
     async fn http(self: Arc<Self>, stream: Secure, peer: Peer) {
         let address = peer.address;
-        let service = Service::new(router()).carrying(carrier(Arc::clone(&self)));
+        let router = self.web.router(stream.called());
+        let service = Service::new(router).carrying(carrier(Arc::clone(&self)));
         let stop = self.stop.clone();
         let served = match stream.is_http1() {
             true => serve_http1(stream, peer, service, stop).await,
@@ -246,31 +248,4 @@ fn carrier(reception: Arc<Reception>) -> Carrier {
         let reception = Arc::clone(&reception);
         Box::pin(async move { reception.connect(connect).await })
     })
-}
-
-/// What whoever opens the address of a link sees. The code is behind the `#`, so nothing can be used up here.
-const JOIN_PAGE: &str = include_str!("join.html");
-
-/// What everybody may ask: whether there is a proxy, and the page of a link.
-fn router() -> axum::Router {
-    let ping = || async {
-        let body = serde_json::json!({ "part": "proxy", "version": env!("CARGO_PKG_VERSION") });
-        axum::Json(body)
-    };
-    let page = || async {
-        let headers = [
-            (
-                "content-security-policy",
-                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-            ),
-            ("referrer-policy", "no-referrer"),
-            ("x-content-type-options", "nosniff"),
-            ("cache-control", "no-store"),
-        ];
-        (headers, axum::response::Html(JOIN_PAGE))
-    };
-    let public = axum::Router::new()
-        .route("/v1/ping", axum::routing::get(ping))
-        .route(JOIN_PATH, axum::routing::get(page));
-    Routes::new(()).merge(public).router()
 }

@@ -1,6 +1,6 @@
 //! What keeps a proxy current: the cluster's keys, asked for every minute; its own certificates, renewed at half life.
 
-use crate::credentials::{Credentials, Keep};
+use crate::credentials::{Credentials, Keep, Names};
 use crate::error::Error;
 use link::http::{Channel, words};
 use link::ssh::server::Server;
@@ -121,10 +121,12 @@ pub(crate) struct Upkeep {
     pub(crate) name: NodeName,
     pub(crate) credentials: Credentials,
     pub(crate) keep: Arc<dyn Keep>,
-    pub(crate) also_known_as: Vec<String>,
+    pub(crate) names: Names,
     pub(crate) badge: Badge,
     pub(crate) ssh: watch::Sender<Server>,
     pub(crate) channel: Channel,
+    /// What browsers ask goes over it.
+    pub(crate) visitors: Channel,
 }
 
 impl Upkeep {
@@ -148,7 +150,7 @@ impl Upkeep {
     }
 
     async fn renew_once(&mut self) -> Result<(), String> {
-        let keys = self.credentials.keys.request(&self.name, &self.also_known_as);
+        let keys = self.credentials.keys.request(&self.name, &self.names);
         let keys = keys.map_err(|e| words(&e))?;
         let part = self.channel.call(&Renew { keys }).await.map_err(|e| words(&e))?;
         let fresh = Credentials { keys: self.credentials.keys.clone(), part: part.clone() };
@@ -157,6 +159,7 @@ impl Upkeep {
         self.ssh.send_replace(server);
         self.credentials = fresh;
         self.channel.renew().await;
+        self.visitors.renew().await;
         tracing::info!(expires = part.expires.0, "the proxy's certificates are renewed");
         self.store(part).await;
         Ok(())

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod kit;
+#[cfg(test)]
+#[path = "loopback/web.rs"]
+mod web;
 
 use kit::{
     GOOD, Jump, certify, found, found_caller, house, house_with, jump, key, line, node, refused,
@@ -170,7 +173,7 @@ async fn everybody_may_ask_whether_there_is_a_proxy() {
     let house = house().await;
     let (_, body) = house.client(None).await.get_bytes("/v1/ping", 1000).await.unwrap();
     assert!(String::from_utf8_lossy(&body).contains("\"part\":\"proxy\""), "{body:?}");
-    let (fault, _) = refused(house.client(None).await.get_bytes("/", 1000).await);
+    let (fault, _) = refused(house.client(None).await.get_bytes("/v1/other", 1000).await);
     assert_eq!(fault, Fault::NotFound);
     let dialer = house.dialer(None, b"http/1.1", PROXY_SERVER);
     let mut old = dialer.dial_tls().await.unwrap();
@@ -275,7 +278,7 @@ async fn a_wrong_token_does_not_join_and_is_told_so() {
     let house = house().await;
     let keys = proxy::Keys::make().unwrap();
     let (auth, trust, name) = (house.auth.to_string(), house.cluster.pin(), node("p2"));
-    let error = proxy::join(&auth, &trust, "guess", &name, &[], &keys).await.unwrap_err();
+    let error = proxy::join(&auth, &trust, "guess", &name, &kit::names(), &keys).await.unwrap_err();
     assert_eq!(error.to_string(), "auth did not let this proxy join");
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.to_string(), "this join token is not known");

@@ -36,7 +36,11 @@ impl Folder {
 
     /// Where auth is, and the credentials for it: those that are kept, or new ones for an invitation.
     /// Tries until auth is reached.
-    pub async fn stand(&self, join: Option<&Invitation>) -> Result<(String, proxy::Credentials)> {
+    pub async fn stand(
+        &self,
+        join: Option<&Invitation>,
+        names: &proxy::Names,
+    ) -> Result<(String, proxy::Credentials)> {
         let keys = self.keys()?;
         let kept = self.read("credentials.json")?;
         let kept = kept.and_then(|text| serde_json::from_str::<PartCredentials>(&text).ok());
@@ -51,7 +55,7 @@ impl Folder {
         )?;
         let part = match (kept, join) {
             (Some(part), _) => part,
-            (None, Some(join)) => self.join(join, &keys).await?,
+            (None, Some(join)) => self.join(join, &keys, names).await?,
             (None, None) => bail!(
                 "this proxy's certificates have expired: start auth again, which prints a new invitation for it"
             ),
@@ -60,10 +64,15 @@ impl Folder {
         Ok((auth, proxy::Credentials { keys, part }))
     }
 
-    async fn join(&self, join: &Invitation, keys: &proxy::Keys) -> Result<PartCredentials> {
+    async fn join(
+        &self,
+        join: &Invitation,
+        keys: &proxy::Keys,
+        names: &proxy::Names,
+    ) -> Result<PartCredentials> {
         let (trust, name) = (Trust::Pin(join.pin.clone()), NAME.parse()?);
         loop {
-            match proxy::join(&join.address, &trust, &join.code, &name, &[], keys).await {
+            match proxy::join(&join.address, &trust, &join.code, &name, names, keys).await {
                 Ok(part) => {
                     proxy::Keep::keep(self, &part)?;
                     return Ok(part);

@@ -8,7 +8,7 @@ use crate::{front_door, show};
 use anyhow::{Context as _, Result, anyhow, bail};
 use model::NodeName;
 use sd_notify::NotifyState;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -270,7 +270,9 @@ async fn auth_and_proxy(
     let join_token = auth.join_token().to_owned();
     let trouble = Some(auth.storage());
     spawn_auth(auth, stop, services);
-    let proxy = proxy_config(listener, auth_address, &pin, &join_token, &settings.cluster).await?;
+    let also_known_as = vec![format!("proxy.{}", settings.cluster)];
+    let names = proxy::Names { also_known_as, web: web_names(settings, address) };
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names).await?;
     spawn_proxy(proxy, stop, services);
     let join = Some(node::Invitation { pin, token: join_token });
     Ok(Served { address: Some(address), invitation, proxy: None, join, trouble })
@@ -305,9 +307,10 @@ async fn proxy_alone(
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let kept = front_door::Folder::open(&folder.proxy())?;
-    let (auth, credentials) = kept.stand(settings.join.as_ref()).await?;
+    let names = proxy::Names { also_known_as: Vec::new(), web: web_names(settings, address) };
+    let (auth, credentials) = kept.stand(settings.join.as_ref(), &names).await?;
     let keep = Arc::new(kept);
-    let config = proxy::Config { listener, auth, credentials, keep, also_known_as: Vec::new() };
+    let config = proxy::Config { listener, auth, credentials, keep, names };
     spawn_proxy(config, stop, services);
     Ok(Served { address: Some(address), ..Served::default() })
 }
@@ -406,17 +409,32 @@ async fn proxy_config(
     auth: SocketAddr,
     pin: &str,
     join_token: &str,
-    cluster: &NodeName,
+    names: proxy::Names,
 ) -> Result<proxy::Config> {
     let keys = proxy::Keys::make()?;
-    let also_known_as = vec![format!("proxy.{cluster}")];
     let trust = link::tls::Trust::Pin(pin.to_owned());
     let (auth, name) = (auth.to_string(), "proxy".parse()?);
-    let part = proxy::join(&auth, &trust, join_token, &name, &also_known_as, &keys)
+    let part = proxy::join(&auth, &trust, join_token, &name, &names, &keys)
         .await
         .context("the proxy cannot join")?;
     let credentials = proxy::Credentials { keys, part };
-    Ok(proxy::Config { listener, auth, credentials, keep: Arc::new(KeepNothing), also_known_as })
+    Ok(proxy::Config { listener, auth, credentials, keep: Arc::new(KeepNothing), names })
+}
+
+/// What browsers may call a proxy that listens at `address`: this machine, and what others are told.
+fn web_names(settings: &Settings, address: SocketAddr) -> Vec<String> {
+    let public = settings.public_address.as_deref().and_then(|public| {
+        let (host, _) = public.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let known = host.parse::<NodeName>().is_ok() || host.parse::<IpAddr>().is_ok();
+        known.then_some(host)
+    });
+    let bound = Some(address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+    let mut names: Vec<_> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    names.extend(public.into_iter().chain(bound));
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// An address to connect to for one that was listened on.

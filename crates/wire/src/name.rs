@@ -7,6 +7,8 @@ pub const ALPN_TUNNEL: &[u8] = b"scry-node";
 /// ALPN: HTTP/2 to the proxy itself; a client's `CONNECT NODE` is carried to that node.
 pub const ALPN_HTTP2: &[u8] = b"h2";
 
+/// Domain of the names by which the parts of a cluster know each other; no other certificate may hold one below it.
+pub const INTERNAL: &str = "scry.internal";
 /// TLS name of every auth service.
 pub const AUTH_SERVER: &str = "auth.scry.internal";
 /// TLS name of every proxy.

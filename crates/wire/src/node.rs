@@ -70,6 +70,9 @@ pub struct PartKeys {
     /// Further names people may type for it; principals of the host certificate.
     #[serde(default)]
     pub also_known_as: Vec<String>,
+    /// Names and addresses under which browsers reach a proxy; its TLS certificate is good for them. A node has none.
+    #[serde(default)]
+    pub web_names: Vec<String>,
 }
 
 /// What a joined part holds.

@@ -10,6 +10,8 @@ pub const CODE_PREFIX: &str = "share-";
 /// Path at the proxy that stands before a code in the address of a link. The code is behind a `#`, which no browser sends, so
 /// whoever fetches it uses nothing up.
 pub const JOIN_PATH: &str = "/join";
+/// Path of the page that says how to come by a link without a browser.
+pub const JOIN_PLAIN_PATH: &str = "/join/plain";
 /// Letters and digits of the secret: 16 random bytes in Crockford's alphabet.
 const CODE_DIGITS: usize = 26;
 /// That alphabet in small letters.

@@ -218,6 +218,7 @@ pub fn part_keys(part: Part, name: &str) -> (PartKeys, KeyRequest) {
         tls_request: request.request.clone(),
         signing_key: (part == Part::Node).then(|| *signing_key().verifying_key().as_bytes()),
         also_known_as: Vec::new(),
+        web_names: Vec::new(),
     };
     (keys, request)
 }

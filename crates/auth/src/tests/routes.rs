@@ -177,6 +177,17 @@ async fn a_part_joins_once_keeps_its_name_and_speaks_as_itself() {
         let call = Join { token: house.token.clone(), keys };
         assert_eq!(super::house::refused(&nobody, &call).await.0, fault, "{alias}");
     }
+    for (part, name, fault) in [
+        (Part::Node, "home.example", Fault::Malformed),
+        (Part::Proxy, "*.example", Fault::Malformed),
+        (Part::Proxy, "auth.scry.internal", Fault::Denied),
+        (Part::Proxy, "scry.internal", Fault::Denied),
+    ] {
+        let (mut keys, _) = part_keys(part, "db-01");
+        keys.web_names = vec![name.into()];
+        let call = Join { token: house.token.clone(), keys };
+        assert_eq!(super::house::refused(&nobody, &call).await.0, fault, "{name}");
+    }
     let labels = [("a\nb".to_owned(), String::new())].into();
     let beat = Heartbeat { labels, version: String::new(), sessions: 0 };
     assert_eq!(super::house::refused(&web.client, &beat).await.0, Fault::Malformed);

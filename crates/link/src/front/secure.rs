@@ -23,6 +23,12 @@ impl Secure {
     pub fn is_http1(&self) -> bool {
         matches!(self.stream.get_ref().1.alpn_protocol(), None | Some(b"http/1.1"))
     }
+
+    /// The name by which the client called this end (RFC 6066 §3), if it did not call it by its address.
+    #[must_use]
+    pub fn called(&self) -> Option<&str> {
+        self.stream.get_ref().1.server_name()
+    }
 }
 
 impl AsyncRead for Secure {

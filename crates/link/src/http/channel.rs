@@ -1,8 +1,9 @@
 //! A connection for long-lived callers: dialed when needed, dialed again when it is gone, never in a hurry.
 
-use super::{CallError, Client, Dialer, Lines};
+use super::{CallError, Client, Dialer, Kept, Lines};
 use crate::tunnel::Backoff;
 use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,6 +69,26 @@ impl Channel {
     pub async fn lines<T: DeserializeOwned>(&self, path: &str) -> Result<Lines<T>, CallError> {
         match self.client().await?.lines(path).await {
             Err(error) if error.unsent() => self.again().await?.lines(path).await,
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Client::pass`].
+    ///
+    /// # Errors
+    /// [`CallError::Unreachable`].
+    pub async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Kept>, CallError> {
+        let (again, same) = (headers.clone(), body.clone());
+        match self.client().await?.pass(method.clone(), path, headers, body).await {
+            Err(error) if error.unsent() => {
+                self.again().await?.pass(method, path, again, same).await
+            }
             outcome => outcome,
         }
     }

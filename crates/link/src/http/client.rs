@@ -10,7 +10,7 @@ use crate::tls::ClientTls;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::limit::{ANSWER_BYTES, CALL_MS, DIAL_MS, STREAM_WINDOW_BYTES};
@@ -18,6 +18,8 @@ use rustls::pki_types::ServerName;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context as Poller, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -200,6 +202,23 @@ impl Client {
         })
     }
 
+    /// Passes a request for `path` on, with these headers and nothing else of it, and whatever is answered.
+    ///
+    /// # Errors
+    /// [`CallError::Unreachable`] when no answer begins within [`CALL_MS`].
+    pub async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Kept>, CallError> {
+        let mut request = self.request(method, self.uri(path)?, body);
+        request.headers_mut().extend(headers);
+        let response = within(&self.address, CALL_MS, self.send_any(request)).await?;
+        Ok(response.map(|body| Kept { body, _keep: self.tasks.clone() }))
+    }
+
     /// Opens a byte stream to `authority`, which is a node's name or [`wire::name::NODE_SSH`].
     ///
     /// # Errors
@@ -247,17 +266,20 @@ impl Client {
         body: Bytes,
         kind: Option<&'static str>,
     ) -> Result<Response<Incoming>, CallError> {
-        let uri = Uri::builder()
-            .scheme("https")
-            .authority("scry.internal")
-            .path_and_query(path)
-            .build()
-            .map_err(|e| CallError::garbled(&self.address, e.to_string()))?;
-        let mut request = self.request(method, uri, body);
+        let mut request = self.request(method, self.uri(path)?, body);
         if let Some(kind) = kind {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         self.send(request).await
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, CallError> {
+        Uri::builder()
+            .scheme("https")
+            .authority("scry.internal")
+            .path_and_query(path)
+            .build()
+            .map_err(|e| CallError::garbled(&self.address, e.to_string()))
     }
 
     fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
@@ -270,12 +292,7 @@ impl Client {
 
     /// Sends a request; an answer that is no success becomes an error.
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CallError> {
-        let mut sender = self.sender.clone();
-        let sent = sender.try_send_request(request).await;
-        let response = sent.map_err(|mut e| match e.take_message() {
-            Some(_unsent) => CallError::unreachable(&self.address, Trouble::Gone),
-            None => self.broken(e.error()),
-        })?;
+        let response = self.send_any(request).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -284,6 +301,18 @@ impl Client {
         Err(match serde_json::from_slice::<Failure>(&body) {
             Ok(failure) => CallError::Refused(failure),
             Err(_) => CallError::garbled(&self.address, format!("HTTP status {status}")),
+        })
+    }
+
+    async fn send_any(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, CallError> {
+        let mut sender = self.sender.clone();
+        let sent = sender.try_send_request(request).await;
+        sent.map_err(|mut e| match e.take_message() {
+            Some(_unsent) => CallError::unreachable(&self.address, Trouble::Gone),
+            None => self.broken(e.error()),
         })
     }
 
@@ -299,6 +328,33 @@ impl Client {
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> CallError {
         CallError::unreachable(&self.address, Trouble::of(error))
+    }
+}
+
+/// The body of an answer, read as it comes; holds its connection open. Dropping it ends the stream.
+#[derive(Debug)]
+pub struct Kept {
+    body: Incoming,
+    _keep: Tasks,
+}
+
+impl Body for Kept {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        poller: &mut Poller<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(poller)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -116,7 +116,8 @@ pub async fn serve(
     outcome
 }
 
-/// Serves HTTP/1.1 on one connection, without `CONNECT`; for health checks and browsers.
+/// Serves HTTP/1.1 on one connection, without `CONNECT`; for health checks and browsers. A WebSocket that began on it
+/// ([`super::socket`]) is served to its end.
 ///
 /// # Errors
 /// When the connection breaks or its peer does not speak HTTP/1.1.
@@ -133,14 +134,17 @@ pub async fn serve_http1(
     let answering = answering(peer, service, tasks.spawner(), Arc::clone(&asked));
     let mut settings = hyper::server::conn::http1::Builder::new();
     settings.timer(TokioTimer::new()).header_read_timeout(FIRST_REQUEST);
-    let mut connection = pin!(settings.serve_connection(TokioIo::new(stream), answering));
-    tokio::select! {
+    let connection = settings.serve_connection(TokioIo::new(stream), answering).with_upgrades();
+    let mut connection = pin!(connection);
+    let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = until_closing(expires, asked, FIRST_REQUEST, stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    }
+    };
+    tasks.ended().await;
+    outcome
 }
 
 fn may_be_silent(identity: &PeerIdentity) -> bool {
@@ -222,6 +226,7 @@ async fn respond(
         return carry(request, peer, service.carrier, spawner).await;
     }
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(spawner);
     match service.router.oneshot(request.map(Body::new)).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -1,4 +1,4 @@
-//! How many connections may be signing in at once, or be guests': in all, and from one address.
+//! How many connections may be signing in at once, or be guests', or ask for something: in all, and from one address.
 
 use model::limit;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub struct Startup {
 impl Default for Startups {
     /// As many as may be signing in ([`limit::STARTUPS`], [`limit::STARTUPS_PER_ADDRESS`]).
     fn default() -> Self {
-        Self { most: (limit::STARTUPS, limit::STARTUPS_PER_ADDRESS), taken: Arc::default() }
+        Self::of(limit::STARTUPS, limit::STARTUPS_PER_ADDRESS)
     }
 }
 
@@ -37,7 +37,13 @@ impl Startups {
     /// As many as may be guests' ([`limit::GUESTS`], [`limit::GUESTS_PER_ADDRESS`]).
     #[must_use]
     pub fn of_guests() -> Self {
-        Self { most: (limit::GUESTS, limit::GUESTS_PER_ADDRESS), taken: Arc::default() }
+        Self::of(limit::GUESTS, limit::GUESTS_PER_ADDRESS)
+    }
+
+    /// So many of anything, in all and of one address.
+    #[must_use]
+    pub fn of(all: usize, per_address: usize) -> Self {
+        Self { most: (all, per_address), taken: Arc::default() }
     }
 
     /// Takes a place, or answers `None` when there are too many already. Connections without an address share one count.

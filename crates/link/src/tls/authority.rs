@@ -72,7 +72,7 @@ impl Authority {
     }
 
     /// Signs for the key in a PKCS#10 request (PEM); everything else in the request is ignored.
-    /// `names` are DNS names under which the holder may serve; `serial` is 16 random bytes.
+    /// `names` are DNS names and addresses under which the holder may serve; `serial` is 16 random bytes.
     /// Answers the leaf and the authority's own certificate, PEM.
     ///
     /// # Errors
@@ -109,7 +109,10 @@ impl Authority {
             params.subject_alt_names.push(SanType::URI(ascii(&uri)?));
         }
         for name in names {
-            params.subject_alt_names.push(SanType::DnsName(ascii(name)?));
+            params.subject_alt_names.push(match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(ascii(name)?),
+            });
         }
         let leaf = params.signed_by(&asked.public_key, &self.issuer).map_err(TlsError::Key)?;
         Ok(format!("{}{}", leaf.pem(), self.certificate))

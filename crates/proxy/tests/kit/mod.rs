@@ -13,9 +13,10 @@ use link::tls::{client_tls, server_config};
 use link::tunnel::{Knocks, Tunnel};
 use model::role::RoleSet;
 use model::{AuditEvent, Lock, LockId, LockTarget, NodeName, Time};
-use proxy::{Config, Credentials, Keep, Keys};
+use proxy::{Config, Credentials, Keep, Keys, Names};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,6 +42,10 @@ pub struct Cluster {
     pub nodes: watch::Sender<BTreeMap<NodeName, String>>,
     /// What is locked.
     pub roles: watch::Sender<RoleSet>,
+    /// Calls of browsers that arrived, streams to them that are open, lines that were written into them.
+    pub calls: AtomicUsize,
+    pub streams: AtomicUsize,
+    pub lines: AtomicUsize,
     /// From where the last caller came.
     pub caller: Mutex<Option<(PeerIdentity, SocketAddr)>>,
 }
@@ -85,6 +90,9 @@ impl Cluster {
             kept: Mutex::default(),
             nodes: watch::Sender::default(),
             roles: watch::Sender::default(),
+            calls: AtomicUsize::default(),
+            streams: AtomicUsize::default(),
+            lines: AtomicUsize::default(),
             caller: Mutex::default(),
         })
     }
@@ -137,7 +145,8 @@ impl Cluster {
     pub fn part(&self, keys: &PartKeys, before_ms: i64, after_ms: i64) -> PartCredentials {
         let who = PeerIdentity::Proxy(keys.name.clone());
         let (from, to) = (now().plus_ms(-before_ms), now().plus_ms(after_ms));
-        let (request, serves) = (&keys.tls_request, [PROXY_SERVER]);
+        let web = keys.web_names.iter().map(String::as_str);
+        let (request, serves) = (&keys.tls_request, Vec::from_iter(web.chain([PROXY_SERVER])));
         let chain = self.authority.sign(request, &who, &serves, [5; 16], from, to).unwrap();
         let host = PublicKey::from_openssh(&keys.host_key).unwrap();
         let certificate = certify(&self.hosts, &host, CertType::Host, &["p1", "127.0.0.1"], 3600);
@@ -206,6 +215,11 @@ pub async fn house() -> House {
     house_with(3_600_000, 3_600_000).await
 }
 
+/// What browsers call the proxy.
+pub fn names() -> Names {
+    Names { web: vec!["localhost".to_owned(), "127.0.0.1".to_owned()], ..Names::default() }
+}
+
 /// The proxy's first certificates begin and end so many milliseconds before and after this moment.
 pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
     let cluster = Cluster::new();
@@ -216,9 +230,9 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
 
     let keys = Keys::make().unwrap();
     let (at, pin, name) = (auth.to_string(), cluster.pin(), node("p1"));
-    let mut part = proxy::join(&at, &pin, "let me in", &name, &[], &keys).await.unwrap();
+    let mut part = proxy::join(&at, &pin, "let me in", &name, &names(), &keys).await.unwrap();
     if before_ms != after_ms {
-        part = cluster.part(&keys.request(&node("p1"), &[]).unwrap(), before_ms, after_ms);
+        part = cluster.part(&keys.request(&node("p1"), &names()).unwrap(), before_ms, after_ms);
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = listener.local_addr().unwrap();
@@ -227,7 +241,7 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
         auth: auth.to_string(),
         credentials: Credentials { keys, part },
         keep: Arc::new(Kept(Arc::clone(&cluster))),
-        also_known_as: Vec::new(),
+        names: names(),
     };
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -325,6 +339,48 @@ fn news(
     link::http::lines(lines)
 }
 
+/// Answers a call with the headers and the body that arrived, and gives a secret.
+async fn echo(
+    cluster: Arc<Cluster>,
+    request: axum::extract::Request,
+) -> impl axum::response::IntoResponse {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    let peer = parts.extensions.get::<link::Peer>().unwrap().identity.clone();
+    cluster.calls.fetch_add(1, Ordering::Relaxed);
+    let told = serde_json::json!({
+        "peer": peer.to_string(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+    });
+    ([("scry-set-session", "fresh-secret 60"), ("x-inner", "not for browsers")], axum::Json(told))
+}
+
+/// Lines without an end, counted.
+async fn flow(cluster: Arc<Cluster>, request: axum::extract::Request) -> axum::response::Response {
+    struct Open(Arc<Cluster>);
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    cluster.streams.fetch_add(1, Ordering::Relaxed);
+    let line = request.uri().query().unwrap_or_default().repeat(1000);
+    let lines = futures_util::stream::unfold(Open(cluster), move |open| {
+        let line = line.clone();
+        async move {
+            open.0.lines.fetch_add(1, Ordering::Relaxed);
+            Some((line, open))
+        }
+    });
+    link::http::lines(lines)
+}
+
 async fn fake_auth(cluster: Arc<Cluster>, listener: TcpListener) {
     let menu = Menu::auth(vec!["127.0.0.1".parse().unwrap()]);
     let badge = cluster.badge(&PeerIdentity::Nobody, &[AUTH_SERVER]);
@@ -353,7 +409,14 @@ async fn fake_auth(cluster: Arc<Cluster>, listener: TcpListener) {
         });
     let (nodes, roles) = (cluster.nodes.subscribe(), cluster.roles.subscribe());
     let nodes = axum::routing::get(move || std::future::ready(news(nodes.clone(), roles.clone())));
-    let routes = routes.merge(axum::Router::new().route("/v1/proxy/nodes", nodes));
+    let (flowing, asked) = (Arc::clone(&cluster), Arc::clone(&cluster));
+    let flow = axum::routing::get(move |request| flow(Arc::clone(&flowing), request));
+    let echo = axum::routing::post(move |request| echo(Arc::clone(&asked), request));
+    let others = axum::Router::new()
+        .route("/v1/proxy/nodes", nodes)
+        .route("/v1/audit/follow", flow)
+        .route("/v1/invitation", echo);
+    let routes = routes.merge(others);
     let service = Service::new(routes.router());
     let mut connections = JoinSet::new();
     loop {
