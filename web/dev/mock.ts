@@ -1,0 +1,1 @@
+export const mock = () => ({ name: 'mock' });

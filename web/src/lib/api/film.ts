@@ -1,0 +1,126 @@
+// A recording as a film (wire::film). All of it is read with the ticket of one look.
+import { lines } from './call';
+import type { RecordingFacts } from './index';
+
+export type MarkKind =
+  | 'people'
+  | 'said'
+  | 'typing'
+  | 'frozen'
+  | 'size'
+  | 'command'
+  | 'file'
+  | 'forward'
+  | 'mark'
+  | 'gap'
+  | 'end';
+
+export interface Mark {
+  at: number;
+  seq: number;
+  kind: MarkKind;
+  text: string;
+}
+
+export interface Chapter {
+  at: number;
+  until: number;
+  seq: number;
+  text: string;
+}
+
+export interface Film {
+  facts: RecordingFacts;
+  size: [number, number] | null;
+  largest: [number, number] | null;
+  length_ms: number;
+  seq: number;
+  live: boolean;
+  activity: { bucket_ms: number; bytes: number[]; keys: number[] | null };
+  idle: { at_least_ms: number; stretches: [number, number][] };
+  marks: Mark[];
+  folded: Partial<Record<MarkKind, number>>;
+  chapters: Chapter[];
+  damage: string | null;
+}
+
+export interface Picture {
+  seq: number;
+  at: number;
+  cols: number;
+  rows: number;
+  dump: string;
+}
+
+export type Cue =
+  | [at: number, seq: number, code: 'o' | 'b', data: string]
+  | [at: number, seq: number, code: 'r', data: [number, number]]
+  | [at: number, seq: number, code: 'm', data: { kind: MarkKind; text: string }];
+
+export interface End {
+  after: string;
+  at: number;
+  seq: number;
+  more: boolean;
+  live: boolean;
+  length_ms: number;
+  damage?: string;
+}
+
+export type ReelLine = { picture: Picture } | Cue | { end: End };
+
+export type TranscriptLine =
+  | { line: { at: number; seq: number; text: string } }
+  | { fullscreen: { at: number; until: number } }
+  | { end: End };
+
+export type EventClass = 'commands' | 'files' | 'network' | 'transfers' | 'forwards' | 'people' | 'marks';
+
+export interface FilmEvent {
+  at: number;
+  seq: number;
+  class: EventClass;
+  kind: string;
+  text: string;
+  process?: number;
+  parent?: number;
+  uid?: number;
+  name?: string;
+  times?: number;
+  ms?: number;
+  failed?: boolean;
+}
+
+export interface Hit {
+  at: number;
+  seq: number;
+  row: number;
+  text: string;
+  from: number;
+  to: number;
+}
+
+export type SearchLine = { hit: Hit } | { reached: { at: number } } | { end: End };
+
+type Parameters = Record<string, string | number | undefined>;
+
+/** The address of something of a recording. */
+export function filmAddress(id: string, what: string, parameters: Parameters): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
+  return `recordings/${encodeURIComponent(id)}/${what}?${query}`;
+}
+
+export async function readFilm(id: string, ticket: string, signal?: AbortSignal): Promise<Film> {
+  for await (const film of lines<Film>(filmAddress(id, 'film', { ticket }), signal)) return film;
+  throw new Error('The server sent no film.');
+}
+
+export const reel = (id: string, parameters: Parameters, signal: AbortSignal) =>
+  lines<ReelLine>(filmAddress(id, 'reel', parameters), signal);
+export const transcript = (id: string, parameters: Parameters, signal: AbortSignal) =>
+  lines<TranscriptLine>(filmAddress(id, 'transcript', parameters), signal);
+export const events = (id: string, parameters: Parameters, signal: AbortSignal) =>
+  lines<{ event: FilmEvent } | { end: End }>(filmAddress(id, 'events', parameters), signal);
+export const searchFilm = (id: string, parameters: Parameters, signal: AbortSignal) =>
+  lines<SearchLine>(filmAddress(id, 'search', parameters), signal);

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import type { Mark, MarkKind } from '$lib/api/film';
+import { beside, cluster, heights, ticks, toTime, toX } from './timeline';
+
+const mark = (at: number, kind: MarkKind): Mark => ({ at, seq: at, kind, text: '' });
+
+test('a moment and its place lead to each other, and nothing stands outside', () => {
+  for (const at of [0, 1, 500, 36_000]) expect(toTime(toX(at, 36_000, 720), 36_000, 720)).toBeCloseTo(at);
+  expect(toX(99, 10, 100)).toBe(100);
+  expect(toX(-5, 10, 100)).toBe(0);
+  expect(toX(5, 0, 100)).toBe(0);
+  expect(toTime(50, 100, 0)).toBe(0);
+});
+
+test('a key press is seen beside a flood, and silence is no bar', () => {
+  const bars = heights([0, 1, 1_000_000, 0], 1_000, 4_000, 4);
+  expect(bars[0]).toBe(0);
+  expect(bars[1]).toBeGreaterThanOrEqual(0.05);
+  expect(bars[2]).toBe(1);
+  expect(bars[3]).toBe(0);
+});
+
+test('fewer buckets than bars leave no holes in a stretch of activity', () => {
+  expect(heights([10, 10], 1_000, 2_000, 8).every((bar) => bar > 0)).toBe(true);
+  expect(heights([], 1_000, 0, 3)).toEqual([0, 0, 0]);
+});
+
+test('marks that would lie on each other are one, lane by lane', () => {
+  const marks = [mark(0, 'command'), mark(10, 'command'), mark(10, 'gap'), mark(900, 'command')];
+  const clusters = cluster(marks, 1_000, 100, 4);
+  expect(clusters.map((one) => [one.lane, one.marks.length])).toEqual([
+    ['command', 2],
+    ['gap', 1],
+    ['command', 1],
+  ]);
+});
+
+test('labels stand at round moments', () => {
+  expect(ticks(10_000, 5)).toEqual([2_000, 4_000, 6_000, 8_000]);
+  expect(ticks(36_000_000, 6).every((at) => at % 7_200_000 === 0)).toBe(true);
+});
+
+test('jumping to marks leaves out the end and programs, unless they are meant', () => {
+  const marks = [mark(1, 'people'), mark(5, 'command'), mark(9, 'gap'), mark(10, 'end')];
+  expect(beside(marks, 1, true)?.at).toBe(9);
+  expect(beside(marks, 9, true)).toBeUndefined();
+  expect(beside(marks, 9, false)?.at).toBe(1);
+  expect(beside(marks, 0, true, ['command'])?.at).toBe(5);
+});

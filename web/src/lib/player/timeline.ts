@@ -1,0 +1,86 @@
+// The maths of the time line: where a moment stands, how high a bar is, which marks are drawn as one.
+import type { Mark, MarkKind } from '$lib/api/film';
+
+/** Where a moment stands, from 0 to `width`. */
+export function toX(at: number, length: number, width: number): number {
+  return length > 0 ? (Math.max(0, Math.min(length, at)) / length) * width : 0;
+}
+
+/** The moment at a place. */
+export function toTime(x: number, length: number, width: number): number {
+  return width > 0 ? (Math.max(0, Math.min(width, x)) / width) * length : 0;
+}
+
+/**
+ * Heights from 0 to 1 of `bars` bars over a recording of `length`: the root of a logarithm, so that a key press is seen beside
+ * a flood.
+ */
+export function heights(bytes: readonly number[], bucket_ms: number, length: number, bars: number): number[] {
+  const sums = new Array<number>(bars).fill(0);
+  if (length <= 0 || bucket_ms <= 0) return sums;
+  bytes.forEach((count, at) => {
+    if (count <= 0) return;
+    const from = Math.min(bars - 1, Math.floor(((at * bucket_ms) / length) * bars));
+    const to = Math.min(bars - 1, Math.floor((((at + 1) * bucket_ms - 1) / length) * bars));
+    for (let bar = from; bar <= Math.max(from, to); bar += 1) sums[bar] = (sums[bar] ?? 0) + count / Math.max(1, to - from + 1);
+  });
+  const most = Math.log1p(Math.max(...sums, 1));
+  return sums.map((sum) => (sum > 0 ? Math.max(0.08, Math.log1p(sum) / most) : 0));
+}
+
+export type Lane = 'people' | 'command' | 'file' | 'other' | 'gap';
+
+export const LANE_OF: Record<MarkKind, Lane> = {
+  people: 'people',
+  said: 'people',
+  typing: 'people',
+  frozen: 'people',
+  size: 'other',
+  command: 'command',
+  file: 'file',
+  forward: 'other',
+  mark: 'other',
+  gap: 'gap',
+  end: 'other',
+};
+
+export interface Cluster {
+  x: number;
+  lane: Lane;
+  marks: Mark[];
+}
+
+/** Marks that stand nearer than `apart` to each other in one lane are drawn as one. */
+export function cluster(marks: readonly Mark[], length: number, width: number, apart: number): Cluster[] {
+  const last = new Map<Lane, Cluster>();
+  const all: Cluster[] = [];
+  for (const mark of marks) {
+    const lane = LANE_OF[mark.kind] ?? 'other';
+    const x = toX(mark.at, length, width);
+    const before = last.get(lane);
+    if (before && x - before.x < apart) before.marks.push(mark);
+    else {
+      const next = { x, lane, marks: [mark] };
+      last.set(lane, next);
+      all.push(next);
+    }
+  }
+  return all;
+}
+
+/** Steps between labels, so that at most `most` of them stand on the line. */
+export function ticks(length: number, most: number): number[] {
+  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400].map((s) => s * 1000);
+  const step = steps.find((one) => length / one <= Math.max(1, most)) ?? 86_400_000;
+  const all: number[] = [];
+  for (let at = step; at < length; at += step) all.push(at);
+  return all;
+}
+
+/** The mark after a moment, or the last one before it. The end is none, and programs are too many to be. */
+export function beside(marks: readonly Mark[], at: number, forward: boolean, kinds?: MarkKind[]): Mark | undefined {
+  const fits = (mark: Mark) => (kinds ? kinds.includes(mark.kind) : mark.kind !== 'end' && mark.kind !== 'command');
+  return forward
+    ? marks.find((mark) => fits(mark) && mark.at > at)
+    : marks.findLast((mark) => fits(mark) && mark.at < at);
+}

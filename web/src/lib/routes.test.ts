@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { match, to } from './routes';
+
+test('each address means one page, and what is no page is nowhere', () => {
+  const check = (path: string, page: object) => expect(match(path), path).toEqual(page);
+  check('/', { page: 'home' });
+  check('/nodes', { page: 'nodes' });
+  check('/nodes/', { page: 'nodes' });
+  check('/nodes/x', { page: 'nowhere' });
+  check('/terminal/web-01/root', { page: 'terminal', node: 'web-01', login: 'root' });
+  check('/terminal/web-01', { page: 'nowhere' });
+  check('/terminal/web-01/root/x', { page: 'nowhere' });
+  check('/recordings', { page: 'recordings' });
+  check('/recordings/abc', { page: 'recording', id: 'abc' });
+  check('/settings', { page: 'settings', part: 'users' });
+  check('/settings/roles', { page: 'settings', part: 'roles' });
+  check('/watch/web-01/abc', { page: 'watch', node: 'web-01', session: 'abc' });
+  check('/%zz', { page: 'nowhere' });
+  check('/etc/passwd', { page: 'nowhere' });
+});
+
+test('an address that is made is read back', () => {
+  expect(match(to.terminal('db.example.org', 'www-data'))).toEqual({
+    page: 'terminal',
+    node: 'db.example.org',
+    login: 'www-data',
+  });
+  expect(to.recording('abc', 12.34)).toBe('/recordings/abc?t=12.3');
+  expect(to.recording('abc')).toBe('/recordings/abc');
+  expect(to.watch('n', 's', 'peer')).toBe('/watch/n/s?as=peer');
+});

@@ -1,0 +1,71 @@
+// The addresses of the pages.
+
+export type Route =
+  | { page: 'home' }
+  | { page: 'sign-in' }
+  | { page: 'invitation' }
+  | { page: 'nodes' }
+  | { page: 'terminal'; node: string; login: string }
+  | { page: 'sessions' }
+  | { page: 'watch'; node: string; session: string }
+  | { page: 'join' }
+  | { page: 'recordings' }
+  | { page: 'recording'; id: string }
+  | { page: 'audit' }
+  | { page: 'settings'; part: string }
+  | { page: 'me' }
+  | { page: 'nowhere' };
+
+/** What an address means. */
+export function match(path: string): Route {
+  let parts: string[];
+  try {
+    parts = path.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return { page: 'nowhere' };
+  }
+  const [first, second, third, fourth] = parts;
+  if (fourth !== undefined) return { page: 'nowhere' };
+  switch (first) {
+    case undefined:
+      return { page: 'home' };
+    case 'sign-in':
+    case 'invitation':
+    case 'nodes':
+    case 'sessions':
+    case 'join':
+    case 'audit':
+    case 'me':
+      return second === undefined ? { page: first } : { page: 'nowhere' };
+    case 'terminal':
+      return second && third ? { page: 'terminal', node: second, login: third } : { page: 'nowhere' };
+    case 'watch':
+      return second && third ? { page: 'watch', node: second, session: third } : { page: 'nowhere' };
+    case 'recordings':
+      if (third !== undefined) return { page: 'nowhere' };
+      return second ? { page: 'recording', id: second } : { page: 'recordings' };
+    case 'settings':
+      return third === undefined ? { page: 'settings', part: second ?? 'users' } : { page: 'nowhere' };
+    default:
+      return { page: 'nowhere' };
+  }
+}
+
+const part = encodeURIComponent;
+
+/** Addresses, so that nobody writes one by hand. */
+export const to = {
+  terminal: (node: string, login: string) => `/terminal/${part(node)}/${part(login)}`,
+  watch: (node: string, session: string, seat?: string) =>
+    `/watch/${part(node)}/${part(session)}${seat ? `?as=${part(seat)}` : ''}`,
+  recording: (id: string, seconds?: number) =>
+    `/recordings/${part(id)}${seconds === undefined ? '' : `?t=${Math.max(0, Math.round(seconds * 10) / 10)}`}`,
+  recordings: (filter: Record<string, string> = {}) => {
+    const query = new URLSearchParams(filter).toString();
+    return `/recordings${query ? `?${query}` : ''}`;
+  },
+  audit: (filter: Record<string, string> = {}) => {
+    const query = new URLSearchParams(filter).toString();
+    return `/audit${query ? `?${query}` : ''}`;
+  },
+};

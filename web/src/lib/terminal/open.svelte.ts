@@ -1,0 +1,262 @@
+// The terminals that are open in this page. They stay while one looks at other pages.
+import type { Ask, Company, Told } from '$lib/api/company';
+import { sentence } from '$lib/api/call';
+import type { Opened } from '$lib/api/terminal';
+import { theme } from '$lib/theme.svelte';
+import { toasts } from '$lib/toast.svelte';
+import { Line, type Want } from './line';
+import type { Screen } from './screen';
+
+export type Phase = 'opening' | 'open' | 'lost' | 'closed';
+
+export interface Spoken {
+  id: number;
+  at: number;
+  /** Nobody: it happened. */
+  user: string | null;
+  text: string;
+  own: boolean;
+}
+
+const FONT_LEAST = 8;
+const FONT_MOST = 28;
+
+function fontSize(): number {
+  const kept = Number(localStorage.getItem('scry.font'));
+  return kept >= FONT_LEAST && kept <= FONT_MOST ? kept : 14;
+}
+
+// A page that is loaded again comes back to its sessions: where they were is kept for as long as they wait.
+const WAIT_MS = 60_000;
+
+function remembered(key: string): { node: string; session: string } | undefined {
+  const kept = sessionStorage.getItem(`scry.session.${key}`);
+  sessionStorage.removeItem(`scry.session.${key}`);
+  if (!kept) return undefined;
+  const { node, session, at } = JSON.parse(kept) as { node: string; session: string; at: number };
+  return Date.now() - at < WAIT_MS ? { node, session } : undefined;
+}
+
+export class OpenTerminal {
+  phase = $state<Phase>('opening');
+  opened = $state.raw<Opened>();
+  company = $state.raw<Company>();
+  spoken = $state.raw<Spoken[]>([]);
+  unread = $state(0);
+  notice = $state('');
+  closed = $state.raw<{ why: string; again: boolean }>();
+  lost = $state.raw<{ since: number; tries: number }>();
+  /** Until when one has to say that one is still there. */
+  confirmUntil = $state(0);
+  /** The picture's size, where it is somebody else's. */
+  picture = $state.raw<{ cols: number; rows: number }>();
+  link = $state<string | null>(null);
+  font = $state(fontSize());
+  party = $state<number>();
+  screen = $state.raw<Screen>();
+
+  private line: Line | undefined;
+  private next = 1;
+  private answers: ((told: Told) => void)[] = [];
+  private disposed = false;
+
+  constructor(
+    readonly key: string,
+    readonly path: string,
+    readonly href: string,
+    readonly want: Want,
+  ) {
+    void this.begin();
+  }
+
+  readonly owner = $derived(this.opened !== undefined && !this.opened.seat);
+  readonly self = $derived(this.company?.people.find((person) => person.party === this.party));
+  /** Whether what is typed reaches the program. */
+  readonly types = $derived(this.self ? this.self.types : this.owner || this.opened?.seat === 'peer');
+  readonly title = $derived.by(() => {
+    const { want, opened } = this;
+    if (want.kind === 'open') return `${want.login}@${want.node}`;
+    const owner = this.company?.people[0]?.user;
+    const node = opened?.node ?? (want.kind === 'join' ? want.node : '');
+    return owner ? `${owner} on ${node}` : node || 'Session';
+  });
+
+  private async begin(): Promise<void> {
+    const { createScreen } = await import('./screen');
+    if (this.disposed) return;
+    const screen = await createScreen({
+      dark: theme.dark,
+      fontSize: this.font,
+      onLink: (address) => (this.link = address),
+      // A viewer is painted: there is no history of theirs.
+      scrollback: this.want.kind === 'open' ? 10_000 : 0,
+    });
+    if (this.disposed) return screen.dispose();
+    this.screen = screen;
+    const encoder = new TextEncoder();
+    screen.term.onData((text) => this.type(encoder.encode(text)));
+    screen.term.onBinary((text) => this.type(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+    screen.term.onResize((size) => {
+      if (!this.picture) this.line?.say({ resize: { cols: size.cols, rows: size.rows } });
+    });
+  }
+
+  /** Begins to talk, once the widget has its size. */
+  connect(): void {
+    if (this.line || !this.screen) return;
+    const { term } = this.screen;
+    this.line = new Line(
+      this.want,
+      {
+        opened: (opened, again) => this.onOpened(opened, again),
+        output: (bytes, done) => term.write(bytes, done),
+        message: (message) => {
+          if ('told' in message) this.onTold(message.told);
+          else if ('size' in message) this.fitPicture(message.size);
+          else this.notice = sentence(message.notice);
+        },
+        lost: (since, tries) => {
+          this.phase = this.opened ? 'lost' : 'opening';
+          this.lost = { since, tries };
+        },
+        closed: (why, again) => {
+          this.phase = 'closed';
+          this.closed = { why: sentence(why), again };
+          this.confirmUntil = 0;
+          term.options.disableStdin = true;
+          term.blur();
+        },
+      },
+      () => ({ cols: term.cols, rows: term.rows }),
+      this.want.kind === 'open' ? remembered(this.key) : undefined,
+    );
+  }
+
+  private onOpened(opened: Opened, again: boolean): void {
+    this.opened = opened;
+    this.phase = 'open';
+    this.lost = undefined;
+    this.closed = undefined;
+    this.party = opened.seat ? undefined : 0;
+    const { screen } = this;
+    if (!screen) return;
+    screen.term.options.disableStdin = false;
+    // Whoever comes back gets the whole screen: what was there would stand above it twice.
+    if (again) screen.term.reset();
+    if (opened.seat) this.fitPicture(opened);
+    else this.line?.say({ resize: { cols: screen.term.cols, rows: screen.term.rows } });
+  }
+
+  private fitPicture({ cols, rows }: { cols: number; rows: number }): void {
+    this.picture = { cols, rows };
+    this.screen?.term.resize(Math.max(2, cols), Math.max(1, rows));
+    this.line?.say({ resize: { cols, rows } });
+  }
+
+  private onTold(told: Told): void {
+    switch (told.told) {
+      case 'company': {
+        const { told: _, ...company } = told;
+        this.company = company;
+        this.party ??= company.people.findLast(
+          (person) => person.user === this.opened?.user && person.seat === this.opened?.seat,
+        )?.party;
+        break;
+      }
+      case 'said':
+        this.speak(told.user, told.text, told.party === this.party);
+        break;
+      case 'happened':
+        this.speak(null, sentence(told.what), false);
+        break;
+      case 'confirm':
+        if (told.party === this.party) this.confirmUntil = Date.now() + told.ms;
+        break;
+      case 'over':
+        this.speak(null, sentence(told.why), false);
+        break;
+      case 'done':
+      case 'refused':
+        this.answers.shift()?.(told);
+    }
+  }
+
+  private speak(user: string | null, text: string, own: boolean): void {
+    this.spoken = [...this.spoken.slice(-499), { id: this.next++, at: Date.now(), user, text, own }];
+    if (!own) this.unread += 1;
+  }
+
+  private type(bytes: Uint8Array): void {
+    if (this.phase === 'open') this.line?.type(bytes);
+  }
+
+  /** Asks something of the company, and says so if it was refused. */
+  async ask(ask: Ask): Promise<boolean> {
+    if (this.phase !== 'open') return false;
+    const told = await new Promise<Told>((answer) => {
+      this.answers.push(answer);
+      this.line?.say({ ask });
+    });
+    if (told.told !== 'refused') return true;
+    toasts.bad(sentence(told.why));
+    return false;
+  }
+
+  confirm(): void {
+    this.confirmUntil = 0;
+    void this.ask({ ask: 'confirm' });
+  }
+
+  /** Sets the letters' size; of all terminals from now on. */
+  zoom(by: number): void {
+    this.font = by === 0 ? 14 : Math.max(FONT_LEAST, Math.min(FONT_MOST, this.font + by));
+    localStorage.setItem('scry.font', String(this.font));
+  }
+
+  /** Tries again at once. */
+  hurry(): void {
+    this.closed = undefined;
+    this.phase = this.opened ? 'lost' : 'opening';
+    this.line?.hurry();
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    if (this.phase === 'closed') this.line?.stop();
+    else this.line?.leave();
+    this.screen?.dispose();
+  }
+}
+
+class Terminals {
+  all = $state.raw<OpenTerminal[]>([]);
+
+  /** The terminal at this address, opened if it is not. */
+  at(path: string, href: string, want: Want): OpenTerminal {
+    const there = this.all.find((terminal) => terminal.key === href);
+    if (there) return there;
+    const terminal = new OpenTerminal(href, path, href, want);
+    this.all = [...this.all, terminal];
+    return terminal;
+  }
+
+  close(terminal: OpenTerminal): void {
+    terminal.dispose();
+    this.all = this.all.filter((other) => other !== terminal);
+  }
+}
+
+export const terminals = new Terminals();
+
+addEventListener('pagehide', () => {
+  for (const { key, want, opened, phase } of terminals.all) {
+    if (want.kind !== 'open' || !opened || phase === 'closed') continue;
+    const { node, session } = opened;
+    sessionStorage.setItem(`scry.session.${key}`, JSON.stringify({ node, session, at: Date.now() }));
+  }
+});
+
+// Whoever closes the page by mistake is asked once; the sessions wait a minute in any case.
+addEventListener('beforeunload', (event) => {
+  if (terminals.all.some((terminal) => terminal.phase === 'open' && terminal.owner)) event.preventDefault();
+});

@@ -1,0 +1,180 @@
+// The terminal widget, for live terminals and for the player. It is big, so it comes when the first one opens.
+import '@xterm/xterm/css/xterm.css';
+import { FitAddon } from '@xterm/addon-fit';
+import { SearchAddon } from '@xterm/addon-search';
+import { Unicode11Addon } from '@xterm/addon-unicode11';
+import { WebLinksAddon } from '@xterm/addon-web-links';
+import { WebglAddon } from '@xterm/addon-webgl';
+import { Terminal, type ILink, type ITerminalOptions, type ITheme } from '@xterm/xterm';
+
+export type { Terminal } from '@xterm/xterm';
+
+export const FONT = '"JetBrains Mono Variable", ui-monospace, Menlo, Consolas, monospace';
+
+const LIGHT: ITheme = {
+  background: '#fdfdfe',
+  foreground: '#24242c',
+  cursor: '#4f48c8',
+  cursorAccent: '#fdfdfe',
+  selectionBackground: '#5048c933',
+  black: '#24242c',
+  red: '#b3261e',
+  green: '#1f7a4d',
+  yellow: '#8a5a00',
+  blue: '#1b5fb0',
+  magenta: '#8a3ab0',
+  cyan: '#0d7377',
+  white: '#b9b9c4',
+  brightBlack: '#6c6c77',
+  brightRed: '#cf3a31',
+  brightGreen: '#258f5b',
+  brightYellow: '#a06a05',
+  brightBlue: '#2b74cc',
+  brightMagenta: '#a052c6',
+  brightCyan: '#148a8f',
+  brightWhite: '#3a3a44',
+};
+
+const DARK: ITheme = {
+  background: '#101014',
+  foreground: '#dcdce4',
+  cursor: '#aaa6f7',
+  cursorAccent: '#101014',
+  selectionBackground: '#aaa6f74d',
+  black: '#26262e',
+  red: '#f0776d',
+  green: '#66c795',
+  yellow: '#e3b15c',
+  blue: '#7fb2f0',
+  magenta: '#c79af0',
+  cyan: '#5fc9c1',
+  white: '#c9c9d2',
+  brightBlack: '#767684',
+  brightRed: '#f59a92',
+  brightGreen: '#8bdcb1',
+  brightYellow: '#f0c985',
+  brightBlue: '#a5cbf7',
+  brightMagenta: '#dcbdf7',
+  brightCyan: '#8fe0d9',
+  brightWhite: '#f4f4f8',
+};
+
+export const palette = (dark: boolean): ITheme => (dark ? DARK : LIGHT);
+
+export interface Screen {
+  term: Terminal;
+  element: HTMLElement;
+  fit: FitAddon;
+  search: SearchAddon;
+  /** Changes colours with the page. */
+  paint: (dark: boolean) => void;
+  dispose: () => void;
+}
+
+interface Wanted extends ITerminalOptions {
+  dark: boolean;
+  /** Told what the pointer is over, and that it left. */
+  onLink?: (address: string | null) => void;
+}
+
+const strong = (event: MouseEvent) => event.ctrlKey || event.metaKey;
+
+/** Opens what a link leads to, in a page that knows nothing of this one. Only the web: no other kind of address. */
+function follow(event: MouseEvent, address: string): void {
+  if (!strong(event)) return;
+  let url: URL;
+  try {
+    url = new URL(address);
+  } catch {
+    return;
+  }
+  if (url.protocol === 'https:' || url.protocol === 'http:') window.open(url.href, '_blank', 'noopener,noreferrer');
+}
+
+export async function createScreen({ dark, onLink, ...options }: Wanted): Promise<Screen> {
+  // Cells are measured once: the font must be there.
+  await Promise.all([
+    document.fonts.load(`400 14px "JetBrains Mono Variable"`),
+    document.fonts.load(`700 14px "JetBrains Mono Variable"`),
+  ]).catch(() => {});
+
+  const hover = { hover: (_: MouseEvent, text: string) => onLink?.(text), leave: () => onLink?.(null) };
+  const term = new Terminal({
+    allowProposedApi: true,
+    fontFamily: FONT,
+    fontSize: 14,
+    fontWeight: 400,
+    fontWeightBold: 700,
+    lineHeight: 1.15,
+    cursorBlink: false,
+    theme: palette(dark),
+    minimumContrastRatio: 3,
+    scrollback: 10_000,
+    rightClickSelectsWord: true,
+    macOptionIsMeta: true,
+    linkHandler: { activate: (event, text) => follow(event, text), ...hover, allowNonHttpProtocols: false },
+    ...options,
+  });
+  const fit = new FitAddon();
+  const search = new SearchAddon();
+  term.loadAddon(fit);
+  term.loadAddon(search);
+  term.loadAddon(new Unicode11Addon());
+  // Widths as the recorder counts them.
+  term.unicode.activeVersion = '11';
+  term.loadAddon(
+    new WebLinksAddon(follow, { hover: hover.hover as (event: MouseEvent, text: string, range: ILink['range']) => void, leave: hover.leave }),
+  );
+
+  const element = document.createElement('div');
+  element.className = 'h-full w-full';
+  return {
+    term,
+    element,
+    fit,
+    search,
+    paint: (is) => void (term.options.theme = palette(is)),
+    dispose: () => {
+      term.dispose();
+      element.remove();
+    },
+  };
+}
+
+/** Puts the widget into the page. The first time it is made; later it is only moved. */
+export function place(screen: Screen, host: HTMLElement): void {
+  host.append(screen.element);
+  if (screen.term.element) {
+    screen.term.refresh(0, screen.term.rows - 1);
+    return;
+  }
+  screen.term.open(screen.element);
+  try {
+    const webgl = new WebglAddon();
+    webgl.onContextLoss(() => webgl.dispose());
+    screen.term.loadAddon(webgl);
+  } catch {
+    // Without WebGL the page draws with elements, slower and as exact.
+  }
+}
+
+/** The largest font with which so many cells fit into a box; not larger than `most`. */
+export function fontFor(screen: Screen, box: { width: number; height: number }, most: number): number {
+  const { term } = screen;
+  const cell = cellSize(screen);
+  if (!cell) return most;
+  const per = term.options.fontSize ?? most;
+  const size = Math.min(
+    box.width / ((cell.width / per) * term.cols),
+    box.height / ((cell.height / per) * term.rows),
+    most,
+  );
+  return Math.max(4, Math.floor(size * 2) / 2);
+}
+
+/** Size of a cell on the page. */
+function cellSize({ term }: Screen): { width: number; height: number } | undefined {
+  const shown = term.element?.querySelector('.xterm-screen')?.getBoundingClientRect();
+  if (!shown?.width || !shown.height) return undefined;
+  return { width: shown.width / term.cols, height: shown.height / term.rows };
+}

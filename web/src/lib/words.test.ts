@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { ago, clock, fits, parseClock, size, span } from './words';
+
+test('times are said as people say them', () => {
+  const now = 1_790_000_000_000;
+  for (const [gone, words] of [
+    [0, 'now'],
+    [42_000, '42 seconds ago'],
+    [60_000, '1 minute ago'],
+    [-3_600_000, 'in 1 hour'],
+    [2 * 86_400_000, '2 days ago'],
+  ] as const) {
+    expect(ago(now - gone, now)).toBe(words);
+  }
+  expect(span(61_000)).toBe('1 min 1 s');
+  expect(span(7_500_000)).toBe('2 h 5 min');
+});
+
+test('a place on the time line is written and read the same way', () => {
+  for (const [ms, text] of [
+    [0, '0:00'],
+    [67_000, '1:07'],
+    [3_723_000, '1:02:03'],
+  ] as const) {
+    expect(clock(ms)).toBe(text);
+    expect(parseClock(text)).toBe(ms);
+  }
+  expect(clock(67_890, true)).toBe('1:07.8');
+  expect(parseClock('90')).toBe(90_000);
+  expect(parseClock('1h2m')).toBe(3_720_000);
+  for (const none of ['', 'x', '1:', '1:2:3:4', '-1']) expect(parseClock(none), none).toBeNull();
+});
+
+test('sizes and filters', () => {
+  expect(size(512)).toBe('512 B');
+  expect(size(1_440_000)).toBe('1.4 MB');
+  expect(fits('web prod', 'web-01', 'env=prod')).toBe(true);
+  expect(fits('web dev', 'web-01', 'env=prod')).toBe(false);
+  expect(fits('', 'anything')).toBe(true);
+});
