@@ -30,6 +30,9 @@ pub struct AuditEvent {
     /// In which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// Through which proxy, if it was asked in a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<NodeName>,
     /// What happened.
     #[serde(flatten)]
     pub what: Audited,
@@ -47,6 +50,7 @@ impl AuditEvent {
             login: None,
             connection: None,
             session: None,
+            via: None,
             what,
         }
     }
@@ -101,7 +105,7 @@ audited! {
     }
     /// A person signed in.
     SignIn "S1000I" "user.sign_in" {
-        /// How, such as `password`.
+        /// How, such as `password`, `password and totp`, or `passkey`.
         method: String,
     }
     /// A sign-in was refused.
@@ -160,7 +164,7 @@ audited! {
     }
     /// A certificate was signed.
     CertificateIssued "S2000I" "certificate.issue" {
-        /// `user`, `host`, `tls` or `signer`.
+        /// `user`, `host`, `tls`, `signer`, or `terminal`: a user's for one terminal in a browser.
         kind: String,
         /// Serial number of an SSH certificate.
         serial: u64,
@@ -614,6 +618,39 @@ audited! {
         /// Why it does not.
         why: String,
     }
+    /// Somebody signed out in a browser, or ended other web sessions of theirs.
+    SignedOut "S1006I" "user.sign_out" {
+        /// How many web sessions ended by it.
+        count: u64,
+    }
+    /// A second factor was added.
+    FactorAdded "S1030I" "factor.add" {
+        /// `totp` or `passkey`.
+        kind: String,
+        /// What its owner calls it.
+        name: String,
+    }
+    /// A second factor was removed by its owner.
+    FactorRemoved "S1031I" "factor.remove" {
+        /// `totp` or `passkey`.
+        kind: String,
+        /// What its owner calls it.
+        name: String,
+    }
+    /// All second factors of somebody were taken away by an admin, and their web sessions ended.
+    FactorsReset "S1032W" "factor.reset" {
+        /// Whose.
+        whose: UserName,
+        /// How many there were.
+        count: u64,
+    }
+    /// Somebody signed in with a recovery code in place of a second factor.
+    RecoveryUsed "S1033W" "factor.recovery_use" {
+        /// How many codes they have left.
+        left: u64,
+    }
+    /// Somebody was given new recovery codes; earlier ones count no more.
+    RecoveryRenewed "S1034I" "factor.recovery_renew" {}
     /// Somebody was shown a list in which recordings of others stand.
     RecordingsListed "S5006I" "recording.list" {
         /// How many recordings were listed.
@@ -637,7 +674,7 @@ mod tests {
 
     #[test]
     fn no_field_has_the_name_of_one_that_every_event_has_or_that_a_row_of_the_ledger_adds() {
-        const TAKEN: [&str; 10] = [
+        const TAKEN: [&str; 11] = [
             "time",
             "user",
             "address",
@@ -645,6 +682,7 @@ mod tests {
             "login",
             "connection",
             "session",
+            "via",
             "event",
             "number",
             "code",
@@ -666,6 +704,7 @@ mod tests {
             login: None,
             connection: None,
             session: None,
+            via: None,
             what: Audited::Exec { command: "ls".into() },
         };
         let text = serde_json::to_string(&event).unwrap_or_default();
@@ -683,6 +722,7 @@ mod tests {
             login: "root".parse().ok(),
             connection: Some(ConnectionId::from_random([1; 16])),
             session: Some(SessionId::from_random([2; 16])),
+            via: "proxy".parse().ok(),
             what: Audited::Denied { action: "a".into(), why: "b".into() },
         };
         let value = serde_json::to_value(&event).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod entry;
+pub mod factor;
 pub mod heading;
 pub mod id;
 pub mod kernel;
@@ -18,6 +19,7 @@ pub mod words;
 
 pub use audit::AuditEvent;
 pub use entry::{Entry, Forward, Gap, Stamped, Stream};
+pub use factor::FactorKind;
 pub use heading::{Heading, Kind};
 pub use id::{ConnectionId, Login, NameError, NodeName, RoleName, Seq, SessionId, UserName};
 pub use kernel::{Kernel, KernelEvent};

@@ -207,6 +207,24 @@ pub const WEB_STREAMS_PER_ADDRESS: usize = 200;
 pub const WEB_SECRET_BYTES: usize = 128;
 /// Bytes of what a browser calls itself. Cut.
 pub const BROWSER_BYTES: usize = 256;
+/// Web sessions of one person. Cut: the one that was used longest ago ends.
+pub const WEB_SESSIONS: u32 = 50;
+/// Milliseconds between two notes of when a web session was used.
+pub const WEB_SEEN_MS: i64 = 60_000;
+/// Milliseconds from the password to the second factor. Refuse: sign in anew.
+pub const SECOND_FACTOR_MS: i64 = 5 * 60 * 1000;
+/// Milliseconds to add a second factor, from its beginning to its end. Refuse: begin anew.
+pub const ENROL_MS: i64 = 15 * 60 * 1000;
+/// Sign-ins and new factors at once that have begun and wait for their second half. Cut: the oldest does not count any more.
+pub const BEGUN: u32 = 10_000;
+/// Second factors of one person. Refuse: remove one first.
+pub const FACTORS: u32 = 20;
+/// Bytes of a second factor's name. Cut.
+pub const FACTOR_NAME_BYTES: usize = 64;
+/// Recovery codes of one person.
+pub const RECOVERY_CODES: usize = 10;
+/// Milliseconds within which a terminal's certificate must be shown to its node. Refuse: it has expired.
+pub const GRANT_MS: i64 = 60_000;
 
 // Lifetimes
 

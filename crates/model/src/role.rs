@@ -105,6 +105,9 @@ pub struct Options {
     pub idle_minutes: Option<u32>,
     /// Whether sessions end when the certificate that they were opened with expires; they do if no role says.
     pub disconnect_expired: Option<bool>,
+    /// Whether people must show a second factor when they sign in. Without one they may only add one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
     /// What the kernel is asked to see of sessions.
     #[serde(skip_serializing_if = "KernelOptions::is_silent")]
     pub kernel: KernelOptions,

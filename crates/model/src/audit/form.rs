@@ -103,6 +103,7 @@ pub const ENVELOPE: &[FieldForm] = fields! {
     "login" "On which account of the node." MAYBE;
     "connection" "Over which connection." MAYBE;
     "session" "In which session, which is also its recording." MAYBE;
+    "via" "Through which proxy, if it was asked in a browser." MAYBE;
     "number" "Its place in the ledger, counted from 1 without holes." Form::Count;
     "code" "Its stable code: a meaning never changes its code." Form::Text;
 };

@@ -1,0 +1,1 @@
+//! Second factors: adding, showing, losing them.
