@@ -14,6 +14,7 @@ pub mod people;
 pub mod recording;
 pub mod share;
 pub mod stream;
+pub mod web;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub enum Fault {
     Malformed,
     /// 401: sign in first, or the password is wrong.
     Unauthenticated,
+    /// 401: the password is right, and a second factor is wanted.
+    SecondFactor,
     /// 403: no rule allows it.
     Denied,
     /// 404: there is no such thing, or nobody may say that there is.
@@ -66,7 +69,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::Unauthenticated => 401,
+            Self::Unauthenticated | Self::SecondFactor => 401,
             Self::Denied => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
@@ -120,6 +123,7 @@ pub fn calls() -> Vec<Shape> {
         people::CALLS,
         recording::CALLS,
         share::CALLS,
+        web::CALLS,
     ]
     .concat()
 }
@@ -163,10 +167,11 @@ mod tests {
             include_str!("share.rs"),
             include_str!("stream.rs"),
             include_str!("name.rs"),
+            include_str!("web.rs"),
         ];
         let modules = include_str!("lib.rs").matches("\npub mod ").count();
         assert_eq!(modules, sources.len(), "a new module is listed here, and in `calls`");
         let calling = sources.iter().filter(|source| source.contains("\ncall! {")).count();
-        assert_eq!(calling, 8, "a module with calls stands in `calls`");
+        assert_eq!(calling, 9, "a module with calls stands in `calls`");
     }
 }

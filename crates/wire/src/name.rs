@@ -22,7 +22,7 @@ pub const SEAT_PREFIX: char = '+';
 /// Authority of a `CONNECT` stream that reaches a node's SSH server.
 pub const NODE_SSH: &str = "ssh.scry.internal:22";
 
-/// Header of a `CONNECT` through a tunnel: the client's address as the proxy saw it.
+/// Header of a `CONNECT` through a tunnel, and of what a proxy asks auth for a browser: the client's address as the proxy saw it.
 pub const CLIENT_ADDRESS_HEADER: &str = "scry-client-address";
 /// Header of a guest's `CONNECT`: the code of the link by which they come.
 pub const LINK_HEADER: &str = "scry-link";
@@ -31,3 +31,5 @@ pub const VERSION_HEADER: &str = "scry-version";
 
 /// SSH certificate extension with the roles, separated by commas. Domain-suffixed as OpenSSH's PROTOCOL.certkeys asks of foreign names.
 pub const ROLES_EXTENSION: &str = "roles@scry";
+/// Critical option of a certificate that is for one terminal only ([`crate::web::TerminalGrant`]); no other server takes one with it.
+pub const ONLY_OPTION: &str = "only@scry";

@@ -1,5 +1,6 @@
 //! Signing up, signing in, users, roles.
 
+use crate::web::Shown;
 use crate::{Done, call};
 use model::role::Role;
 use model::{Login, RoleName, Time, UserName};
@@ -46,6 +47,9 @@ pub struct SignIn {
     /// Wished life of the certificates in milliseconds; roles may give less.
     #[serde(default)]
     pub wanted_ms: Option<i64>,
+    /// A second factor, where one is wanted ([`crate::Fault::SecondFactor`]); never a passkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Shown>,
 }
 
 /// What a signed-in client holds.

@@ -246,6 +246,8 @@ pub struct Me {
     pub user: UserName,
     /// Name of the cluster.
     pub cluster: String,
+    /// Pin of its TLS authority: SHA-256 of its SubjectPublicKeyInfo, hexadecimal.
+    pub pin: String,
     /// With which roles.
     pub roles: Vec<RoleName>,
     /// Number of this web session.
