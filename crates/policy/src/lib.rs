@@ -31,6 +31,7 @@ mod door;
 mod identity;
 mod judge;
 mod lock;
+mod overview;
 mod plan;
 mod rule;
 mod seat;
@@ -49,9 +50,10 @@ pub use door::{
 };
 pub use identity::Identity;
 pub use judge::{Says, Step};
+pub use overview::{Overview, overview};
 pub use plan::{
-    CertificatePlan, PlanFault, builder, certificate_ms, login_names, plan_host_certificate,
-    plan_user_certificate,
+    CertificatePlan, PlanFault, builder, certificate_ms, demands_second_factor, login_names,
+    plan_host_certificate, plan_user_certificate,
 };
 pub use seat::{
     Grant, SeatPermit, SessionFacts, SharePermit, counts_for, explain_join, join, seat_goes_on,

@@ -214,6 +214,12 @@ pub fn certificate_ms(roles: &RoleSet, who: &Identity) -> i64 {
     terms(roles, who, None).certificate_ms
 }
 
+/// Whether any role of the person demands a second factor at sign-in.
+#[must_use]
+pub fn demands_second_factor(roles: &RoleSet, who: &Identity) -> bool {
+    terms(roles, who, None).second_factor
+}
+
 fn held<'r>(roles: &'r RoleSet, who: &'r Identity) -> impl Iterator<Item = &'r Role> {
     who.roles.iter().filter_map(|name| roles.roles.get(name))
 }

@@ -33,6 +33,8 @@ pub struct Terms {
     pub disconnect_expired: bool,
     /// Longest life of a certificate.
     pub certificate_ms: i64,
+    /// Whether a second factor must be shown at sign-in.
+    pub second_factor: bool,
     /// Who must be there while anything runs: each of these demands must be met. Nobody, if there are none.
     pub four_eyes: Vec<Demand>,
 }
@@ -117,7 +119,9 @@ impl Terms {
             ("life of certificates", minutes(Some(certificate))),
         ]
         .map(|(name, value)| (name.to_owned(), value));
-        rows.into_iter().chain(self.four_eyes.iter().map(Demand::row)).collect()
+        let second = ("second factor".to_owned(), "at each sign-in".to_owned());
+        let second = self.second_factor.then_some(second);
+        rows.into_iter().chain(second).chain(self.four_eyes.iter().map(Demand::row)).collect()
     }
 }
 
@@ -197,6 +201,7 @@ fn strictest<'r>(
         disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
         certificate_ms: certificate_ms
             .map_or(limit::USER_CERTIFICATE_MS, |ms| ms.min(limit::USER_CERTIFICATE_MS)),
+        second_factor: any(|o| o.second_factor),
         four_eyes: Vec::new(),
     }
 }
@@ -218,6 +223,7 @@ mod tests {
             session_minutes: Some(60),
             idle_minutes: None,
             disconnect_expired: Some(false),
+            second_factor: Some(false),
             kernel: KernelOptions { commands: Some(false), ..KernelOptions::default() },
             four_eyes: Vec::new(),
         };
@@ -231,6 +237,7 @@ mod tests {
             session_minutes: Some(30),
             idle_minutes: Some(10),
             disconnect_expired: Some(true),
+            second_factor: Some(true),
             kernel: KernelOptions {
                 commands: Some(true),
                 files: Some(true),
@@ -253,6 +260,7 @@ mod tests {
             idle_ms: Some(10 * 60_000),
             disconnect_expired: true,
             certificate_ms: 5 * 60_000,
+            second_factor: true,
             four_eyes: Vec::new(),
         };
         assert_eq!(got, want);
@@ -263,6 +271,7 @@ mod tests {
         assert_eq!(strictest([&loose].into_iter(), None).record, RecordingPolicy::Off);
         assert!(!strictest([&loose].into_iter(), None).disconnect_expired);
         assert!(strictest(core::iter::empty(), None).disconnect_expired);
+        assert!(!strictest(core::iter::empty(), None).second_factor);
         assert_eq!(strictest(core::iter::empty(), None).record, RecordingPolicy::Spool);
         assert_eq!(strictest([&loose].into_iter(), None).kernel, Classes::NONE);
         let commands = Classes { commands: true, ..Classes::NONE };
