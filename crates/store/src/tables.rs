@@ -2,8 +2,9 @@
 //!
 //! The SQL keeps to what SQLite and PostgreSQL share: `$1`, `ON CONFLICT`, `RETURNING`, row values.
 //! Every query is a `&'static str`; nothing a person typed ever becomes part of one.
-//! Secrets (invitation codes, join tokens, codes of links, view tickets) are hashed on the way in and never stored.
+//! Secrets (invitation codes, join tokens, codes of links, view tickets, cookies, recovery codes) are hashed on the way in and never stored.
 
+mod factors;
 mod fields;
 mod ledger;
 mod links;
@@ -13,7 +14,9 @@ mod people;
 mod recordings;
 mod roles;
 mod room;
+mod web;
 
+pub use factors::{Factor, NewFactor};
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
 pub use links::{Link, Most, NewLink};
 pub use locks::NewLock;
@@ -21,6 +24,7 @@ pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
 pub use room::ROOM_TAKES;
+pub use web::{Begun, NewWebSession, WebSession};
 
 use crate::keys::{self, KeyError};
 use model::{Time, limit};
@@ -35,13 +39,14 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 /// The steps that made the tables what they are. One that was released never changes: databases know its checksum.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("first", include_str!("../migrations/sqlite/0001_first.sql")),
     ("machines", include_str!("../migrations/sqlite/0002_machines.sql")),
     ("locks", include_str!("../migrations/sqlite/0003_locks.sql")),
     ("room", include_str!("../migrations/sqlite/0004_room.sql")),
     ("links", include_str!("../migrations/sqlite/0005_links.sql")),
     ("guests", include_str!("../migrations/sqlite/0006_guests.sql")),
+    ("web", include_str!("../migrations/sqlite/0007_web.sql")),
 ];
 
 /// Connections that read at once, besides the one that writes. More wait.
@@ -187,7 +192,7 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Removes what time has made useless: expired invitations, tokens, links and tickets, old failures and report numbers.
+    /// Removes what time has made useless: expired invitations, tokens, links, tickets and web sessions, old failures and report numbers.
     ///
     /// # Errors
     /// [`TableError::Query`].
@@ -200,6 +205,8 @@ impl Tables {
             ("DELETE FROM sign_in_failure WHERE time < $1", aged(limit::SIGN_IN_WINDOW_MS)),
             ("DELETE FROM report WHERE time < $1", aged(REPORT_MS)),
             ("DELETE FROM correction WHERE until < $1", now.0),
+            ("DELETE FROM web_session WHERE expires < $1", now.0),
+            ("DELETE FROM begun WHERE expires < $1", now.0),
             ("DELETE FROM link WHERE expires < $1", aged(limit::LINK_KEPT_MS)),
         ] {
             let done = sqlx::query(sql).bind(before).execute(&self.write).await;

@@ -56,6 +56,10 @@ impl Fields<'_> {
         found.try_into().map(Some).map_err(unreadable)
     }
 
+    pub(super) fn maybe_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, TableError> {
+        self.take(column)
+    }
+
     pub(super) fn hash(&self, column: &'static str) -> Result<[u8; 32], TableError> {
         let missing = || TableError::Unreadable { column, found: String::new() };
         self.maybe_hash(column)?.ok_or_else(missing)

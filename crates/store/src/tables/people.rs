@@ -234,6 +234,12 @@ impl Tables {
             .execute(&mut *change)
             .await
             .map_err(failed(doing))?;
+        // Whoever is signed in with the password before this one is so no more.
+        sqlx::query("DELETE FROM web_session WHERE user_name = $1")
+            .bind(user.as_str())
+            .execute(&mut *change)
+            .await
+            .map_err(failed(doing))?;
         change.commit().await.map_err(failed(doing))?;
         Ok(Some(user))
     }

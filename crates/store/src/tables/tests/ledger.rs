@@ -13,6 +13,7 @@ fn event(time: i64, name: &str, what: Audited) -> AuditEvent {
         login: None,
         connection: None,
         session: None,
+        via: None,
         what,
     }
 }
