@@ -70,6 +70,15 @@ pub enum Error {
     /// An SSH certificate cannot be signed.
     #[error("an SSH certificate cannot be signed")]
     Certificate(#[source] ssh_key::Error),
+    /// What an app is told cannot be put together.
+    #[error("an app for six digits cannot be set up")]
+    Totp(#[source] totp_rs::TotpError),
+    /// A passkey cannot be asked for.
+    #[error("a passkey cannot be asked for")]
+    Passkey(#[source] webauthn_rs::prelude::WebauthnError),
+    /// Something cannot be written as JSON.
+    #[error("something cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
     /// Passwords cannot be hashed.
     #[error("passwords cannot be hashed")]
     Password(#[from] HashError),

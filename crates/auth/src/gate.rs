@@ -1,9 +1,11 @@
 //! Who asks: each route names a proof, and only this file can make one. A handler without a proof cannot be written.
 
 use crate::auth::Auth;
+use crate::browser::Browser;
 use crate::clock;
 use crate::error::Refusal;
 use crate::ledger;
+use http::HeaderMap;
 use link::{Peer, PeerIdentity};
 use model::audit::Audited;
 use model::limit::CLOCK_SKEW_MS;
@@ -12,8 +14,9 @@ use model::{AuditEvent, NodeName, Time, UserName};
 use policy::{AdminPermit, Identity};
 use std::future::Future;
 use std::net::IpAddr;
-use store::tables::{Part, PartKind};
+use store::tables::{Part, PartKind, WebSession};
 use wire::Fault;
+use wire::web::SetSession;
 
 /// Kinds of identity that a connection can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +49,10 @@ impl Kind {
 /// One request: who sent it, from where, and what for.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// Who asks. Of what a proxy asks for a browser: who is signed in there, and where the browser is.
     peer: Peer,
+    /// The browser, if it is one that asks.
+    browser: Option<Browser>,
     /// The route, for the ledger.
     route: &'static str,
 }
@@ -54,7 +60,30 @@ pub struct Asked {
 impl Asked {
     /// A request on a route.
     pub fn new(peer: Peer, route: &'static str) -> Self {
-        Self { peer, route }
+        Self { peer, browser: None, route }
+    }
+
+    /// Sees for whom a proxy asks, if it asks for a browser. Only here a header counts for who somebody is, and only a proxy's
+    /// that is a part of the cluster.
+    pub async fn look_behind(&mut self, auth: &Auth, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.kind() != Kind::Proxy || !Browser::is_meant(headers) {
+            return Ok(());
+        }
+        self.admit(&[Kind::Proxy])?;
+        let proxy = joined(auth, self).await?;
+        let (browser, peer) = Browser::read(auth, proxy.name, headers).await?;
+        (self.browser, self.peer) = (Some(browser), peer);
+        Ok(())
+    }
+
+    /// What the browser's cookie becomes by this request, if it becomes another.
+    pub fn set_session(&self) -> Option<&SetSession> {
+        self.browser.as_ref().and_then(Browser::given)
+    }
+
+    /// The route.
+    pub fn route(&self) -> &'static str {
+        self.route
     }
 
     /// Where it came from.
@@ -71,6 +100,7 @@ impl Asked {
             PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node.clone()),
             PeerIdentity::Nobody => {}
         }
+        event.via = self.browser.as_ref().map(|browser| browser.proxy.clone());
         event
     }
 
@@ -152,6 +182,20 @@ impl Proof for Member {
     const ACCEPTS: &'static [Kind] = &[Kind::Person];
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        let member = Self::identify(auth, asked).await?;
+        match member.lacks_second_factor() {
+            true => Err(Refusal::new(Fault::Denied, SECOND_FIRST)),
+            false => Ok(member),
+        }
+    }
+}
+
+/// Said to who has signed in in a browser without the second factor that their roles demand.
+const SECOND_FIRST: &str = "your roles demand a second factor: add one first, or, if you have one, sign out and sign in with it";
+
+impl Member {
+    /// Who it is, and that they may use the cluster. Whether they have shown what their roles demand is another question.
+    async fn identify(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
         let PeerIdentity::User(name) = &asked.peer.identity else {
             return Err(Refusal::new(Fault::Unauthenticated, "sign in first"));
@@ -176,9 +220,81 @@ fn is_older(since: Time, moment: Time) -> bool {
 }
 
 impl Member {
+    /// Whether they have signed in in a browser without the second factor that their roles demand. Certificates are not given to
+    /// such people.
+    pub fn lacks_second_factor(&self) -> bool {
+        let session = self.asked.browser.as_ref().and_then(|browser| browser.session.as_ref());
+        session.is_some_and(|session| session.begun.factors.is_empty())
+            && policy::demands_second_factor(&self.roles, &self.identity)
+    }
+
     /// Proof of a right over a part of the cluster.
     pub fn admin(&self, right: AdminRight) -> Result<AdminPermit, Refusal> {
         Ok(policy::admin(&self.roles, &self.identity, right, clock::now())?)
+    }
+}
+
+/// Anybody with a browser, signed in or not.
+#[derive(Debug)]
+pub struct Surfer {
+    /// The request.
+    pub asked: Asked,
+    /// The browser.
+    pub browser: Browser,
+}
+
+impl Proof for Surfer {
+    const ACCEPTS: &'static [Kind] = &[Kind::Nobody, Kind::Person];
+
+    async fn prove(_auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        asked.admit(Self::ACCEPTS)?;
+        let browser = asked.browser.clone().ok_or_else(only_in_a_browser)?;
+        Ok(Self { asked, browser })
+    }
+}
+
+fn only_in_a_browser() -> Refusal {
+    Refusal::new(Fault::Denied, "this is asked in a browser: open the address of the proxy in one")
+}
+
+/// A person who is signed in in a browser, be it only to add the second factor that their roles demand.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub member: Member,
+    /// The browser.
+    pub browser: Browser,
+    /// What they are signed in by.
+    pub session: WebSession,
+}
+
+impl Proof for SignedIn {
+    const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        let member = Member::identify(auth, asked).await?;
+        let browser = member.asked.browser.clone().ok_or_else(only_in_a_browser)?;
+        let session = browser.session.clone().ok_or_else(only_in_a_browser)?;
+        Ok(Self { member, browser, session })
+    }
+}
+
+/// As [`SignedIn`], who may use the cluster: what a proxy asks for its browsers, with a key of its own.
+#[derive(Debug)]
+pub struct Carried {
+    /// Who, in which browser.
+    pub by: SignedIn,
+}
+
+impl Proof for Carried {
+    const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+
+    async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
+        let by = SignedIn::prove(auth, asked).await?;
+        match by.member.lacks_second_factor() {
+            true => Err(Refusal::new(Fault::Denied, SECOND_FIRST)),
+            false => Ok(Self { by }),
+        }
     }
 }
 

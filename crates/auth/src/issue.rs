@@ -64,7 +64,7 @@ pub async fn person(
 
 /// The account as it stands behind the serial number: one that was removed meanwhile, or replaced by another of its name,
 /// gets no certificate whose number is higher than those that became void.
-async fn still(auth: &Auth, before: &User) -> Result<User, Refusal> {
+pub async fn still(auth: &Auth, before: &User) -> Result<User, Refusal> {
     let user = auth.tables.user(&before.name).await?;
     user.filter(|user| user.created == before.created).ok_or_else(|| {
         let why =

@@ -8,18 +8,21 @@
 //! | `routes` | the table of all routes; each takes a proof |
 //! | `gate` | the proofs: who asks, and what they may |
 //! | `people`, `locks`, `links`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
+//! | `browser`, `web`, `factors`, `passkeys`, `terminal` | people with a browser: who they are, second factors, their terminals |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
 //! | `live` | the sessions that go on, as nodes tell of them |
 //! | `issue`, `keys` | certificates and the keys that sign them |
 //! | `ledger` | what is audited |
 //! | `storage` | who may put how much on auth's disk |
-//! | `password`, `throttle`, `secret` | sign-in |
+//! | `signin`, `password`, `throttle`, `secret` | sign-in |
 
 mod access;
 mod audit;
 mod auth;
+mod browser;
 mod clock;
 mod error;
+mod factors;
 mod gate;
 mod inflow;
 mod issue;
@@ -30,6 +33,7 @@ mod live;
 mod locks;
 mod machines;
 mod parts;
+mod passkeys;
 mod password;
 mod people;
 mod query;
@@ -39,11 +43,14 @@ mod routes;
 mod sealing;
 mod secret;
 mod serve;
+mod signin;
 mod steps;
 mod storage;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod web;
 
 pub use error::Error;
 pub use keys::KeysError;

@@ -34,6 +34,10 @@ pub async fn add(auth: Arc<Auth>, by: LockAdmin, call: AddLock) -> Result<Lock, 
         let words = format!("there are {LOCKS} locks already: lift some first, see `scry locks`");
         Refusal::new(Fault::Conflict, words)
     })?;
+    if let LockTarget::User(user) = &lock.target {
+        // What is open in a browser is theirs no more, not even when the lock is lifted.
+        auth.tables.end_web_sessions(user, None).await?;
+    }
     tracing::info!(%lock, by = %by.member.name, "locked");
     let what = Audited::Locked {
         lock: lock.id,

@@ -1,26 +1,23 @@
-//! Invitations, signing up and in, users, roles.
+//! Invitations, signing up, users, roles.
 
 use crate::auth::Auth;
 use crate::clock;
 use crate::error::Refusal;
 use crate::gate::{Anybody, Asked, Known, RoleAdmin, UserAdmin};
-use crate::{issue, password, secret};
+use crate::{password, secret};
 use model::audit::Audited;
-use model::limit::{INVITATION_MS, SIGN_IN_FAILURES, SIGN_IN_WINDOW_MS};
+use model::limit::INVITATION_MS;
 use model::role::{AdminRight, Role, RoleSet};
 use model::{AuditEvent, RoleName, Time, UserName};
 use policy::Identity;
 use std::sync::Arc;
 use store::tables::{Invitation as Found, Removal, User};
 use wire::people::{
-    AddUser, AddedUser, ClusterFacts, Credentials, Invitation, ListRoles, ListUsers, ReadCluster,
-    ReadInvitation, RemoveRole, RemoveUser, SetRole, SignIn, SignUp,
+    AddUser, AddedUser, ClusterFacts, Invitation, ListRoles, ListUsers, ReadCluster,
+    ReadInvitation, RemoveRole, RemoveUser, SetRole, SignUp,
 };
 use wire::{Done, Fault};
 use zeroize::Zeroizing;
-
-/// One text for every sign-in that fails, so that it does not say who exists.
-const WRONG: &str = "the user name or the password is wrong";
 
 pub async fn read_invitation(
     auth: Arc<Auth>,
@@ -60,88 +57,6 @@ async fn invitation(auth: &Auth, asked: &Asked, code: &str) -> Result<Found, Ref
     events.extend(auth.note_failed(asked));
     auth.ledger.write(&events).await?;
     Err(unknown_invitation())
-}
-
-pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Credentials, Refusal> {
-    let password = Zeroizing::new(call.password);
-    let keys = issue::PersonKeys::read(&call.ssh_key, call.tls_request)?;
-    let tries = count_try(&auth, &by.asked, &call.user).await?;
-    if password.len() > model::limit::PASSWORD_BYTES.1 {
-        failed(&auth, &by.asked, &call.user, tries, "longer than any password").await?;
-        return Err(Refusal::new(Fault::Unauthenticated, WRONG));
-    }
-    let user = auth.tables.user(&call.user).await?;
-    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-    let fits = auth.passwords.check(hash, password).await?;
-    let Some(user) = user.filter(|_| fits) else {
-        failed(&auth, &by.asked, &call.user, tries, "wrong password or no such user").await?;
-        return Err(Refusal::new(Fault::Unauthenticated, WRONG));
-    };
-    let issued = issue::person(&auth, &by.asked, &user, &keys, call.wanted_ms).await;
-    let credentials = match issued {
-        Err(refusal) if refusal.fault() == Fault::Denied => {
-            // Said to nobody but who knows the password, and told to the ledger as theirs.
-            let why = refusal.to_audit().map_or_else(String::new, |(_, why)| why.to_owned());
-            let event = of_user(&by.asked, &user.name, Audited::SignInFailed { why });
-            auth.ledger.write(&[event]).await?;
-            return Err(refusal.audited());
-        }
-        issued => issued?,
-    };
-    auth.tables.signed_in(&user.name, clock::now()).await?;
-    let method = "password".to_owned();
-    let event = of_user(&by.asked, &user.name, Audited::SignIn { method });
-    auth.ledger.write(&[event]).await?;
-    metrics::counter!("scry_auth_sign_ins", "result" => "ok").increment(1);
-    tracing::info!(user = %user.name, address = %by.asked.address(), "signed in");
-    Ok(credentials)
-}
-
-/// Counts a try before the password is looked at, so that many at once cannot pass the bound together. Answers how many
-/// there were.
-async fn count_try(auth: &Auth, asked: &Asked, user: &UserName) -> Result<u64, Refusal> {
-    let (now, address) = (clock::now(), asked.address());
-    let since = now.plus_ms(-SIGN_IN_WINDOW_MS);
-    let waits = auth.waits(address);
-    // While it is refused nothing is counted, else an attacker could keep the owner out for ever.
-    let most = u64::from(SIGN_IN_FAILURES);
-    let refused = waits || auth.tables.failures(user, since).await? >= most;
-    let tries = match refused {
-        true => most.saturating_add(1),
-        false => auth.tables.note_failure(user, now, since).await?,
-    };
-    if tries > most {
-        metrics::counter!("scry_auth_sign_ins", "result" => "throttled").increment(1);
-        tracing::info!(%user, %address, "too many failed sign-ins");
-        let minutes = SIGN_IN_WINDOW_MS / 60_000;
-        let words = format!("too many failed sign-ins: wait {minutes} minutes");
-        return Err(Refusal::new(Fault::TooMany, words));
-    }
-    Ok(tries)
-}
-
-async fn failed(
-    auth: &Auth,
-    asked: &Asked,
-    user: &UserName,
-    tries: u64,
-    why: &str,
-) -> Result<(), Refusal> {
-    let address = asked.address();
-    metrics::counter!("scry_auth_sign_ins", "result" => "failed").increment(1);
-    tracing::info!(%user, %address, "sign-in failed");
-    let mut events = vec![of_user(asked, user, Audited::SignInFailed { why: why.to_owned() })];
-    if tries == u64::from(SIGN_IN_FAILURES) {
-        events.push(of_user(asked, user, throttled("user")));
-    }
-    events.extend(auth.note_failed(asked));
-    Ok(auth.ledger.write(&events).await?)
-}
-
-/// That a user or an address has to wait.
-pub fn throttled(of: &str) -> Audited {
-    let minutes = u64::try_from(SIGN_IN_WINDOW_MS / 60_000).unwrap_or_default();
-    Audited::SignInThrottled { of: of.to_owned(), minutes }
 }
 
 pub async fn read_cluster(

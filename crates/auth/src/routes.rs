@@ -3,17 +3,21 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
-use crate::{access, audit, links, live, locks, machines, parts, people, receive, recordings};
+use crate::{
+    access, audit, factors, links, live, locks, machines, parts, passkeys, people, receive,
+    recordings, signin, terminal, web,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::Method;
+use http::{HeaderValue, Method};
 use link::Peer;
 use model::limit::REQUEST_BYTES;
 use std::future::Future;
 use std::sync::Arc;
+use wire::web::SET_SESSION_HEADER;
 use wire::{Call, Fault};
 
 /// A route, and the kinds of identity that are let in. What a person may do there is decided behind it.
@@ -40,7 +44,7 @@ impl Routes {
         Self { auth, router: Router::new(), table: Vec::new() }
             .call(people::read_invitation)
             .call(people::sign_up)
-            .call(people::sign_in)
+            .call(signin::sign_in)
             .call(people::read_cluster)
             .call(people::add_user)
             .call(people::list_users)
@@ -64,6 +68,24 @@ impl Routes {
             .call(links::look)
             .call(links::find)
             .call(links::take)
+            .call(web::door)
+            .call(web::sign_in)
+            .call(web::second)
+            .call(web::me)
+            .call(web::sign_out)
+            .call(web::list)
+            .call(web::end)
+            .call(passkeys::begin)
+            .call(passkeys::finish)
+            .call(passkeys::begin_new)
+            .call(passkeys::finish_new)
+            .call(factors::list)
+            .call(factors::begin_totp)
+            .call(factors::finish_totp)
+            .call(factors::renew_recovery)
+            .call(factors::remove)
+            .call(factors::reset)
+            .call(terminal::grant)
             .call(access::list_nodes)
             .call(machines::invite)
             .call(machines::remove)
@@ -178,11 +200,29 @@ where
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return Refusal::new(Fault::Unauthenticated, "sign in first").into_response();
     };
-    let asked = Asked::new(peer, route);
-    let answered = match P::prove(&auth, asked.clone()).await {
+    let mut asked = Asked::new(peer, route);
+    let proven = match asked.look_behind(&auth, request.headers()).await {
+        Ok(()) => P::prove(&auth, asked.clone()).await,
+        Err(refusal) => Err(refusal),
+    };
+    let answered = match proven {
         Ok(proof) => handler(Arc::clone(&auth), proof, request).await,
         Err(refusal) => Err(refusal),
     };
+    let mut response = answered_with(&auth, &asked, answered).await;
+    if let Some(set) = asked.set_session()
+        && let Ok(value) = HeaderValue::from_str(&set.to_string())
+    {
+        response.headers_mut().insert(SET_SESSION_HEADER, value);
+    }
+    response
+}
+
+async fn answered_with(
+    auth: &Auth,
+    asked: &Asked,
+    answered: Result<Response, Refusal>,
+) -> Response {
     match answered {
         Ok(response) => response,
         Err(refusal) => {
@@ -191,8 +231,8 @@ where
                 auth.storage.ballast.free();
                 auth.storage.changed.notify_one();
             }
-            asked.audit(&auth, &refusal).await;
-            tracing::debug!(route, fault = ?refusal.fault(), "refused");
+            asked.audit(auth, &refusal).await;
+            tracing::debug!(route = asked.route(), fault = ?refusal.fault(), "refused");
             refusal.into_response()
         }
     }

@@ -12,6 +12,13 @@ pub fn fresh() -> String {
     encode(&bytes)
 }
 
+/// A secret of 256 random bits that no person types, as hexadecimal digits.
+pub fn long() -> String {
+    let mut bytes = [0_u8; 32];
+    rand::fill(&mut bytes);
+    hex(&bytes)
+}
+
 /// Small hexadecimal letters, two for a byte.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');

@@ -1,6 +1,8 @@
 //! Auth as a whole, on loopback, as its clients see it.
 
 mod attacks;
+mod browsers;
+mod factors;
 pub(crate) mod house;
 mod ledger;
 mod links;
@@ -11,3 +13,4 @@ mod people;
 mod recordings;
 mod routes;
 mod storage;
+mod surf;

@@ -125,6 +125,7 @@ async fn tell_me(
     Ok(Me {
         user: who.user().clone(),
         cluster: auth.cluster.clone(),
+        pin: auth.pin.clone(),
         roles: who.roles().iter().cloned().collect(),
         session: session.number,
         expires: session.begun.expires,

@@ -39,6 +39,7 @@ pub struct House {
 /// Somebody who has signed in.
 pub struct Person {
     pub client: Client,
+    pub badge: Badge,
     pub credentials: Credentials,
 }
 
@@ -46,6 +47,7 @@ pub struct Person {
 pub struct Node {
     pub name: NodeName,
     pub client: Client,
+    pub badge: Badge,
     pub key: SigningKey,
     pub signer: SignerCertificate,
     pub credentials: PartCredentials,
@@ -93,8 +95,12 @@ impl House {
     }
 
     pub async fn client(&self, badge: Option<&Badge>) -> Client {
+        self.dialer(badge).dial().await.unwrap()
+    }
+
+    pub fn dialer(&self, badge: Option<&Badge>) -> Dialer {
         let tls = client_tls(&Trust::Pin(self.pin.clone()), badge, &[ALPN_AUTH]).unwrap();
-        Dialer::new(self.address.to_string(), AUTH_SERVER, tls).dial().await.unwrap()
+        Dialer::new(self.address.to_string(), AUTH_SERVER, tls)
     }
 
     /// Signs the first admin up and in.
@@ -124,11 +130,12 @@ impl House {
             ssh_key: ssh_key(7).public_key().to_openssh().unwrap(),
             tls_request: keys.request.clone(),
             wanted_ms: None,
+            second: None,
         };
         let credentials = self.client(None).await.call(&call).await?;
         let chain = credentials.tls_certificate.clone();
         let badge = Badge::new(&TlsIdentity { chain, key: keys.key }).unwrap();
-        Ok(Person { client: self.client(Some(&badge)).await, credentials })
+        Ok(Person { client: self.client(Some(&badge)).await, badge, credentials })
     }
 
     pub async fn join(&self, part: Part, name: &str) -> Node {
@@ -149,6 +156,7 @@ impl House {
         Node {
             name: name.parse().unwrap(),
             client,
+            badge,
             key: signing_key(),
             signer: credentials.signer.clone().unwrap_or(unsigned),
             credentials,

@@ -114,6 +114,7 @@ async fn keys_that_cannot_be_certified_are_named() {
             ssh_key,
             tls_request,
             wanted_ms: Some(-5),
+            second: None,
         };
         let (fault, text) = refused(&nobody, &call).await;
         assert_eq!(fault, Fault::Malformed, "{text}");

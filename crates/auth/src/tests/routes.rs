@@ -1,14 +1,15 @@
 //! Every route of the table, with every kind of identity that should not get through.
 
 use super::house::{House, part_keys};
+use super::surf::Surf;
 use crate::auth::Auth;
 use crate::routes::Routes;
 use http::Method;
 use link::http::{CallError, Client};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::Fault;
 use wire::node::{Heartbeat, Join, Part, Renew};
+use wire::{Failure, Fault};
 
 /// What becomes of an empty request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,52 +29,81 @@ use Outcome::{Answered, Refused, Senseless, Streams};
 const OUT: Outcome = Refused(Fault::Unauthenticated);
 const NO: Outcome = Refused(Fault::Denied);
 
-/// Nobody, a person without roles, another node, a proxy.
-const EXPECTED: &[(&str, [Outcome; 4])] = &[
-    ("/v1/invitation", [Senseless; 4]),
-    ("/v1/sign-up", [Senseless; 4]),
-    ("/v1/sign-in", [Senseless; 4]),
-    ("/v1/join", [Senseless; 4]),
-    ("/v1/cluster", [OUT, Answered("{\"name"), Answered("{\"name"), Answered("{\"name")]),
-    ("/v1/users/add", [OUT, NO, NO, NO]),
-    ("/v1/users/list", [OUT, NO, NO, NO]),
-    ("/v1/users/remove", [OUT, NO, NO, NO]),
-    ("/v1/roles/list", [OUT, NO, NO, NO]),
-    ("/v1/roles/set", [OUT, NO, NO, NO]),
-    ("/v1/roles/remove", [OUT, NO, NO, NO]),
-    ("/v1/locks/add", [OUT, NO, NO, NO]),
-    ("/v1/locks/list", [OUT, NO, NO, NO]),
-    ("/v1/locks/remove", [OUT, NO, NO, NO]),
-    ("/v1/renew", [OUT, NO, Senseless, Senseless]),
-    ("/v1/node/heartbeat", [OUT, NO, Senseless, NO]),
-    ("/v1/report", [OUT, NO, Senseless, Senseless]),
-    ("/v1/node/live", [OUT, NO, Senseless, NO]),
-    ("/v1/sessions/list", [OUT, Answered("[]"), NO, NO]),
-    ("/v1/share/create", [OUT, Senseless, NO, NO]),
-    ("/v1/share/list", [OUT, Answered("[]"), NO, NO]),
-    ("/v1/share/revoke", [OUT, Senseless, NO, NO]),
-    ("/v1/share/read", [OUT, Senseless, NO, NO]),
-    ("/v1/share/look", [Senseless; 4]),
-    ("/v1/share/find", [OUT, NO, NO, Senseless]),
-    ("/v1/share/take", [OUT, NO, Senseless, NO]),
-    ("/v1/nodes/list", [OUT, Answered("[]"), NO, NO]),
-    ("/v1/nodes/invite", [OUT, NO, NO, NO]),
-    ("/v1/nodes/remove", [OUT, NO, NO, NO]),
-    ("/v1/access/explain", [OUT, Senseless, NO, NO]),
-    ("/v1/node/progress", [OUT, NO, Senseless, NO]),
-    ("/v1/recordings/list", [OUT, Answered("[]"), NO, NO]),
-    ("/v1/recordings/view", [OUT, Senseless, NO, NO]),
-    ("/v1/recordings/remove", [OUT, Senseless, NO, NO]),
-    ("/v1/audit/list", [OUT, NO, NO, NO]),
-    ("/v1/audit/head", [OUT, NO, NO, NO]),
-    ("/v1/node/news", [OUT, NO, Streams, NO]),
-    ("/v1/proxy/nodes", [OUT, NO, NO, Streams]),
-    ("/v1/node/ship/{id}", [OUT, NO, Senseless, NO]),
-    ("/v1/recordings/{id}/bytes", [OUT, NO, NO, NO]),
-    ("/v1/audit/follow", [OUT, NO, NO, NO]),
+/// Nobody, a person without roles, another node, a proxy; and in a browser: nobody, a person without roles.
+const EXPECTED: &[(&str, [Outcome; 6])] = &[
+    ("/v1/invitation", [Senseless; 6]),
+    ("/v1/sign-up", [Senseless; 6]),
+    ("/v1/sign-in", [Senseless; 6]),
+    ("/v1/join", [Senseless; 6]),
+    (
+        "/v1/cluster",
+        [
+            OUT,
+            Answered("{\"name"),
+            Answered("{\"name"),
+            Answered("{\"name"),
+            OUT,
+            Answered("{\"name"),
+        ],
+    ),
+    ("/v1/users/add", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/users/list", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/users/remove", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/roles/list", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/roles/set", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/roles/remove", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/locks/add", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/locks/list", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/locks/remove", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/renew", [OUT, NO, Senseless, Senseless, OUT, NO]),
+    ("/v1/node/heartbeat", [OUT, NO, Senseless, NO, OUT, NO]),
+    ("/v1/report", [OUT, NO, Senseless, Senseless, OUT, NO]),
+    ("/v1/node/live", [OUT, NO, Senseless, NO, OUT, NO]),
+    ("/v1/sessions/list", [OUT, Answered("[]"), NO, NO, OUT, Answered("[]")]),
+    ("/v1/share/create", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/share/list", [OUT, Answered("[]"), NO, NO, OUT, Answered("[]")]),
+    ("/v1/share/revoke", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/share/read", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/share/look", [Senseless; 6]),
+    ("/v1/share/find", [OUT, NO, NO, Senseless, OUT, NO]),
+    ("/v1/share/take", [OUT, NO, Senseless, NO, OUT, NO]),
+    ("/v1/nodes/list", [OUT, Answered("[]"), NO, NO, OUT, Answered("[]")]),
+    ("/v1/nodes/invite", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/nodes/remove", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/access/explain", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/node/progress", [OUT, NO, Senseless, NO, OUT, NO]),
+    ("/v1/recordings/list", [OUT, Answered("[]"), NO, NO, OUT, Answered("[]")]),
+    ("/v1/recordings/view", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/recordings/remove", [OUT, Senseless, NO, NO, OUT, Senseless]),
+    ("/v1/audit/list", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/audit/head", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/node/news", [OUT, NO, Streams, NO, OUT, NO]),
+    ("/v1/proxy/nodes", [OUT, NO, NO, Streams, OUT, NO]),
+    ("/v1/node/ship/{id}", [OUT, NO, Senseless, NO, OUT, NO]),
+    ("/v1/recordings/{id}/bytes", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/audit/follow", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/web/door", [NO, NO, NO, NO, Answered("{\"cluster"), Answered("{\"cluster")]),
+    ("/v1/web/sign-in", [NO, NO, NO, NO, Senseless, Senseless]),
+    ("/v1/web/second", [NO, NO, NO, NO, Senseless, Senseless]),
+    ("/v1/web/passkey/begin", [NO, NO, NO, NO, Answered("{\"passkey"), Answered("{\"passkey")]),
+    ("/v1/web/passkey/finish", [NO, NO, NO, NO, Senseless, Senseless]),
+    ("/v1/web/me", [OUT, NO, NO, NO, OUT, Answered("{\"admin")]),
+    ("/v1/web/sessions/list", [OUT, NO, NO, NO, OUT, Answered("[{\"address")]),
+    ("/v1/web/sessions/end", [OUT, NO, NO, NO, OUT, Senseless]),
+    ("/v1/factors/list", [OUT, NO, NO, NO, OUT, Answered("{\"demanded")]),
+    ("/v1/factors/totp/begin", [OUT, NO, NO, NO, OUT, Answered("{\"secret")]),
+    ("/v1/factors/totp/finish", [OUT, NO, NO, NO, OUT, Senseless]),
+    ("/v1/factors/passkey/begin", [OUT, NO, NO, NO, OUT, Answered("{\"passkey")]),
+    ("/v1/factors/passkey/finish", [OUT, NO, NO, NO, OUT, Senseless]),
+    ("/v1/factors/recovery", [OUT, NO, NO, NO, OUT, Refused(Fault::Conflict)]),
+    ("/v1/factors/remove", [OUT, NO, NO, NO, OUT, Senseless]),
+    ("/v1/factors/reset", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/web/terminal", [OUT, NO, NO, NO, OUT, Senseless]),
+    // The last one, because it ends what the others are asked with.
+    ("/v1/web/sign-out", [OUT, NO, NO, NO, OUT, Answered("{}")]),
 ];
 
-async fn ask(client: &Client, method: &Method, path: &str) -> Outcome {
+async fn ask(client: &Client, method: &Method, path: &str, expected: Outcome) -> Outcome {
     let answer = match *method {
         Method::GET => client.get_bytes(path, 1 << 20).await.map(|(_, body)| body),
         _ => client
@@ -82,15 +112,43 @@ async fn ask(client: &Client, method: &Method, path: &str) -> Outcome {
             .map(|value| value.to_string().into()),
     };
     match answer {
-        Ok(body) if body.starts_with(b"[]") => Answered("[]"),
-        Ok(body) if String::from_utf8_lossy(&body).contains("\"name\"") => Answered("{\"name"),
-        Ok(body) => panic!("{path} answered {:?}", String::from_utf8_lossy(&body)),
+        Ok(body) => answered(path, &String::from_utf8_lossy(&body), expected),
         Err(CallError::Refused(failure)) if failure.fault == Fault::Malformed => Senseless,
         Err(CallError::Refused(failure)) => {
             assert!(!failure.message.contains("allow."), "rules leak: {}", failure.message);
             Refused(failure.fault)
         }
         Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+/// The answer that is expected, if it is this one: it begins so, and holds that field.
+fn answered(path: &str, body: &str, expected: Outcome) -> Outcome {
+    let Answered(begins) = expected else { panic!("{path} answered {body:?}") };
+    let field = || body.contains(&format!("{}\"", begins.trim_start_matches(['[', '{'])));
+    let fits = match begins {
+        whole @ ("[]" | "{}") => body == whole,
+        begins => body.starts_with(&begins[..1]) && field(),
+    };
+    assert!(fits, "{path} answered {body:?}");
+    expected
+}
+
+async fn ask_in_browser(
+    surf: &mut Surf,
+    method: &Method,
+    path: &str,
+    expected: Outcome,
+) -> Outcome {
+    let (status, body) = surf.ask(method, path, "{}".into()).await;
+    if status.is_success() {
+        return answered(path, &String::from_utf8_lossy(&body), expected);
+    }
+    let failure: Failure = serde_json::from_slice(&body).unwrap();
+    assert!(!failure.message.contains("allow."), "rules leak: {}", failure.message);
+    match failure.fault {
+        Fault::Malformed => Senseless,
+        fault => Refused(fault),
     }
 }
 
@@ -102,6 +160,9 @@ async fn no_route_lets_in_who_has_no_business_there() {
     let (node, proxy) = (house.node("other").await, house.join(Part::Proxy, "p1").await);
     let callers = [house.client(None).await, plain.client, node.client, proxy.client];
     let names = ["nobody", "plain", "node", "proxy"];
+    let mut stranger = Surf::behind(&house, Some(&proxy.badge)).await;
+    let mut signed_in = Surf::behind(&house, Some(&proxy.badge)).await;
+    signed_in.sign_in("plain").await;
 
     let elsewhere = tempfile::tempdir().unwrap();
     let (auth, _, _) = Auth::open(&super::house::config(&elsewhere)).await.unwrap();
@@ -114,9 +175,22 @@ async fn no_route_lets_in_who_has_no_business_there() {
         let asked = path.replace("{id}", "07070707-0707-4707-8707-070707070707");
         for ((client, name), outcome) in callers.iter().zip(names).zip(outcomes) {
             if outcome != Streams {
-                assert_eq!(ask(client, &route.method, &asked).await, outcome, "{name} on {path}");
+                let got = ask(client, &route.method, &asked, outcome).await;
+                assert_eq!(got, outcome, "{name} on {path}");
             }
         }
+        if path == "/v1/web/sign-out" {
+            continue;
+        }
+        for (surf, outcome) in [(&mut stranger, outcomes[4]), (&mut signed_in, outcomes[5])] {
+            let got = ask_in_browser(surf, &route.method, &asked, outcome).await;
+            assert_eq!(got, outcome, "in a browser on {path}");
+        }
+    }
+    let [.., nobody, person] = EXPECTED.last().unwrap().1;
+    for (surf, outcome) in [(&mut stranger, nobody), (&mut signed_in, person)] {
+        let path = "/v1/web/sign-out";
+        assert_eq!(ask_in_browser(surf, &Method::POST, path, outcome).await, outcome, "{path}");
     }
     assert!(expected.is_empty(), "no such route any more: {:?}", expected.keys());
 }
@@ -139,7 +213,8 @@ async fn a_path_that_is_no_route_is_nobodys() {
     let house = House::start().await;
     let nobody = house.client(None).await;
     for path in ["/", "/v1", "/v1/../users/list", "/v1/users/list/", "/metrics"] {
-        assert_eq!(ask(&nobody, &Method::POST, path).await, Refused(Fault::NotFound), "{path}");
+        let expected = Refused(Fault::NotFound);
+        assert_eq!(ask(&nobody, &Method::POST, path, expected).await, expected, "{path}");
     }
 }
 

@@ -128,6 +128,7 @@ async fn sign_in(
         ssh_key: keys.ssh_public.clone(),
         tls_request,
         wanted_ms: life_ms.and_then(|ms| i64::try_from(ms).ok()),
+        second: None,
     };
     let got = client.call(&request).await?;
     Profile::save(home, at, &keys, got)
