@@ -115,6 +115,7 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::TransferUnparsed { .. }
             | A::KernelSeen { .. }
             | A::KernelLost { .. }
+            | A::KernelTampering { .. }
             | A::KernelBlind { .. }
             | A::SeatTaken { .. }
             | A::SeatLeft { .. }

@@ -613,6 +613,11 @@ audited! {
         /// Times that the kernel skipped the recorder on that machine in the meantime.
         skipped: u64,
     }
+    /// Somebody meddled with what tells a session's processes from others.
+    KernelTampering "S3073W" "session.kernel_tampering" {
+        /// Which process, and what it shows.
+        what: String,
+    }
     /// A session was refused because the kernel does not see what the role wants to be seen.
     KernelBlind "S3072W" "session.kernel_blind" {
         /// Why it does not.

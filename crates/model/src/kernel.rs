@@ -16,6 +16,39 @@ pub enum Kernel {
     Did(Box<KernelEvent>),
     /// How much it was, at the end.
     Totals(Totals),
+    /// Somebody meddled with what tells this session's processes from others.
+    Tampering(Tampering),
+}
+
+/// A sign of tampering. What it takes (`CAP_AUDIT_CONTROL`, `CAP_BPF`) is root's; login(1) and daemons that sign people in
+/// begin other audit sessions, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tampering {
+    /// When, in milliseconds since the recording began.
+    pub at: u64,
+    /// Number of the process that shows it.
+    pub process: u32,
+    /// Its name, as the kernel has it.
+    pub name: String,
+    /// Its user.
+    pub uid: u32,
+    /// What it shows.
+    pub sign: Sign,
+}
+
+/// What a process shows. Variants are appended, never reordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// It belongs to the session, and has another audit session: its login uid was written anew.
+    AuditSession {
+        /// That of the session.
+        own: u32,
+        /// That of the process.
+        found: u32,
+    },
+    /// Its audit session says that it belongs to the session, and it was not in the recorder's table, though there was room.
+    NotInTable,
 }
 
 /// Classes of what is watched.
@@ -465,6 +498,20 @@ impl Kernel {
             }
             Self::Did(event) => format!("{} {event}", event.by.process),
             Self::Totals(totals) => totals.to_string(),
+            Self::Tampering(tampering) => tampering.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Tampering {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process, name, uid, sign, .. } = self;
+        write!(out, "process {process} ({name}, uid {uid}) ")?;
+        match sign {
+            Sign::AuditSession { own, found } => {
+                write!(out, "has the audit session {found} instead of {own}")
+            }
+            Sign::NotInTable => out.write_str("was not in the recorder's table"),
         }
     }
 }

@@ -321,6 +321,8 @@ pub const KERNEL_BATCH_BYTES: usize = 64 * 1024;
 pub const KERNEL_GATHER_MS: u64 = 20;
 /// Processes of one session whose beginner is remembered. Cut: of others the parent of the moment is told.
 pub const KERNEL_PROCESSES: usize = 2 * KERNEL_SESSION_PROCESSES as usize;
+/// Signs of tampering of each kind that one session's recording tells. Cut: more stand in its events only.
+pub const KERNEL_SIGNS: usize = 16;
 /// Programs of one session whose arguments are gathered at once. Cut: the oldest keeps those that it has.
 pub const KERNEL_ARGUMENTS: usize = 64;
 /// Bytes of one program's arguments. Cut: the entry says how many there were.

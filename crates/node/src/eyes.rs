@@ -6,13 +6,13 @@ use host::kernel::{Arch, Kernel as Program, Last, Place, Records};
 use model::Tick;
 use model::audit::Audited;
 use model::entry::{Entry, Gap, GapCause};
-use model::kernel::{Action, Class, Classes, Kernel, KernelEvent, Totals, Watch};
+use model::kernel::{Action, Class, Classes, Kernel, KernelEvent, Tampering, Totals, Watch};
 use model::role::RecordingPolicy;
 use policy::LoginPermit;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
-use trace::{Trace, Traced};
+use trace::{Signs, Trace, Traced};
 
 /// Milliseconds for which losses gather into one gap.
 const GAP_MS: u64 = 1_000;
@@ -72,6 +72,9 @@ pub(crate) struct Sight {
     counts: Counts,
     /// Records that are missing and stand in no gap yet, and since when.
     missing: Option<(u64, Tick)>,
+    signs: Signs,
+    /// Signs of tampering, for the ledger.
+    tampering: Vec<Audited>,
 }
 
 struct Seeing {
@@ -116,8 +119,15 @@ impl Sight {
             Err(why) if required => return Err(why),
             Err(lacks) => (Watch { classes: Classes::NONE, lacks }, None),
         };
-        let (ready, counts) = (VecDeque::new(), Counts::default());
-        Ok(Some(Self { watch, seeing, ready, counts, missing: None }))
+        Ok(Some(Self {
+            watch,
+            seeing,
+            ready: VecDeque::new(),
+            counts: Counts::default(),
+            missing: None,
+            signs: Signs::default(),
+            tampering: Vec::new(),
+        }))
     }
 
     /// What is watched.
@@ -140,6 +150,11 @@ impl Sight {
     /// The next entry.
     pub fn poll(&mut self) -> Option<Entry> {
         self.ready.pop_front()
+    }
+
+    /// What the ledger is to be told at once.
+    pub fn told(&mut self) -> Vec<Audited> {
+        std::mem::take(&mut self.tampering)
     }
 
     /// When [`Sight::handle_timeout`] wants to be called.
@@ -176,8 +191,13 @@ impl Sight {
             self.take(traced, now);
         }
         self.note_missing();
+        for found in self.signs.finish(&totals) {
+            self.tampered(found);
+        }
         self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
-        self.events(totals)
+        let mut told = std::mem::take(&mut self.tampering);
+        told.extend(self.events(totals));
+        told
     }
 
     fn events(&self, totals: Totals) -> Vec<Audited> {
@@ -204,13 +224,22 @@ impl Sight {
         match traced {
             Traced::Did(event) => {
                 self.counts.count(&event);
+                let sign = self.signs.look(&event);
                 self.ready.push_back(Entry::Kernel(Kernel::Did(event)));
+                if let Some(found) = sign {
+                    self.tampered(found);
+                }
             }
             Traced::Lost(more) => {
                 let (count, _) = self.missing.get_or_insert((0, now));
                 *count = count.saturating_add(more);
             }
         }
+    }
+
+    fn tampered(&mut self, found: Tampering) {
+        self.tampering.push(Audited::KernelTampering { what: found.to_string() });
+        self.ready.push_back(Entry::Kernel(Kernel::Tampering(found)));
     }
 
     /// A gap for what is missing so far.

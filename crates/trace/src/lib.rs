@@ -7,9 +7,11 @@ mod address;
 mod calls;
 mod fold;
 mod layout;
+mod signs;
 mod text;
 mod trace;
 
 pub use calls::{Arch, SHAPES_BYTES, compat_shapes, shapes};
 pub use layout::{Owner, length, owner};
+pub use signs::Signs;
 pub use trace::{Trace, Traced};

@@ -132,3 +132,28 @@ fn one_key_leads_from_a_program_to_the_picture_of_its_moment() {
     println!("{jumps} jumps to the moment of rm, where the clock shows {clock} of 100");
     assert!((95..=105).contains(&clock), "{clock}:\n{}", screen.join("\n"));
 }
+
+#[test]
+fn a_process_with_another_audit_session_is_told_as_tampering() {
+    if !can_see("a_process_with_another_audit_session") {
+        return;
+    }
+    let command = "echo 77 > /proc/self/loginuid && exec /bin/true meddled";
+    let changed = CLUSTER.ssh(command).status.success();
+    let seen = Seen::of(&CLUSTER, command);
+    let audit = |it: &serde_json::Value| it["by"]["audit"].as_u64();
+    let own = seen.did().next().and_then(audit);
+    let (true, Some(own)) = (changed, own) else {
+        println!(
+            "skipped: a_process_with_another_audit_session: this machine has no audit sessions"
+        );
+        return;
+    };
+    let found = audit(seen.ran("/bin/true meddled")).unwrap();
+    assert_ne!(found, own, "a login of its own begins a session of its own");
+    let told = seen.0.iter().find_map(|line| line["entry"]["kernel"].get("tampering"));
+    let told = told.unwrap_or_else(|| panic!("no sign: {:#?}", seen.0));
+    assert_eq!(told["sign"]["audit_session"], serde_json::json!({ "own": own, "found": found }));
+    let ledger = CLUSTER.audit("session.kernel_tampering");
+    assert!(ledger.iter().any(|it| it["what"].as_str().is_some_and(|what| what.contains("true"))));
+}

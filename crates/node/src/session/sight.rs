@@ -19,6 +19,8 @@ impl Live {
         while let Some(entry) = self.sight.as_mut().and_then(Sight::poll) {
             self.record(entry);
         }
+        let told = self.sight.as_mut().map(Sight::told).unwrap_or_default();
+        told.into_iter().for_each(|event| self.files.say(event));
     }
 
     /// Records what is left of it and how much it was, and tells the ledger.

@@ -90,6 +90,7 @@ fn kernel_words(kernel: &Kernel) -> Option<String> {
             _ => None,
         },
         Kernel::Watch(watch) => (!watch.lacks.is_empty()).then(|| kernel.words()),
+        Kernel::Tampering(_) => Some(format!("TAMPERING: {}", kernel.words())),
         Kernel::Totals(totals) => (totals.lost > 0 || totals.left > 0).then(|| kernel.words()),
     }
 }

@@ -6,7 +6,7 @@
 //! | files | File System Activity 1001 | Open, Create, Delete, Rename, …, by the system call |
 //! | connections | Network Activity 4001 | Open, Fail, Listen, Traffic |
 //! | what reaches beyond a process, io_uring | Kernel Activity 1003 | Invoke |
-//! | what is missing, what was watched, sums | Base Event 0 | Other |
+//! | what is missing, what was watched, sums, signs of tampering | Base Event 0 | Other |
 //!
 //! The person is `actor.user`, with the account of the machine as its `account`; `actor.process` is who did it, of a
 //! program that began its parent. What has no place in the schema stands in `unmapped`.
@@ -125,6 +125,11 @@ impl Export for Ocsf {
             Entry::Kernel(kernel @ Kernel::Totals(totals)) => {
                 let mut all = self.beside(*seq, *at, "Totals", 1, &kernel.words());
                 put(&mut all, &["unmapped", "totals"], json!(totals));
+                all
+            }
+            Entry::Kernel(kernel @ Kernel::Tampering(tampering)) => {
+                let mut all = self.beside(*seq, tampering.at, "Tampering", 4, &kernel.words());
+                put(&mut all, &["unmapped", "tampering"], json!(tampering));
                 all
             }
             // Of whatever cause: an event of the kernel may have been in it.

@@ -73,7 +73,7 @@ fn wanted(entry: &Entry, args: &Events) -> bool {
             Class::Files => all || args.files,
             Class::Network => all || args.network,
         },
-        Entry::Kernel(Kernel::Watch(_) | Kernel::Totals(_)) => true,
+        Entry::Kernel(Kernel::Watch(_) | Kernel::Totals(_) | Kernel::Tampering(_)) => true,
         Entry::Gap(gap) => gap.cause == GapCause::Kernel,
         _ => false,
     }
@@ -92,6 +92,10 @@ fn text(at: u64, entry: &Entry) -> String {
             let words = show::clean(&event.to_string(), usize::MAX);
             let name = show::clean(&by.name, 15);
             format!("{} {:>7} {user:>6} {name:15} {words}{stray}", moment(*at), by.process)
+        }
+        Entry::Kernel(Kernel::Tampering(found)) => {
+            let words = show::clean(&found.to_string(), 1000);
+            format!("{} TAMPERING: {words}", moment(found.at))
         }
         Entry::Kernel(kernel) => format!("{} {}", moment(at), show::clean(&kernel.words(), 1000)),
         Entry::Gap(gap) => {

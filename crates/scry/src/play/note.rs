@@ -84,6 +84,9 @@ fn of_kernel(at: u64, kernel: &Kernel) -> Option<Note> {
         Kernel::Watch(watch) if watch.lacks.is_empty() => return None,
         Kernel::Totals(totals) if totals.lost == 0 && totals.left == 0 => return None,
         Kernel::Watch(_) | Kernel::Totals(_) => (at, NoteKind::Mark, text),
+        Kernel::Tampering(found) => {
+            (found.at.min(at), NoteKind::Mark, format!("TAMPERING: {text}"))
+        }
     };
     Some(Note { at, kind, text })
 }
