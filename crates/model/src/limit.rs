@@ -136,6 +136,47 @@ pub const EVENTS_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of events that auth refused and the operator finds in a file. Cut: further ones are counted only.
 pub const EVENTS_ASIDE_BYTES: u64 = 16 * 1024 * 1024;
 
+// Recordings as films: what auth tells a player in a browser
+
+/// Buckets of a film's activity. Cut: they become twice as long.
+pub const FILM_BUCKETS: usize = 600;
+/// Marks of one kind on a film's time line. Cut: every second is left out, and how many is told.
+pub const FILM_MARKS: usize = 500;
+/// Idle stretches of a film. Cut: only those that are twice as long are told.
+pub const FILM_IDLE: usize = 1000;
+/// Milliseconds of the shortest idle stretch.
+pub const FILM_IDLE_MS: u64 = 5_000;
+/// Chapters of a film. Cut: as [`FILM_IDLE`].
+pub const FILM_CHAPTERS: usize = 400;
+/// Milliseconds of the shortest chapter.
+pub const FILM_CHAPTER_MS: u64 = 1_000;
+/// Programs that run at once of which a film knows when they began. Cut: further ones are no chapters.
+pub const FILM_RUNNING: usize = 4096;
+/// Bytes of a file up to which its activity is counted exactly. Cut: of longer ones packed bytes are told, and no keys.
+pub const FILM_EXACT_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of output in one answer of a reel, unless asked otherwise, and at most. Cut: the rest comes with the next.
+pub const REEL_BYTES: (usize, usize) = (64 * 1024, 1024 * 1024);
+/// Lines of one answer of a reel. Cut: as [`REEL_BYTES`].
+pub const REEL_CUES: usize = 8192;
+/// Entries that one answer passes over, told or not. Cut: as [`REEL_BYTES`].
+pub const REEL_ENTRIES: usize = 65_536;
+/// Milliseconds for which an answer at the end of a recording that goes on waits for more. Then: it is empty.
+pub const REEL_WAIT_MS: u64 = 20_000;
+/// Recordings whose films auth holds open. Cut: the one that was used longest ago is opened again when it is wanted.
+pub const FILMS_OPEN: usize = 16;
+/// Films that are worked on at once. Wait.
+pub const FILM_TURNS: usize = 4;
+/// Downloads and searches under way at once. Refuse: 429.
+pub const POURS: usize = 32;
+/// Bytes of a download that are made at once. Wait: for its reader.
+pub const POUR_BYTES: usize = 64 * 1024;
+/// Milliseconds for which a download waits for its reader. Then: it breaks off.
+pub const POUR_STALL_MS: u64 = 60_000;
+/// Bytes of a line of a transcript in pieces. Cut: the rest is a line of its own.
+pub const LINE_BYTES: usize = 16 * 1024;
+/// Bytes of output that are read for one piece of a transcript. Cut: the rest comes with the next.
+pub const LINES_BYTES: usize = 1024 * 1024;
+
 // Requests
 
 /// Body of one JSON request to auth, in bytes. Refuse: 413.

@@ -7,11 +7,16 @@
 mod bite;
 mod chain;
 mod codec;
+pub mod cue;
 mod custody;
 pub mod export;
 mod fault;
+pub mod film;
+pub mod find;
 mod frame;
+mod glance;
 mod index;
+pub mod note;
 mod pack;
 pub mod picture;
 mod reader;
@@ -28,6 +33,7 @@ pub use custody::{
 };
 pub use fault::{Corrupt, Fault};
 pub use frame::{Cut, MAGIC, split};
+pub use glance::{Glance, Glances};
 pub use index::{GapAt, GroupAt, Index, KeyframeAt, finish, receipt_record};
 pub use picture::picture_at;
 pub use reader::{Entries, From, Recording, Recovered, scan, scan_spool};

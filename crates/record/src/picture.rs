@@ -1,6 +1,7 @@
 //! Pictures of a recording: the screen as it was after an entry, or at a moment.
 
 use crate::{Corrupt, From, Keyframe, Recording, Source};
+use model::entry::Forward;
 use model::{Entry, Seq, Size, Stream};
 use screen::Screen;
 
@@ -9,7 +10,15 @@ use screen::Screen;
 /// # Errors
 /// The recording is damaged before that moment.
 pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen, Corrupt> {
-    let (mut screen, seq) = match recording.keyframe_at(ms)? {
+    picture_after(recording, ms).map(|(screen, _)| screen)
+}
+
+/// As [`picture_at`], and the last entry on it.
+pub(crate) fn picture_after<S: Source>(
+    recording: &Recording<S>,
+    ms: u64,
+) -> Result<(Screen, Seq), Corrupt> {
+    let (mut screen, mut seq) = match recording.keyframe_at(ms)? {
         Some(frame) => (picture_of(&frame), frame.seq),
         None => (blank(recording), Seq(0)),
     };
@@ -20,9 +29,10 @@ pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen
             break;
         }
         brush.draw(&mut screen, &next.entry);
+        seq = next.seq;
     }
     brush.finish(&mut screen);
-    Ok(screen)
+    Ok((screen, seq))
 }
 
 /// An empty screen of the recording's first size.
@@ -79,12 +89,17 @@ pub fn draw(screen: &mut Screen, entry: &Entry) {
         Entry::Output { stream, bytes } => draw_bytes(screen, *stream, bytes),
         Entry::Resize(size) => resize(screen, *size),
         Entry::Forward(forward) => {
-            let line = forward.words().replace(char::is_control, "\u{b7}");
-            screen.feed(line.as_bytes());
-            screen.feed(b"\r\n");
+            screen.feed(forward_line(forward).as_bytes());
         }
         _ => {}
     }
+}
+
+/// What a terminal gets of something that belongs to a connection.
+pub(crate) fn forward_line(forward: &Forward) -> String {
+    let mut line = forward.words().replace(char::is_control, "\u{b7}");
+    line.push_str("\r\n");
+    line
 }
 
 /// Draws bytes of a stream.
@@ -99,7 +114,7 @@ pub fn draw_bytes(screen: &mut Screen, stream: Stream, bytes: &[u8]) {
 }
 
 /// Appends what a terminal gets of a stream: output without a terminal gets the carriage returns it would add.
-fn as_shown(stream: Stream, bytes: &[u8], shown: &mut Vec<u8>) {
+pub(crate) fn as_shown(stream: Stream, bytes: &[u8], shown: &mut Vec<u8>) {
     match stream {
         Stream::Pty => shown.extend_from_slice(bytes),
         Stream::Stdin => {}

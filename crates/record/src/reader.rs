@@ -15,6 +15,7 @@ use model::{Heading, Seq};
 use std::collections::VecDeque;
 
 /// A recording that can be played, from its beginning or from anywhere.
+#[derive(Clone)]
 pub struct Recording<S: Source> {
     source: S,
     heading: Heading,
@@ -92,6 +93,11 @@ impl<S: Source> Recording<S> {
     /// The bytes it reads from, for a source that must be told of growth.
     pub fn source_mut(&mut self) -> &mut S {
         &mut self.source
+    }
+
+    /// The byte behind the last record that can be read.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// What made reading stop before the end of the file, other than a torn last record.
@@ -303,6 +309,7 @@ pub fn record_at<'w, S: Source + ?Sized>(
 }
 
 /// What every record of a file says, read once from the beginning.
+#[derive(Clone)]
 pub struct Survey {
     pub track: Track,
     pub index: Index,

@@ -67,6 +67,7 @@ impl<S: Source + ?Sized> Source for Box<S> {
 }
 
 /// A window on a source, so that records read one after the other cost few reads.
+#[derive(Clone)]
 pub struct Window {
     at: u64,
     bytes: Vec<u8>,

@@ -1,8 +1,8 @@
 //! The player's mind: keys and time in, wishes and a position out. Pure.
 
-use super::note::{parse_time, time};
 use super::wish::{Clock, Film, Key, Overlay, Wish};
 use model::Tick;
+use record::note::time;
 use std::collections::VecDeque;
 
 /// Speeds, slowest first.
@@ -513,5 +513,40 @@ impl Mind {
             _ => chosen,
         };
         self.overlay = Some(Overlay::List(chosen));
+    }
+}
+
+/// Reads `90`, `1:30` or `1:02:03` as milliseconds.
+fn parse_time(text: &str) -> Option<u64> {
+    let mut seconds: u64 = 0;
+    for part in text.split(':') {
+        let number: u64 = part.parse().ok().filter(|_| part.len() <= 6)?;
+        seconds = seconds.checked_mul(60)?.checked_add(number)?;
+    }
+    seconds.checked_mul(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_they_are_shown() {
+        for (text, ms) in [
+            ("90", Some(90_000)),
+            ("1:30", Some(90_000)),
+            ("1:02:03", Some(3_723_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("1:", None),
+            ("x", None),
+            ("99999999", None),
+        ] {
+            assert_eq!(parse_time(text), ms, "{text:?}");
+        }
+        assert_eq!(
+            (time(0), time(65_999), time(3_723_000)),
+            ("0:00".into(), "1:05".into(), "1:02:03".into())
+        );
     }
 }

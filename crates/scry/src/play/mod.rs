@@ -7,9 +7,7 @@
 //! [`desk`], which is a [`terminal`] of its own or what somebody else lends it.
 
 mod desk;
-mod find;
 mod mind;
-mod note;
 mod outline;
 mod paint;
 mod player;
@@ -120,11 +118,6 @@ pub fn as_text(screen: &Screen, colours: bool) -> String {
         out.extend_from_slice(b"\x1b[0m\n");
     }
     String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Text from a recording, fit for one line of a terminal.
-fn clean(text: &str, most: usize) -> String {
-    text.chars().take(most).map(|ch| if ch.is_control() { '·' } else { ch }).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The list of a recording's marks, people and gaps, read bit by bit when it is wanted.
 
-use super::note::{Note, NoteKind};
 use model::Seq;
+use record::note::{Note, NoteKind};
 use record::{From as Place, Recording, Source};
 
 /// Notes that are listed. Beyond: the rest is left out, and the list says so.

@@ -1,10 +1,10 @@
 //! What the player shows: the recorded screen, letter-boxed or panned, and the status line below it.
 
-use super::find::Pattern;
 use super::mind::Mind;
-use super::note::{Note, NoteKind, time};
 use super::wish::{Clock, Overlay};
 use model::{Tick, Time};
+use record::find::Pattern;
+use record::note::{Note, NoteKind, time};
 use screen::{BAR, Canvas, Cell, Colour, Pan, Screen, Style};
 
 /// Everything that is shown.
@@ -145,6 +145,10 @@ fn note_style(kind: NoteKind, style: Style) -> Style {
         NoteKind::Gap => Style { fg: Colour::Indexed(203), ..style },
         NoteKind::Mark => Style { fg: Colour::Indexed(222), ..style },
         NoteKind::People
+        | NoteKind::Said
+        | NoteKind::Keyboard
+        | NoteKind::Frozen
+        | NoteKind::Size
         | NoteKind::Forward
         | NoteKind::File
         | NoteKind::Command

@@ -2,14 +2,14 @@
 
 use super::Options;
 use super::desk::{Desk, Turn};
-use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
-use super::note::{Note, NoteKind};
 use super::outline::Outline;
 use super::paint::{Scene, paint};
 use super::reel::Reel;
 use super::wish::{Film, Wish};
 use model::Tick;
+use record::find::{Hunt, Outcome, Pattern};
+use record::note::{Note, NoteKind};
 use record::{Recording, Source};
 use screen::Pan;
 use std::io;
@@ -165,7 +165,7 @@ impl<S: Source, D: Desk> Player<S, D> {
         // A pause in the middle of an idle stretch searches from there all the same.
         self.searched = Some(self.mind.position(now));
         self.hunt = Some(if forward {
-            Hunt::on(pattern, &self.reel)
+            Hunt::on(pattern, self.reel.shown())
         } else {
             Hunt::back(pattern, self.reel.seq().next())
         });

@@ -1,9 +1,10 @@
 //! A recording as a film: the screen at any moment, forwards, backwards, entry by entry.
 
-use super::note::Note;
 use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::{Action, Kernel};
+use record::find::{Hit, Shown};
+use record::note::Note;
 use record::picture::{blank, draw, picture_of};
 use record::{Corrupt, From as Place, Keyframe, Recording, Source};
 use screen::Screen;
@@ -37,17 +38,6 @@ struct Spot {
     at: u64,
 }
 
-/// A place where a text came onto the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hit {
-    /// The entry.
-    pub seq: Seq,
-    /// Its time.
-    pub at: u64,
-    /// Bytes of its output after which the text is on the screen.
-    pub within: usize,
-}
-
 impl<S: Source> Reel<S> {
     /// At the beginning.
     pub fn new(recording: Recording<S>) -> Self {
@@ -76,9 +66,10 @@ impl<S: Source> Reel<S> {
         self.place.at
     }
 
-    /// Bytes of the next entry that are on the screen already, at a hit.
-    pub fn drawn(&self) -> usize {
-        self.drawn
+    /// What a search that begins here must know.
+    pub fn shown(&self) -> Shown<'_> {
+        let Self { screen, place, drawn, .. } = self;
+        Shown { screen, seq: place.seq, at: place.at, drawn: *drawn }
     }
 
     /// Where and why the recording cannot be read further.

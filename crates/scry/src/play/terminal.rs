@@ -128,7 +128,7 @@ impl Guard {
             }
         }));
         let guard = Self { usual, panic };
-        let title = SetTitle(format!("scry play {}", super::clean(title, 80)));
+        let title = SetTitle(format!("scry play {}", record::note::clean(title, 80)));
         execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, cursor::Hide, title)?;
         Ok(guard)
     }

@@ -1,6 +1,5 @@
 //! The player against small recordings made here.
 
-use super::find::{Hunt, Outcome, Pattern};
 use super::mind::Mind;
 use super::outline::Outline;
 use super::paint::{Scene, paint};
@@ -12,6 +11,7 @@ use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
 use model::heading::Kind;
 use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
+use record::find::{Hunt, Outcome, Pattern};
 use record::{Keyframe, Recording, Writer, picture_at};
 use screen::{Canvas, Pan, Screen};
 use std::io;
@@ -181,8 +181,11 @@ fn a_step_back_undoes_a_step_on() {
 
 fn hunt(reel: &mut Reel<Vec<u8>>, text: &str, forward: bool) -> Option<u64> {
     let pattern = Pattern::new(text).unwrap();
-    let mut hunt =
-        if forward { Hunt::on(pattern, reel) } else { Hunt::back(pattern, reel.seq().next()) };
+    let mut hunt = if forward {
+        Hunt::on(pattern, reel.shown())
+    } else {
+        Hunt::back(pattern, reel.seq().next())
+    };
     loop {
         let mut left = 7;
         let more = || {

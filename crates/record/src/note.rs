@@ -1,15 +1,16 @@
 //! What is worth saying about an entry, in a few words.
 
-use super::clean;
-use model::Transfer;
-use model::entry::{Ending, Entry, Gap, GapCause, Stamped};
+use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
 use model::kernel::{Action, Kernel};
+use model::{Seq, Transfer};
 
-/// Something that happened, for the status line and the list.
+/// Something that happened, for a status line, a list or a time line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// When, in milliseconds since the recording began.
     pub at: u64,
+    /// Its entry.
+    pub seq: Seq,
     /// Of which kind.
     pub kind: NoteKind,
     /// In words.
@@ -17,12 +18,20 @@ pub struct Note {
 }
 
 /// Of which kind a note is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoteKind {
     /// A labelled moment.
     Mark,
-    /// Somebody came or went.
+    /// Somebody came or went, or a file waited for a word.
     People,
+    /// Somebody said something.
+    Said,
+    /// The keyboard changed hands.
+    Keyboard,
+    /// The session waited, stood still, or went on.
+    Frozen,
+    /// The screen got another size; [`Note::of`] makes none of it.
+    Size,
     /// Something is missing.
     Gap,
     /// A service of the connection.
@@ -37,10 +46,11 @@ pub enum NoteKind {
 
 impl Note {
     /// The note of an entry, if it is worth one.
+    #[must_use]
     pub fn of(stamped: &Stamped) -> Option<Self> {
         let (kind, text) = match &stamped.entry {
             Entry::Mark { label } => (NoteKind::Mark, clean(label, 120)),
-            Entry::People(people) => (NoteKind::People, clean(&people.words(), 160)),
+            Entry::People(people) => (people_kind(people), clean(&people.words(), 160)),
             Entry::Gap(gap) => (NoteKind::Gap, gap_text(gap)),
             Entry::Elided { bytes, .. } => {
                 (NoteKind::Gap, format!("{} beyond the limit were counted, not kept", size(*bytes)))
@@ -53,17 +63,19 @@ impl Note {
             Entry::Transfer(transfer) if transfer.is_essential() => {
                 (NoteKind::File, clean(&transfer.to_string(), 240))
             }
-            Entry::Kernel(kernel) => return of_kernel(stamped.at, kernel),
+            Entry::Kernel(kernel) => return of_kernel(stamped, kernel),
             _ => return None,
         };
-        Some(Self { at: stamped.at, kind, text })
+        Some(Self { at: stamped.at, seq: stamped.seq, kind, text })
     }
 
     /// A sign for lists.
+    #[must_use]
     pub fn sign(&self) -> char {
         match self.kind {
             NoteKind::Mark => '◆',
-            NoteKind::People => '●',
+            NoteKind::People | NoteKind::Said | NoteKind::Keyboard | NoteKind::Frozen => '●',
+            NoteKind::Size => '□',
             NoteKind::Gap => '×',
             NoteKind::Forward => '⇄',
             NoteKind::File => '≡',
@@ -74,7 +86,8 @@ impl Note {
 }
 
 /// A program is a chapter, at the moment at which it began; of all else that the kernel saw only what it did not see.
-fn of_kernel(at: u64, kernel: &Kernel) -> Option<Note> {
+fn of_kernel(stamped: &Stamped, kernel: &Kernel) -> Option<Note> {
+    let (at, seq) = (stamped.at, stamped.seq);
     let text = clean(&kernel.words(), 160);
     let (at, kind, text) = match kernel {
         Kernel::Did(event) => match &event.action {
@@ -88,10 +101,30 @@ fn of_kernel(at: u64, kernel: &Kernel) -> Option<Note> {
             (found.at.min(at), NoteKind::Mark, format!("TAMPERING: {text}"))
         }
     };
-    Some(Note { at, kind, text })
+    Some(Note { at, seq, kind, text })
+}
+
+fn people_kind(people: &People) -> NoteKind {
+    match people {
+        People::Said { .. } => NoteKind::Said,
+        People::Keyboard { .. } => NoteKind::Keyboard,
+        People::Waits { .. } | People::Frozen { .. } | People::GoesOn | People::Outside { .. } => {
+            NoteKind::Frozen
+        }
+        _ => NoteKind::People,
+    }
+}
+
+/// Text from a recording, fit for one line of a terminal or a page: nothing in it controls or turns what stands around it.
+#[must_use]
+pub fn clean(text: &str, most: usize) -> String {
+    let turns = |ch| matches!(ch, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let plain = |ch: char| if ch.is_control() || turns(ch) { '·' } else { ch };
+    text.chars().take(most).map(plain).collect()
 }
 
 /// A gap in words.
+#[must_use]
 pub fn gap_text(gap: &Gap) -> String {
     let why = match gap.cause {
         GapCause::Crash => "the recorder was killed",
@@ -135,44 +168,15 @@ fn size(bytes: u64) -> String {
 }
 
 /// Milliseconds as `1:05` or `2:03:04`.
+#[must_use]
 pub fn time(ms: u64) -> String {
     let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
     if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
 }
 
-/// Reads `90`, `1:30` or `1:02:03` as milliseconds.
-pub fn parse_time(text: &str) -> Option<u64> {
-    let mut seconds: u64 = 0;
-    for part in text.split(':') {
-        let number: u64 = part.parse().ok().filter(|_| part.len() <= 6)?;
-        seconds = seconds.checked_mul(60)?.checked_add(number)?;
-    }
-    seconds.checked_mul(1000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_read_as_they_are_shown() {
-        for (text, ms) in [
-            ("90", Some(90_000)),
-            ("1:30", Some(90_000)),
-            ("1:02:03", Some(3_723_000)),
-            ("0", Some(0)),
-            ("", None),
-            ("1:", None),
-            ("x", None),
-            ("99999999", None),
-        ] {
-            assert_eq!(parse_time(text), ms, "{text:?}");
-        }
-        assert_eq!(
-            (time(0), time(65_999), time(3_723_000)),
-            ("0:00".into(), "1:05".into(), "1:02:03".into())
-        );
-    }
 
     #[test]
     fn a_gap_says_how_much_and_why() {

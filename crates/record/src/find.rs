@@ -1,12 +1,35 @@
 //! Search inside: when a text came onto the screen, however briefly.
 
-use super::reel::{Hit, Reel};
+use crate::picture::{blank, draw_bytes, picture_of};
+use crate::{Corrupt, From as Place, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stream};
-use record::picture::{blank, draw_bytes, picture_of};
-use record::{Corrupt, From as Place, Recording, Source};
 use screen::Screen;
 use std::collections::BTreeMap;
+
+/// A place where a text came onto the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// The entry.
+    pub seq: Seq,
+    /// Its time.
+    pub at: u64,
+    /// Bytes of its output after which the text is on the screen.
+    pub within: usize,
+}
+
+/// What is on a screen, as far as a search that begins there must know.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The screen.
+    pub screen: &'a Screen,
+    /// The last entry that was drawn.
+    pub seq: Seq,
+    /// Time of the latest entry that was drawn.
+    pub at: u64,
+    /// Bytes of the next entry that are on the screen already.
+    pub drawn: usize,
+}
 
 /// What is looked for. Capitals in it make it exact; without any, capitals do not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +40,7 @@ pub struct Pattern {
 
 impl Pattern {
     /// `None` for nothing.
+    #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let exact = text.chars().any(char::is_uppercase);
         let chars: Vec<char> = text.chars().map(|ch| fold(ch, exact)).collect();
@@ -24,6 +48,7 @@ impl Pattern {
     }
 
     /// Places (column, row) on the screen that belong to a match.
+    #[must_use]
     pub fn places(&self, screen: &Screen) -> Vec<(u16, u16)> {
         let mut places = Vec::new();
         for line in lines(screen) {
@@ -38,6 +63,7 @@ impl Pattern {
     }
 
     /// Whether there is a match on the screen.
+    #[must_use]
     pub fn is_on(&self, screen: &Screen) -> bool {
         lines(screen).iter().any(|line| self.starts(line).next().is_some())
     }
@@ -130,27 +156,34 @@ pub enum Outcome {
 }
 
 impl Hunt {
-    /// Forwards from what a reel shows.
-    pub fn on<S: Source>(pattern: Pattern, reel: &Reel<S>) -> Self {
-        let (cols, rows) = reel.screen().size();
+    /// Forwards from what is shown.
+    #[must_use]
+    pub fn on(pattern: Pattern, from: Shown<'_>) -> Self {
+        let (cols, rows) = from.screen.size();
         let mut screen = Screen::new(cols, rows);
-        screen.feed(&reel.screen().dump());
+        screen.feed(&from.screen.dump());
         let seen = pattern.shapes(&screen);
-        let walk = Walk { screen, seen, seq: reel.seq(), at: reel.at(), drawn: reel.drawn() };
+        let Shown { seq, at, drawn, .. } = from;
+        let walk = Walk { screen, seen, seq, at, drawn };
         Self { pattern, way: Way::On { walk: Box::new(walk) } }
     }
 
     /// What is looked for.
+    #[must_use]
     pub fn pattern(&self) -> &Pattern {
         &self.pattern
     }
 
     /// Backwards from the entry `before`, which is left out.
+    #[must_use]
     pub fn back(pattern: Pattern, before: Seq) -> Self {
         Self { pattern, way: Way::Back { before, done: false } }
     }
 
     /// Searches on while `more` says so. A part between two keyframes is the least that is done.
+    ///
+    /// # Errors
+    /// The recording is damaged here.
     pub fn run<S: Source>(
         &mut self,
         recording: &Recording<S>,

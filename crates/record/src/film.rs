@@ -1,0 +1,443 @@
+//! What a player must know of a recording before it shows anything: how much happened when, where nothing did, and the
+//! moments worth going to. Built on as the recording grows, bounded however long it is.
+
+use crate::note::{Note, NoteKind, clean};
+use crate::{Corrupt, From, Glance, Recording, Source};
+use model::entry::{Entry, Stamped, Stream};
+use model::kernel::{Action, Kernel, KernelEvent, Program};
+use model::limit::{
+    FILM_BUCKETS, FILM_CHAPTER_MS, FILM_CHAPTERS, FILM_EXACT_BYTES, FILM_IDLE, FILM_IDLE_MS,
+    FILM_MARKS, FILM_RUNNING,
+};
+use model::{Seq, Size};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Milliseconds of a bucket of a recording that is short.
+const BUCKET_MS: u64 = 250;
+/// Characters of a chapter's command line.
+const CHAPTER_CHARS: usize = 160;
+/// Programs that only stand around others: what runs in them is a chapter, they are none.
+const AROUND: &[&str] = &[
+    "sh", "bash", "zsh", "fish", "dash", "ksh", "ash", "csh", "tcsh", "sudo", "su", "doas",
+    "login", "tmux", "screen", "env", "nohup", "script", "ssh",
+];
+
+/// A recording from far away.
+#[derive(Debug, Clone)]
+pub struct Film {
+    /// Where reading goes on, in bytes; by glances only.
+    offset: u64,
+    /// The last entry that was counted.
+    seq: Seq,
+    exact: bool,
+    size: Option<Size>,
+    largest: Option<Size>,
+    activity: Activity,
+    idle: Stretches,
+    active: Option<u64>,
+    notes: BTreeMap<NoteKind, Spread>,
+    chapters: Chapters,
+    damage: Option<Corrupt>,
+}
+
+/// How much happened when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Milliseconds of a bucket.
+    pub bucket_ms: u64,
+    /// Bytes of output in each.
+    pub bytes: Vec<u64>,
+    /// Bytes that were typed in each.
+    pub keys: Vec<u64>,
+}
+
+/// A program that ran for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chapter {
+    /// When it began.
+    pub at: u64,
+    /// When it ended.
+    pub until: u64,
+    /// The entry of its beginning.
+    pub seq: Seq,
+    /// Its command line, cut.
+    pub text: String,
+}
+
+impl Film {
+    /// Of a recording, as it stands.
+    #[must_use]
+    pub fn of<S: Source>(recording: &Recording<S>) -> Self {
+        let mut film = Self::begin(recording);
+        film.go_on(recording);
+        film
+    }
+
+    /// Takes in what was recorded since.
+    pub fn advance<S: Source>(&mut self, recording: &Recording<S>) {
+        if self.exact && recording.end() > FILM_EXACT_BYTES {
+            *self = Self::begin(recording);
+        }
+        self.go_on(recording);
+    }
+
+    /// How much happened when. Bytes are packed ones unless it is [`Film::is_exact`], and nothing is known of keys then.
+    #[must_use]
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// Whether every entry was counted, not only every record.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Stretches in which nothing was put out and nothing typed, and the milliseconds of the shortest that is told.
+    #[must_use]
+    pub fn idle(&self) -> (&[(u64, u64)], u64) {
+        (&self.idle.all, self.idle.least_ms)
+    }
+
+    /// The largest number of columns, and the largest of rows, so far.
+    #[must_use]
+    pub fn largest(&self) -> Option<Size> {
+        self.largest
+    }
+
+    /// Moments to go to, by time.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        let mut notes: Vec<Note> =
+            self.notes.values().flat_map(|spread| spread.kept.iter().cloned()).collect();
+        notes.sort_by_key(|note| (note.at, note.seq));
+        notes
+    }
+
+    /// How many notes of each kind were left out.
+    #[must_use]
+    pub fn folded(&self) -> BTreeMap<NoteKind, u64> {
+        let left_out = |spread: &Spread| spread.seen - spread.kept.len() as u64;
+        let all = self.notes.iter().map(|(kind, spread)| (*kind, left_out(spread)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Programs that ran for a while, by their beginning; those that still run end where the recording does.
+    #[must_use]
+    pub fn chapters(&self, length_ms: u64) -> Vec<Chapter> {
+        self.chapters.all(length_ms)
+    }
+
+    /// Why not everything was counted.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Corrupt> {
+        self.damage.as_ref()
+    }
+
+    fn begin<S: Source>(recording: &Recording<S>) -> Self {
+        let size = recording.heading().size;
+        Self {
+            offset: 0,
+            seq: Seq(0),
+            exact: recording.end() <= FILM_EXACT_BYTES,
+            size,
+            largest: size,
+            activity: Activity { bucket_ms: BUCKET_MS, bytes: Vec::new(), keys: Vec::new() },
+            idle: Stretches { least_ms: FILM_IDLE_MS, all: Vec::new() },
+            active: None,
+            notes: BTreeMap::new(),
+            chapters: Chapters::new(),
+            damage: None,
+        }
+    }
+
+    fn go_on<S: Source>(&mut self, recording: &Recording<S>) {
+        self.damage = None;
+        if self.exact {
+            for next in recording.entries(From::Seq(self.seq.next())) {
+                match next {
+                    Ok(next) => self.entry(&next),
+                    Err(damage) => self.damage = Some(damage),
+                }
+            }
+            return;
+        }
+        let mut glances = recording.glances_at(self.offset);
+        for next in glances.by_ref() {
+            match next {
+                Ok(seen) => self.glance(seen),
+                Err(damage) => self.damage = Some(damage),
+            }
+        }
+        self.offset = glances.offset();
+    }
+
+    fn entry(&mut self, stamped: &Stamped) {
+        let at = stamped.at;
+        self.seq = stamped.seq;
+        match &stamped.entry {
+            Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
+                self.busy(at, at);
+                self.activity.add(at, bytes.len() as u64, 0);
+            }
+            Entry::Typed { count, .. } => {
+                self.busy(at, at);
+                self.activity.add(at, 0, (*count).into());
+            }
+            Entry::Output { bytes, .. } => {
+                self.busy(at, at);
+                self.activity.add(at, 0, bytes.len() as u64);
+            }
+            Entry::Resize(size) => self.resized(at, stamped.seq, *size),
+            _ => self.meta(stamped),
+        }
+    }
+
+    fn glance(&mut self, seen: Glance) {
+        match seen {
+            Glance::Data { at, last, seq, packed } => {
+                self.busy(at, last);
+                self.activity.add(at.midpoint(last), packed, 0);
+                self.seq = seq;
+            }
+            Glance::Meta(entries) => entries.iter().for_each(|stamped| self.meta(stamped)),
+            Glance::Screen { seq, at, size } => self.resized(at, seq, size),
+        }
+    }
+
+    fn busy(&mut self, from: u64, to: u64) {
+        let before = self.active.unwrap_or(0);
+        self.idle.add(before, from);
+        self.active = Some(before.max(to));
+    }
+
+    fn resized(&mut self, at: u64, seq: Seq, size: Size) {
+        if self.size == Some(size) || (self.size.is_none() && !self.exact) {
+            return;
+        }
+        let (cols, rows) = self.largest.map_or((0, 0), |most| (most.cols(), most.rows()));
+        let (cols, rows) = (cols.max(size.cols()), rows.max(size.rows()));
+        self.largest = Some(Size::clamped(cols.into(), rows.into()));
+        self.size = Some(size);
+        let text = format!("{} × {}", size.cols(), size.rows());
+        self.note(Note { at, seq, kind: NoteKind::Size, text });
+    }
+
+    fn meta(&mut self, stamped: &Stamped) {
+        self.seq = self.seq.max(stamped.seq);
+        if let Entry::Kernel(Kernel::Did(event)) = &stamped.entry {
+            self.chapters.take(event, stamped.seq);
+        }
+        if let Some(note) = Note::of(stamped) {
+            self.note(note);
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        self.notes.entry(note.kind).or_default().add(note);
+    }
+}
+
+impl Activity {
+    fn add(&mut self, at: u64, bytes: u64, keys: u64) {
+        while at / self.bucket_ms >= FILM_BUCKETS as u64 {
+            self.bucket_ms = self.bucket_ms.saturating_mul(2);
+            fold(&mut self.bytes);
+            fold(&mut self.keys);
+        }
+        let place = usize::try_from(at / self.bucket_ms).unwrap_or(FILM_BUCKETS);
+        for (buckets, more) in [(&mut self.bytes, bytes), (&mut self.keys, keys)] {
+            if buckets.len() <= place {
+                buckets.resize(place.saturating_add(1), 0);
+            }
+            if let Some(bucket) = buckets.get_mut(place) {
+                *bucket = bucket.saturating_add(more);
+            }
+        }
+    }
+}
+
+/// Two buckets become one.
+fn fold(buckets: &mut Vec<u64>) {
+    let sum = |two: &[u64]| two.iter().fold(0_u64, |sum, one| sum.saturating_add(*one));
+    *buckets = buckets.chunks(2).map(sum).collect();
+}
+
+/// Stretches of time, the short ones left out.
+#[derive(Debug, Clone)]
+struct Stretches {
+    least_ms: u64,
+    all: Vec<(u64, u64)>,
+}
+
+impl Stretches {
+    fn add(&mut self, from: u64, to: u64) {
+        if to.saturating_sub(from) < self.least_ms {
+            return;
+        }
+        self.all.push((from, to));
+        while self.all.len() > FILM_IDLE {
+            self.least_ms = self.least_ms.saturating_mul(2);
+            let least = self.least_ms;
+            self.all.retain(|(from, to)| to - from >= least);
+        }
+    }
+}
+
+/// Notes of one kind, spread evenly over those that there were.
+#[derive(Debug, Clone)]
+struct Spread {
+    kept: Vec<Note>,
+    seen: u64,
+    /// Of so many one is kept.
+    of: u64,
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self { kept: Vec::new(), seen: 0, of: 1 }
+    }
+}
+
+impl Spread {
+    fn add(&mut self, note: Note) {
+        let wanted = self.seen.is_multiple_of(self.of);
+        self.seen = self.seen.saturating_add(1);
+        if !wanted {
+            return;
+        }
+        self.kept.push(note);
+        if self.kept.len() > FILM_MARKS {
+            let mut keep = false;
+            self.kept.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.of = self.of.saturating_mul(2);
+        }
+    }
+}
+
+/// Programs that ran for a while, each begun by a shell.
+#[derive(Debug, Clone)]
+struct Chapters {
+    /// Processes in which others run.
+    around: BTreeSet<u32>,
+    running: BTreeMap<u32, Chapter>,
+    ended: Vec<Chapter>,
+    least_ms: u64,
+}
+
+impl Chapters {
+    fn new() -> Self {
+        Self {
+            around: BTreeSet::new(),
+            running: BTreeMap::new(),
+            ended: Vec::new(),
+            least_ms: FILM_CHAPTER_MS,
+        }
+    }
+
+    fn take(&mut self, event: &KernelEvent, seq: Seq) {
+        let process = event.by.process;
+        match &event.action {
+            Action::Ran(program) => self.ran(process, event, program, seq),
+            Action::Ended { .. } => {
+                self.around.remove(&process);
+                if let Some(chapter) = self.running.remove(&process) {
+                    self.end(Chapter { until: event.at.max(chapter.at), ..chapter });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn ran(&mut self, process: u32, event: &KernelEvent, program: &Program, seq: Seq) {
+        let first = self.around.is_empty() && self.running.is_empty() && self.ended.is_empty();
+        let begun_by_shell = first || self.around.contains(&event.by.parent);
+        if self.around.len().saturating_add(self.running.len()) >= FILM_RUNNING {
+            return;
+        }
+        let name = program.program.rsplit('/').next().unwrap_or_default();
+        if AROUND.contains(&name) && (begun_by_shell || self.around.contains(&process)) {
+            self.around.insert(process);
+        } else if let Some(chapter) = self.running.get_mut(&process) {
+            chapter.text = clean(&program.line(), CHAPTER_CHARS);
+        } else if begun_by_shell || self.around.remove(&process) {
+            let text = clean(&program.line(), CHAPTER_CHARS);
+            self.running.insert(process, Chapter { at: event.at, until: event.at, seq, text });
+        }
+    }
+
+    fn end(&mut self, chapter: Chapter) {
+        if chapter.until.saturating_sub(chapter.at) < self.least_ms {
+            return;
+        }
+        self.ended.push(chapter);
+        while self.ended.len() > FILM_CHAPTERS {
+            self.least_ms = self.least_ms.saturating_mul(2);
+            let least = self.least_ms;
+            self.ended.retain(|one| one.until - one.at >= least);
+        }
+    }
+
+    fn all(&self, length_ms: u64) -> Vec<Chapter> {
+        let mut with = Self { running: BTreeMap::new(), ..self.clone() };
+        for chapter in self.running.values() {
+            with.end(Chapter { until: length_ms.max(chapter.at), ..chapter.clone() });
+        }
+        with.ended.sort_by_key(|chapter| (chapter.at, chapter.seq));
+        with.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_recording_has_no_more_buckets_than_a_short_one_and_no_byte_is_lost() {
+        let check = |moments: &[u64]| {
+            let mut activity = Activity { bucket_ms: BUCKET_MS, bytes: vec![], keys: vec![] };
+            for at in moments {
+                activity.add(*at, 3, 1);
+            }
+            assert!(activity.bytes.len() <= FILM_BUCKETS, "{}", activity.bytes.len());
+            assert_eq!(activity.bytes.iter().sum::<u64>(), 3 * moments.len() as u64);
+            assert_eq!(activity.keys.iter().sum::<u64>(), moments.len() as u64);
+            for at in moments {
+                assert!(activity.bytes[(at / activity.bucket_ms) as usize] > 0, "{at}");
+            }
+        };
+        check(&[]);
+        check(&[0, 249, 250, 149_999]);
+        check(&[0, 149_999, 150_000, 36_000_000, 7]);
+        check(&[u64::MAX, 0, u64::MAX / 2]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_the_rest_is_spread_over_the_whole() {
+        let mut spread = Spread::default();
+        let many = 10 * FILM_MARKS as u64;
+        for at in 0..many {
+            spread.add(Note { at, seq: Seq(at), kind: NoteKind::Mark, text: String::new() });
+        }
+        assert!(spread.kept.len() <= FILM_MARKS && spread.kept.len() > FILM_MARKS / 3);
+        assert_eq!(spread.seen, many);
+        let gaps = spread.kept.windows(2).map(|two| two[1].at - two[0].at);
+        assert!(gaps.clone().max() == gaps.min(), "evenly");
+    }
+
+    #[test]
+    fn of_too_many_idle_stretches_the_long_ones_stay() {
+        let mut idle = Stretches { least_ms: FILM_IDLE_MS, all: Vec::new() };
+        let mut at = 0;
+        for n in 0..4 * FILM_IDLE as u64 {
+            let length = if n % 8 == 0 { 900_000 } else { FILM_IDLE_MS };
+            idle.add(at, at + length);
+            at += length + 1;
+        }
+        idle.add(at, at + FILM_IDLE_MS - 1);
+        assert_eq!(idle.all.len(), FILM_IDLE / 2, "{} ms", idle.least_ms);
+    }
+}
