@@ -10,6 +10,7 @@ use crate::live::Live;
 use crate::password::Passwords;
 use crate::sealing::{Sealer, SealerWork};
 use crate::signin::throttled;
+use crate::shelf::Shelf;
 use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
@@ -43,6 +44,8 @@ pub struct Auth {
     pub inflow: Arc<Inflow>,
     pub sealer: Sealer,
     pub storage: Arc<Storage>,
+    /// Recordings that are played.
+    pub shelf: Shelf,
     pub passwords: Passwords,
     /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
     throttle: Mutex<Throttle<IpAddr>>,
@@ -129,6 +132,7 @@ impl Auth {
             inflow: Arc::new(inflow),
             sealer,
             storage,
+            shelf: Shelf::new(),
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
             codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),

@@ -9,6 +9,8 @@
 //! | `gate` | the proofs: who asks, and what they may |
 //! | `people`, `locks`, `links`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
 //! | `browser`, `web`, `factors`, `passkeys`, `terminal` | people with a browser: who they are, second factors, their terminals |
+//! | `look`, `shelf`, `pour` | who may read a recording; those that are played, held open; long answers |
+//! | `film`, `taken` | what a browser's player gets; other formats |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
 //! | `live` | the sessions that go on, as nodes tell of them |
 //! | `issue`, `keys` | certificates and the keys that sign them |
@@ -23,6 +25,7 @@ mod browser;
 mod clock;
 mod error;
 mod factors;
+mod film;
 mod gate;
 mod inflow;
 mod issue;
@@ -31,11 +34,13 @@ mod ledger;
 mod links;
 mod live;
 mod locks;
+mod look;
 mod machines;
 mod parts;
 mod passkeys;
 mod password;
 mod people;
+mod pour;
 mod query;
 mod receive;
 mod recordings;
@@ -43,9 +48,11 @@ mod routes;
 mod sealing;
 mod secret;
 mod serve;
+mod shelf;
 mod signin;
 mod steps;
 mod storage;
+mod taken;
 mod terminal;
 #[cfg(test)]
 mod tests;

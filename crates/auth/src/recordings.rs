@@ -4,6 +4,7 @@ use crate::auth::Auth;
 use crate::clock;
 use crate::error::{Error, Refusal};
 use crate::gate::Member;
+use crate::look::{Look, Needs, about, permitted, reader};
 use crate::query::Query;
 use crate::secret;
 use axum::body::Body;
@@ -13,12 +14,12 @@ use bytes::Bytes;
 use http::HeaderValue;
 use model::audit::Audited;
 use model::role::RecordingAction;
-use model::{AuditEvent, NodeName, SessionId, Time};
-use policy::{Readable, RecordingPermit};
+use model::{NodeName, Time};
+use policy::Readable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::intake::{IntakeError, RecordingReader, Stored};
+use store::intake::RecordingReader;
 use store::tables::{PartKind, Phase, Recording, RecordingFilter, Visible};
 use wire::recording::{
     ListRecordings, Only, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
@@ -136,6 +137,7 @@ pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Resul
     let what = Audited::RecordingRemoved { owner: row.user.clone(), hash: secret::hex(&hash) };
     auth.ledger.write(&[about(&by, &row, what)]).await?;
     auth.inflow.discard(row.id).await?;
+    auth.shelf.forget(row.id);
     auth.storage.freed(&row.node, row.bytes);
     tracing::info!(id = %row.id, by = %by.name, "a recording was removed");
     Ok(Done {})
@@ -144,75 +146,31 @@ pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Resul
 /// A piece of the file as it stands, to whoever holds the ticket and still has the right.
 pub async fn bytes(auth: Arc<Auth>, by: Member, request: Request) -> Result<Response, Refusal> {
     let query = Query::of(&request);
-    let id = query.id()?;
     let from = query.number("from")?.unwrap_or(0);
     let most = query.number("most")?.unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-    let ticket = query.text("ticket").unwrap_or_default();
-    let held = auth.tables.ticket(ticket, clock::now()).await?;
-    if held != Some((by.name.clone(), id)) {
-        let why = format!(
-            "the ticket for recording {id} is not {}'s, not for it, or has expired",
-            by.name
-        );
-        let words = "this ticket does not count any more: open the recording again";
-        return Err(Refusal::denied("recording.read", &why, words).about(id));
-    }
-    let row = still_permitted(&auth, &by, id).await?;
+    let mut look = Look::of(&auth, by, &query, Needs::Play).await?;
     let presence = Presence::read(&auth).await?;
-    let mut piece = Piece::read(&auth, row, from, most).await?;
-    if piece.bytes.is_empty() && from >= piece.total && presence.phase(&piece.row) == Phase::Live {
-        let mut grown = auth.inflow.growth(id);
+    let (mut bytes, mut total) = piece(&auth, &look, from, most).await?;
+    if bytes.is_empty() && from >= total && presence.phase(look.row()) == Phase::Live {
+        let mut grown = auth.inflow.growth(look.row().id);
         let more = grown.wait_for(|len| *len > from);
         let _ = tokio::time::timeout(TAIL_WAIT, more).await;
-        let row = still_permitted(&auth, &by, id).await?;
-        piece = Piece::read(&auth, row, from, most).await?;
+        look = look.again(&auth).await?;
+        (bytes, total) = piece(&auth, &look, from, most).await?;
     }
-    let live = presence.phase(&piece.row) == Phase::Live;
-    let mut response = Response::new(Body::from(piece.bytes));
+    let live = presence.phase(look.row()) == Phase::Live;
+    let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(TOTAL_HEADER, HeaderValue::from(piece.total));
+    headers.insert(TOTAL_HEADER, HeaderValue::from(total));
     headers.insert(LIVE_HEADER, HeaderValue::from_static(if live { "1" } else { "0" }));
     Ok(response)
 }
 
 /// Part of a file, and how long the file is.
-struct Piece {
-    row: Recording,
-    bytes: Bytes,
-    total: u64,
-}
-
-impl Piece {
-    async fn read(auth: &Auth, row: Recording, from: u64, most: u64) -> Result<Self, Refusal> {
-        let reader = reader(auth, &row).await?;
-        // Of a file that arrives, only what is on the disk: the rest could still be taken back.
-        let durable = *auth.inflow.growth(row.id).borrow();
-        let total = match row.phase {
-            Phase::Stored => reader.len(),
-            _ if durable > 0 => durable.min(reader.len()),
-            _ => row.bytes.min(reader.len()),
-        };
-        let most = usize::try_from(total.saturating_sub(from).min(most)).unwrap_or(0);
-        let bytes = reader.read_at(from, most).await?;
-        Ok(Self { row, bytes, total })
-    }
-}
-
-async fn reader(auth: &Auth, row: &Recording) -> Result<RecordingReader, Error> {
-    let opened = auth.intake.reader(row.id, stored(row)).await;
-    let Err(IntakeError::Missing { .. }) = opened else { return Ok(opened?) };
-    // It may have been stored between the look at its row and this.
-    let row = auth.tables.recording(&row.id).await?;
-    let again = row.as_ref().and_then(stored);
-    Ok(match (row.as_ref(), again) {
-        (Some(row), Some(stored)) => auth.intake.reader(row.id, Some(stored)).await?,
-        _ => opened?,
-    })
-}
-
-fn stored(row: &Recording) -> Option<Stored<'_>> {
-    let object_key = row.object_key.as_deref()?;
-    (row.phase == Phase::Stored).then_some(Stored { object_key, bytes: row.bytes })
+async fn piece(auth: &Auth, look: &Look, from: u64, most: u64) -> Result<(Bytes, u64), Refusal> {
+    let (reader, total) = look.reader(auth).await?;
+    let most = usize::try_from(total.saturating_sub(from).min(most)).unwrap_or(0);
+    Ok((reader.read_at(from, most).await?, total))
 }
 
 async fn hash(reader: &RecordingReader) -> Result<[u8; 32], Error> {
@@ -227,62 +185,21 @@ async fn hash(reader: &RecordingReader) -> Result<[u8; 32], Error> {
     }
 }
 
-/// The recording and the proof. Who may not even list it does not learn that it is there.
-async fn permitted(
-    auth: &Auth,
-    by: &Member,
-    id: SessionId,
-    action: RecordingAction,
-) -> Result<(Recording, RecordingPermit), Refusal> {
-    let row = existing(auth, id).await?;
-    let decide = |action| {
-        policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels, clock::now())
-            .map_err(|denial| Refusal::from(denial).about(id))
-    };
-    let permit = match decide(action) {
-        Ok(permit) => permit,
-        Err(refusal) if decide(RecordingAction::List).is_ok() => return Err(refusal),
-        Err(refusal) => return Err(refusal.hidden("recording")),
-    };
-    Ok((row, permit))
-}
-
-/// A ticket says that somebody looked and was audited; the right itself is asked for each time.
-async fn still_permitted(auth: &Auth, by: &Member, id: SessionId) -> Result<Recording, Refusal> {
-    match permitted(auth, by, id, RecordingAction::Play).await {
-        Ok((row, _permit)) => Ok(row),
-        Err(_) => Ok(permitted(auth, by, id, RecordingAction::Export).await?.0),
-    }
-}
-
-async fn existing(auth: &Auth, id: SessionId) -> Result<Recording, Refusal> {
-    let row = auth.tables.recording(&id).await?.filter(|row| row.removed.is_none());
-    row.ok_or_else(|| Refusal::not_found("recording"))
-}
-
-fn about(by: &Member, row: &Recording, what: Audited) -> AuditEvent {
-    let mut event = by.asked.event(what);
-    event.session = Some(row.id);
-    event.node = Some(row.node.clone());
-    event.login = Some(row.login.clone());
-    event
-}
-
 /// When each node was last heard of.
-struct Presence {
+pub struct Presence {
     seen: BTreeMap<NodeName, Time>,
     now: Time,
 }
 
 impl Presence {
-    async fn read(auth: &Auth) -> Result<Self, Error> {
+    pub async fn read(auth: &Auth) -> Result<Self, Error> {
         let nodes = auth.tables.parts(PartKind::Node).await?.into_iter();
         let seen = nodes.filter_map(|node| Some((node.name, node.last_seen?))).collect();
         Ok(Self { seen, now: clock::now() })
     }
 
     /// A recording goes on while its node is there, or while it was shipped lately.
-    fn phase(&self, row: &Recording) -> Phase {
+    pub fn phase(&self, row: &Recording) -> Phase {
         if row.phase == Phase::Stored {
             return Phase::Stored;
         }
@@ -290,7 +207,7 @@ impl Presence {
         if heard >= self.now.plus_ms(-SILENT_MS) { Phase::Live } else { Phase::Interrupted }
     }
 
-    fn facts(&self, row: Recording) -> RecordingFacts {
+    pub fn facts(&self, row: Recording) -> RecordingFacts {
         let phase = match self.phase(&row) {
             Phase::Live => wire::recording::Phase::Live,
             Phase::Interrupted => wire::recording::Phase::Interrupted,
@@ -317,7 +234,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Kind;
+    use model::{Kind, SessionId};
 
     #[test]
     fn a_recording_is_interrupted_when_nothing_was_heard_of_its_node_for_a_minute() {

@@ -4,8 +4,8 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
 use crate::{
-    access, audit, factors, links, live, locks, machines, parts, passkeys, people, receive,
-    recordings, signin, terminal, web,
+    access, audit, factors, film, links, live, locks, machines, parts, passkeys, people, receive,
+    recordings, signin, taken, terminal, web,
 };
 use axum::Router;
 use axum::body::Body;
@@ -100,6 +100,10 @@ impl Routes {
             .stream(Method::GET, "/v1/proxy/nodes", machines::news)
             .stream(Method::POST, "/v1/node/ship/{id}", receive::ship)
             .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
+            .stream(Method::GET, "/v1/recordings/{id}/film", film::film)
+            .stream(Method::GET, "/v1/recordings/{id}/reel", film::reel)
+            .stream(Method::GET, "/v1/recordings/{id}/cast", taken::cast)
+            .stream(Method::GET, "/v1/recordings/{id}/text", taken::text)
             .stream(Method::GET, "/v1/audit/follow", audit::follow)
     }
 

@@ -3,6 +3,7 @@
 mod attacks;
 mod browsers;
 mod factors;
+mod film;
 pub(crate) mod house;
 mod ledger;
 mod links;

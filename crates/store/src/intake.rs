@@ -14,13 +14,14 @@ use crate::keys::{self, KeyError};
 use crate::spool::{recording_path, recordings_in};
 use bytes::Bytes;
 use model::SessionId;
-use record::Source;
+use record::{Source, SourceError};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use vault::Vault;
 
 /// Why a recording cannot be taken in, kept or read.
@@ -353,6 +354,46 @@ impl RecordingReader {
                     bytes.map(Bytes::from).map_err(|source| failed("read", &path, source))
                 })
                 .await
+            }
+        }
+    }
+}
+
+/// A recording's bytes up to a bound, as [`record`] reads them. Each read may wait: only for threads that may block.
+#[derive(Debug, Clone)]
+pub struct RecordingSource {
+    reader: RecordingReader,
+    end: u64,
+    runtime: Handle,
+}
+
+impl RecordingSource {
+    /// The first `end` bytes of a recording. To be called on a thread of the runtime.
+    #[must_use]
+    pub fn new(reader: RecordingReader, end: u64) -> Self {
+        Self { reader, end, runtime: Handle::current() }
+    }
+
+    /// Moves the bound: there is more now.
+    pub fn grow(&mut self, end: u64) {
+        self.end = self.end.max(end);
+    }
+}
+
+impl Source for RecordingSource {
+    fn len(&self) -> u64 {
+        self.end
+    }
+
+    fn read_at(&self, offset: u64, most: usize) -> Result<Vec<u8>, SourceError> {
+        let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let most = left.min(most);
+        match &self.reader.place {
+            _ if most == 0 => Ok(Vec::new()),
+            Place::Arriving(source) => source.read_at(offset, most),
+            Place::Stored(located) => {
+                let read = self.runtime.block_on(located.read_at(offset, most));
+                read.map(Into::into).map_err(|error| SourceError(error.to_string()))
             }
         }
     }

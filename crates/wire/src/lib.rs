@@ -6,6 +6,7 @@
 pub mod access;
 pub mod audit;
 pub mod company;
+pub mod film;
 pub mod live;
 pub mod lock;
 pub mod name;
@@ -159,6 +160,7 @@ mod tests {
             include_str!("access.rs"),
             include_str!("audit.rs"),
             include_str!("company.rs"),
+            include_str!("film.rs"),
             include_str!("live.rs"),
             include_str!("lock.rs"),
             include_str!("node.rs"),

@@ -6,6 +6,11 @@
 //! | `GET /v1/node/news` | – | lines of [`crate::node::News`] |
 //! | `GET /v1/proxy/nodes` | – | lines of [`crate::node::ProxyNews`] |
 //! | `GET /v1/recordings/{id}/bytes?ticket=T&from=A&most=B` | – | bytes A.. of the file as it stands, at most B of them; header `scry-total` is its length now, `scry-live` is `1` while it goes on. From its end, while live, the answer waits up to 1 s for more |
+//! | `GET /v1/recordings/{id}/film?ticket=T` | – | [`crate::film::Film`] |
+//! | `GET /v1/recordings/{id}/reel?ticket=T&at=MS&most=B` | – | lines of [`crate::film::ReelLine`]: the picture at that moment, then what follows, until about B bytes of output |
+//! | `GET /v1/recordings/{id}/reel?ticket=T&after=A&most=B` | – | the same without the picture, behind A ([`crate::film::End::after`]). At the end, while live, the answer waits up to 20 s for more |
+//! | `GET /v1/recordings/{id}/cast?ticket=T&version=V` | – | an asciicast, version 2 or 3; needs the right to export |
+//! | `GET /v1/recordings/{id}/text?ticket=T` | – | the transcript; needs the right to export |
 //! | `GET /v1/audit/follow?after=N` | – | lines of [`crate::audit::LedgerRow`], first those after N, then new ones |
 
 /// Header with the length of the file now.

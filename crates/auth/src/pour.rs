@@ -1,0 +1,85 @@
+//! Long answers that are made while they are read: few at once, and none for somebody who does not read.
+
+use crate::auth::Auth;
+use crate::error::Refusal;
+use crate::look::Look;
+use crate::shelf::Opened;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use model::limit::{POUR_BYTES, POUR_STALL_MS};
+use record::Recording;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wire::Fault;
+
+/// Where a long answer goes.
+pub struct Pour {
+    held: BytesMut,
+    sender: mpsc::Sender<Bytes>,
+    runtime: Handle,
+    stop: CancellationToken,
+}
+
+impl Pour {
+    /// Adds bytes. `false` when nobody reads any more, or auth stops: what makes them must end.
+    pub fn put(&mut self, bytes: &[u8]) -> bool {
+        self.held.extend_from_slice(bytes);
+        self.held.len() < POUR_BYTES || self.flush()
+    }
+
+    /// Whether somebody reads, and auth goes on.
+    fn goes_on(&self) -> bool {
+        !self.sender.is_closed() && !self.stop.is_cancelled()
+    }
+
+    fn flush(&mut self) -> bool {
+        let bytes = self.held.split().freeze();
+        if bytes.is_empty() {
+            return self.goes_on();
+        }
+        let sent = tokio::time::timeout(
+            Duration::from_millis(POUR_STALL_MS),
+            self.stop.run_until_cancelled(self.sender.send(bytes)),
+        );
+        // A timer and a channel of the runtime, waited for on a thread that may block.
+        matches!(self.runtime.block_on(sent), Ok(Some(Ok(()))))
+    }
+}
+
+/// A body that is made of a recording as it stands, on a thread of its own.
+pub async fn pour(
+    auth: &Auth,
+    look: &Look,
+    make: impl FnOnce(Opened, &mut Pour) + Send + 'static,
+) -> Result<Body, Refusal> {
+    let turn = auth.shelf.long_turn()?;
+    let source = look.source(auth).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    let mut pour =
+        Pour { held: BytesMut::new(), sender, runtime: Handle::current(), stop: auth.stop.clone() };
+    let id = look.row().id;
+    // It ends with its reader; the tracker waits for it when auth stops.
+    drop(auth.work.spawn_blocking(move || {
+        let _turn = turn;
+        match Recording::open(source) {
+            Ok(recording) => make(recording, &mut pour),
+            Err(corrupt) => tracing::warn!(%id, %corrupt, "a recording cannot be opened"),
+        }
+        pour.flush();
+    }));
+    let parts = stream::unfold(receiver, |mut receiver| async move {
+        let part = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(part), receiver))
+    });
+    Ok(Body::from_stream(parts))
+}
+
+/// Too many long answers are under way.
+pub fn too_many() -> Refusal {
+    let words = "too many downloads and searches are under way: try again in a moment";
+    Refusal::new(Fault::TooMany, words)
+}

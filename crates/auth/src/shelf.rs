@@ -1,0 +1,145 @@
+//! Recordings that are played at this moment, held open: each is read once, however often somebody jumps in it.
+
+use crate::auth::Auth;
+use crate::error::Refusal;
+use crate::look::Look;
+use crate::pour::too_many;
+use model::SessionId;
+use model::limit::{FILM_TURNS, FILMS_OPEN, POURS};
+use record::film::Film;
+use record::{Corrupt, Recording};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::intake::RecordingSource;
+use store::tables::Phase;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wire::Fault;
+
+/// A recording, open.
+pub type Opened = Recording<RecordingSource>;
+
+/// What is held open. Nothing of it is given out but by a [`Look`].
+pub struct Shelf {
+    /// Locked for a look-up.
+    slots: Mutex<Slots>,
+    turns: Arc<Semaphore>,
+    long: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Slots {
+    slots: BTreeMap<SessionId, Slot>,
+    /// Counts uses.
+    clock: u64,
+}
+
+struct Slot {
+    /// Where it lay when it was opened; a recording moves once.
+    stored: bool,
+    used: u64,
+    /// Locked while the recording is opened, brought up to date, or read for one answer: what follows is for one reader
+    /// after the other, and threads that may block do it.
+    tape: Arc<Mutex<Option<Tape>>>,
+}
+
+/// A recording, and what was found out about it.
+pub struct Tape {
+    /// The recording. Whoever works on it for long takes a copy.
+    pub recording: Opened,
+    film: Option<Film>,
+}
+
+impl Tape {
+    /// The recording from far away, up to date.
+    pub fn film(&mut self) -> &Film {
+        match &mut self.film {
+            Some(film) => {
+                film.advance(&self.recording);
+                film
+            }
+            none => none.insert(Film::of(&self.recording)),
+        }
+    }
+}
+
+impl Shelf {
+    pub fn new() -> Self {
+        Self {
+            slots: Mutex::default(),
+            turns: Arc::new(Semaphore::new(FILM_TURNS)),
+            long: Arc::new(Semaphore::new(POURS)),
+        }
+    }
+
+    /// Works on a recording as it stands, where it holds nobody up; few do at once.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        auth: &Auth,
+        look: &Look,
+        work: impl FnOnce(&mut Tape) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let source = look.source(auth).await?;
+        let tape = self.slot(look.row().id, look.row().phase == Phase::Stored);
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| stopping())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = open(&mut tape, source)?;
+            Ok::<T, Corrupt>(work(open))
+        });
+        match done.await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(corrupt)) => {
+                tracing::warn!(id = %look.row().id, %corrupt, "a recording cannot be opened");
+                let words = format!("nothing of this recording can be read: {corrupt}");
+                Err(Refusal::new(Fault::Unavailable, words))
+            }
+            Err(_) => Err(stopping()),
+        }
+    }
+
+    /// The right to make a long answer, for as long as it is held.
+    pub fn long_turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.long).try_acquire_owned().map_err(|_| too_many())
+    }
+
+    /// Forgets a recording that was removed.
+    pub fn forget(&self, id: SessionId) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&id);
+    }
+
+    fn slot(&self, id: SessionId, stored: bool) -> Arc<Mutex<Option<Tape>>> {
+        let mut held = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clock = held.clock.saturating_add(1);
+        let used = held.clock;
+        let fresh = || Slot { stored, used, tape: Arc::default() };
+        let slot = held.slots.entry(id).or_insert_with(fresh);
+        if slot.stored != stored {
+            *slot = fresh();
+        }
+        slot.used = used;
+        let tape = Arc::clone(&slot.tape);
+        while held.slots.len() > FILMS_OPEN {
+            let oldest = held.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(id, _)| *id);
+            oldest.map(|id| held.slots.remove(&id));
+        }
+        tape
+    }
+}
+
+/// The recording, opened or brought up to date.
+fn open(tape: &mut Option<Tape>, source: RecordingSource) -> Result<&mut Tape, Corrupt> {
+    if let Some(open) = tape {
+        open.recording.source_mut().grow(record::Source::len(&source));
+        open.recording.refresh();
+    }
+    match tape {
+        Some(open) => Ok(open),
+        none => Ok(none.insert(Tape { recording: Recording::open(source)?, film: None })),
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(Fault::Unavailable, "auth is stopping, or failed here; its log says more")
+}

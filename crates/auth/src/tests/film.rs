@@ -1,0 +1,225 @@
+//! What a browser's player gets of a recording, from its shipment on.
+
+use super::house::{House, Node, Tape, fault};
+use link::http::{CallError, Client};
+use model::SessionId;
+use std::time::{Duration, Instant};
+use wire::Fault;
+use wire::film::{Code, CueData, End, Film, MarkKind, Picture, ReelLine};
+use wire::recording::{Progress, RemoveRecording, ViewKind, ViewRecording};
+
+async fn ship(node: &Node, tape: &Tape, from: usize, to: usize) -> Progress {
+    let after = from.checked_sub(1).map_or(0, |last| tape.records[last].1);
+    let path = format!("/v1/node/ship/{}?after={after}", tape.id);
+    node.client.post_bytes(&path, tape.slice(from, to).into()).await.unwrap()
+}
+
+async fn ticket(client: &Client, id: SessionId) -> String {
+    let view = ViewRecording { id, how: ViewKind::Play };
+    client.call(&view).await.unwrap().ticket
+}
+
+async fn get(client: &Client, path: &str) -> Result<String, CallError> {
+    let (_, body) = client.get_bytes(path, 1 << 20).await?;
+    Ok(String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A person who plays a recording.
+struct Viewer<'a> {
+    client: &'a Client,
+    id: SessionId,
+    ticket: String,
+}
+
+impl<'a> Viewer<'a> {
+    async fn of(client: &'a Client, id: SessionId) -> Self {
+        Self { client, id, ticket: ticket(client, id).await }
+    }
+
+    fn path(&self, what: &str) -> String {
+        let (Self { id, ticket, .. }, joint) = (self, if what.contains('?') { '&' } else { '?' });
+        format!("/v1/recordings/{id}/{what}{joint}ticket={ticket}")
+    }
+
+    async fn film(&self) -> Film {
+        serde_json::from_str(&get(self.client, &self.path("film")).await.unwrap()).unwrap()
+    }
+
+    async fn reel(&self, how: &str) -> (Option<Picture>, String, End) {
+        let text = get(self.client, &self.path(&format!("reel?{how}"))).await.unwrap();
+        let (mut picture, mut shown, mut last) = (None, String::new(), None);
+        for line in text.lines() {
+            assert!(last.is_none(), "the end is the last line");
+            match serde_json::from_str(line).unwrap() {
+                ReelLine::Picture { picture: first } => picture = Some(first),
+                ReelLine::Cue(wire::film::Cue(_, _, Code::Output, CueData::Text(text))) => {
+                    shown.push_str(&text);
+                }
+                ReelLine::Cue(_) => {}
+                ReelLine::End { end } => last = Some(end),
+            }
+        }
+        (picture, shown, last.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_recording_is_a_film_a_picture_and_what_follows() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "root-admin");
+    assert!(ship(&web, &tape, 0, tape.records.len()).await.stored);
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    let film = viewer.film().await;
+    assert!(!film.live && film.damage.is_none());
+    assert_eq!((film.length_ms, film.facts.id), (40_000, tape.id));
+    let shown: usize = (0..40).map(|n| format!("line {n} of the session\r\n").len()).sum();
+    assert_eq!(film.activity.bytes.iter().sum::<u64>(), shown as u64);
+    assert_eq!(film.activity.keys.unwrap().iter().sum::<u64>(), 0);
+    let kinds: Vec<_> = film.marks.iter().map(|mark| mark.kind).collect();
+    assert_eq!(kinds, [MarkKind::Gap, MarkKind::End]);
+
+    let (picture, shown, end) = viewer.reel("at=10500").await;
+    let picture = picture.unwrap();
+    assert_eq!((picture.at, picture.cols, picture.rows), (10_500, 80, 24));
+    assert!(picture.dump.contains("line 10 of") && !picture.dump.contains("line 11 of"));
+    assert!(shown.starts_with("line 11 of") && shown.ends_with("line 39 of the session\r\n"));
+    assert_eq!((end.more, end.live, end.length_ms, end.at), (false, false, 40_000, 40_000));
+    // Piece by piece it is the same, and behind the last there is nothing.
+    let (_, first, mut end) = viewer.reel("after=0&most=1").await;
+    assert!(first == "line 0 of the session\r\n" && end.more && end.at == 999);
+    let mut all = first;
+    while end.more {
+        let (picture, more, next) = viewer.reel(&format!("after={}&most=100", end.after)).await;
+        assert!(picture.is_none() && !more.is_empty());
+        all.push_str(&more);
+        end = next;
+    }
+    assert_eq!(all.lines().count(), 40);
+    let (_, nothing, end) = viewer.reel(&format!("after={}", end.after)).await;
+    assert!(nothing.is_empty() && !end.more && !end.live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_recording_is_told_as_it_comes_and_rewound_meanwhile() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "root-admin");
+    ship(&web, &tape, 0, 12).await;
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    assert!(viewer.film().await.live);
+    let (_, shown, mut end) = viewer.reel("after=0").await;
+    assert!(shown.starts_with("line 0 of") && end.live && !end.more);
+    // What comes wakes who waits, at once; what came is there to be looked at again.
+    for records in 12..16 {
+        let follow = format!("after={}", end.after);
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            ship(&web, &tape, records, records + 1).await;
+            Instant::now()
+        };
+        let ((_, shown, next), shipped) = tokio::join!(viewer.reel(&follow), later);
+        assert!(shown.contains(" of the session"), "{shown:?}");
+        assert!(shipped.elapsed() < Duration::from_millis(500), "{:?}", shipped.elapsed());
+        assert!(next.length_ms > end.length_ms);
+        let (picture, ..) = viewer.reel(&format!("at={}", end.length_ms)).await;
+        assert!(!picture.unwrap().dump.contains(shown.trim_end()));
+        end = next;
+    }
+    assert_eq!(viewer.film().await.length_ms, end.length_ms, "the film grows, too");
+    assert!(ship(&web, &tape, 16, tape.records.len()).await.stored);
+    let (_, shown, end) = viewer.reel(&format!("after={}", end.after)).await;
+    assert!(shown.ends_with("line 39 of the session\r\n") && !end.live && !end.more);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_more_and_loses_the_right_is_told_nothing() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["admin"]).await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "root-admin");
+    ship(&web, &tape, 0, 12).await;
+    let viewer = Viewer::of(&alice.client, tape.id).await;
+    let (.., end) = viewer.reel("after=0").await;
+    let path = viewer.path(&format!("reel?after={}", end.after));
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let remove = wire::people::RemoveUser { user: super::house::user("alice") };
+        admin.client.call(&remove).await.unwrap();
+        ship(&web, &tape, 12, 20).await;
+    };
+    let (answer, ()) = tokio::join!(get(&alice.client, &path), later);
+    assert_eq!(fault(answer), Fault::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_film_is_shown_without_ticket_and_right() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let (hers, other) = (web.tape(1, "alice"), web.tape(2, "root-admin"));
+    for tape in [&hers, &other] {
+        ship(&web, tape, 0, tape.records.len()).await;
+    }
+    let mine = ticket(&alice.client, hers.id).await;
+    let theirs = ticket(&admin.client, other.id).await;
+    for what in ["film", "reel?at=0", "reel?after=0"] {
+        let path = |id, ticket: &str| {
+            let joint = if what.contains('?') { '&' } else { '?' };
+            format!("/v1/recordings/{id}/{what}{joint}ticket={ticket}")
+        };
+        get(&alice.client, &path(hers.id, &mine)).await.unwrap();
+        for (id, ticket) in [(other.id, &theirs), (other.id, &mine), (hers.id, &String::new())] {
+            let answer = get(&alice.client, &path(id, ticket)).await;
+            assert_eq!(fault(answer), Fault::Denied, "{what} of {id}");
+        }
+        let nobody = house.client(None).await;
+        assert_eq!(fault(get(&nobody, &path(hers.id, &mine)).await), Fault::Unauthenticated);
+    }
+    for wrong in ["reel", "reel?at=x", "reel?at=1&after=2", "reel?after=", "reel?after=1-zz"] {
+        let joint = if wrong.contains('?') { '&' } else { '?' };
+        let path = format!("/v1/recordings/{}/{wrong}{joint}ticket={mine}", hers.id);
+        assert_eq!(fault(get(&alice.client, &path).await), Fault::Malformed, "{wrong}");
+    }
+    let theirs = Viewer { client: &admin.client, id: other.id, ticket: theirs };
+    assert_eq!(theirs.film().await.seq.0, 42);
+    admin.client.call(&RemoveRecording { id: other.id }).await.unwrap();
+    let answer = get(&admin.client, &theirs.path("film")).await;
+    assert_eq!(fault(answer), Fault::NotFound, "what is removed is shown no more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_taken_away_as_asciicast_and_text_by_who_may_export() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "alice");
+    ship(&web, &tape, 0, tape.records.len()).await;
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    for (what, begins, last) in [
+        ("cast?version=2", "{\"env\":{", "[40.000000, \"m\", \"exit 0\"]"),
+        ("cast", "{\"term\":{", "[1.000, \"x\", \"0\"]"),
+        ("text", "[alice as root on web-01", "[00:00:40 exit 0]"),
+    ] {
+        let (headers, body) = admin.client.get_bytes(&viewer.path(what), 1 << 20).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.starts_with(begins), "{text}");
+        assert_eq!(text.lines().last(), Some(last), "{text}");
+        assert_eq!(text.matches("line 20 of the session").count(), 1);
+        let disposition = headers["content-disposition"].to_str().unwrap();
+        assert!(disposition.starts_with("attachment"), "{disposition}");
+    }
+    // Whoever may only play it may not take it away, whatever the ticket was for.
+    let hers = Viewer::of(&alice.client, tape.id).await;
+    hers.film().await;
+    for what in ["cast", "text"] {
+        assert_eq!(fault(get(&alice.client, &hers.path(what)).await), Fault::Denied, "{what}");
+    }
+    let wrong = get(&admin.client, &viewer.path("cast?version=1")).await;
+    assert_eq!(fault(wrong), Fault::Malformed);
+}
