@@ -3,6 +3,7 @@
 mod bulk;
 mod echo;
 mod figures;
+mod film;
 mod group;
 mod kernel;
 mod login;
@@ -41,6 +42,7 @@ const BENCHES: &[Bench] = &[
     memory::BENCH,
     sizes::BENCH,
     seek::BENCH,
+    film::BENCH,
     sharing::BENCH,
     kernel::BENCH,
 ];
