@@ -50,7 +50,15 @@ pub struct Owner<'a> {
 impl<'a> Owner<'a> {
     /// The cluster's admin opens a shell without start-up files.
     pub fn start(cluster: &'a Cluster, size: (u16, u16)) -> Self {
-        let mut ssh = cluster.ssh_command();
+        Self::start_by(cluster, size, cluster.ssh_command())
+    }
+
+    /// As [`Owner::start`], with a client that says that it can come back.
+    pub fn returning(cluster: &'a Cluster, size: (u16, u16)) -> Self {
+        Self::start_by(cluster, size, returning(cluster))
+    }
+
+    fn start_by(cluster: &'a Cluster, size: (u16, u16), mut ssh: Command) -> Self {
         ssh.env("LC_ALL", "C.UTF-8").args(["-tt", "-e", "none", "-o", "SendEnv=LC_ALL"]);
         ssh.arg(cluster.host());
         ssh.arg(format!("exec env PS1='{PROMPT} ' bash --noprofile --norc"));
@@ -62,6 +70,22 @@ impl<'a> Owner<'a> {
             id.is_some()
         });
         Self { terminal, id: id.expect("it was waited for"), cluster }
+    }
+
+    /// The client dies as with its machine.
+    pub fn is_lost(&self) {
+        let killed = Command::new("kill").args(["-9", &self.terminal.pid().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "there is a client");
+        self.terminal.wait_for_end();
+    }
+
+    /// Comes back by another client.
+    #[must_use]
+    pub fn come_back(self, size: (u16, u16)) -> Self {
+        let mut ssh = returning(self.cluster);
+        ssh.args(["-tt", "-e", "none", &self.seat(), "owner"]).env("TERM", "xterm-256color");
+        let terminal = Terminal::run(self.cluster.folder.path(), size, &ssh);
+        Self { terminal, ..self }
     }
 
     /// Types a line.
@@ -154,6 +178,13 @@ impl<'a> Owner<'a> {
         let differ = self.compare(viewers, NOTE);
         assert!(differ.none(), "{differ:?}");
     }
+}
+
+/// OpenSSH's client with the admin's settings, which says that it can come back.
+fn returning(cluster: &Cluster) -> Command {
+    let mut ssh = cluster.ssh_command();
+    ssh.args(["-o", "SetEnv=SCRY_RETURNS=1"]);
+    ssh
 }
 
 /// Somebody who looks on, or types too.

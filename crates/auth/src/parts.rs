@@ -124,6 +124,8 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::SessionWaits { .. }
             | A::SessionFrozen { .. }
             | A::SessionGoesOn { .. }
+            | A::OwnerLost { .. }
+            | A::OwnerBack { .. }
             | A::ProcessOutside { .. }
             | A::FileWanted { .. }
             | A::FileApproved { .. }

@@ -338,6 +338,13 @@ audited! {
         /// Why: it was changed, something else came there, or its time was over.
         why: String,
     }
+    /// The connection of a session's owner was lost; it waits for them.
+    OwnerLost "S3048W" "session.owner_lost" {
+        /// For how long.
+        ms: u64,
+    }
+    /// A session's owner came back to it, or goes on with it from another place.
+    OwnerBack "S3049I" "session.owner_back" {}
     /// A link was made that lets others into one's own session.
     LinkMade "S3050I" "share.create" {
         /// Number of the link.

@@ -307,6 +307,13 @@ pub enum People {
         /// Why, for a person.
         why: String,
     },
+    /// The owner's connection was lost. Nobody types until they are back; their client can come back for a while.
+    OwnerLost,
+    /// The owner is back, or goes on from another place. What they see from here on begins with the screen as it is.
+    OwnerBack {
+        /// From which address.
+        from: String,
+    },
 }
 
 impl People {
@@ -344,6 +351,8 @@ impl People {
                 format!("file {number} was refused: nobody has answered")
             }
             Self::FileStopped { number, why } => format!("file {number} was stopped: {why}"),
+            Self::OwnerLost => "the owner's connection was lost".to_owned(),
+            Self::OwnerBack { from } => format!("the owner is back, from {from}"),
         }
     }
 }

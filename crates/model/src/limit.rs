@@ -69,6 +69,9 @@ pub const OWNER_LAG_BYTES: usize = 128 * 1024;
 pub const READ_BYTES: usize = 128 * 1024;
 /// Bytes that the kernel holds between a program without a terminal and the node, each way. Wait.
 pub const PROGRAM_PIPE_BYTES: usize = 256 * 1024;
+/// Milliseconds for which a session waits for its owner whose connection was lost, if their client can come back. End: as a
+/// session whose client cannot.
+pub const RETURN_MS: u64 = 60_000;
 /// Milliseconds to go on reading a pty after its process ended, because background jobs may hold it open. Cut.
 pub const DRAIN_MS: u64 = 500;
 

@@ -4,11 +4,13 @@ use crate::clock;
 use crate::lives::Place;
 use crate::stage::Stage;
 use bytes::Bytes;
+use link::ssh::server::Session;
 use model::entry::{Party, People};
 use model::limit::{TOLD, VISITS};
 use model::role::SeatRole;
-use model::{Time, UserName, Wanted};
-use policy::{Identity, SeatPermit};
+use model::{SessionId, Time, UserName, Wanted};
+use policy::{Identity, ReturnPermit, SeatPermit};
+use session::company::Silent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -23,6 +25,8 @@ pub(crate) enum Visit {
     Leave { party: Party, why: Option<String> },
     /// Whoever sits there gave a sign of life.
     Heard { party: Party },
+    /// To come back to it, as its owner.
+    Return(Box<Return>),
     /// What they count for is something else.
     Recount { party: Party, counts: Vec<(usize, usize)> },
     /// Something else.
@@ -49,6 +53,18 @@ pub(crate) struct Sit {
     /// Who they are: what they may say about a file is decided when they say it.
     pub identity: Identity,
     pub answer: oneshot::Sender<Result<Seated, String>>,
+}
+
+/// To come back, or to take it over from another place.
+#[derive(Debug)]
+pub(crate) struct Return {
+    pub permit: ReturnPermit,
+    /// The channel that is theirs from here on.
+    pub channel: Session,
+    /// Where they are.
+    pub from: String,
+    /// Whether it was granted; the words say why not. Then the channel is nobody's, and whoever asked ends it.
+    pub answer: oneshot::Sender<Result<(), String>>,
 }
 
 /// Somebody has taken a seat.
@@ -91,6 +107,20 @@ impl Doors {
         let sit = Visit::Sit(Box::new(Sit { permit, counts, from, identity, answer }));
         let over = || "the session is over".to_owned();
         self.visits.send(sit).await.map_err(|_| over())?;
+        answered.await.unwrap_or_else(|_| Err(over()))
+    }
+
+    /// Comes back to it; the words say why not.
+    pub async fn come_back(
+        &self,
+        permit: ReturnPermit,
+        channel: Session,
+        from: String,
+    ) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let back = Visit::Return(Box::new(Return { permit, channel, from, answer }));
+        let over = || "the session is over".to_owned();
+        self.visits.send(back).await.map_err(|_| over())?;
         answered.await.unwrap_or_else(|_| Err(over()))
     }
 
@@ -143,6 +173,7 @@ pub(crate) struct Person {
 
 /// The loop's side of it: who may what, who is there, and what they are told.
 pub(crate) struct Table {
+    id: SessionId,
     pub company: session::Company,
     pub people: BTreeMap<Party, Person>,
     visits: mpsc::Receiver<Visit>,
@@ -159,20 +190,22 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table at which only the owner sits, the ways to it, and what is known of it from outside.
-    pub fn new(company: session::Company, owner: UserName) -> Self {
+    pub fn new(id: SessionId, company: session::Company, owner: UserName) -> Self {
         let (visit, visits) = mpsc::channel(VISITS);
         let (types, typing) = mpsc::channel(VISITS);
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
         let owner = Person { user, seat: None, since, from, refused: false, identity: None };
-        let people = BTreeMap::from([(Party::OWNER, owner)]);
+        let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
-        let nobody = Company { state, why: None, keyboard: None, people: vec![], file: None };
+        let (session, people) = (Some(id), Vec::new());
+        let nobody = Company { session, state, why: None, keyboard: None, people, file: None };
         let shown = watch::Sender::new(Arc::new(nobody));
         Self {
+            id,
             company,
-            people,
+            people: seated,
             visits,
             typing,
             told,
@@ -232,6 +265,8 @@ impl Table {
             People::ShownOut { party, by } => format!("{} showed {} out", name(by), name(party)),
             People::Keyboard { held: Some(party) } => format!("{} has the keyboard", name(party)),
             People::Seated { user, seat, .. } => format!("{user} joined as {}", seat.word()),
+            People::OwnerLost => format!("the connection of {} was lost", self.name(Party::OWNER)),
+            People::OwnerBack { .. } => format!("{} is back", self.name(Party::OWNER)),
             People::FileApproved { number, by } => format!("{} approved file {number}", name(by)),
             People::FileRefused { number, by: Some(by) } => {
                 format!("{} refused file {number}", name(by))
@@ -273,6 +308,11 @@ impl Table {
         }
     }
 
+    /// Whose session it is.
+    pub fn owner(&self) -> Option<&UserName> {
+        self.people.get(&Party::OWNER).map(|owner| &owner.user)
+    }
+
     /// Whose name belongs to a number.
     pub fn name(&self, party: Party) -> String {
         self.people
@@ -309,9 +349,11 @@ impl Table {
             since: person.since,
             types: self.company.may_type(*party).is_ok(),
         };
+        let lost = || self.company.may_type(Party::OWNER) == Err(Silent::Lost);
         Company {
+            session: Some(self.id),
             state,
-            why: self.why.clone(),
+            why: self.why.clone().or_else(|| lost().then(|| Silent::Lost.words().to_owned())),
             keyboard: self.company.keyboard(),
             file: self.file.clone(),
             people: self.people.iter().map(present).collect(),

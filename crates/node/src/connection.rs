@@ -23,9 +23,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wire::name::{COMPANY_SUBSYSTEM, SEAT_PREFIX};
+use wire::name::{COMPANY_SUBSYSTEM, RETURN_VARIABLE, SEAT_PREFIX};
 use wire::share::without_secrets;
 
 /// Subsystems that there are.
@@ -165,11 +166,12 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let serial = caller.identity.serial();
     caller.tell(Audited::Connected { serial, version: connection.version.clone() });
     metrics::gauge!("scry_connections").increment(1.0);
-    let served = Served::new(post, caller.clone(), connection.opener());
+    let mut served = Served::new(post, caller.clone(), connection.opener());
     let verdict = served.run(connection, &stop).await;
     metrics::gauge!("scry_connections").decrement(1.0);
     let why = (verdict != Verdict::Gone).then(|| verdict.why().to_owned());
     caller.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
+    served.outlived(&stop).await;
 }
 
 /// What the ledger says of a connection on which nobody was let in.
@@ -254,7 +256,7 @@ fn gate(
                     agent,
                     x11,
                     sessions: true,
-                    variable: host::allowed_variable,
+                    variable: |name| name == RETURN_VARIABLE || host::allowed_variable(name),
                     subsystems: SUBSYSTEMS,
                     holder: Holder::Caller(caller),
                 })
@@ -290,9 +292,37 @@ fn visitor_admission(buffers: Arc<OnDisk>, visitor: Visitor) -> Admission<Holder
         agent: false,
         x11: false,
         sessions: true,
-        variable: |_| false,
+        variable: |name| name == RETURN_VARIABLE,
         subsystems: &[COMPANY_SUBSYSTEM],
         holder: Holder::Visitor(visitor),
+    }
+}
+
+/// Sessions of one connection that outlive it.
+#[derive(Debug, Clone, Default)]
+struct Outliving(watch::Sender<usize>);
+
+/// One session's word to its connection.
+#[derive(Debug)]
+pub(crate) struct Outlives {
+    all: Outliving,
+    does: bool,
+}
+
+impl Outlives {
+    /// It does from here on.
+    pub fn begin(&mut self) {
+        if !std::mem::replace(&mut self.does, true) {
+            self.all.0.send_modify(|count| *count = count.saturating_add(1));
+        }
+    }
+}
+
+impl Drop for Outlives {
+    fn drop(&mut self) {
+        if self.does {
+            self.all.0.send_modify(|count| *count = count.saturating_sub(1));
+        }
     }
 }
 
@@ -304,17 +334,19 @@ struct Served {
     sessions: JoinSet<()>,
     /// Ends the sessions.
     end: Bell,
+    outliving: Outliving,
 }
 
 impl Served {
     fn new(post: Arc<Post>, caller: Caller, opener: link::ssh::server::Opener) -> Self {
         let forwards = Forwards::new(Arc::clone(&post), caller.clone(), opener);
-        Self { post, caller, forwards, sessions: JoinSet::new(), end: Bell::new() }
+        let (sessions, end, outliving) = (JoinSet::new(), Bell::new(), Outliving::default());
+        Self { post, caller, forwards, sessions, end, outliving }
     }
 
-    /// Answers why it ended.
+    /// Answers why it ended; its sessions have, too, but for those that outlive it.
     async fn run(
-        mut self,
+        &mut self,
         mut connection: Connection<Holder>,
         stop: &CancellationToken,
     ) -> Verdict {
@@ -356,7 +388,13 @@ impl Served {
             self.forwards.cut();
         }
         self.end.ring(verdict.clone());
-        while self.sessions.join_next().await.is_some() {}
+        let mut outliving = self.outliving.0.subscribe();
+        while self.sessions.len() > *outliving.borrow_and_update() {
+            tokio::select! {
+                _ = self.sessions.join_next() => {}
+                Ok(()) = outliving.changed() => {}
+            }
+        }
         self.forwards.end(&verdict).await;
         match connection.untold() {
             0 => {}
@@ -366,6 +404,17 @@ impl Served {
             connection.end(words).await;
         }
         verdict
+    }
+
+    /// Holds the sessions that outlive the connection.
+    async fn outlived(mut self, stop: &CancellationToken) {
+        tokio::select! {
+            () = ended(&mut self.sessions) => {}
+            () = stop.cancelled() => {
+                self.end.ring(Verdict::Stopping);
+                ended(&mut self.sessions).await;
+            }
+        }
     }
 
     /// The connection as a whole, and the recording of its own, which a lock may name like a session.
@@ -440,7 +489,8 @@ impl Served {
             None => None,
         };
         let (caller, end) = (self.caller.clone(), self.end.ear());
-        let opened = Opened { caller, permit, agent, display, end };
+        let outlives = Outlives { all: self.outliving.clone(), does: false };
+        let opened = Opened { caller, permit, agent, display, end, outlives };
         let post = Arc::clone(&self.post);
         self.sessions.spawn(async move {
             post.sessions.fetch_add(1, Ordering::Relaxed);
@@ -463,6 +513,10 @@ impl Served {
             }
         }
     }
+}
+
+async fn ended(sessions: &mut JoinSet<()>) {
+    while sessions.join_next().await.is_some() {}
 }
 
 /// The words of what was asked for, for the ledger and the recording.

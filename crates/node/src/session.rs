@@ -2,6 +2,7 @@
 
 mod finish;
 mod others;
+mod owner;
 mod sight;
 mod streams;
 mod wait;
@@ -9,8 +10,8 @@ mod wants;
 
 use crate::alarm::Alarm;
 use crate::clock;
-use crate::company::{Table, Typed, heard};
-use crate::connection::{Caller, kind};
+use crate::company::{Table, Typed, Visit, heard};
+use crate::connection::{Caller, Outlives, kind};
 use crate::eyes::{Sight, seen};
 use crate::files::Files;
 use crate::forward::Display;
@@ -28,7 +29,8 @@ use model::audit::Audited;
 use model::entry::{Ending, Entry, Party, People};
 use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::{RecordingPolicy, SeatRole};
-use model::{Heading, Kind, SessionId, Size, Stream, Tick};
+use model::{Heading, Kind, Seq, SessionId, Size, Stream, Tick};
+use owner::Picture;
 use policy::LoginPermit;
 use session::{Company, Hub, Terms};
 use std::collections::VecDeque;
@@ -70,6 +72,8 @@ pub(crate) struct Opened {
     pub display: Option<Display>,
     /// The connection is gone or must end.
     pub end: Ear,
+    /// Tells the connection that the session outlives it.
+    pub outlives: Outlives,
 }
 
 /// Closes a session that may not be, with a line.
@@ -83,7 +87,8 @@ pub(crate) async fn refuse(output: &Output, why: &str) {
 pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let id = SessionId::from_random(rand::random());
     let began = clock::tick();
-    let Opened { caller, permit, agent, display, end } = opened;
+    let Opened { caller, permit, agent, display, end, outlives } = opened;
+    let returns = owner::returns(&mut session);
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
@@ -145,6 +150,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let files = Files::new(caller.clone(), id);
     let wants = Wants::new(id, &permit, post.latest.clone());
     let mut live = Live::new((id, recorder, files, wants), &permit, &caller, &session);
+    (live.returns, live.comes_back) = (returns && live.pty, returns && live.pty);
+    live.outlives = Some(outlives);
     live.look(sight);
     live.enter(post, id, &caller, &permit, &what);
     let mut watch = Watch::new(post, &caller, id, end);
@@ -293,6 +300,12 @@ struct Live {
     lines: VecDeque<String>,
     /// Lines that were said; none is said twice.
     said: Vec<&'static str>,
+    /// Whether it was opened by a client that can come back, and whether the owner's present one can.
+    comes_back: bool,
+    returns: bool,
+    /// The screen for an owner who is back.
+    picture: Picture,
+    outlives: Option<Outlives>,
 }
 
 /// Bytes that one person typed without a pause.
@@ -323,7 +336,7 @@ impl Live {
         let company = Company::new(demands, clock::tick());
         Self {
             id,
-            table: Table::new(company, caller.identity.user().clone()),
+            table: Table::new(id, company, caller.identity.user().clone()),
             stage: None,
             drawing: JoinSet::new(),
             asked_for: SeatRole::Moderator,
@@ -340,6 +353,10 @@ impl Live {
             pty: session.pty.is_some(),
             lines: VecDeque::new(),
             said: Vec::new(),
+            comes_back: false,
+            returns: false,
+            picture: None,
+            outlives: None,
         }
     }
 
@@ -355,15 +372,15 @@ impl Live {
             self.table.begun(pty.foreground());
         }
         let mut streams = Streams::new(io);
-        let output = session.output.clone();
+        let mut output = session.output.clone();
         let mut writing: Option<Writing> = None;
         let mut exit: Option<Exit> = None;
         let mut drained_by: Option<Tick> = None;
         let mut alarm = Alarm::new();
         let mut finish: Finish = loop {
             self.say_notices();
-            if let Some(words) = self.must_end() {
-                break Finish::rule(words);
+            if let Some(finish) = self.must_end() {
+                break finish;
             }
             if let Some(why) = self.tend_company(Some(&signals)).await {
                 break Finish::over(why);
@@ -390,23 +407,20 @@ impl Live {
             }
             alarm.set(self.poll_timeout(drained_by.filter(|at| *at > clock::tick())));
             let takes = passes && streams.takes();
+            let (is_lost, mut is_gone) = (self.hub.is_lost(), false);
             let (visits, typing) = self.table.ears();
             tokio::select! {
                 // What is rare and what goes out, before what comes in.
                 biased;
                 written = poll_writing(&mut writing) => {
                     writing = None;
-                    if !written {
-                        break gone(&output).into();
-                    }
+                    is_gone = !written;
                 }
                 Ok(()) = session.sizes.changed(), if self.pty => {
                     let size = *session.sizes.borrow_and_update();
-                    self.size = size;
-                    self.record(Entry::Resize(size));
-                    streams.resize(size);
+                    self.resize(size, &streams);
                 }
-                Some(name) = session.signals.recv(), if passes => {
+                Some(name) = session.signals.recv(), if passes && !is_lost => {
                     if signals.send(&name).is_ok() {
                         self.record(Entry::Signal { name });
                     }
@@ -417,11 +431,12 @@ impl Live {
                     drained_by = self.pty.then(|| clock::tick().plus_ms(DRAIN_MS));
                     streams.close_input();
                 }
-                () = output.gone() => break gone(&output).into(),
-                verdict = watch.verdict() => break match verdict {
-                    Verdict::Rule { .. } => Finish::of(&verdict),
-                    _ if output.is_gone() => gone(&output).into(),
-                    verdict => Finish::of(&verdict),
+                () = output.gone(), if !is_lost => is_gone = true,
+                verdict = watch.verdict() => match verdict {
+                    Verdict::Rule { .. } => break Finish::of(&verdict),
+                    Verdict::Gone => is_gone = true,
+                    Verdict::Stopping if output.is_gone() && !is_lost => break gone(&output).into(),
+                    Verdict::Stopping => break Finish::of(&verdict),
                 },
                 () = keyframe(&mut self.recorder) => {}
                 news = self.wants.news(), if passes => self.file_news(news),
@@ -430,14 +445,32 @@ impl Live {
                 visit = heard(visits) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
                     self.hear_out(&mut streams);
-                    self.visited(visit);
+                    match visit {
+                        Visit::Return(back) => {
+                            if let Some(fresh) = self.come_back(*back, &mut streams, exit.is_some()) {
+                                writing = None;
+                                watch.outlive();
+                                self.dismiss(std::mem::replace(&mut session, fresh).output);
+                                output = session.output.clone();
+                            }
+                        }
+                        visit => self.visited(visit),
+                    }
                 }
+                picture = owner::made(&mut self.picture) => self.show(picture),
                 typed = heard(typing), if takes => self.typed_by(typed, &mut streams),
-                heard = streams.hear(&mut session.input, may_read, passes) => {
+                heard = streams.hear(&mut session.input, may_read, passes, !is_lost) => {
                     if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
                         drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
                     }
                     self.heard(heard, &mut streams);
+                }
+            }
+            if is_gone {
+                writing = None;
+                match self.lose(&mut session, &mut streams, exit.is_some()).await {
+                    Some(finish) => break finish,
+                    None => watch.outlive(),
                 }
             }
         };
@@ -450,7 +483,7 @@ impl Live {
         self.farewell(&finish, &output, writing).await;
         if exit.is_none() && !finish.by_rule {
             match finish.ending {
-                Ending::Stopped { .. } => {
+                Ending::Stopped { .. } if !finish.lost => {
                     signals.close(Duration::from_millis(END_MS)).await;
                 }
                 _ => signals.hang_up().await,
@@ -481,11 +514,14 @@ impl Live {
 
     /// The recorder first, then the hub.
     fn output(&mut self, stream: Stream, bytes: Bytes) {
-        match stream {
+        let seq = match stream {
             Stream::Pty => self.record(Entry::Output { stream, bytes: bytes.clone() }),
-            Stream::Stdout | Stream::Stderr | Stream::Stdin => self.piped(stream, bytes.clone()),
-        }
-        self.hub.offer(stream, bytes);
+            Stream::Stdout | Stream::Stderr | Stream::Stdin => {
+                self.piped(stream, bytes.clone());
+                None
+            }
+        };
+        self.hub.offer(seq.unwrap_or_default(), stream, bytes);
     }
 
     /// Records what bytes of a stream without a terminal come to.
@@ -546,14 +582,16 @@ impl Live {
         }
     }
 
-    fn record(&mut self, entry: Entry) {
-        let Some(recorder) = &mut self.recorder else { return };
+    /// Answers its place in the recording, if there is one.
+    fn record(&mut self, entry: Entry) -> Option<Seq> {
+        let recorder = self.recorder.as_mut()?;
         let shown = self.stage.as_ref().map(|_| entry.clone());
         let seq = recorder.take(entry);
         recorder.tend_model();
         if let Some(shown) = shown {
             self.perform(seq, shown);
         }
+        Some(seq)
     }
 
     /// What happened to the recording: to the ledger each time, to the owner once.
@@ -571,6 +609,9 @@ impl Live {
 
     /// The owner's next piece, on its way into the channel.
     fn next_write(&mut self, output: &Output) -> Option<Writing> {
+        if self.hub.is_lost() {
+            return None;
+        }
         if let Some(line) = self.lines.pop_front() {
             let (output, line) = (output.clone(), Bytes::from(format!("\r\nscry: {line}\r\n")));
             return Some(Box::pin(async move { output.write_error(line).await.is_ok() }));
@@ -589,9 +630,9 @@ impl Live {
         }))
     }
 
-    fn must_end(&mut self) -> Option<String> {
+    fn must_end(&mut self) -> Option<Finish> {
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
-        failed.or_else(|| self.hub.poll().map(|end| end.words().to_owned()))
+        failed.map(Finish::rule).or_else(|| self.hub.poll().map(Finish::due))
     }
 
     fn poll_timeout(&self, drained_by: Option<Tick>) -> Option<Tick> {

@@ -63,10 +63,10 @@ impl Bell {
         Ear(self.0.subscribe())
     }
 
-    /// Ends everything below. The first verdict stands.
+    /// Ends everything below. The first verdict stands; only what outlives a connection that is gone may get another.
     pub fn ring(&self, verdict: Verdict) {
         self.0.send_if_modified(|told| {
-            let first = told.is_none();
+            let first = told.as_deref().is_none_or(|told| *told == Verdict::Gone);
             if first {
                 *told = Some(Arc::new(verdict));
             }
@@ -82,5 +82,33 @@ impl Ear {
             Ok(told) => told.clone().unwrap_or_else(|| Arc::new(Verdict::Gone)),
             Err(_) => Arc::new(Verdict::Gone),
         }
+    }
+
+    /// As [`Ear::heard`], of what outlives the connection.
+    pub async fn heard_beyond(&mut self) -> Arc<Verdict> {
+        let ends =
+            |told: &Option<Arc<Verdict>>| told.as_deref().is_some_and(|it| *it != Verdict::Gone);
+        match self.0.wait_for(ends).await {
+            Ok(told) => told.clone().unwrap_or_else(|| Arc::new(Verdict::Stopping)),
+            Err(_) => Arc::new(Verdict::Stopping),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_verdict_stands_but_what_outlives_its_connection_hears_the_next() {
+        let bell = Bell::new();
+        let (mut dies, mut outlives) = (bell.ear(), bell.ear());
+        bell.ring(Verdict::Gone);
+        assert_eq!(*dies.heard().await, Verdict::Gone);
+        bell.ring(Verdict::Stopping);
+        bell.ring(Verdict::Gone);
+        assert_eq!(*outlives.heard_beyond().await, Verdict::Stopping);
+        drop(bell);
+        assert_eq!(*outlives.heard_beyond().await, Verdict::Stopping);
     }
 }

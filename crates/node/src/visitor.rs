@@ -1,4 +1,5 @@
-//! A connection to a session that runs already: seats for those who look on or type too, and the line on which they speak.
+//! A connection to a session that runs already: seats for those who look on or type too, the way back for its owner, and the
+//! line on which they speak.
 
 mod entry;
 mod keys;
@@ -19,18 +20,20 @@ use model::entry::Party;
 use model::limit::GUEST_WAIT_MS;
 use model::role::SeatRole;
 use model::{AuditEvent, ConnectionId, SessionId, Size, Tick};
-use policy::{Denial, Identity, SeatPermit};
+use policy::{Denial, Identity, ReturnPermit, SeatPermit};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wire::name::OWNER_SEAT;
 
 /// Said of a session that does not run here, and of one that somebody may not know of.
 pub(crate) const NOWHERE: &str =
     "no such session runs on this node, or it is not yours to join; see `scry sessions`";
 
+const NO_TERMINAL: &str = "a terminal is needed to join: use `ssh -t`";
 /// Milliseconds until a seat is looked at again whose time is over by one clock and not yet by the other.
 const AGAIN_MS: u64 = 1_000;
 
@@ -85,6 +88,13 @@ impl Visitor {
         let permit = entry.permit(post, &self.identity);
         let permit = permit.inspect_err(|denial| self.denied(entry.running.id, denial))?;
         Ok((permit, self.counts(post, entry)))
+    }
+
+    /// Leave to come back to it as its owner; a denial is told.
+    fn comes_back(&self, post: &Post, running: &Running) -> Result<ReturnPermit, Denial> {
+        let (roles, facts) = (&post.known().roles, running.facts());
+        policy::come_back(roles, &self.identity, &post.facts, &facts, clock::now())
+            .inspect_err(|denial| self.denied(running.id, denial))
     }
 
     /// What a seat of theirs counts for as things stand at this moment.
@@ -219,6 +229,9 @@ impl Visit {
                 return line::speak(&running, user, session, &self.stop).await;
             }
             Wish::Shell => None,
+            Wish::Exec(command) if command.trim_ascii() == OWNER_SEAT.as_bytes() => {
+                return self.come_back(session).await;
+            }
             Wish::Exec(command) => {
                 match String::from_utf8_lossy(command).trim().parse::<SeatRole>() {
                     Ok(seat) => Some(seat),
@@ -228,11 +241,37 @@ impl Visit {
         };
         // Before a link is taken: it may count once.
         let Some(pty) = session.pty.clone() else {
-            return refuse(&session.output, "a terminal is needed to join: use `ssh -t`").await;
+            return refuse(&session.output, NO_TERMINAL).await;
         };
         match self.enter(seat).await {
             Ok(entry) => self.look(&entry, pty.size, session).await,
             Err(why) => refuse(&session.output, &why).await,
+        }
+    }
+
+    /// Gives the session's owner the keyboard, whatever became of the connection that they had.
+    async fn come_back(self, session: Session) {
+        let output = session.output.clone();
+        if session.pty.is_none() {
+            return refuse(&output, NO_TERMINAL).await;
+        }
+        let Some(running) = self.place().await else { return refuse(&output, NOWHERE).await };
+        let permit = match self.visitor.comes_back(&self.post, &running) {
+            Ok(permit) => permit,
+            Err(denial) => {
+                let is_theirs = *self.visitor.identity.user() == running.owner;
+                let words = if is_theirs { denial.public() } else { NOWHERE.to_owned() };
+                return refuse(&output, &words).await;
+            }
+        };
+        let from = place(self.visitor.client);
+        match running.doors.come_back(permit, session, from).await {
+            Ok(()) => {
+                self.visitor.tell_in(Some(running.id), Audited::OwnerBack {});
+                // What ends it ends the channel: nothing of it is held here.
+                output.gone().await;
+            }
+            Err(why) => refuse(&output, &why).await,
         }
     }
 

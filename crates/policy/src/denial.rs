@@ -69,6 +69,13 @@ pub enum Action {
         /// As what.
         seat: SeatRole,
     },
+    /// To come back to a running session of one's own.
+    Return {
+        /// Which.
+        session: SessionId,
+        /// Where.
+        node: NodeName,
+    },
     /// To let others into a running session by a link.
     Share {
         /// Which.
@@ -122,6 +129,7 @@ impl fmt::Display for Action {
             Self::Stay { session, node, seat } => {
                 write!(f, "stay in session {session} on {node} as {seat}")
             }
+            Self::Return { session, node } => write!(f, "come back to session {session} on {node}"),
             Self::Share { session, node, seat, guests } => {
                 let whom = if *guests { "others, guests among them," } else { "others" };
                 write!(f, "let {whom} into session {session} on {node} as {seat}")

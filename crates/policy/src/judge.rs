@@ -45,6 +45,7 @@ pub(crate) enum Question<'q> {
     ForwardOn { node: &'q NodeFacts, login: &'q Login, what: Forwarding },
     Join { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
     SeatOn { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
+    Return { node: &'q NodeFacts, session: SessionFacts<'q> },
     Share { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, guests: bool },
     Enter,
     Reach { node: &'q NodeName },
@@ -69,6 +70,9 @@ impl Question<'_> {
             }
             Self::SeatOn { node, session, seat, .. } => {
                 Action::Stay { session: session.id, node: node.name.clone(), seat }
+            }
+            Self::Return { node, session } => {
+                Action::Return { session: session.id, node: node.name.clone() }
             }
             Self::Share { node, session, seat, guests } => {
                 Action::Share { session: session.id, node: node.name.clone(), seat, guests }
@@ -161,6 +165,7 @@ impl Bench<'_> {
             | Question::SeatOn { node, session, seat, by } => {
                 self.hear_join(roles, node, session, seat, by)
             }
+            Question::Return { node, session } => self.hear_return(roles, node, session),
             Question::Share { node, session, seat, guests } => {
                 self.hear_share(roles, node, session, seat, guests)
             }

@@ -16,6 +16,7 @@
 //! - A running session is joined by a rule that names a role of its owner, as a seat that stands in the rule; one's own
 //!   without a rule, but never as its moderator. No login is needed and none is lent; what one role forbids stays
 //!   forbidden: a node, a seat, and typing as a login.
+//! - To a session of one's own, and to no other, one comes back as to a new login there: principal, roles and locks as then.
 //! - A link gives the one seat in the one session that it was made for, to whom it was taken for, until it expires or is
 //!   revoked, and as long as the session's owner may share it: a role of the owner's that counts on the node names the seat
 //!   in `allow.share`. It gives what `allow.join` lacks and lifts nothing that is forbidden.
@@ -56,8 +57,8 @@ pub use plan::{
     plan_host_certificate, plan_user_certificate,
 };
 pub use seat::{
-    Grant, SeatPermit, SessionFacts, SharePermit, counts_for, explain_join, join, seat_goes_on,
-    seats, share,
+    Grant, ReturnPermit, SeatPermit, SessionFacts, SharePermit, come_back, counts_for,
+    explain_join, join, seat_goes_on, seats, share,
 };
 pub use standard::{RoleFault, default_roles, validate_role};
 pub use terms::{Demand, Terms};

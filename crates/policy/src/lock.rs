@@ -86,6 +86,7 @@ impl<'q> About<'q> {
             }
             Question::Join { node, session, .. }
             | Question::SeatOn { node, session, .. }
+            | Question::Return { node, session }
             | Question::Share { node, session, .. } => Self {
                 node: Some(&node.name),
                 login: Some(session.login),

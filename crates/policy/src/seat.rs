@@ -1,4 +1,5 @@
-//! The doors of running sessions: who may join them as what, who may let others in, and for whose four eyes that counts.
+//! The doors of running sessions: who may join them as what, who may come back to their own, who may let others in, and for
+//! whose four eyes that counts.
 
 use crate::denial::Denial;
 use crate::door::Trace;
@@ -121,6 +122,52 @@ impl SeatPermit {
     pub fn serial(&self) -> u64 {
         self.serial
     }
+}
+
+/// Leave to come back to one session of one's own, whose connection was lost or lies somewhere else, and to type in it.
+/// Neither copied nor sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReturnPermit {
+    owner: UserName,
+    session: SessionId,
+    serial: u64,
+}
+
+impl ReturnPermit {
+    /// Whose session it is, and who comes back.
+    #[must_use]
+    pub fn owner(&self) -> &UserName {
+        &self.owner
+    }
+
+    /// Which.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Serial number of the certificate; 0 without one.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
+/// May this person come back to that session, which runs on that node? Nobody but its owner, where they may log in there as
+/// they did, and have a terminal. How long it goes on is decided by what it was opened with ([`crate::go_on`]).
+///
+/// # Errors
+/// The [`Denial`], as for [`crate::login`].
+pub fn come_back(
+    roles: &RoleSet,
+    who: &Identity,
+    node: &NodeFacts,
+    session: &SessionFacts<'_>,
+    now: Time,
+) -> Result<ReturnPermit, Denial> {
+    let session = *session;
+    judge(roles, who, Question::Return { node, session }, now).outcome?;
+    Ok(ReturnPermit { owner: who.user.clone(), session: session.id, serial: who.serial() })
 }
 
 /// May this person join that session, which runs on that node, as this: by rules of their own, or `by` a link? What one role

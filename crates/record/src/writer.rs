@@ -451,11 +451,13 @@ fn bounded_people(people: People) -> People {
             People::FileWanted(wanted)
         }
         People::FileStopped { number, why } => People::FileStopped { number, why: cut(why) },
+        People::OwnerBack { from } => People::OwnerBack { from: cut(from) },
         other @ (People::FileApproved { .. }
         | People::FileRefused { .. }
         | People::Left { .. }
         | People::ShownOut { .. }
         | People::Keyboard { .. }
+        | People::OwnerLost
         | People::GoesOn) => other,
     }
 }

@@ -112,6 +112,20 @@ impl Loan {
     }
 }
 
+/// Ends what is unfinished, and undoes whatever a program may have asked of a terminal of which nothing is known, on
+/// whichever screen. Its title stays, and how its wheel turns (mode 1007), which people set themselves.
+const UNDO: &str = "\x18\x1b\\\x1b[?5l\x1b[?12l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\
+    \x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[0 q\x1b>\x1b[>4m\x1b[<16u\x1b[?1049l\x1b[<16u";
+
+/// Bytes that make any terminal of its size show a screen, and behave as its program wants it, whatever the terminal has shown
+/// before; that goes up to the lines that scrolled away.
+#[must_use]
+pub fn anew(now: &Screen) -> Vec<u8> {
+    let (cols, rows) = now.size();
+    let (loan, taken) = Loan::take(&Screen::new(cols, rows));
+    [UNDO.as_bytes(), &taken, &loan.give_anew(Some(now))].concat()
+}
+
 /// As [`Screen::dump`], in words for any terminal.
 fn whole(screen: &Screen) -> Vec<u8> {
     let [before, picture, after] = screen.dump_parts();

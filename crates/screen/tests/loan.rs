@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, STREAMS, Step, apply, assert_same, steps};
-use screen::{Canvas, Loan, Pan, Screen};
+use screen::{Canvas, Loan, Pan, Screen, anew};
 
 /// Random terminals and programs.
 const SEEDS: u64 = 400;
@@ -174,6 +174,36 @@ fn a_terminal_that_is_given_anew_is_where_the_program_is_whatever_happened_meanw
             terminal.feed(&loan.give_anew((!still).then_some(&screen)));
             settle(&mut [&mut terminal, &mut screen]);
             assert_same(&terminal, &screen, &format!("seed {seed}, loan {n}"));
+        }
+    }
+}
+
+/// As [`output`], without what nobody undoes who does not know it.
+fn output_undone(random: &mut Random) -> Vec<u8> {
+    loop {
+        let bytes = output(random);
+        let text = String::from_utf8_lossy(&bytes);
+        if !["\x1b]", "1007", ";0t"].iter().any(|kept| text.contains(kept)) {
+            return bytes;
+        }
+    }
+}
+
+#[test]
+fn a_terminal_of_which_nothing_is_known_shows_the_screen_and_keeps_none_of_its_settings() {
+    for seed in 1..=SEEDS {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let size = (2 + random.below(40) as u16, 1 + random.below(12) as u16);
+        let mut terminal = Screen::new(size.0, size.1);
+        for n in 0..LOANS {
+            let mut screen = Screen::new(size.0, size.1);
+            for _ in 0..3 {
+                terminal.feed(&output_undone(&mut random));
+                screen.feed(&output_undone(&mut random));
+            }
+            terminal.feed(&anew(&screen));
+            settle(&mut [&mut terminal, &mut screen]);
+            assert_same(&terminal, &screen, &format!("seed {seed}, screen {n}"));
         }
     }
 }

@@ -32,13 +32,14 @@ use std::collections::{BTreeMap, VecDeque};
 /// before an act; while nothing is due it only compares.
 /// A moment earlier than one that was told already counts as that one.
 ///
-/// The owner is [`Party::OWNER`], is there from the beginning, has no seat, and counts for nothing.
+/// The owner is [`Party::OWNER`], is there from the beginning, has no seat, and counts for nothing. While their connection is
+/// lost it is their session still, and nobody types.
 #[derive(Debug)]
 pub struct Company {
     demands: Vec<Eyes>,
     /// Who is there besides the owner.
     seats: BTreeMap<Party, Seat>,
-    owner_here: bool,
+    owner: Owner,
     /// The highest number that was given away.
     last: u16,
     /// Who alone has the keyboard; none while everybody who may type has it. Always somebody who is there.
@@ -50,6 +51,15 @@ pub struct Company {
     told: VecDeque<Change>,
 }
 
+/// Whether the owner is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Here,
+    /// Their connection is lost, and they may come back.
+    Lost,
+    Left,
+}
+
 impl Company {
     /// A session with its owner alone in it. All `demands` must be met before it begins; without any it begins at once.
     #[must_use]
@@ -57,7 +67,7 @@ impl Company {
         let mut company = Self {
             demands: demands.into_iter().map(Eyes::new).collect(),
             seats: BTreeMap::new(),
-            owner_here: true,
+            owner: Owner::Here,
             last: Party::OWNER.0,
             held: None,
             frozen_by: None,
@@ -121,9 +131,28 @@ impl Company {
     /// The owner is gone and will not come back: the session is over.
     pub fn owner_left(&mut self, now: Tick) {
         self.handle_timeout(now);
-        if std::mem::take(&mut self.owner_here) {
+        if std::mem::replace(&mut self.owner, Owner::Left) != Owner::Left {
             self.told.push_back(Change::Went { party: Party::OWNER, shown_out_by: None });
             self.close(EndCause::OwnerLeft);
+        }
+    }
+
+    /// The owner's connection is lost, and they may come back: until then nobody types. What is frozen stays so, and
+    /// whoever counts goes on to.
+    pub fn owner_lost(&mut self, now: Tick) {
+        self.handle_timeout(now);
+        if self.owner == Owner::Here && self.standing != Standing::Over {
+            self.owner = Owner::Lost;
+            self.told.push_back(Change::OwnerLost);
+        }
+    }
+
+    /// The owner is back: all type who did before.
+    pub fn owner_back(&mut self, now: Tick) {
+        self.handle_timeout(now);
+        if self.owner == Owner::Lost && self.standing != Standing::Over {
+            self.owner = Owner::Here;
+            self.told.push_back(Change::OwnerBack);
         }
     }
 
@@ -243,6 +272,7 @@ impl Company {
             (Standing::Over, _) => Err(Silent::Over),
             (Standing::Waiting, _) => Err(Silent::Waiting),
             (Standing::Frozen, _) => Err(Silent::Frozen),
+            (Standing::Running, _) if self.owner == Owner::Lost => Err(Silent::Lost),
             (Standing::Running, Some(by)) if by != party => Err(Silent::Held { by }),
             (Standing::Running, _) => Ok(()),
         }

@@ -1,8 +1,11 @@
 //! The hub: what the owner has not read yet, when they make the program wait, and when the session must end.
+//!
+//! While their connection is lost nothing is kept for them and nothing waits for them: it stands in the recording. Whoever
+//! comes back gets the screen as it was behind some entry, and from there on what follows.
 
 use bytes::Bytes;
-use model::limit::OWNER_LAG_BYTES;
-use model::{Stream, Tick};
+use model::limit::{OWNER_LAG_BYTES, RETURN_MS};
+use model::{Seq, Stream, Tick};
 use std::collections::VecDeque;
 
 /// When a session must end, in milliseconds.
@@ -25,6 +28,8 @@ pub enum End {
     Idle,
     /// The certificate's life is over.
     Expired,
+    /// The owner's connection was lost, and they did not come back.
+    Lost,
 }
 
 impl End {
@@ -35,15 +40,28 @@ impl End {
             Self::TooLong => "the session has reached the length that your role allows",
             Self::Idle => "nothing was typed for as long as your role allows",
             Self::Expired => "your certificate has expired; use `scry login`",
+            Self::Lost => "the owner's connection was lost, and they did not come back within 60 s",
         }
     }
+}
+
+/// Where the owner is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// There, and reads.
+    Reads,
+    /// Their connection is lost; until when they may come back.
+    Lost { until: Tick },
+    /// Back, and waits for the screen.
+    Waits,
 }
 
 /// One live session.
 #[derive(Debug)]
 pub struct Hub {
-    /// Output that the owner has not read, the oldest first; none is empty.
-    unread: VecDeque<(Stream, Bytes)>,
+    owner: Owner,
+    /// Output that the owner has not read, the oldest first, each with its place in the recording; none is empty.
+    unread: VecDeque<(Seq, Stream, Bytes)>,
     /// Bytes of it.
     lag: u64,
     /// Bytes of output and of input so far.
@@ -61,6 +79,7 @@ impl Hub {
     #[must_use]
     pub fn new(terms: Terms, now: Tick) -> Self {
         Self {
+            owner: Owner::Reads,
             unread: VecDeque::new(),
             lag: 0,
             output: 0,
@@ -73,13 +92,53 @@ impl Hub {
         }
     }
 
-    /// Shows output to the owner. The recorder must have taken it.
-    pub fn offer(&mut self, stream: Stream, bytes: Bytes) {
-        if !bytes.is_empty() {
+    /// Shows output to the owner. The recorder must have taken it, as `seq`; where nobody can come back any number will do.
+    pub fn offer(&mut self, seq: Seq, stream: Stream, bytes: Bytes) {
+        self.output += bytes.len() as u64;
+        if !bytes.is_empty() && !self.is_lost() {
             self.lag += bytes.len() as u64;
-            self.output += bytes.len() as u64;
-            self.unread.push_back((stream, bytes));
+            self.unread.push_back((seq, stream, bytes));
         }
+    }
+
+    /// The owner's connection is lost, and they may come back until [`RETURN_MS`] from now.
+    pub fn lost(&mut self, now: Tick) {
+        self.handle_timeout(now);
+        self.forget();
+        self.owner = Owner::Lost { until: now.plus_ms(RETURN_MS) };
+    }
+
+    /// The owner is back, or elsewhere: they read nothing until [`Hub::show`]. What is offered from here on is kept for then.
+    pub fn back(&mut self, now: Tick) {
+        // Whoever comes too late does not undo the end.
+        self.handle_timeout(now);
+        self.forget();
+        self.owner = Owner::Waits;
+    }
+
+    /// The owner gets this first, which shows everything up to `seq`, and then what follows. If they do not wait for it,
+    /// nothing happens.
+    pub fn show(&mut self, seq: Seq, screen: Bytes) {
+        if self.owner != Owner::Waits {
+            return;
+        }
+        self.owner = Owner::Reads;
+        let shown = self.unread.partition_point(|(at, ..)| *at <= seq);
+        self.unread.drain(..shown);
+        self.unread.push_front((seq, Stream::Pty, screen));
+        self.unread.retain(|(.., bytes)| !bytes.is_empty());
+        self.lag = self.unread.iter().map(|(.., bytes)| bytes.len() as u64).sum();
+    }
+
+    /// Whether the owner's connection is lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.owner, Owner::Lost { .. })
+    }
+
+    fn forget(&mut self) {
+        self.unread.clear();
+        self.lag = 0;
     }
 
     /// Notes that `count` bytes were typed. Input that comes after the session's end was due does not revive it.
@@ -91,7 +150,10 @@ impl Hub {
 
     /// What the owner reads next: at most `most` bytes (but at least one) of one stream. `None` once everything was read.
     pub fn read(&mut self, most: usize) -> Option<(Stream, Bytes)> {
-        let (stream, bytes) = self.unread.front_mut()?;
+        if self.owner != Owner::Reads {
+            return None;
+        }
+        let (_, stream, bytes) = self.unread.front_mut()?;
         let (stream, piece) = (*stream, bytes.split_to(most.max(1).min(bytes.len())));
         if bytes.is_empty() {
             self.unread.pop_front();
@@ -136,8 +198,13 @@ impl Hub {
         }
     }
 
-    fn deadlines(&self) -> [Option<(Tick, End)>; 3] {
+    fn deadlines(&self) -> [Option<(Tick, End)>; 4] {
+        let lost = match self.owner {
+            Owner::Lost { until } => Some((until, End::Lost)),
+            Owner::Reads | Owner::Waits => None,
+        };
         [
+            lost,
             self.terms.expires.map(|at| (at, End::Expired)),
             self.terms.session_ms.map(|ms| (self.began.plus_ms(ms), End::TooLong)),
             self.terms.idle_ms.map(|ms| (self.last_input.plus_ms(ms), End::Idle)),
@@ -154,7 +221,7 @@ mod tests {
     }
 
     fn offer(hub: &mut Hub, size: usize) {
-        hub.offer(Stream::Pty, Bytes::from(vec![b'x'; size]));
+        hub.offer(Seq(0), Stream::Pty, Bytes::from(vec![b'x'; size]));
     }
 
     #[test]
@@ -177,6 +244,60 @@ mod tests {
         offer(&mut hub, 0);
         let mut lengths = std::iter::from_fn(|| hub.read(0)).map(|(_, bytes)| bytes.len());
         assert_eq!((lengths.next(), lengths.next(), lengths.next()), (Some(1), Some(1), None));
+    }
+
+    #[test]
+    fn who_was_lost_gets_the_screen_and_what_follows_it_and_nothing_waits_meanwhile() {
+        let mut hub = hub();
+        let say = |hub: &mut Hub, seq, text: &'static str| {
+            hub.offer(Seq(seq), Stream::Pty, Bytes::from_static(text.as_bytes()));
+        };
+        let read = |hub: &mut Hub| {
+            let pieces = std::iter::from_fn(|| hub.read(100));
+            pieces.map(|(_, bytes)| String::from_utf8(bytes.to_vec()).unwrap()).collect::<String>()
+        };
+        say(&mut hub, 1, "on its way, ");
+        hub.lost(Tick(10));
+        offer(&mut hub, 2 * OWNER_LAG_BYTES);
+        assert!(hub.may_read() && hub.is_lost() && hub.read(100).is_none());
+        hub.show(Seq(9), Bytes::from_static(b"nobody waits for it"));
+        hub.back(Tick(20));
+        say(&mut hub, 3, "in the picture, ");
+        say(&mut hub, 4, "behind it, ");
+        assert!(hub.may_read() && hub.read(100).is_none());
+        hub.show(Seq(3), Bytes::from_static(b"the picture, "));
+        say(&mut hub, 5, "and so on");
+        assert_eq!(read(&mut hub), "the picture, behind it, and so on");
+        assert_eq!(hub.poll_timeout(), None);
+        // From another place, without having been lost.
+        say(&mut hub, 6, "for the old place");
+        hub.back(Tick(30));
+        offer(&mut hub, OWNER_LAG_BYTES);
+        assert!(!hub.may_read(), "who is back makes the program wait");
+        hub.show(Seq(6), Bytes::new());
+        while hub.read(4096).is_some() {}
+        assert_eq!((hub.lag, hub.unread.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_is_lost_for_too_long_finds_the_end() {
+        for (back, now, end) in [
+            (None, RETURN_MS - 1, None),
+            (None, RETURN_MS, Some(End::Lost)),
+            (Some(RETURN_MS - 1), 2 * RETURN_MS, None),
+            (Some(RETURN_MS), RETURN_MS, Some(End::Lost)),
+        ] {
+            let mut hub = hub();
+            hub.lost(Tick(100));
+            if let Some(back) = back {
+                hub.back(Tick(100 + back));
+            }
+            hub.handle_timeout(Tick(100 + now));
+            assert_eq!(hub.poll(), end, "back after {back:?}, now {now}");
+        }
+        let mut hub = Hub::new(Terms { idle_ms: Some(300), ..Terms::default() }, Tick(0));
+        hub.lost(Tick(100));
+        assert_eq!(hub.poll_timeout(), Some(Tick(300)), "other rules apply on");
     }
 
     #[test]

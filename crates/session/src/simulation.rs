@@ -3,13 +3,15 @@
 use crate::{End, Hub, Terms};
 use bytes::Bytes;
 use model::limit::{ENTRY_BYTES, OWNER_LAG_BYTES};
-use model::{Stream, Tick};
+use model::{Seq, Stream, Tick};
 
 const SEEDS: u64 = 2_000;
 const STEPS: usize = 300;
 
 /// Output is a piece of one endless pattern, so that a byte's value says where it belongs.
 const PERIOD: usize = 251;
+/// No byte of that pattern.
+const PICTURE: u8 = 255;
 
 /// A source of chance that only its seed decides.
 pub(crate) struct Random(pub(crate) u64);
@@ -43,6 +45,22 @@ struct World {
     typed: u64,
     over: Option<End>,
     held_up: u64,
+    /// Where each entry ends, from the one of number 1 on.
+    ends: Vec<usize>,
+    place: Place,
+    /// Bytes of a picture that the owner has not read.
+    picture: usize,
+    /// How often they came back to one.
+    back: u64,
+}
+
+/// Where the owner is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Reads,
+    Lost,
+    /// Since so many entries.
+    Waits(usize),
 }
 
 impl World {
@@ -53,19 +71,37 @@ impl World {
         let terms = Terms { session_ms, idle_ms, expires: limit(200_000).map(Tick) };
         let hub = Hub::new(terms, Tick(0));
         let (offered, read, streams, over) = (0, 0, Vec::new(), None);
-        let (now, typed, held_up) = (0, 0, 0);
-        Self { seed, random, hub, pattern, offered, read, streams, now, typed, over, held_up }
+        let (now, typed, held_up, back) = (0, 0, 0, 0);
+        let (ends, place, picture) = (Vec::new(), Place::Reads, 0);
+        Self {
+            seed,
+            random,
+            hub,
+            pattern,
+            offered,
+            read,
+            streams,
+            now,
+            typed,
+            over,
+            held_up,
+            ends,
+            place,
+            picture,
+            back,
+        }
     }
 
     fn step(&mut self) {
         match self.random.below(100) {
             0..35 => self.offer(),
             35..85 => self.read(),
-            85..93 => self.type_something(),
+            85..91 => self.type_something(),
+            91..94 => self.come_and_go(),
             _ => self.wait(),
         }
-        let lag = self.offered - self.read;
-        assert!(lag <= OWNER_LAG_BYTES + ENTRY_BYTES, "seed {}: memory", self.seed);
+        let lag = self.offered - self.read + self.picture;
+        assert!(lag <= OWNER_LAG_BYTES + 2 * ENTRY_BYTES, "seed {}: memory", self.seed);
         assert_eq!(self.hub.may_read(), lag < OWNER_LAG_BYTES, "seed {}: lag", self.seed);
         assert_eq!(self.hub.traffic(), (self.offered as u64, self.typed), "seed {}", self.seed);
     }
@@ -81,16 +117,53 @@ impl World {
         let stream = [Stream::Stdout, Stream::Stderr][self.random.below(2)];
         self.streams.push((start, stream));
         self.offered += size;
-        self.hub.offer(stream, bytes);
+        self.ends.push(self.offered);
+        self.hub.offer(Seq(self.ends.len() as u64), stream, bytes);
+        if self.place == Place::Lost {
+            self.read = self.offered;
+        }
+    }
+
+    /// The owner's connection is lost, or they are back, or their picture is there.
+    fn come_and_go(&mut self) {
+        match self.place {
+            Place::Reads if self.random.below(3) > 0 => {
+                self.hub.lost(Tick(self.now));
+                (self.place, self.read, self.picture) = (Place::Lost, self.offered, 0);
+            }
+            Place::Reads | Place::Lost => {
+                self.hub.back(Tick(self.now));
+                (self.read, self.picture) = (self.offered, 0);
+                self.place = Place::Waits(self.ends.len());
+            }
+            Place::Waits(since) => {
+                // It is made behind what they came back to, and may show some of what followed.
+                let shown = since + self.random.below(self.ends.len() - since + 1);
+                self.picture = self.random.below(ENTRY_BYTES);
+                let picture = Bytes::from(vec![PICTURE; self.picture]);
+                self.hub.show(Seq(shown as u64), picture);
+                self.read = shown.checked_sub(1).map_or(0, |last| self.ends[last]);
+                self.back += 1;
+                self.place = Place::Reads;
+            }
+        }
     }
 
     fn read(&mut self) {
         let most = self.random.below(2 * ENTRY_BYTES);
         let (seed, at) = (self.seed, self.read);
+        if self.place != Place::Reads {
+            return assert_eq!(self.hub.read(most), None, "seed {seed}: nobody is there");
+        }
         let Some((stream, bytes)) = self.hub.read(most) else {
             return assert_eq!(at, self.offered, "seed {seed}: bytes are missing");
         };
         assert!(!bytes.is_empty() && bytes.len() <= most.max(1), "seed {seed}: size");
+        if self.picture > 0 {
+            assert!(bytes.iter().all(|byte| *byte == PICTURE), "seed {seed}: the picture first");
+            self.picture -= bytes.len();
+            return assert_eq!(stream, Stream::Pty, "seed {seed}: a picture is of a terminal");
+        }
         let want = &self.pattern[at % PERIOD..at % PERIOD + bytes.len()];
         assert_eq!(bytes, want, "seed {seed}: bytes at {at}");
         let index = self.streams.partition_point(|(start, _)| *start <= at) - 1;
@@ -123,7 +196,7 @@ impl World {
 fn the_owner_gets_every_byte_in_order_and_the_program_waits_for_them() {
     let pattern: Vec<u8> = (0..3 * ENTRY_BYTES).map(|at| (at % PERIOD) as u8).collect();
     let pattern = Bytes::from(pattern);
-    let (mut held_up, mut over) = (0, 0);
+    let (mut held_up, mut over, mut back) = (0, 0, 0);
     for seed in 0..SEEDS {
         let mut world = World::new(seed, pattern.clone());
         for _ in 0..STEPS {
@@ -131,6 +204,8 @@ fn the_owner_gets_every_byte_in_order_and_the_program_waits_for_them() {
         }
         held_up += world.held_up;
         over += u64::from(world.over.is_some());
+        back += world.back;
     }
-    assert!(held_up > SEEDS && over > SEEDS / 10, "the runs are lively: {held_up}, {over}");
+    let lively = held_up > SEEDS && over > SEEDS / 10 && back > SEEDS;
+    assert!(lively, "the runs are lively: {held_up}, {over}, {back}");
 }

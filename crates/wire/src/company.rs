@@ -3,7 +3,7 @@
 
 use model::entry::Party;
 use model::role::SeatRole;
-use model::{Time, UserName, Wanted};
+use model::{SessionId, Time, UserName, Wanted};
 use serde::{Deserialize, Serialize};
 
 /// A line to the node. Each is answered by one line: [`Told::Done`], [`Told::Company`] or [`Told::Refused`].
@@ -95,9 +95,12 @@ pub enum Told {
 /// Who is in a session, and how things stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Company {
+    /// Which session it is. Every node says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// Whether it runs.
     pub state: State,
-    /// What it waits for or why it stands still.
+    /// What it waits for, why it stands still, or that its owner's connection is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The only one who may type, if not all who may at all.
@@ -167,6 +170,7 @@ mod tests {
         }
         assert!(serde_json::from_str::<Ask>(r#"{"ask":"who","more":1}"#).is_err());
         let company = Company {
+            session: None,
             state: State::Running,
             why: None,
             keyboard: None,

@@ -19,6 +19,12 @@ pub const COMPANY_SUBSYSTEM: &str = "scry-company";
 /// Before a session's id in the SSH user name of whoever wants to join it. No account of a machine can begin like this.
 pub const SEAT_PREFIX: char = '+';
 
+/// In place of a seat, of whoever comes back to a session of their own whose connection was lost, and takes the keyboard.
+pub const OWNER_SEAT: &str = "owner";
+/// Variable by which a client says, with any value, that it can come back to a session that it opens or comes back to. The
+/// node takes it itself; no program sees it.
+pub const RETURN_VARIABLE: &str = "SCRY_RETURNS";
+
 /// Authority of a `CONNECT` stream that reaches a node's SSH server.
 pub const NODE_SSH: &str = "ssh.scry.internal:22";
 

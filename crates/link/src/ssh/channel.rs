@@ -47,7 +47,17 @@ impl Input {
 pub struct Output {
     half: Arc<Half>,
     gone: CancellationToken,
-    fate: Arc<OnceLock<String>>,
+    /// Cancelled when nothing more is known of how it ended.
+    settled: CancellationToken,
+    fate: Arc<OnceLock<Fate>>,
+}
+
+/// How a channel ended that this side did not close of itself, and whose connection was not lost.
+enum Fate {
+    /// The peer closed it.
+    Left,
+    /// It was given up; a line for a person.
+    Refused(String),
 }
 
 enum Half {
@@ -61,11 +71,16 @@ impl Output {
         handle: server::Handle,
         gone: CancellationToken,
     ) -> Self {
-        Self { half: Arc::new(Half::Server(half, handle)), gone, fate: Arc::default() }
+        Self::new(Half::Server(half, handle), gone)
     }
 
     pub(super) fn client(half: ChannelWriteHalf<client::Msg>, gone: CancellationToken) -> Self {
-        Self { half: Arc::new(Half::Client(half)), gone, fate: Arc::default() }
+        Self::new(Half::Client(half), gone)
+    }
+
+    fn new(half: Half, gone: CancellationToken) -> Self {
+        let (half, settled, fate) = (Arc::new(half), CancellationToken::new(), Arc::default());
+        Self { half, gone, settled, fate }
     }
 
     /// Writes `bytes`, waiting for the peer's window.
@@ -167,7 +182,31 @@ impl Output {
     /// Why the channel was closed from this side's end of the connection, if it was: a line for a person.
     #[must_use]
     pub fn fate(&self) -> Option<&str> {
-        self.fate.get().map(String::as_str)
+        match self.fate.get() {
+            Some(Fate::Refused(why)) => Some(why),
+            Some(Fate::Left) | None => None,
+        }
+    }
+
+    /// Of a channel that is gone: whether the peer closed it, and its connection was not just lost.
+    pub async fn was_left(&self) -> bool {
+        self.settled.cancelled().await;
+        matches!(self.fate.get(), Some(Fate::Left))
+    }
+
+    /// As [`Output::close`], and waits at most so long until the peer has closed it, too: it has heard of it then.
+    pub async fn leave(&self, patience: Duration) {
+        let closing = async {
+            let sent = match &*self.half {
+                Half::Server(half, _) => half.close().await,
+                Half::Client(half) => half.close().await,
+            };
+            if sent.is_ok() {
+                self.gone.cancelled().await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, closing).await;
+        self.gone.cancel();
     }
 
     pub(super) fn client_half(&self) -> Option<&ChannelWriteHalf<client::Msg>> {
@@ -180,7 +219,7 @@ impl Output {
     /// Closes the channel with a line on standard error; the connection lives.
     async fn refuse(&self, why: String) {
         let line = Bytes::from(format!("scry: {why}\r\n"));
-        let _ = self.fate.set(why);
+        let _ = self.fate.set(Fate::Refused(why));
         let _ = tokio::time::timeout(LAST_LINE, self.write_error(line)).await;
         let _ = tokio::time::timeout(LAST_LINE, self.close()).await;
         self.gone.cancel();
@@ -352,6 +391,7 @@ async fn receive(
     output: Output,
     told: Option<Told>,
 ) {
+    let _settled = output.settled.clone().drop_guard();
     let _ended = output.gone.clone().drop_guard();
     let mut inlet = Some(inlet);
     let (mut errors, mut answers) = match told {
@@ -362,13 +402,19 @@ async fn receive(
     loop {
         let message = tokio::select! {
             biased;
-            () = output.gone() => break,
+            () = output.gone() => {
+                if has_left(&mut reading).await {
+                    let _ = output.fate.set(Fate::Left);
+                }
+                break;
+            }
             message = reading.wait() => message,
         };
         let delivered = match message {
             None => break,
             Some(ChannelMsg::Close) => {
                 // An orderly close without an end of file; a lost connection is none.
+                let _ = output.fate.set(Fate::Left);
                 finish(&mut inlet);
                 break;
             }
@@ -398,6 +444,18 @@ async fn receive(
         finish(&mut inlet);
         finish(&mut errors);
     }
+}
+
+/// Whether the peer's close is among what has arrived.
+async fn has_left(reading: &mut ChannelReadHalf) -> bool {
+    for _ in 0..=terms::CHANNEL_MESSAGES {
+        match tokio::time::timeout(Duration::ZERO, reading.wait()).await {
+            Ok(Some(ChannelMsg::Close)) => return true,
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return false,
+        }
+    }
+    false
 }
 
 fn finish(inlet: &mut Option<Box<dyn Inlet>>) {

@@ -7,6 +7,8 @@ use crate::verdict::{Ear, Verdict};
 use host::Ended;
 use model::SessionId;
 use model::entry::Ending;
+use session::End;
+use std::sync::Arc;
 
 /// How a session ends.
 pub(super) struct Finish {
@@ -15,6 +17,8 @@ pub(super) struct Finish {
     pub said: Option<String>,
     /// Whether it is ended by rule, so that every process of it goes too (ruling 11).
     pub by_rule: bool,
+    /// Whether it is ended because its owner is lost, so that what they left running is left, as at a logout.
+    pub lost: bool,
 }
 
 impl Finish {
@@ -23,6 +27,19 @@ impl Finish {
             ending: Ending::Stopped { why: verdict.why().to_owned() },
             said: verdict.said().map(str::to_owned),
             by_rule: matches!(verdict, Verdict::Rule { .. }),
+            lost: false,
+        }
+    }
+
+    /// By the hub.
+    pub fn due(end: End) -> Self {
+        let words = end.words().to_owned();
+        match end {
+            End::Lost => {
+                let ending = Ending::Stopped { why: words };
+                Self { ending, said: None, by_rule: false, lost: true }
+            }
+            End::TooLong | End::Idle | End::Expired => Self::rule(words),
         }
     }
 
@@ -50,7 +67,7 @@ impl From<Ending> for Finish {
             Ending::Stopped { why } => Some(why.clone()),
             _ => None,
         };
-        Self { ending, said, by_rule: false }
+        Self { ending, said, by_rule: false, lost: false }
     }
 }
 
@@ -60,6 +77,8 @@ pub(super) struct Watch<'p> {
     caller: &'p Caller,
     id: SessionId,
     connection: Ear,
+    /// That the connection is gone ends nothing any more.
+    outlives: bool,
     latest: Latest,
 }
 
@@ -68,14 +87,21 @@ impl<'p> Watch<'p> {
         let mut latest = post.latest.clone();
         // What was changed between the permit and this moment is looked at first.
         latest.mark_changed();
-        Self { post, caller, id, connection, latest }
+        Self { post, caller, id, connection, outlives: false, latest }
+    }
+
+    /// From here on the session outlives the connection that it was opened over.
+    pub fn outlive(&mut self) {
+        self.outlives = true;
     }
 
     /// Completes when it may not. Cancel safe.
     pub async fn verdict(&mut self) -> Verdict {
         loop {
             tokio::select! {
-                verdict = self.connection.heard() => return Verdict::clone(&verdict),
+                verdict = over(&mut self.connection, self.outlives) => {
+                    return Verdict::clone(&verdict);
+                }
                 Ok(()) = self.latest.changed() => {
                     if let Err(denial) = self.caller.goes_on(self.post, Some(self.id)) {
                         return denial.into();
@@ -84,6 +110,10 @@ impl<'p> Watch<'p> {
             }
         }
     }
+}
+
+async fn over(connection: &mut Ear, outlives: bool) -> Arc<Verdict> {
+    if outlives { connection.heard_beyond().await } else { connection.heard().await }
 }
 
 fn ended_words(ended: Ended) -> String {
@@ -123,6 +153,9 @@ mod tests {
         for verdict in [Verdict::Gone, Verdict::Stopping] {
             assert!(!Finish::of(&verdict).by_rule, "{verdict:?}");
         }
+        assert!(Finish::due(End::Idle).by_rule);
+        let lost = Finish::due(End::Lost);
+        assert!(lost.lost && !lost.by_rule && lost.said.is_none());
         assert!(!Finish::from(Ending::Disconnected).by_rule);
     }
 }

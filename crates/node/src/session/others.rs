@@ -1,14 +1,15 @@
 //! Other people in the session: what its loop does with what they ask, and what becomes of it.
 
 use super::Live;
+use super::owner::NOT_BACK;
 use crate::clock;
 use crate::company::{Seated, Sit, Speaker, Typed, Visit};
 use crate::stage::Stage;
 use host::Signals;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
-use model::limit::SAID_BYTES;
-use session::company::{Change, EndCause, Refused, Standing};
+use model::limit::{RETURN_MS, SAID_BYTES};
+use session::company::{Change, EndCause, Refused, Silent, Standing};
 use std::sync::Arc;
 use wire::company::{Ask, Told};
 
@@ -29,6 +30,8 @@ impl Live {
                 }
                 self.table.company.leave(party, clock::tick());
             }
+            // Nobody waits for somebody to come back in vain.
+            Visit::Return(back) => drop(back.answer.send(Err(NOT_BACK.to_owned()))),
             Visit::Recount { party, counts } => {
                 self.table.company.recount(party, counts, clock::tick());
                 self.wants.forget(party);
@@ -138,6 +141,10 @@ impl Live {
         let now = clock::tick();
         self.table.company.handle_timeout(now);
         let Err(silent) = self.table.company.may_type(*party) else { return true };
+        if silent == Silent::Lost {
+            // Nobody did wrong who had the right until the line was cut.
+            return false;
+        }
         let why = silent.words().to_owned();
         if let Some(person) = self.table.people.get_mut(party).filter(|person| !person.refused) {
             person.refused = true;
@@ -214,6 +221,12 @@ impl Live {
                 self.lines.push_back(GOES_ON.to_owned());
             }
             Change::End { why } => return Some(self.ended(why)),
+            Change::OwnerLost => {
+                self.happened(People::OwnerLost);
+                self.files.say(Audited::OwnerLost { ms: RETURN_MS });
+            }
+            // Who comes back says so themselves, with where they are.
+            Change::OwnerBack => {}
             Change::Ask { party, by } => {
                 self.table.tell(Told::Confirm { party, ms: by.since(clock::tick()) });
             }
@@ -231,7 +244,7 @@ impl Live {
     }
 
     /// Records what happened among the people, and tells them.
-    fn happened(&mut self, people: People) {
+    pub(super) fn happened(&mut self, people: People) {
         let what = self.table.words(&people);
         self.record(Entry::People(people));
         self.table.tell(Told::Happened { what });

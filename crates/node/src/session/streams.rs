@@ -55,12 +55,19 @@ impl Streams {
     }
 
     /// Waits for the next thing that happens. Cancel safe: nothing is read and lost.
-    pub async fn hear(&mut self, input: &mut Input, may_read: bool, may_give: bool) -> Heard {
+    pub async fn hear(
+        &mut self,
+        input: &mut Input,
+        may_read: bool,
+        may_give: bool,
+        is_there: bool,
+    ) -> Heard {
         if self.giving.is_empty() {
             self.giving = self.behind.pop_front().unwrap_or_default();
         }
         let giving = !self.giving.is_empty();
-        let wants_input = !giving && !self.input_ended && !self.input_broken && may_give;
+        let wants_input =
+            !giving && !self.input_ended && !self.input_broken && may_give && is_there;
         match &mut self.ends {
             Ends::Pty(pty, output) => {
                 let is_open = output.is_some();
@@ -138,6 +145,11 @@ impl Streams {
         if let Ends::Pipes { stdin, .. } = &mut self.ends {
             *stdin = None;
         }
+    }
+
+    /// What is typed comes over another channel from here on.
+    pub fn begin_input(&mut self) {
+        (self.input_ended, self.input_broken) = (false, false);
     }
 
     /// Sets the terminal's size.

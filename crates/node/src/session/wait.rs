@@ -94,7 +94,7 @@ impl Live {
         let mut reads = self.pty;
         let mut alarm = Alarm::new();
         loop {
-            if let Some(words) = self.tend_company(None).await.or_else(|| self.must_end()) {
+            if let Some(words) = self.tend_company(None).await.or_else(|| self.must_end()?.said) {
                 refuse(&output, &words).await;
                 return Err(Ending::NotStarted { why: words });
             }

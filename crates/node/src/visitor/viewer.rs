@@ -214,10 +214,7 @@ impl Viewer {
             }
             None => {
                 let company = self.company.borrow();
-                let stands = match company.state {
-                    State::Running => None,
-                    State::Waiting | State::Frozen => company.why.clone(),
-                };
+                let stands = company.why.clone();
                 let asked = self.asked.then(|| format!("are you there? {}", self.key("y")));
                 let note = self.note.as_ref().map(|(text, _)| text.clone());
                 // What waits for a word is not hidden by what was said last.

@@ -1,4 +1,4 @@
-//! What the core hears about joining a running session, and about letting others into one's own.
+//! What the core hears about joining a running session, about coming back to one's own, and about letting others into it.
 
 use super::{Bench, Says, Step};
 use crate::denial::{LinkFault, Why};
@@ -42,6 +42,18 @@ impl Bench<'_> {
         )
     }
 
+    /// Whoever comes back types as the login, so all that a new session asks for is asked for again.
+    pub(super) fn hear_return(
+        &mut self,
+        roles: &RoleSet,
+        node: &NodeFacts,
+        session: SessionFacts<'_>,
+    ) -> Result<String, Why> {
+        self.check_terminal();
+        self.only_the_owner(session, "only its owner comes back to it");
+        self.hear_login(roles, node, session.login)
+    }
+
     pub(super) fn hear_share(
         &mut self,
         roles: &RoleSet,
@@ -50,10 +62,7 @@ impl Bench<'_> {
         seat: SeatRole,
         guests: bool,
     ) -> Result<String, Why> {
-        if *session.owner != self.who.user {
-            let why = format!("it is {}'s, and only its owner shares it", session.owner);
-            self.steps.push(Step { rule: "own session".to_owned(), says: Says::Deny, why });
-        }
+        self.only_the_owner(session, "only its owner shares it");
         let shares = self.hear_roles(
             roles,
             |bench, name, role| bench.share(name, role, node, seat, Sharing::Members),
@@ -135,6 +144,13 @@ impl Bench<'_> {
     fn check_terminal(&mut self) {
         if !self.who.permits_pty() {
             self.bound("certificate: extensions", "the certificate has no permit-pty".to_owned());
+        }
+    }
+
+    fn only_the_owner(&mut self, session: SessionFacts<'_>, only: &str) {
+        if *session.owner != self.who.user {
+            let why = format!("it is {}'s, and {only}", session.owner);
+            self.steps.push(Step { rule: "own session".to_owned(), says: Says::Deny, why });
         }
     }
 

@@ -4,8 +4,8 @@ use super::decisions::{node_labels, person, role_set, with_certificate};
 use super::locks::{corrections, lock, locks};
 use super::{NOW, account, login, node, oracle, roles, user};
 use crate::{
-    Action, Denial, Identity, Says, SessionFacts, default_roles, explain_join, join, seat_goes_on,
-    seats,
+    Action, Denial, Identity, Says, SessionFacts, come_back, default_roles, explain_join, join,
+    seat_goes_on, seats,
 };
 use model::lock::Account;
 use model::role::{NodeFacts, RoleSet};
@@ -115,6 +115,49 @@ fn ones_own_session_needs_no_rule_and_has_no_moderator() {
     assert_eq!(may(&default_roles(), &bob, &alices, NOW), "");
     let admin = account("bob", &["admin"], &[]);
     assert_eq!(may(&default_roles(), &admin, &alices, NOW), "observer peer moderator");
+}
+
+#[test]
+fn only_the_owner_comes_back_and_only_as_they_could_log_in() {
+    let alices = session("alice", &["access"], "web");
+    let holder = |user: &str, principals: &[&str]| {
+        with_certificate(&account(user, &["access"], &["web", "db"]), principals, principals[0])
+    };
+    let check = |set: &RoleSet, who: &Identity, now: Time, want: &str| {
+        let back = come_back(set, who, &web(), &alices.facts(), now);
+        let said = back.map_or_else(
+            |denial| denial.why(),
+            |permit| {
+                assert_eq!((permit.owner(), permit.session()), (&user("alice"), id()));
+                "comes back".to_owned()
+            },
+        );
+        assert!(said.contains(want), "{said}");
+    };
+    let (set, alice) = (default_roles(), holder("alice", &["web", "db"]));
+    check(&set, &alice, NOW, "comes back");
+    check(&set, &holder("bob", &["web"]), NOW, "only its owner comes back to it");
+    check(&set, &account("alice", &["access"], &["web"]), NOW, "comes back");
+    check(&set, &account("alice", &["access"], &["db"]), NOW, "no rule allows it");
+    check(&set, &holder("alice", &["db"]), NOW, "names only db");
+    check(&set, &alice, alice.expires(), "has expired");
+    let mut blind = holder("alice", &["web"]);
+    blind.certificate.as_mut().unwrap().permits_pty = false;
+    check(&set, &blind, NOW, "permit-pty");
+    check(&roles(&["name = 'access'\ndeny.logins = ['web']"]), &alice, NOW, "deny.logins");
+    for target in [
+        LockTarget::User(user("alice")),
+        LockTarget::Role("access".parse().unwrap()),
+        LockTarget::Login(login("web")),
+        LockTarget::Node("web-01".parse().unwrap()),
+        LockTarget::Session(id()),
+    ] {
+        let mut shut = default_roles();
+        shut.locks.push(lock(3, target));
+        check(&shut, &alice, NOW, "lock 3");
+    }
+    let denial = come_back(&set, &holder("bob", &["web"]), &web(), &alices.facts(), NOW);
+    assert!(!denial.unwrap_err().public().contains("alice"), "whose it is, bob does not learn");
 }
 
 #[test]

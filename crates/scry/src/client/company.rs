@@ -191,7 +191,8 @@ mod tests {
         };
         let people = vec![present(0, "alice"), present(1, "bob"), present(2, "bob")];
         let state = State::Running;
-        let company = Company { state, why: None, keyboard: None, people, file: None };
+        let company =
+            Company { session: None, state, why: None, keyboard: None, people, file: None };
         assert_eq!(find(&company, "alice").unwrap(), Party(0));
         assert_eq!(find(&company, "2").unwrap(), Party(2));
         assert!(find(&company, "bob").unwrap_err().to_string().contains("more than once"));

@@ -15,6 +15,8 @@ pub enum Act {
     Recount(Party, Vec<(usize, usize)>),
     Leave(Party),
     OwnerLeft,
+    OwnerLost,
+    OwnerBack,
     ShowOut(Party, Party),
     HandOver(Party, Party),
     TakeBack(Party),
@@ -54,6 +56,8 @@ pub fn act(company: &mut Company, act: &Act, now: Tick) -> Answer {
         Act::Recount(party, counts) => company.recount(*party, counts.clone(), now),
         Act::Leave(party) => company.leave(*party, now),
         Act::OwnerLeft => company.owner_left(now),
+        Act::OwnerLost => company.owner_lost(now),
+        Act::OwnerBack => company.owner_back(now),
         Act::ShowOut(by, party) => done = company.show_out(*by, *party),
         Act::HandOver(by, to) => done = company.hand_over(*by, *to),
         Act::TakeBack(by) => done = company.take_back(*by),
@@ -78,6 +82,7 @@ pub fn drain(company: &mut Company) -> Vec<Change> {
 pub struct Replay {
     standing: Standing,
     held: Option<Party>,
+    owner_lost: bool,
     pub here: BTreeSet<Party>,
     absent: BTreeSet<Party>,
     last: Party,
@@ -86,7 +91,8 @@ pub struct Replay {
 impl Replay {
     pub fn new() -> Self {
         let (here, absent) = ([Party::OWNER].into(), BTreeSet::new());
-        Self { standing: Standing::Waiting, held: None, here, absent, last: Party::OWNER }
+        let (standing, held, owner_lost, last) = (Standing::Waiting, None, false, Party::OWNER);
+        Self { standing, held, owner_lost, here, absent, last }
     }
 
     /// Takes what was told; it must be news.
@@ -111,6 +117,8 @@ impl Replay {
                 self.turn(self.standing, Standing::Over)
             }
             Change::Ask { party, .. } => self.here.contains(&party),
+            Change::OwnerLost => !std::mem::replace(&mut self.owner_lost, true),
+            Change::OwnerBack => std::mem::replace(&mut self.owner_lost, false),
             Change::Absent(party) => self.here.contains(&party) && self.absent.insert(party),
             Change::Back(party) => self.absent.remove(&party),
             Change::Keyboard { held } => std::mem::replace(&mut self.held, held) != held,
@@ -147,7 +155,7 @@ impl Replay {
     /// Input passes from those who have the right to it, while everything runs, and the keyboard is theirs; and then it does.
     fn typing(&self, company: &Company, party: Party, typist: bool) {
         let has_it = self.held.is_none_or(|held| held == party);
-        let may = typist && has_it && self.standing == Standing::Running;
+        let may = typist && has_it && self.standing == Standing::Running && !self.owner_lost;
         assert_eq!(company.may_type(party).is_ok(), may, "{party:?} types");
         assert!(self.held != Some(party) || typist, "the keyboard is with {party:?}");
         assert!(
@@ -174,6 +182,8 @@ pub fn parse(words: &[&str]) -> Act {
         "recount" => Act::Recount(at(1), counts(2)),
         "leave" => Act::Leave(at(1)),
         "ownerleft" => Act::OwnerLeft,
+        "ownerlost" => Act::OwnerLost,
+        "ownerback" => Act::OwnerBack,
         "out" => Act::ShowOut(at(1), at(2)),
         "hand" => Act::HandOver(at(1), at(2)),
         "back" => Act::TakeBack(at(1)),
@@ -205,6 +215,8 @@ pub fn say(change: Change) -> String {
         Change::Thaw { by: who } => format!("thaw{}", by(who)),
         Change::End { why } => format!("over: {why:?}"),
         Change::Ask { party, by } => format!("ask {} until {}", party.0, by.0),
+        Change::OwnerLost => "owner lost".to_owned(),
+        Change::OwnerBack => "owner back".to_owned(),
         Change::Absent(party) => format!("absent {}", party.0),
         Change::Back(party) => format!("back {}", party.0),
         Change::Keyboard { held: None } => "keyboard all".to_owned(),

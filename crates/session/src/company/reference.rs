@@ -27,6 +27,7 @@ pub struct Reference {
     demands: Vec<Demand>,
     people: Vec<Person>,
     owner_here: bool,
+    owner_lost: bool,
     held: Option<Party>,
     by_hand: bool,
     standing: Standing,
@@ -43,6 +44,7 @@ impl Reference {
             demands,
             people: Vec::new(),
             owner_here: true,
+            owner_lost: false,
             held: None,
             by_hand: false,
             standing: Standing::Waiting,
@@ -74,6 +76,8 @@ impl Reference {
                     self.over(EndCause::OwnerLeft);
                 }
             }
+            Act::OwnerLost => self.lose(true),
+            Act::OwnerBack => self.lose(false),
             Act::Leave(party) => self.went(*party, None),
             Act::ShowOut(by, party) => self.went(*party, Some(*by)),
             Act::HandOver(_, to) => self.hold(Some(*to)),
@@ -102,6 +106,7 @@ impl Reference {
             _ if !self.types(party) => Err(Silent::Observer),
             (Standing::Waiting, _) => Err(Silent::Waiting),
             (Standing::Frozen, _) => Err(Silent::Frozen),
+            _ if self.owner_lost => Err(Silent::Lost),
             (_, Some(by)) if by != party => Err(Silent::Held { by }),
             _ => Ok(()),
         }
@@ -184,6 +189,13 @@ impl Reference {
             self.by_hand = false;
         }
         self.judge(None);
+    }
+
+    fn lose(&mut self, lost: bool) {
+        if self.owner_here && self.standing != Standing::Over && self.owner_lost != lost {
+            self.owner_lost = lost;
+            self.told.push(if lost { Change::OwnerLost } else { Change::OwnerBack });
+        }
     }
 
     fn sign(&mut self, party: Party, confirms: bool) {

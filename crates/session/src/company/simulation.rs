@@ -78,7 +78,9 @@ impl World {
             950..960 => Act::Heard(whom),
             960..962 => Act::End(by),
             962 => Act::OwnerLeft,
-            963..980 => {
+            963..968 => Act::OwnerLost,
+            968..975 => Act::OwnerBack,
+            975..985 => {
                 self.mute.insert(whom);
                 return;
             }
@@ -253,6 +255,8 @@ fn word(change: Change) -> &'static str {
         Change::End { why: EndCause::Ended { .. } } => "end by hand",
         Change::End { why: EndCause::EyesLeft { .. } } => "eyes left",
         Change::Ask { .. } => "ask",
+        Change::OwnerLost => "owner lost",
+        Change::OwnerBack => "owner back",
         Change::Absent(_) => "absent",
         Change::Back(_) => "back",
         Change::Keyboard { held: None } => "together",
@@ -299,6 +303,8 @@ fn nothing_passes_without_right_and_quorum_and_every_change_is_told_once() {
         ("thaw", 80),
         ("thaw by hand", 40),
         ("owner left", 8),
+        ("owner lost", 50),
+        ("owner back", 25),
         ("end by hand", 8),
         ("eyes left", 10),
         ("ask", 500),

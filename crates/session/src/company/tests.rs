@@ -103,6 +103,48 @@ fn the_owner_and_peers_type_and_nobody_else() {
 }
 
 #[test]
+fn nobody_types_while_the_owner_is_lost_and_everything_else_stays_as_it_was() {
+    check(
+        &[eyes(Freeze)],
+        &[
+            ("0 moderator 0.0", "came 1, begin"),
+            ("0 peer", "came 2"),
+            ("0 hand 0 2", "keyboard 2"),
+            ("1 ownerback", ""),
+            ("1 ownerlost", "owner lost"),
+            ("1 ownerlost", ""),
+            ("1 type 2", "Err(Lost)"),
+            ("1 type 0", "Err(Lost)"),
+            ("1 type 1", "Err(Observer)"),
+            ("2 freeze 1", "freeze by 1"),
+            ("2 type 2", "Err(Frozen)"),
+            ("3 ownerback", "owner back"),
+            ("3 type 2", "Err(Frozen)"),
+            ("3 ownerlost", "owner lost"),
+            ("4 thaw 1", "thaw by 1"),
+            ("5 leave 1", "left 1, freeze"),
+            ("5 moderator 0.0", "came 3, thaw"),
+            // It is theirs still, also from another terminal.
+            ("5 back 0", "keyboard 0"),
+            ("6 ownerback", "owner back"),
+            ("6 type 0", "Ok(())"),
+            ("6 type 2", "Err(Held { by: Party(0) })"),
+            ("7 ownerlost", "owner lost"),
+            ("8 end 3", "over: Ended { by: Party(3) }"),
+            ("8 ownerback", ""),
+        ],
+    );
+    check(
+        &[],
+        &[
+            ("0 ownerlost", "owner lost"),
+            ("9 ownerleft", "left 0, over: OwnerLeft"),
+            ("9 ownerback", ""),
+        ],
+    );
+}
+
+#[test]
 fn the_keyboard_goes_from_hand_to_hand_and_home_when_its_holder_is_gone() {
     check(
         &[],

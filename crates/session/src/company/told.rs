@@ -58,6 +58,10 @@ pub enum Change {
     Absent(Party),
     /// They count again.
     Back(Party),
+    /// The owner's connection is lost: nobody types.
+    OwnerLost,
+    /// The owner is back.
+    OwnerBack,
     /// Somebody else may type.
     Keyboard {
         /// Who alone; none for the owner and all peers.
@@ -175,6 +179,8 @@ pub enum Silent {
     Waiting,
     /// The session is frozen.
     Frozen,
+    /// The owner's connection is lost.
+    Lost,
     /// The session is over.
     Over,
     /// They are not there.
@@ -191,6 +197,7 @@ impl Silent {
             Self::Held { .. } => "somebody else has the keyboard",
             Self::Waiting => "the session waits for somebody",
             Self::Frozen => "the session is frozen",
+            Self::Lost => "the owner's connection is lost, and nobody types until they are back",
             Self::Over => "the session is over",
             Self::Stranger => "you are not in this session",
         }

@@ -267,7 +267,14 @@ pub mod tests {
             types: seat.is_none(),
         };
         let people = people.iter().map(present).collect();
-        Company { state: State::Running, why: None, keyboard: None, people, file: None }
+        Company {
+            session: None,
+            state: State::Running,
+            why: None,
+            keyboard: None,
+            people,
+            file: None,
+        }
     }
 
     fn three() -> Vec<Present> {
