@@ -118,6 +118,7 @@ async fn sign_in(nobody: &Client) -> Badge {
         ssh_key: ssh_key(7),
         tls_request: keys.request.clone(),
         wanted_ms: None,
+        second: None,
     };
     let chain = nobody.call(&call).await.unwrap().tls_certificate;
     Badge::new(&TlsIdentity { chain, key: keys.key }).unwrap()
@@ -132,6 +133,7 @@ async fn join(nobody: &Client, token: String) -> (Badge, model::seal::SignerCert
         tls_request: request.request.clone(),
         signing_key: Some(*signing_key().verifying_key().as_bytes()),
         also_known_as: Vec::new(),
+        web_names: Vec::new(),
     };
     let credentials = nobody.call(&Join { token, keys }).await.unwrap();
     let chain = credentials.tls_certificate.clone();
