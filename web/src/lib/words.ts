@@ -102,3 +102,8 @@ export function fits(wanted: string, ...texts: (string | null | undefined)[]): b
     .split(/\s+/)
     .every((word) => all.includes(word));
 }
+
+/** An invitation as `scry signup` and `scry start --join` read it. */
+export function invitationOf(pin: string, code: string): string {
+  return `scry://${location.hostname}:${location.port || 443}/${pin}/${code}`;
+}

@@ -15,6 +15,8 @@ export interface Me {
   cluster: string;
   roles: string[];
   session: number;
+  /** Pin of the TLS authority, for those who come without a browser. */
+  pin?: string;
   expires: Time;
   admin: AdminRight[];
   share: SeatRole[];
