@@ -4,8 +4,12 @@ import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vitest/config';
 import { mock } from './dev/mock.ts';
 
-// `SCRY=https://127.0.0.1:4422 npm run dev:server` serves the sources and passes /v1/ on to a real proxy.
+// With `SCRY=https://127.0.0.1:4422` what is asked goes on to that proxy, as if its own page had asked. Use it at
+// http://localhost: browsers keep its cookie there without TLS.
 const server = process.env.SCRY;
+const proxy = server && {
+  '/v1': { target: server, secure: false, ws: true, changeOrigin: true, headers: { origin: server } },
+};
 
 export default defineConfig(({ mode }) => ({
   plugins: [svelte(), tailwindcss(), ...(mode === 'mock' ? [mock()] : [])],
@@ -19,8 +23,7 @@ export default defineConfig(({ mode }) => ({
     // The licences of what was bundled, in the bundle.
     license: { fileName: 'licences.md' },
   },
-  server: server
-    ? { proxy: { '/v1': { target: server, secure: false, ws: true, changeOrigin: true } } }
-    : undefined,
+  server: proxy ? { proxy } : undefined,
+  preview: proxy ? { proxy } : undefined,
   test: { include: ['src/**/*.test.ts'], environment: 'node' },
 }));

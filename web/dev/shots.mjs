@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { preview } from 'vite';
+import { createServer, preview } from 'vite';
 
 const folder = process.env.SHOTS ?? '/tmp/shots';
 mkdirSync(folder, { recursive: true });
@@ -16,8 +16,12 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 let base = process.env.SCRY_URL;
 let server;
 if (!base) {
-  server = await preview({ root: fileURLToPath(new URL('..', import.meta.url)), mode: 'mock', preview: { port: 4188, host: '127.0.0.1' } });
-  base = 'http://127.0.0.1:4188';
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const at = { port: Number(process.env.PORT ?? 4188), host: '127.0.0.1' };
+  // DEV=1 shows the sources as they are, without a build; the page's own rules do not hold there.
+  server = process.env.DEV ? await createServer({ root, mode: 'mock', server: at }) : await preview({ root, mode: 'mock', preview: at });
+  if (process.env.DEV) await server.listen();
+  base = `http://127.0.0.1:${at.port}`;
 }
 
 const REC = '/recordings/01d1d430-bbbb-4bbb-8bbb-000000000001';
@@ -140,6 +144,7 @@ for (const [name, address, act, cookie] of PAGES) {
         console.log(`  ${name} ${theme} ${width}: ${String(error).split('\n')[0]}`);
       }
       await page.screenshot({ path: `${folder}/${name}-${theme}-${width}.png` });
+      if (process.env.AXE !== '0') {
       // The page's own rules forbid a script from elsewhere; the checker comes in beside them.
       const session = await context.newCDPSession(page);
       const run = `(async () => { ${axe}; const found = await axe.run(document, { resultTypes: ['violations'] }); return JSON.stringify(found.violations.map((v) => [v.impact, v.id, v.nodes.length, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + ' | ' + (n.any[0]?.message ?? n.all[0]?.message ?? '').slice(0, 160))])); })()`;
@@ -147,6 +152,7 @@ for (const [name, address, act, cookie] of PAGES) {
       for (const [impact, id, count, nodes] of JSON.parse(result.value ?? '[]')) {
         if (impact === 'serious' || impact === 'critical') bad += 1;
         console.log(`  ${name} ${theme} ${width}: ${impact} ${id} ×${count}${impact === 'minor' ? '' : `\n      ${nodes.join('\n      ')}`}`);
+      }
       }
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
       if (wide) (bad += 1, console.log(`  ${name} ${theme} ${width}: wider than the window`));

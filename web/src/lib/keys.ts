@@ -17,6 +17,8 @@ const CHORD_MS = 900;
 /** Whether what is typed there is text. */
 export function isTyping(target: EventTarget | null): boolean {
   const element = target instanceof Element ? target : null;
+  // The screen of the player is a terminal that nobody types into: its keys are the page's.
+  if (element?.closest('[data-keys="page"]')) return false;
   return Boolean(element?.closest('input,textarea,select,[contenteditable="true"],.xterm'));
 }
 
@@ -50,8 +52,7 @@ class Keys {
   private press(event: KeyboardEvent): void {
     if (event.defaultPrevented || event.isComposing) return;
     const strong = isMac ? event.metaKey : event.ctrlKey;
-    const name = event.key.length === 1 ? event.key : event.key;
-    const whole = strong ? `Ctrl ${name.toLowerCase()}` : name;
+    const whole = strong ? `Ctrl ${event.key.toLowerCase()}` : event.key;
     if (!strong && (event.ctrlKey || event.metaKey || event.altKey)) return;
     if (!strong && (isTyping(event.target) || isCovered())) return;
     if (strong && event.target instanceof Element && event.target.closest('.xterm') && !isMac) return;

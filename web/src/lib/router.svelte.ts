@@ -21,21 +21,25 @@ class Router {
     const other = location.pathname !== this.path;
     this.read();
     if (other && !how.replace) {
-      scrollTo(0, 0);
       // Whoever does not see the page hears that there is another one.
-      queueMicrotask(() => document.getElementById('content')?.focus({ preventScroll: true }));
+      queueMicrotask(() => {
+        const content = document.getElementById('content');
+        content?.scrollTo(0, 0);
+        content?.focus({ preventScroll: true });
+      });
     }
   }
 
   /** Changes parameters of this page, without a step in the history. */
   set(parameters: Record<string, string | null | undefined>): void {
-    const query = new URLSearchParams(this.search);
+    // Of the window, and not of the state: whoever sets them in an effect does not depend on them.
+    const query = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(parameters)) {
       if (value) query.set(name, value);
       else query.delete(name);
     }
     const text = query.toString();
-    this.go(this.path + (text ? `?${text}` : '') + location.hash, { replace: true });
+    this.go(location.pathname + (text ? `?${text}` : '') + location.hash, { replace: true });
   }
 
   private read(): void {

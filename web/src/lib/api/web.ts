@@ -16,7 +16,7 @@ export interface Me {
   roles: string[];
   session: number;
   /** Pin of the TLS authority, for those who come without a browser. */
-  pin?: string;
+  pin: string;
   expires: Time;
   admin: AdminRight[];
   share: SeatRole[];
@@ -112,20 +112,15 @@ export function passkeyTrouble(no_passkeys: string | undefined): string {
   return no_passkeys ? `Not at this address: ${no_passkeys}` : '';
 }
 
-// webauthn-rs wraps the options as the browser's call wants them; the browser's own parser wants what is inside.
-function inside<Options extends object>(options: Options | { publicKey: Options }): Options {
-  return 'publicKey' in options ? options.publicKey : options;
-}
-
 /** Makes a passkey; null if the person said no. */
 export async function createPasskey(options: PublicKeyCredentialCreationOptionsJSON): Promise<unknown> {
-  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(inside(options));
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
   return asJson(await navigator.credentials.create({ publicKey }));
 }
 
 /** Shows a passkey; null if the person said no. */
 export async function getPasskey(options: PublicKeyCredentialRequestOptionsJSON): Promise<unknown> {
-  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(inside(options));
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
   return asJson(await navigator.credentials.get({ publicKey }));
 }
 

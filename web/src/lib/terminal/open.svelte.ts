@@ -52,6 +52,8 @@ export class OpenTerminal {
   picture = $state.raw<{ cols: number; rows: number }>();
   link = $state<string | null>(null);
   font = $state(fontSize());
+  /** Whether screen readers get what is written. */
+  reader = $state(localStorage.getItem('scry.reader') === '1');
   party = $state<number>();
   screen = $state.raw<Screen>();
 
@@ -87,6 +89,7 @@ export class OpenTerminal {
     const screen = await createScreen({
       dark: theme.dark,
       fontSize: this.font,
+      screenReaderMode: this.reader,
       onLink: (address) => (this.link = address),
       // A viewer is painted: there is no history of theirs.
       scrollback: this.want.kind === 'open' ? 10_000 : 0,
@@ -118,11 +121,13 @@ export class OpenTerminal {
         lost: (since, tries) => {
           this.phase = this.opened ? 'lost' : 'opening';
           this.lost = { since, tries };
+          this.unanswered();
         },
         closed: (why, again) => {
           this.phase = 'closed';
           this.closed = { why: sentence(why), again };
           this.confirmUntil = 0;
+          this.unanswered();
           term.options.disableStdin = true;
           term.blur();
         },
@@ -167,7 +172,7 @@ export class OpenTerminal {
         this.speak(told.user, told.text, told.party === this.party);
         break;
       case 'happened':
-        this.speak(null, sentence(told.what), false);
+        this.speak(null, told.what, false);
         break;
       case 'confirm':
         if (told.party === this.party) this.confirmUntil = Date.now() + told.ms;
@@ -179,6 +184,11 @@ export class OpenTerminal {
       case 'refused':
         this.answers.shift()?.(told);
     }
+  }
+
+  /** What was asked over a line that is gone is answered by nobody. */
+  private unanswered(): void {
+    for (const answer of this.answers.splice(0)) answer({ told: 'refused', why: 'the connection was lost' });
   }
 
   private speak(user: string | null, text: string, own: boolean): void {
@@ -211,6 +221,12 @@ export class OpenTerminal {
   zoom(by: number): void {
     this.font = by === 0 ? 14 : Math.max(FONT_LEAST, Math.min(FONT_MOST, this.font + by));
     localStorage.setItem('scry.font', String(this.font));
+  }
+
+  setReader(on: boolean): void {
+    this.reader = on;
+    localStorage.setItem('scry.reader', on ? '1' : '0');
+    if (this.screen) this.screen.term.options.screenReaderMode = on;
   }
 
   /** Tries again at once. */

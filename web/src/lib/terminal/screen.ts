@@ -11,6 +11,9 @@ export type { Terminal } from '@xterm/xterm';
 
 export const FONT = '"JetBrains Mono Variable", ui-monospace, Menlo, Consolas, monospace';
 
+/** Height of a line, in letters' heights. */
+const LINE = 1.15;
+
 const LIGHT: ITheme = {
   background: '#fdfdfe',
   foreground: '#24242c',
@@ -105,7 +108,7 @@ export async function createScreen({ dark, onLink, ...options }: Wanted): Promis
     fontSize: 14,
     fontWeight: 400,
     fontWeightBold: 700,
-    lineHeight: 1.15,
+    lineHeight: LINE,
     cursorBlink: false,
     theme: palette(dark),
     minimumContrastRatio: 3,
@@ -158,23 +161,26 @@ export function place(screen: Screen, host: HTMLElement): void {
   }
 }
 
-/** The largest font with which so many cells fit into a box; not larger than `most`. */
-export function fontFor(screen: Screen, box: { width: number; height: number }, most: number): number {
-  const { term } = screen;
-  const cell = cellSize(screen);
-  if (!cell) return most;
-  const per = term.options.fontSize ?? most;
-  const size = Math.min(
-    box.width / ((cell.width / per) * term.cols),
-    box.height / ((cell.height / per) * term.rows),
-    most,
-  );
-  return Math.max(4, Math.floor(size * 2) / 2);
+/** Width and height of a cell, in parts of the letters' size. */
+let cell: { width: number; height: number } | undefined;
+
+function measured(): { width: number; height: number } {
+  if (cell) return cell;
+  const pen = document.createElement('canvas').getContext('2d');
+  if (!pen) return { width: 0.6, height: 1.32 };
+  pen.font = `100px ${FONT}`;
+  const { width, fontBoundingBoxAscent, fontBoundingBoxDescent } = pen.measureText('W');
+  cell = { width: width / 100, height: (fontBoundingBoxAscent + fontBoundingBoxDescent) / 100 };
+  return cell;
 }
 
-/** Size of a cell on the page. */
-function cellSize({ term }: Screen): { width: number; height: number } | undefined {
-  const shown = term.element?.querySelector('.xterm-screen')?.getBoundingClientRect();
-  if (!shown?.width || !shown.height) return undefined;
-  return { width: shown.width / term.cols, height: shown.height / term.rows };
+/** The largest letters with which so many cells fit into a box; not larger than `most`. */
+export function fontFor({ term }: Screen, box: { width: number; height: number }, most: number): number {
+  const { width, height } = measured();
+  for (let size = most; size > 4; size -= 0.5) {
+    // As the widget rounds.
+    const tall = Math.ceil(Math.ceil(size * height) * LINE);
+    if (term.cols * size * width <= box.width && term.rows * tall <= box.height) return size;
+  }
+  return 4;
 }
