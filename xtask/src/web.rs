@@ -29,7 +29,8 @@ for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }
 }
 "#;
 
-/// Builds the pages if their sources are newer. Without node they are left out, which is said.
+/// Builds the pages if their sources are newer. Without node, or without what npm must fetch, they are left out, which is
+/// said; sources that do not build are an error.
 pub fn ensure(root: &Path) -> Result<()> {
     if !root.join("web/package.json").exists() || is_fresh(root)? {
         return Ok(());
@@ -39,7 +40,13 @@ pub fn ensure(root: &Path) -> Result<()> {
             println!("the pages for browsers are not built: {why}");
             Ok(())
         }
-        None => build(root),
+        None => match install(&root.join("web")) {
+            Err(why) => {
+                println!("the pages for browsers are not built: {why:#}");
+                Ok(())
+            }
+            Ok(()) => make(&root.join("web")),
+        },
     }
 }
 
@@ -52,12 +59,22 @@ pub fn build(root: &Path) -> Result<()> {
     if let Some(why) = why_not() {
         bail!("{why}");
     }
+    install(&folder)?;
+    make(&folder)
+}
+
+/// Fetches what builds the pages, if it is not there.
+fn install(folder: &Path) -> Result<()> {
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_none() || installed < modified(&folder.join("package-lock.json")) {
-        run(&folder, "npm", &["ci", "--no-audit", "--no-fund"])?;
+        run(folder, "npm", &["ci", "--no-audit", "--no-fund"])?;
     }
-    run(&folder, "npm", &["run", "--silent", "build"])?;
-    run(&folder, "node", &["--input-type=module", "--eval", PACK, "dist"])
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<()> {
+    run(folder, "npm", &["run", "--silent", "build"])?;
+    run(folder, "node", &["--input-type=module", "--eval", PACK, "dist"])
 }
 
 /// What keeps the pages from being built on this machine.
