@@ -128,6 +128,8 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   'share/look': () => ({ cluster: 'example', host_authority: [], shared: { link: 7, node: 'web-01', session: sessions[0]?.id, owner: 'carol', seat: 'observer', expires: NOW + 50 * MIN } }),
   'recordings/list': ({ live, only }) => recordings(NOW).filter((one) => (!live || one.phase === 'live') && (only !== 'sessions' || one.kind !== 'connection') && (only !== 'connections' || one.kind === 'connection')),
   'recordings/view': ({ id }) => ({ ticket: 'ticket', facts: recordings(NOW).find((one) => one.id === id) ?? recordings(NOW)[1] }),
+  'recordings/previews': ({ ids }) =>
+    (ids as string[]).map((id, at) => ({ id, at: 1, live: false, cols: 100, rows: 28, lines: previewLines(at) })),
   'audit/list': ({ limit, newest_first, after, until, session }) => {
     let found = audit.filter((row) => (!after || row.number > Number(after)) && (!until || JSON.parse(row.event).time < Number(until)) && (!session || JSON.parse(row.event).session === session));
     if (newest_first) found = found.toReversed();
@@ -148,6 +150,12 @@ const CALLS: Record<string, (body: Body) => unknown> = {
       ? { allowed: false, because: 'no role of mallory allows the login postgres', steps: [{ rule: 'lock 3', says: 'deny', why: 'the user mallory is locked' }], terms: [] }
       : { allowed: true, because: 'role admin allows the login root on every node', steps: [{ rule: 'role access: allow.logins', says: 'nothing', why: '{user} is alice, and root was asked for' }, { rule: 'role admin: allow.logins', says: 'allow', why: 'root is in it' }, { rule: 'role admin: allow.nodes', says: 'allow', why: '* accepts every node' }], terms: [['record', 'spool'], ['session_minutes', '480']] },
 };
+
+const previewLines = (at: number) => [
+  [{ text: 'root@web-01', fg: 10, bold: true }, { text: ':' }, { text: '/srv/shop', fg: 12 }, { text: `# journalctl -u shop -n ${at}` }],
+  ...Array.from({ length: 12 + at }, (_, row) => [{ text: `Nov 24 14:03:${10 + row} web-01 serve[4123]: ` }, row % 5 ? { text: 'listening on :8080' } : { text: 'fatal: permission denied', fg: 9 }]),
+  [{ text: '  INSERT  ', inverse: true }, { text: ' deploy.sh', fg: [120, 160, 220] }],
+];
 
 class Refused {
   constructor(

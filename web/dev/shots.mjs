@@ -80,6 +80,7 @@ const PAGES = [
   ['join-guest', '/join#share-0123456789abcdefghjkmnpqrs', undefined, 'nobody'],
   ['join', '/join#share-0123456789abcdefghjkmnpqrs'],
   ['recordings', '/recordings'],
+  ['recordings-pictures', '/recordings?view=pictures'],
   ['recordings-empty', '/recordings', undefined, 'empty'],
   ['player', `${REC}?t=200`, async (page) => void (await page.waitForTimeout(900))],
   ['player-events', `${REC}?t=72`, async (page) => {

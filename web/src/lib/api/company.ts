@@ -13,6 +13,7 @@ export interface Present {
 }
 
 export interface Company {
+  session?: string;
   state: State;
   why?: string;
   keyboard?: number;

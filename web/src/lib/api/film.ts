@@ -1,5 +1,5 @@
 // A recording as a film (wire::film). All of it is read with the ticket of one look.
-import { lines } from './call';
+import { call, lines } from './call';
 import type { RecordingFacts } from './index';
 
 export type MarkKind =
@@ -101,6 +101,35 @@ export interface Hit {
 }
 
 export type SearchLine = { hit: Hit } | { reached: { at: number } } | { end: End };
+
+export type Paint = number | [number, number, number];
+
+/** Characters that look alike. */
+export interface Run {
+  text: string;
+  fg?: Paint;
+  bg?: Paint;
+  bold?: boolean;
+  faint?: boolean;
+  italic?: boolean;
+  underline?: boolean;
+  inverse?: boolean;
+}
+
+/** A small picture of a recording. */
+export interface Preview {
+  id: string;
+  at: number;
+  live: boolean;
+  cols: number;
+  rows: number;
+  lines: Run[][];
+}
+
+/** How many pictures may be asked for at once. */
+export const PREVIEWS = 50;
+export const readPreviews = (ids: string[], signal?: AbortSignal) =>
+  call<Preview[]>('recordings/previews', { ids }, signal);
 
 type Parameters = Record<string, string | number | undefined>;
 

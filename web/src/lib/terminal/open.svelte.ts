@@ -18,6 +18,9 @@ export interface Spoken {
   own: boolean;
 }
 
+/** How long a notice is shown. */
+const NOTICE_MS = 8_000;
+
 const FONT_LEAST = 8;
 const FONT_MOST = 28;
 
@@ -58,6 +61,7 @@ export class OpenTerminal {
   screen = $state.raw<Screen>();
 
   private line: Line | undefined;
+  private noticeTimer: ReturnType<typeof setTimeout> | undefined;
   private next = 1;
   private answers: ((told: Told) => void)[] = [];
   private disposed = false;
@@ -116,7 +120,7 @@ export class OpenTerminal {
         message: (message) => {
           if ('told' in message) this.onTold(message.told);
           else if ('size' in message) this.fitPicture(message.size);
-          else this.notice = sentence(message.notice);
+          else this.tell(sentence(message.notice));
         },
         lost: (since, tries) => {
           this.phase = this.opened ? 'lost' : 'opening';
@@ -148,8 +152,7 @@ export class OpenTerminal {
     screen.term.options.disableStdin = false;
     // Whoever comes back gets the whole screen: what was there would stand above it twice.
     if (again) screen.term.reset();
-    if (opened.seat) this.fitPicture(opened);
-    else this.line?.say({ resize: { cols: screen.term.cols, rows: screen.term.rows } });
+    this.line?.say({ resize: { cols: screen.term.cols, rows: screen.term.rows } });
   }
 
   private fitPicture({ cols, rows }: { cols: number; rows: number }): void {
@@ -189,6 +192,14 @@ export class OpenTerminal {
   /** What was asked over a line that is gone is answered by nobody. */
   private unanswered(): void {
     for (const answer of this.answers.splice(0)) answer({ told: 'refused', why: 'the connection was lost' });
+  }
+
+  /** A sentence beside the terminal: shown for a while, and kept where people speak. */
+  private tell(text: string): void {
+    this.notice = text;
+    this.speak(null, text, false);
+    clearTimeout(this.noticeTimer);
+    this.noticeTimer = setTimeout(() => (this.notice = ''), NOTICE_MS);
   }
 
   private speak(user: string | null, text: string, own: boolean): void {

@@ -5,7 +5,8 @@ import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
-import { Terminal, type ILink, type ITerminalOptions, type ITheme } from '@xterm/xterm';
+import { Terminal, type ILink, type ITerminalOptions } from '@xterm/xterm';
+import { palette } from './palette';
 
 export type { Terminal } from '@xterm/xterm';
 
@@ -13,56 +14,6 @@ export const FONT = '"JetBrains Mono Variable", ui-monospace, Menlo, Consolas, m
 
 /** Height of a line, in letters' heights. */
 const LINE = 1.15;
-
-const LIGHT: ITheme = {
-  background: '#fdfdfe',
-  foreground: '#24242c',
-  cursor: '#4f48c8',
-  cursorAccent: '#fdfdfe',
-  selectionBackground: '#5048c933',
-  black: '#24242c',
-  red: '#b3261e',
-  green: '#1f7a4d',
-  yellow: '#8a5a00',
-  blue: '#1b5fb0',
-  magenta: '#8a3ab0',
-  cyan: '#0d7377',
-  white: '#b9b9c4',
-  brightBlack: '#6c6c77',
-  brightRed: '#cf3a31',
-  brightGreen: '#258f5b',
-  brightYellow: '#a06a05',
-  brightBlue: '#2b74cc',
-  brightMagenta: '#a052c6',
-  brightCyan: '#148a8f',
-  brightWhite: '#3a3a44',
-};
-
-const DARK: ITheme = {
-  background: '#101014',
-  foreground: '#dcdce4',
-  cursor: '#aaa6f7',
-  cursorAccent: '#101014',
-  selectionBackground: '#aaa6f74d',
-  black: '#26262e',
-  red: '#f0776d',
-  green: '#66c795',
-  yellow: '#e3b15c',
-  blue: '#7fb2f0',
-  magenta: '#c79af0',
-  cyan: '#5fc9c1',
-  white: '#c9c9d2',
-  brightBlack: '#767684',
-  brightRed: '#f59a92',
-  brightGreen: '#8bdcb1',
-  brightYellow: '#f0c985',
-  brightBlue: '#a5cbf7',
-  brightMagenta: '#dcbdf7',
-  brightCyan: '#8fe0d9',
-  brightWhite: '#f4f4f8',
-};
-
-export const palette = (dark: boolean): ITheme => (dark ? DARK : LIGHT);
 
 export interface Screen {
   term: Terminal;
