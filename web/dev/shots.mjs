@@ -95,14 +95,14 @@ const PAGES = [
     await page.waitForTimeout(600);
   }],
   ['audit', '/audit'],
-  ['audit-detail', '/audit', async (page) => void (await page.getByText('Denied log in').first().click())],
+  ['audit-detail', '/audit', async (page) => void (await page.locator('text=Denied log in >> visible=true').first().click())],
   ['settings-users', '/settings/users'],
   ['settings-invite', '/settings/users', async (page) => {
     await open('Invite somebody')(page);
     await page.getByLabel('Name').fill('erin');
   }],
   ['settings-roles', '/settings/roles'],
-  ['settings-role', '/settings/roles', async (page) => void (await page.getByText('prod-root').first().click())],
+  ['settings-role', '/settings/roles', async (page) => void (await page.locator('text=prod-root >> visible=true').first().click())],
   ['settings-explain', '/settings/roles', async (page) => {
     await open('Who may get in where?')(page);
     await page.getByLabel('User').fill('alice');
