@@ -3,6 +3,7 @@
 use crate::address;
 use crate::denial::{Action, Denial, Why};
 use crate::identity::{Identity, Paper};
+use crate::only::{ONLY_OPTION, Only};
 use crate::plan::NO_LOGIN;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -98,6 +99,20 @@ pub enum CertificateFault {
         /// The client's address, or that it is not known.
         client: String,
     },
+    /// What it is for cannot be read.
+    #[error("its critical option {ONLY_OPTION} ({found:?}) cannot be read")]
+    Only {
+        /// As it stands in the certificate.
+        found: String,
+    },
+    /// It was for one terminal, and is shown too late.
+    #[error(
+        "it was for one terminal, and had to be shown before {before} (milliseconds since 1970)"
+    )]
+    Late {
+        /// First moment at which it was too late.
+        before: i64,
+    },
     /// An extension of scry's own that cannot be read.
     #[error("its extension {name} cannot be read: {why}")]
     Extension {
@@ -124,7 +139,10 @@ impl CertificateFault {
                 "your certificate does not name this login; if your roles have changed, run `scry login`"
             }
             Self::SourceAddress { .. } => "your certificate may not be used from this address",
-            Self::CriticalOption { .. } => {
+            Self::Late { .. } => {
+                "this terminal was opened too late; open it again, and compare the clocks of the machines"
+            }
+            Self::CriticalOption { .. } | Self::Only { .. } => {
                 "your certificate has a critical option that is not supported; run `scry login`"
             }
             _ => "this certificate does not count here; run `scry login`",
@@ -136,7 +154,7 @@ impl CertificateFault {
 ///
 /// The transport proves that the client holds the certificate's key; everything else is checked here: a plain
 /// signing key in `authorities`, signature, type, times (`valid after ≤ now < valid before`), key id, principals
-/// (none means nobody) with `login` among them, every critical option (`source-address` is supported), and
+/// (none means nobody) with `login` among them, every critical option (`source-address` and [`ONLY_OPTION`] are supported), and
 /// the extensions with roles and logins. Unknown extensions are ignored, as PROTOCOL.certkeys asks.
 ///
 /// # Errors
@@ -274,7 +292,7 @@ fn read_paper(
     let expires = check_times(certificate, now)?;
     let principals = read_principals(certificate)?;
     let login = login.map(|login| find_named(login, certificate, &principals)).transpose()?;
-    check_options(certificate.critical_options(), client)?;
+    let only = check_options(certificate.critical_options(), client, now)?;
     let extensions = certificate.extensions();
     let permits = |name: &str| extensions.contains_key(name);
     let paper = Paper {
@@ -285,6 +303,7 @@ fn read_paper(
         permits_ports: permits("permit-port-forwarding"),
         permits_agent: permits("permit-agent-forwarding"),
         permits_x11: permits("permit-X11-forwarding"),
+        only,
     };
     Ok(Identity {
         user,
@@ -351,14 +370,26 @@ fn not_named(asked: &str, principals: &[String]) -> CertificateFault {
     CertificateFault::NotNamed { asked: asked.to_owned(), named: format!("{principals:?}") }
 }
 
-fn check_options(options: &OptionsMap, client: Option<IpAddr>) -> Result<(), CertificateFault> {
+/// Answers what it is for, if for one thing only.
+fn check_options(
+    options: &OptionsMap,
+    client: Option<IpAddr>,
+    now: Time,
+) -> Result<Option<Only>, CertificateFault> {
+    let mut only = None;
     for (name, value) in options.iter() {
         match name.as_str() {
             "source-address" => check_address(value, client)?,
+            ONLY_OPTION => only = Some(value.parse::<Only>()?),
             _ => return Err(CertificateFault::CriticalOption { name: name.clone() }),
         }
     }
-    Ok(())
+    match only {
+        Some(Only { before, .. }) if now >= before => {
+            Err(CertificateFault::Late { before: before.0 })
+        }
+        only => Ok(only),
+    }
 }
 
 fn check_address(allowed: &str, client: Option<IpAddr>) -> Result<(), CertificateFault> {

@@ -1,5 +1,6 @@
 //! Who asks: a person as a verified certificate or auth's own tables know them.
 
+use crate::only::Only;
 use model::{Login, RoleName, Time, UserName};
 use std::collections::BTreeSet;
 
@@ -25,6 +26,8 @@ pub(crate) struct Paper {
     pub(crate) permits_ports: bool,
     pub(crate) permits_agent: bool,
     pub(crate) permits_x11: bool,
+    /// The one thing that it is for, if it is for one thing.
+    pub(crate) only: Option<Only>,
 }
 
 impl Identity {
@@ -84,6 +87,12 @@ impl Identity {
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
         self.certificate.as_ref().and_then(|paper| paper.login.as_ref())
+    }
+
+    /// The one thing that the certificate is for, if it is for one thing only: a terminal in a browser.
+    #[must_use]
+    pub fn only(&self) -> Option<&Only> {
+        self.certificate.as_ref().and_then(|paper| paper.only.as_ref())
     }
 
     /// Whether the certificate permits a terminal (`permit-pty`, PROTOCOL.certkeys); yes without one.

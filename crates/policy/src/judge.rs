@@ -3,6 +3,7 @@
 use crate::denial::{Action, Denial, Why, action_word, right_word};
 use crate::identity::Identity;
 use crate::lock;
+use crate::only::{Only, Purpose};
 use crate::rule::{matches_labels, matching_login, show_condition, show_labels};
 use crate::seat::{Grant, SessionFacts};
 use crate::terms::terms;
@@ -133,6 +134,9 @@ pub(crate) fn judge<'i>(
     );
     if who.user.is_guest() && !by_link {
         bench.bound("guest", "who has no account may only come by a link".to_owned());
+    }
+    if let Some(only) = who.only() {
+        bench.check_only(roles, only, &question);
     }
     let outcome = match lock::on(roles, &who, &question, now) {
         Some(lock) => bench.locked(lock),
@@ -317,6 +321,38 @@ impl Bench<'_> {
                 false => format!("the certificate names only {}", names.join(", ")),
             };
             self.bound(rule, why);
+        }
+    }
+
+    /// A certificate for one terminal counts where it was signed for, and for that.
+    fn check_only(&mut self, roles: &RoleSet, only: &Only, question: &Question<'_>) {
+        let rule = "certificate: only@scry";
+        let (node, session) = lock::place(roles, question);
+        if node.is_some_and(|node| *node != only.node) {
+            self.bound(rule, format!("the certificate is for {} only", only.node));
+        }
+        let meant = match (question, &only.purpose) {
+            (Question::Enter | Question::Reach { .. }, _) => true,
+            (Question::Login { login, .. } | Question::GoOn { login, .. }, Purpose::Login(own)) => {
+                *login == own
+            }
+            (Question::Login { .. }, Purpose::Session(_))
+            | (
+                Question::Forward { .. }
+                | Question::ForwardOn { .. }
+                | Question::Share { .. }
+                | Question::Recording { .. }
+                | Question::Admin { .. },
+                _,
+            ) => false,
+            (_, Purpose::Session(own)) => session == Some(*own),
+            (_, Purpose::Login(_)) => false,
+        };
+        if !meant {
+            self.bound(
+                rule,
+                format!("the certificate is for one terminal only ({})", only.purpose),
+            );
         }
     }
 

@@ -17,6 +17,8 @@
 //!   without a rule, but never as its moderator. No login is needed and none is lent; what one role forbids stays
 //!   forbidden: a node, a seat, and typing as a login.
 //! - To a session of one's own, and to no other, one comes back as to a new login there: principal, roles and locks as then.
+//! - A certificate that was signed for one terminal counts on its node for that one login, or for that one session, and must be
+//!   shown within a minute. It forwards nothing, and nothing is asked of auth with it.
 //! - A link gives the one seat in the one session that it was made for, to whom it was taken for, until it expires or is
 //!   revoked, and as long as the session's owner may share it: a role of the owner's that counts on the node names the seat
 //!   in `allow.share`. It gives what `allow.join` lacks and lifts nothing that is forbidden.
@@ -32,6 +34,7 @@ mod door;
 mod identity;
 mod judge;
 mod lock;
+mod only;
 mod overview;
 mod plan;
 mod rule;
@@ -51,6 +54,7 @@ pub use door::{
 };
 pub use identity::Identity;
 pub use judge::{Says, Step};
+pub use only::{ONLY_OPTION, Only, Purpose, TerminalTo, plan_terminal_certificate};
 pub use overview::{Overview, overview};
 pub use plan::{
     CertificatePlan, PlanFault, builder, certificate_ms, demands_second_factor, login_names,

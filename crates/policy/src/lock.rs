@@ -27,6 +27,15 @@ pub(crate) fn on<'r>(
     roles.locks.iter().filter(|lock| lock.counts(now)).find(|lock| shuts(&lock.target))
 }
 
+/// On which node, and in which session, what is asked for would be.
+pub(crate) fn place<'q>(
+    roles: &'q RoleSet,
+    question: &Question<'q>,
+) -> (Option<&'q NodeName>, Option<SessionId>) {
+    let about = About::of(roles, question);
+    (about.node, about.session)
+}
+
 /// Whether an account is locked on every node.
 pub(crate) fn is_on_login(roles: &RoleSet, login: &Login, now: Time) -> bool {
     let target = LockTarget::Login(login.clone());

@@ -5,6 +5,7 @@ use crate::denial::Denial;
 use crate::door::enter;
 use crate::identity::Identity;
 use crate::lock;
+use crate::only::{ONLY_OPTION, Only};
 use crate::rule::{LOGINS, USER};
 use crate::terms::terms;
 use core::net::IpAddr;
@@ -35,6 +36,7 @@ pub struct CertificatePlan {
     principals: Vec<String>,
     valid_after: u64,
     valid_before: u64,
+    options: Vec<(&'static str, String)>,
     extensions: Vec<(&'static str, String)>,
 }
 
@@ -118,11 +120,7 @@ pub fn plan_user_certificate(
     if principals.is_empty() {
         principals.push(NO_LOGIN.to_owned());
     }
-    let mut extensions = vec![
-        (ROLES_EXTENSION, join("roles", who.roles.iter().map(|name| name.as_str()))?),
-        (LOGINS_EXTENSION, join("logins", who.logins.iter().map(Login::as_str))?),
-        ("permit-pty", String::new()),
-    ];
+    let mut extensions = own_extensions(who)?;
     let may = |wanted: &[Forwarding]| {
         held(roles, who).any(|role| role.allow.forward.iter().any(|what| wanted.contains(what)))
     };
@@ -137,6 +135,32 @@ pub fn plan_user_certificate(
     }
     let key_id = who.user.as_str().to_owned();
     plan(CertType::User, serial, key_id, principals, extensions, life, now)
+}
+
+/// Plans a certificate that counts for what `only` says; whether that may be is decided already. It lives no longer than `who`
+/// counts.
+pub(crate) fn plan_only(
+    roles: &RoleSet,
+    who: &Identity,
+    principal: Option<Login>,
+    only: &Only,
+    serial: u64,
+    now: Time,
+) -> Result<CertificatePlan, PlanFault> {
+    let principal = principal.map_or_else(|| NO_LOGIN.to_owned(), String::from);
+    let life = certificate_ms(roles, who).min(who.expires.0.saturating_sub(now.0));
+    let (key_id, extensions) = (who.user.as_str().to_owned(), own_extensions(who)?);
+    let plan = plan(CertType::User, serial, key_id, vec![principal], extensions, life, now)?;
+    Ok(CertificatePlan { options: vec![(ONLY_OPTION, only.to_string())], ..plan })
+}
+
+/// Extensions of every user certificate.
+fn own_extensions(who: &Identity) -> Result<Vec<(&'static str, String)>, PlanFault> {
+    Ok(vec![
+        (ROLES_EXTENSION, join("roles", who.roles.iter().map(|name| name.as_str()))?),
+        (LOGINS_EXTENSION, join("logins", who.logins.iter().map(Login::as_str))?),
+        ("permit-pty", String::new()),
+    ])
 }
 
 /// Plans a node's host certificate: principals are its name, `name.cluster`, and the further names.
@@ -184,6 +208,9 @@ fn build(plan: &CertificatePlan, key: &PublicKey, nonce: [u8; 32]) -> ssh_key::R
     builder.serial(plan.serial)?.cert_type(plan.kind)?.key_id(plan.key_id.as_str())?;
     for principal in &plan.principals {
         builder.valid_principal(principal.as_str())?;
+    }
+    for (name, value) in &plan.options {
+        builder.critical_option(*name, value.as_str())?;
     }
     for (name, value) in &plan.extensions {
         builder.extension(*name, value.as_str())?;
@@ -249,5 +276,15 @@ fn plan(
     let seconds = |time: Time| u64::try_from(time.seconds()).unwrap_or(0);
     let valid_after = seconds(now.plus_ms(-CLOCK_SKEW_MS));
     let valid_before = seconds(now.plus_ms(life_ms)).max(valid_after);
-    Ok(CertificatePlan { kind, serial, key_id, principals, valid_after, valid_before, extensions })
+    let options = Vec::new();
+    Ok(CertificatePlan {
+        kind,
+        serial,
+        key_id,
+        principals,
+        valid_after,
+        valid_before,
+        options,
+        extensions,
+    })
 }

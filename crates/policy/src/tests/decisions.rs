@@ -294,6 +294,7 @@ pub(super) fn with_certificate(who: &Identity, principals: &[&str], asked: &str)
         permits_ports: true,
         permits_agent: true,
         permits_x11: true,
+        only: None,
     };
     Identity { certificate: Some(paper), ..who.clone() }
 }

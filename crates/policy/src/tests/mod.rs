@@ -10,6 +10,7 @@ mod links;
 mod locks;
 mod matrix;
 mod oracle;
+mod terminals;
 mod written;
 
 use crate::Identity;
