@@ -190,7 +190,8 @@ pub async fn part_named(auth: &Auth, name: &NodeName) -> Result<bool, Refusal> {
     Ok(node.is_some() || auth.tables.part(PartKind::Proxy, name).await?.is_some())
 }
 
-fn sign(
+/// Signs a certificate as it was planned.
+pub fn sign(
     plan: &CertificatePlan,
     key: &PublicKey,
     authority: &PrivateKey,
@@ -234,7 +235,8 @@ fn signer(
     Ok(SignerCertificate { key, node: node.clone(), not_before, not_after, issuer, signature })
 }
 
-fn read_key(text: &str) -> Result<PublicKey, Refusal> {
+/// An ed25519 key in OpenSSH's format.
+pub fn read_key(text: &str) -> Result<PublicKey, Refusal> {
     let key = PublicKey::from_openssh(text).map_err(|error| {
         Refusal::malformed(format!("the SSH public key cannot be read: {error}"))
     })?;
@@ -244,7 +246,8 @@ fn read_key(text: &str) -> Result<PublicKey, Refusal> {
     }
 }
 
-fn issued(kind: &str, plan: &CertificatePlan) -> Audited {
+/// What the ledger says of a certificate.
+pub fn issued(kind: &str, plan: &CertificatePlan) -> Audited {
     Audited::CertificateIssued {
         kind: kind.to_owned(),
         serial: plan.serial(),

@@ -121,10 +121,21 @@ pub async fn revoke(auth: Arc<Auth>, by: Member, call: RevokeLink) -> Result<Don
 const OWN_LINK: &str = "link of yours";
 
 pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared, Refusal> {
+    Ok(shared(member_sees(&auth, &by, &call.code).await?))
+}
+
+/// The link of a code, if it lets this person in at this moment, and where it leads. Changes nothing.
+pub async fn come(auth: &Auth, by: &Member, code: &str) -> Result<(Link, Place), Refusal> {
+    let link = member_sees(auth, by, code).await?;
+    let place = place(auth, &link.made.node, link.made.session).await?;
+    let place = place.ok_or_else(|| Refusal::new(Fault::Denied, Shut::Over.words()))?;
+    Ok((link, place))
+}
+
+async fn member_sees(auth: &Auth, by: &Member, code: &str) -> Result<Link, Refusal> {
     let (identity, roles, counted) = (&by.identity, &by.roles, by.name.clone());
     let comer = Comer { identity, roles, at: None, seat: None, counted };
-    let event = |what| by.asked.event(what);
-    Ok(shared(sees(&auth, &call.code, by.asked.address(), &comer, event).await?))
+    sees(auth, code, by.asked.address(), &comer, |what| by.asked.event(what)).await
 }
 
 pub async fn look(auth: Arc<Auth>, by: Anybody, call: LookAtLink) -> Result<Welcome, Refusal> {
@@ -386,20 +397,23 @@ async fn use_up(auth: &Auth, text: &str, user: &UserName) -> Result<Option<Link>
 }
 
 /// A session that goes on, where it does.
-struct Place {
-    node: NodeFacts,
-    session: LiveSession,
+pub struct Place {
+    /// Where.
+    pub node: NodeFacts,
+    /// Which, as its node says.
+    pub session: LiveSession,
 }
 
 impl Place {
-    fn facts(&self) -> SessionFacts<'_> {
+    /// What `policy` must know of it.
+    pub fn facts(&self) -> SessionFacts<'_> {
         let LiveSession { id, user, roles, login, .. } = &self.session;
         SessionFacts { id: *id, owner: user, roles, login }
     }
 }
 
 /// Where a session goes on, by its node's own word.
-async fn place(
+pub async fn place(
     auth: &Auth,
     node: &NodeName,
     session: SessionId,

@@ -246,14 +246,19 @@ pub async fn finish_new(
     let state: PasskeyRegistration =
         serde_json::from_str(&begun.ok_or_else(late)?.spec).map_err(|_| late())?;
     let credential: RegisterPublicKeyCredential = read(&call.passkey)?;
+    let twice = || Refusal::new(Fault::Conflict, "this passkey was added before");
+    if auth.tables.passkey(&credential.raw_id).await?.is_some() {
+        return Err(twice());
+    }
     let made = bound.webauthn.finish_passkey_registration(&credential, &state);
     let passkey = made.map_err(|error| {
         tracing::info!(user = %by.member.name, %error, "a new passkey is not taken");
         Refusal::malformed(format!("this passkey cannot be taken: {error}"))
     })?;
     let id: Vec<u8> = passkey.cred_id().to_vec();
+    // What stands before the signature is the browser's word only.
     if auth.tables.passkey(&id).await?.is_some() {
-        return Err(Refusal::new(Fault::Conflict, "this passkey was added before"));
+        return Err(twice());
     }
     let new = NewFactor {
         user: by.member.name.clone(),

@@ -1,6 +1,7 @@
 //! Auth as a whole, on loopback, as its clients see it.
 
 mod attacks;
+mod authenticator;
 mod browsers;
 mod factors;
 mod film;
@@ -15,3 +16,4 @@ mod recordings;
 mod routes;
 mod storage;
 mod surf;
+mod terminals;

@@ -19,7 +19,7 @@ use wire::{Call as _, Fault};
 const OUT: Fault = Fault::Unauthenticated;
 
 /// Events whose word begins so.
-async fn ledger(admin: &Person, word: &str) -> Vec<serde_json::Value> {
+pub(super) async fn ledger(admin: &Person, word: &str) -> Vec<serde_json::Value> {
     let call = ListAudit { word: Some(word.into()), limit: 1000, ..ListAudit::default() };
     let rows = admin.client.call(&call).await.unwrap();
     rows.into_iter().map(|row| serde_json::from_str(&row.event).unwrap()).collect()
