@@ -527,6 +527,13 @@ pub enum Users {
         #[command(flatten)]
         place: Where,
     },
+    /// Take all second factors from someone who has lost them, and sign them out of all browsers
+    ResetFactors {
+        /// Who
+        user: UserName,
+        #[command(flatten)]
+        place: Where,
+    },
 }
 
 /// `scry roles`.

@@ -5,11 +5,14 @@ use super::reach;
 use crate::cli::{Invitation, Login_, Show, Where};
 use crate::show;
 use anyhow::{Context as _, Result, bail};
+use link::http::CallError;
 use model::UserName;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 use store::keys::ClientDir;
+use wire::Fault;
 use wire::people::{ReadInvitation, SignIn, SignUp};
+use wire::web::Shown;
 
 /// `scry signup`: reads the invitation, asks for a password twice, signs in.
 pub async fn signup(invitation: &Invitation) -> Result<()> {
@@ -122,7 +125,7 @@ async fn sign_in(
 ) -> Result<Profile> {
     let client = reach::stranger(at).await?;
     let (keys, tls_request) = make_keys()?;
-    let request = SignIn {
+    let mut request = SignIn {
         user,
         password,
         ssh_key: keys.ssh_public.clone(),
@@ -130,8 +133,41 @@ async fn sign_in(
         wanted_ms: life_ms.and_then(|ms| i64::try_from(ms).ok()),
         second: None,
     };
-    let got = client.call(&request).await?;
-    Profile::save(home, at, &keys, got)
+    loop {
+        match client.call(&request).await {
+            Ok(got) => return Profile::save(home, at, &keys, got),
+            Err(CallError::Refused(failure)) if failure.fault == Fault::SecondFactor => {
+                show::remark(sentence(&failure.message));
+                request.second = Some(second(&secret("Code: ", "code")?));
+            }
+            // Whoever mistyped the code tries again; a script has one line for it.
+            Err(CallError::Refused(failure))
+                if request.second.is_some()
+                    && failure.fault == Fault::Unauthenticated
+                    && std::io::stdin().is_terminal() =>
+            {
+                show::remark(sentence(&failure.message));
+                request.second = Some(second(&secret("Code: ", "code")?));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Six digits are an app's; anything else is a recovery code.
+fn second(code: &str) -> Shown {
+    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    match plain.len() == 6 && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Shown::Totp(plain),
+        false => Shown::Recovery(code.trim().to_owned()),
+    }
+}
+
+/// A message of auth's as a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
 }
 
 /// An Ed25519 key for SSH and a P-256 key for TLS: one key, one purpose.
@@ -194,17 +230,40 @@ fn new_password() -> Result<String> {
     Ok(first)
 }
 
-/// Asks without echo; a script gives the password as the first line of standard input.
 fn password(prompt: &str) -> Result<String> {
+    secret(prompt, "password")
+}
+
+/// Asks without echo; a script gives each as one line of standard input.
+fn secret(prompt: &str, what: &str) -> Result<String> {
+    let trouble = || format!("cannot read a {what}");
     if std::io::stdin().is_terminal() {
-        return rpassword::prompt_password(prompt).context("cannot read a password");
+        return rpassword::prompt_password(prompt).with_context(trouble);
     }
     let mut line = String::new();
     std::io::stderr().flush()?;
-    std::io::stdin().lock().read_line(&mut line).context("cannot read a password")?;
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
-    if password.is_empty() {
-        bail!("no password was given on standard input");
+    std::io::stdin().lock().read_line(&mut line).with_context(trouble)?;
+    let given = line.trim_end_matches(['\r', '\n']).to_owned();
+    if given.is_empty() {
+        bail!("no {what} was given on standard input");
     }
-    Ok(password)
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_digits_are_an_apps_and_anything_else_is_a_recovery_code() {
+        for (typed, shown) in [
+            ("123456", Shown::Totp("123456".into())),
+            (" 123 456 ", Shown::Totp("123456".into())),
+            ("12345", Shown::Recovery("12345".into())),
+            ("abcd-0123-4567-89ab", Shown::Recovery("abcd-0123-4567-89ab".into())),
+        ] {
+            assert_eq!(second(typed), shown, "{typed:?}");
+        }
+        assert_eq!(sentence("a second factor is wanted"), "A second factor is wanted.");
+    }
 }

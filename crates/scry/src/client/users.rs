@@ -8,6 +8,7 @@ use anyhow::Result;
 use comfy_table::Color;
 use model::{Login, RoleName, UserName};
 use wire::people::{AddUser, ListUsers, RemoveUser};
+use wire::web::ResetFactors;
 
 /// Runs one of them.
 pub async fn run(command: &Users) -> Result<()> {
@@ -23,6 +24,15 @@ pub async fn run(command: &Users) -> Result<()> {
                      until it expires, at most 12 hours."
                 ));
             }
+            Ok(())
+        }
+        Users::ResetFactors { user, place } => {
+            let client = reach::auth(&Profile::signed_in(place)?).await?;
+            client.call(&ResetFactors { user: user.clone() }).await?;
+            show::remark(format!(
+                "{user} has no second factor any more, and signs in with the password alone until they \
+                 add one."
+            ));
             Ok(())
         }
     }
