@@ -157,6 +157,8 @@ pub const FILM_CHAPTER_MS: u64 = 1_000;
 pub const FILM_RUNNING: usize = 4096;
 /// Bytes of a file up to which its activity is counted exactly. Cut: of longer ones packed bytes are told, and no keys.
 pub const FILM_EXACT_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of output up to which it is counted exactly, however short the file. Cut: as [`FILM_EXACT_BYTES`].
+pub const FILM_EXACT_OUTPUT: u64 = 24 * 1024 * 1024;
 /// Bytes of output in one answer of a reel, unless asked otherwise, and at most. Cut: the rest comes with the next.
 pub const REEL_BYTES: (usize, usize) = (64 * 1024, 1024 * 1024);
 /// Lines of one answer of a reel. Cut: as [`REEL_BYTES`].
@@ -175,6 +177,32 @@ pub const POURS: usize = 32;
 pub const POUR_BYTES: usize = 64 * 1024;
 /// Milliseconds for which a download waits for its reader. Then: it breaks off.
 pub const POUR_STALL_MS: u64 = 60_000;
+/// Comments on one recording. Refuse.
+pub const COMMENTS: u32 = 1000;
+/// Characters of a comment. Refuse.
+pub const COMMENT_CHARS: usize = 2000;
+/// Recordings of which one request asks for small pictures. Refuse.
+pub const PREVIEWS: usize = 50;
+/// Columns and rows of a small picture. Cut.
+pub const PREVIEW_SIZE: (u16, u16) = (200, 60);
+/// Runs of characters that look alike in a small picture. Cut: the rest of it looks plain.
+pub const PREVIEW_RUNS: usize = 2000;
+/// Milliseconds after which it stands in the ledger again that somebody is shown small pictures of a recording.
+pub const PREVIEW_TOLD_MS: u64 = 600_000;
+/// People and recordings of which it is remembered that this stands there. Cut: told again.
+pub const PREVIEWS_TOLD: usize = 10_000;
+/// Lines of a transcript in one answer, unless asked otherwise, and at most. Cut: as [`REEL_BYTES`].
+pub const LINES_TOLD: (usize, usize) = (500, 2000);
+/// Events in one answer, unless asked otherwise, and at most. Cut: as [`REEL_BYTES`].
+pub const EVENTS_TOLD: (usize, usize) = (1000, 5000);
+/// Records that one answer looks at for them. Cut: as [`REEL_BYTES`].
+pub const GLANCES: usize = 100_000;
+/// Characters that are searched for. Refuse.
+pub const SEARCH_CHARS: usize = 200;
+/// Hits of one search. Cut: the next begins behind the last.
+pub const HITS: usize = 1000;
+/// Milliseconds that one search takes. Cut: as [`HITS`].
+pub const SEARCH_MS: u64 = 20_000;
 /// Bytes of a line of a transcript in pieces. Cut: the rest is a line of its own.
 pub const LINE_BYTES: usize = 16 * 1024;
 /// Bytes of output that are read for one piece of a transcript. Cut: the rest comes with the next.

@@ -4,7 +4,7 @@
 //! decode each by itself. What of a character is unfinished at the end of a piece is remembered in the [`Place`] behind it.
 
 use crate::note::{Note, NoteKind};
-use crate::picture::{as_shown, forward_line, picture_after};
+use crate::picture::{Drawn, as_shown, drawn_at, forward_line};
 use crate::{Corrupt, From, Recording, Source};
 use core::fmt;
 use core::str::FromStr;
@@ -73,7 +73,7 @@ pub struct Piece {
 /// # Errors
 /// The recording is damaged before that moment.
 pub fn picture<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Picture, Corrupt> {
-    let (screen, seq) = picture_after(recording, ms)?;
+    let Drawn { screen, seq, .. } = drawn_at(recording, ms)?;
     let (cols, rows) = screen.size();
     let mut dump = screen.dump();
     let unfinished = Unfinished::cut(&mut dump);

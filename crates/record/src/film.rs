@@ -6,8 +6,8 @@ use crate::{Corrupt, From, Glance, Recording, Source};
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::{Action, Kernel, KernelEvent, Program};
 use model::limit::{
-    FILM_BUCKETS, FILM_CHAPTER_MS, FILM_CHAPTERS, FILM_EXACT_BYTES, FILM_IDLE, FILM_IDLE_MS,
-    FILM_MARKS, FILM_RUNNING,
+    FILM_BUCKETS, FILM_CHAPTER_MS, FILM_CHAPTERS, FILM_EXACT_BYTES, FILM_EXACT_OUTPUT, FILM_IDLE,
+    FILM_IDLE_MS, FILM_MARKS, FILM_RUNNING,
 };
 use model::{Seq, Size};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,8 @@ pub struct Film {
     /// The last entry that was counted.
     seq: Seq,
     exact: bool,
+    /// Bytes of output that were counted.
+    counted: u64,
     size: Option<Size>,
     largest: Option<Size>,
     activity: Activity,
@@ -76,7 +78,7 @@ impl Film {
     /// Takes in what was recorded since.
     pub fn advance<S: Source>(&mut self, recording: &Recording<S>) {
         if self.exact && recording.end() > FILM_EXACT_BYTES {
-            *self = Self::begin(recording);
+            *self = Self { exact: false, ..Self::begin(recording) };
         }
         self.go_on(recording);
     }
@@ -140,6 +142,7 @@ impl Film {
             offset: 0,
             seq: Seq(0),
             exact: recording.end() <= FILM_EXACT_BYTES,
+            counted: 0,
             size,
             largest: size,
             activity: Activity { bucket_ms: BUCKET_MS, bytes: Vec::new(), keys: Vec::new() },
@@ -158,6 +161,10 @@ impl Film {
                 match next {
                     Ok(next) => self.entry(&next),
                     Err(damage) => self.damage = Some(damage),
+                }
+                if self.counted > FILM_EXACT_OUTPUT {
+                    *self = Self { exact: false, ..Self::begin(recording) };
+                    return self.go_on(recording);
                 }
             }
             return;
@@ -179,6 +186,7 @@ impl Film {
             Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
                 self.busy(at, at);
                 self.activity.add(at, bytes.len() as u64, 0);
+                self.counted = self.counted.saturating_add(bytes.len() as u64);
             }
             Entry::Typed { count, .. } => {
                 self.busy(at, at);

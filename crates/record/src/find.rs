@@ -42,7 +42,12 @@ impl Pattern {
     /// `None` for nothing.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let exact = text.chars().any(char::is_uppercase);
+        Self::with(text, text.chars().any(char::is_uppercase))
+    }
+
+    /// As said, whether capitals matter. `None` for nothing.
+    #[must_use]
+    pub fn with(text: &str, exact: bool) -> Option<Self> {
         let chars: Vec<char> = text.chars().map(|ch| fold(ch, exact)).collect();
         (!chars.is_empty()).then_some(Self { chars, exact })
     }
@@ -69,15 +74,29 @@ impl Pattern {
     }
 
     /// The lines with a match, digits alike, and how many of each: a counter that counts is no new match.
-    fn shapes(&self, screen: &Screen) -> Shapes {
+    pub(crate) fn shapes(&self, screen: &Screen) -> Shapes {
         let mut shapes = Shapes::new();
-        for line in lines(screen) {
-            if self.starts(&line).next().is_some() {
-                let shape = line.iter().map(|at| if at.ch.is_ascii_digit() { '0' } else { at.ch });
-                *shapes.entry(shape.collect()).or_default() += 1;
-            }
+        for one in self.matches(screen) {
+            *shapes.entry(one.shape).or_default() += 1;
         }
         shapes
+    }
+
+    /// The lines with a match.
+    pub(crate) fn matches(&self, screen: &Screen) -> Vec<Match> {
+        let of = |line: Vec<At>| {
+            let start = self.starts(&line).next()?;
+            let shape = line.iter().map(|at| if at.ch.is_ascii_digit() { '0' } else { at.ch });
+            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            Some(Match {
+                shape: shape.collect(),
+                row: line.first().map_or(0, |at| at.row),
+                text: line.iter().map(|at| at.ch).collect(),
+                from: place(start),
+                to: place(start.saturating_add(self.chars.len())),
+            })
+        };
+        lines(screen).into_iter().filter_map(of).collect()
     }
 
     fn starts<'a>(&'a self, line: &'a [At]) -> impl Iterator<Item = usize> + 'a {
@@ -89,7 +108,20 @@ impl Pattern {
     }
 }
 
-type Shapes = BTreeMap<String, u32>;
+/// Lines with a match, digits alike, and how many of each there are.
+pub(crate) type Shapes = BTreeMap<String, u32>;
+
+/// A line with a match.
+pub(crate) struct Match {
+    /// The line, digits alike.
+    pub shape: String,
+    /// The row in which it begins.
+    pub row: u16,
+    pub text: String,
+    /// The first character of the first match, and the one behind its last.
+    pub from: u32,
+    pub to: u32,
+}
 
 /// A character and where it stands.
 struct At {
@@ -99,7 +131,11 @@ struct At {
 }
 
 fn fold(ch: char, exact: bool) -> char {
-    if exact { ch } else { ch.to_lowercase().next().unwrap_or(ch) }
+    match (exact, ch.is_ascii()) {
+        (true, _) => ch,
+        (false, true) => ch.to_ascii_lowercase(),
+        (false, false) => ch.to_lowercase().next().unwrap_or(ch),
+    }
 }
 
 /// The lines of a screen, wrapped ones joined.
@@ -303,7 +339,7 @@ impl Walk {
 }
 
 /// Bytes at the beginning that fill at most so many lines.
-fn part(bytes: &[u8], lines: usize, cols: u16) -> usize {
+pub(crate) fn part(bytes: &[u8], lines: usize, cols: u16) -> usize {
     let most = bytes.len().min(lines.saturating_mul(cols.into()));
     let breaks = bytes.iter().take(most).enumerate().filter(|(_, byte)| **byte == b'\n');
     breaks.map(|(at, _)| at + 1).nth(lines.saturating_sub(1)).unwrap_or(most).max(1)

@@ -2,7 +2,7 @@
 
 use crate::{Corrupt, From, Keyframe, Recording, Source};
 use model::entry::Forward;
-use model::{Entry, Seq, Size, Stream};
+use model::{Entry, Seq, Size, Stamped, Stream};
 use screen::Screen;
 
 /// The screen as it was at a moment, in milliseconds since the recording began.
@@ -10,29 +10,50 @@ use screen::Screen;
 /// # Errors
 /// The recording is damaged before that moment.
 pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen, Corrupt> {
-    picture_after(recording, ms).map(|(screen, _)| screen)
+    drawn_at(recording, ms).map(|drawn| drawn.screen)
+}
+
+/// A screen, and how it came to be.
+pub(crate) struct Drawn {
+    /// It.
+    pub screen: Screen,
+    /// The last entry on it; 0 before the first.
+    pub seq: Seq,
+    /// Time of that entry.
+    pub at: u64,
 }
 
 /// As [`picture_at`], and the last entry on it.
-pub(crate) fn picture_after<S: Source>(
+pub(crate) fn drawn_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Drawn, Corrupt> {
+    drawn(recording, recording.keyframe_at(ms)?, |next| next.at <= ms)
+}
+
+/// The screen as it was after an entry.
+pub(crate) fn drawn_after<S: Source>(recording: &Recording<S>, seq: Seq) -> Result<Drawn, Corrupt> {
+    drawn(recording, recording.keyframe_before(seq)?, |next| next.seq <= seq)
+}
+
+/// The screen after the last entry that is wanted, from a keyframe on.
+fn drawn<S: Source>(
     recording: &Recording<S>,
-    ms: u64,
-) -> Result<(Screen, Seq), Corrupt> {
-    let (mut screen, mut seq) = match recording.keyframe_at(ms)? {
-        Some(frame) => (picture_of(&frame), frame.seq),
-        None => (blank(recording), Seq(0)),
+    frame: Option<Keyframe>,
+    wanted: impl Fn(&Stamped) -> bool,
+) -> Result<Drawn, Corrupt> {
+    let mut drawn = match frame {
+        Some(frame) => Drawn { screen: picture_of(&frame), seq: frame.seq, at: frame.at },
+        None => Drawn { screen: blank(recording), seq: Seq(0), at: 0 },
     };
     let mut brush = Brush::default();
-    for next in recording.entries(From::Seq(seq.next())) {
+    for next in recording.entries(From::Seq(drawn.seq.next())) {
         let next = next?;
-        if next.at > ms {
+        if !wanted(&next) {
             break;
         }
-        brush.draw(&mut screen, &next.entry);
-        seq = next.seq;
+        brush.draw(&mut drawn.screen, &next.entry);
+        (drawn.seq, drawn.at) = (next.seq, next.at);
     }
-    brush.finish(&mut screen);
-    Ok((screen, seq))
+    brush.finish(&mut drawn.screen);
+    Ok(drawn)
 }
 
 /// An empty screen of the recording's first size.

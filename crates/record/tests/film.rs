@@ -8,6 +8,7 @@ use bytes::Bytes;
 use kit::streams::{Day, STREAMS, TEN_HOURS, Timed, make, stream};
 use kit::{Dice, output};
 use model::entry::{Entry, Stamped, Stream};
+use model::limit::{FILM_EXACT_BYTES, FILM_EXACT_OUTPUT};
 use model::{Seq, Size};
 use record::cue::{Cue, Piece, Place, picture, piece};
 use record::film::Film;
@@ -133,6 +134,19 @@ fn a_glance_says_what_reading_says() {
         let from = recording.glances(half).map(Result::unwrap).next();
         assert!(from.is_some(), "it begins at a group before an entry");
     }
+}
+
+#[test]
+fn of_much_output_only_the_records_are_counted() {
+    let many = 1000 * FILM_EXACT_OUTPUT / 30_000_000;
+    let line = "the same line again and again, as a program writes it that was forgotten\r\n";
+    let text = line.repeat(30_000 / line.len() + 1);
+    let recording = recorded((0..many).map(|n| (n * 100, output(&text))));
+    assert!((recording.source().len() as u64) < FILM_EXACT_BYTES);
+    let film = Film::of(&recording);
+    assert!(!film.is_exact());
+    assert!(film.activity().keys.iter().all(|keys| *keys == 0));
+    assert_eq!(film.notes().last().map(|note| note.kind), Some(NoteKind::End));
 }
 
 fn story() -> Vec<u8> {

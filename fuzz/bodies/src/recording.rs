@@ -6,7 +6,13 @@ use ed25519_dalek::Signer;
 use model::entry::{Ending, Entry, Gap, GapCause};
 use model::seal::{Head, Receipt};
 use model::{Seq, Tick, Time};
+use record::cue::{Place, piece};
 use record::export::{Asciicast, Export, JsonLines, Transcript};
+use record::film::Film;
+use record::find::Pattern;
+use record::lines::{Start, Told, page};
+use record::search::Search;
+use record::thumb::middle;
 use record::{Chain, From, Recording, Verdict, Writer, picture_at, scan, split, verify};
 
 /// Bytes of screens above which a moment is not drawn: this looks for faults, not for what is slow.
@@ -65,6 +71,7 @@ pub fn recording(bytes: &[u8]) {
     for export in &mut exports {
         export.finish();
     }
+    far(&recording, shown <= DRAWN_BYTES);
     let small = |ms| match recording.keyframe_at(ms) {
         Ok(keyframe) => keyframe.is_none_or(|found| found.dump.len() as u64 <= DRAWN_BYTES),
         Err(_) => false,
@@ -74,6 +81,40 @@ pub fn recording(bytes: &[u8]) {
             let _ = picture_at(&recording, ms);
         }
     }
+}
+
+/// What a player far away gets of it ends, and its words do nothing to what stands around them.
+fn far(recording: &Recording<&[u8]>, small: bool) {
+    for _ in recording.glances_at(0).take(ENTRIES) {}
+    if !small {
+        return;
+    }
+    let film = Film::of(recording);
+    film.notes().iter().for_each(|note| inert(&note.text));
+    film.chapters(recording.length_ms()).iter().for_each(|chapter| inert(&chapter.text));
+    let (mut place, mut start) = (Place::default(), Start::After(Place::default()));
+    for _ in 0..64 {
+        let piece = piece(recording, place, 1000);
+        assert!(piece.place.seq >= place.seq, "it goes backwards");
+        assert_eq!(piece.place.to_string().parse(), Ok(piece.place));
+        place = piece.place;
+        let Ok(page) = page(recording, start, 10) else { return };
+        for told in &page.told {
+            if let Told::Line { text, .. } = told {
+                inert(text);
+                assert!(!text.contains('\n'), "a line that is two: {text:?}");
+            }
+        }
+        start = Start::After(page.place);
+        if !piece.more && !page.more {
+            break;
+        }
+    }
+    let pattern = Pattern::new("a").expect("a text is a pattern");
+    if let Ok(mut search) = Search::new(recording.clone(), pattern, Seq(0)) {
+        let _ = search.run(&mut Vec::new(), || true);
+    }
+    let _ = middle(recording);
 }
 
 /// A transcript does nothing to the terminal of who reads it.

@@ -3,6 +3,7 @@
 mod asciicast;
 mod lines;
 mod ocsf;
+pub(crate) mod paper;
 mod transcript;
 
 pub use asciicast::Asciicast;
@@ -25,12 +26,12 @@ pub trait Export {
 
 /// Bytes that become text: an unfinished character waits for the next bytes, what is none becomes U+FFFD.
 #[derive(Debug, Default)]
-struct Text {
+pub(crate) struct Text {
     held: Vec<u8>,
 }
 
 impl Text {
-    fn push(&mut self, bytes: &[u8]) -> String {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         let mut all = std::mem::take(&mut self.held);
         all.extend_from_slice(bytes);
         let mut text = String::new();
@@ -56,7 +57,7 @@ impl Text {
         text
     }
 
-    fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         if std::mem::take(&mut self.held).is_empty() {
             String::new()
         } else {

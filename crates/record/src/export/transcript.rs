@@ -1,10 +1,12 @@
 //! Plain text: what could be read on the terminal, line by line, with people, gaps and marks between.
 
+use super::paper::{Change, Row, feed_piece, piece_len, printable, rows, used};
 use super::{Export, Text, clock, note};
 use model::Heading;
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::Kernel;
 use screen::Screen;
+use std::iter;
 
 /// Makes a transcript: lines as they leave the primary screen, or are cleared from it, or are left on it at the end.
 ///
@@ -55,26 +57,18 @@ impl Transcript {
         out
     }
 
-    /// Feeds so little that at most one row leaves the screen.
     fn feed_piece(&mut self, screen: &mut Screen, piece: &[u8], out: &mut String) {
-        let was_alternate = screen.is_alternate();
-        let bottom = screen.size().1.saturating_sub(1);
-        let at_bottom = !was_alternate && screen.caret().1 == bottom;
-        let clears = !was_alternate && piece.first() == Some(&0x1b);
-        let before = if at_bottom || clears { rows(screen) } else { Vec::new() };
-        screen.feed(piece);
-        if screen.is_alternate() != was_alternate {
-            self.switched(!was_alternate, out);
-        } else if at_bottom && scrolled(&before, screen, piece) {
-            match self.told.checked_sub(1) {
+        match feed_piece(screen, piece) {
+            Change::Stay => {}
+            Change::Switched(alternate) => self.switched(alternate, out),
+            Change::Scrolled(row) => match self.told.checked_sub(1) {
                 Some(told) => self.told = told,
-                None => self.tell(before.iter().take(1), out),
+                None => self.tell(iter::once(&row), out),
+            },
+            Change::Cleared(rows) => {
+                self.tell(rows.iter().skip(self.told.into()), out);
+                self.told = 0;
             }
-        } else if clears && is_blank(screen) {
-            let last = before.iter().rposition(|row| !row.text.is_empty()).map_or(0, |row| row + 1);
-            let told = usize::from(self.told).min(last);
-            self.tell(before.iter().take(last).skip(told), out);
-            self.told = 0;
         }
     }
 
@@ -102,7 +96,7 @@ impl Transcript {
         if !screen.is_alternate() {
             let rows = rows(&screen);
             let end = match to_end {
-                true => rows.iter().rposition(|row| !row.text.is_empty()).map_or(0, |row| row + 1),
+                true => used(&rows),
                 false => screen.caret().1.into(),
             };
             let told = usize::from(self.told);
@@ -194,61 +188,7 @@ impl Export for Transcript {
     }
 }
 
-/// A row as it stands on the screen.
-#[derive(PartialEq)]
-struct Row {
-    text: String,
-    wraps: bool,
-}
-
-fn rows(screen: &Screen) -> Vec<Row> {
-    let all = 0..screen.size().1;
-    all.map(|row| Row { text: screen.row_text(row), wraps: screen.wraps(row) }).collect()
-}
-
-fn is_blank(screen: &Screen) -> bool {
-    (0..screen.size().1).all(|row| screen.row_text(row).is_empty())
-}
-
-/// Whether the screen moved up by one row. A row that equals the next is taken as moved only at a line's end.
-fn scrolled(before: &[Row], screen: &Screen, piece: &[u8]) -> bool {
-    let bottom = screen.size().1.saturating_sub(1);
-    if screen.caret().1 != bottom {
-        return false;
-    }
-    let after = rows(screen);
-    let above = before.len().saturating_sub(2);
-    let moved = before.iter().skip(1).take(above).eq(after.iter().take(above));
-    let stayed = before.iter().take(above).eq(after.iter().take(above));
-    moved && (!stayed || piece == b"\n")
-}
-
-/// Bytes to feed at once: a line's end alone, a sequence at most to the next, and no more than fits in the row.
-fn piece_len(screen: &Screen, bytes: &[u8]) -> usize {
-    if bytes.first() == Some(&b'\n') {
-        return 1;
-    }
-    let left = screen.size().0.saturating_sub(screen.caret().0).max(1);
-    let most = bytes.len().min(left.into());
-    let stop = bytes.iter().skip(1).take(most - 1).position(|b| matches!(b, b'\n' | 0x1b));
-    stop.map_or(most, |at| at + 1)
-}
-
 /// One line in brackets, whatever the words: a file's name must not make what looks like another line.
 fn bracketed(words: &str) -> String {
     format!("[{}]\n", printable(words).replace('\n', "\u{240a}"))
-}
-
-/// Text that does nothing to a terminal: control characters as their pictures (Unicode block 2400).
-fn printable(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(' '),
-            '\x7f' => '\u{2421}',
-            '\u{80}'..='\u{9f}' => char::REPLACEMENT_CHARACTER,
-            other => other,
-        })
-        .collect()
 }

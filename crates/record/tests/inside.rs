@@ -1,0 +1,177 @@
+//! What stands in a recording, told in pieces: its lines as a transcript has them, each where it can be seen, and where a
+//! text came up.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+
+mod kit;
+
+use bytes::Bytes;
+use kit::output;
+use kit::streams::{Timed, make};
+use model::entry::{Entry, Stream};
+use model::{Seq, Size};
+use record::cue::Place;
+use record::find::Pattern;
+use record::lines::{Start, Told, page};
+use record::search::{Found, Search};
+use record::thumb::{Colour, middle};
+use record::{Recording, picture_at};
+
+type Film = Recording<Vec<u8>>;
+
+fn recorded(session: impl IntoIterator<Item = Timed>) -> Film {
+    Recording::open(make(1, session).file).unwrap()
+}
+
+/// Every page from a start on, of so many lines.
+fn pages(recording: &Film, start: Start, most: usize) -> Vec<Told> {
+    let (mut told, mut start) = (Vec::new(), start);
+    loop {
+        let page = page(recording, start, most).unwrap();
+        assert_eq!(page.damage, None);
+        told.extend(page.told);
+        // What a request carries is all that is remembered.
+        start = Start::After(page.place.to_string().parse().unwrap());
+        if !page.more {
+            assert_eq!(page.place.seq, recording.last_seq());
+            let again = self::page(recording, start, most).unwrap();
+            assert!(again.told.is_empty() && !again.more, "told twice: {:?}", again.told);
+            return told;
+        }
+    }
+}
+
+fn texts(told: &[Told]) -> Vec<&str> {
+    let texts = told.iter().map(|told| match told {
+        Told::Line { text, .. } => text.as_str(),
+        Told::FullScreen { .. } => "(full screen)",
+    });
+    texts.collect()
+}
+
+fn numbers() -> Film {
+    recorded((0..200).map(|n| (n * 100, output(&format!("line {n}\r\n")))))
+}
+
+#[test]
+fn every_line_is_told_once_and_stands_on_the_screen_at_its_moment_however_pages_are_cut() {
+    let recording = numbers();
+    for most in [1, 7, 1000] {
+        let told = pages(&recording, Start::After(Place::default()), most);
+        let wanted: Vec<String> = (0..200).map(|n| format!("line {n}")).collect();
+        assert_eq!(texts(&told), wanted, "by {most}");
+        for one in &told {
+            let Told::Line { at, seq, text } = one else { panic!("{one:?}") };
+            let shown = picture_at(&recording, *at).unwrap().text();
+            assert!(shown.contains(text), "{text} at {at}: {shown:?}");
+            assert!(seq.0 > 0);
+        }
+    }
+}
+
+#[test]
+fn from_a_moment_on_the_first_line_is_the_uppermost_on_the_screen() {
+    let told = page(&numbers(), Start::At(10_000), 3).unwrap().told;
+    assert_eq!(texts(&told)[0], "line 78");
+}
+
+#[test]
+fn lines_are_told_as_they_were_read() {
+    let long = "x".repeat(100);
+    let check = |session: Vec<Timed>, wanted: &[&str]| {
+        for most in [1, 100] {
+            let told = pages(&recorded(session.clone()), Start::After(Place::default()), most);
+            assert_eq!(texts(&told), wanted);
+        }
+    };
+    check(vec![(1, output(&long)), (2, output("\r\nend"))], &[&long, "end"]);
+    check(vec![(1, output("a\r\nb\r\n\x1b[2J\x1b[Hc"))], &["a", "b", "c"]);
+    let editor = "\x1b[?1049h\x1b[2Jhidden\x1b[?1049l";
+    check(
+        vec![(1, output("$ vi\r\n")), (2, output(editor)), (3, output("$ "))],
+        &["(full screen)", "$ vi", "$"],
+    );
+    check(vec![(1, output("a\tb\x07"))], &["a       b"]);
+}
+
+#[test]
+fn without_a_terminal_lines_are_those_of_the_streams() {
+    let stream = |stream, text: &'static str| Entry::Output {
+        stream,
+        bytes: Bytes::from_static(text.as_bytes()),
+    };
+    let mut heading = kit::heading(1);
+    heading.size = None;
+    let mut writer = record::Writer::begin(&heading, kit::node_key(), model::Tick(0));
+    for (at, entry) in [
+        (1, stream(Stream::Stdout, "one\ntw")),
+        (2, stream(Stream::Stdin, "not this\n")),
+        (3, stream(Stream::Stderr, "o\r\n\x1b[31mred")),
+    ] {
+        writer.handle(entry, model::Tick(at));
+    }
+    writer.end(model::entry::Ending::Exit { status: 0 }, model::Tick(9));
+    let mut file = Vec::new();
+    while let Some(sealed) = writer.poll() {
+        file.extend_from_slice(&sealed.bytes);
+    }
+    let recording = Recording::open(file).unwrap();
+    let told = pages(&recording, Start::After(Place::default()), 1);
+    assert_eq!(texts(&told), ["one", "two", "\u{241b}[31mred"]);
+}
+
+fn search(recording: &Film, text: &str, exact: bool, at_once: u32) -> Vec<Found> {
+    let pattern = Pattern::with(text, exact).unwrap();
+    let mut search = Search::new(recording.clone(), pattern, Seq(0)).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let mut left = at_once;
+        let more = || {
+            left -= 1;
+            left > 0
+        };
+        if search.run(&mut found, more).unwrap() {
+            return found;
+        }
+    }
+}
+
+#[test]
+fn a_search_finds_each_line_once_when_it_comes_up() {
+    let recording = numbers();
+    for at_once in [1, 1000] {
+        let found = search(&recording, "LINE 17", false, at_once);
+        let texts: Vec<&str> = found.iter().map(|found| found.text.as_str()).collect();
+        let wanted: Vec<String> = (170..180).map(|n| format!("line {n}")).collect();
+        assert_eq!(texts[0], "line 17");
+        assert_eq!(texts[1..], wanted);
+        for one in &found {
+            let shown = picture_at(&recording, one.at).unwrap();
+            assert!(shown.row_text(one.row) == one.text, "{one:?}: {shown:?}");
+            assert_eq!((one.from, one.to), (0, 7));
+        }
+    }
+    assert!(search(&recording, "LINE 17", true, 1000).is_empty());
+    let twice = recorded([(1, output("\x1b[5;5Hab\x1b[7;1Hab")), (2, output("\x1b[5;5Hab"))]);
+    let rows: Vec<_> =
+        search(&twice, "ab", true, 9).iter().map(|one| (one.row, one.from)).collect();
+    assert_eq!(rows, [(4, 4), (6, 0)], "drawn over it is not new");
+}
+
+#[test]
+fn a_small_picture_is_of_the_middle_of_what_happened() {
+    let recording = recorded([
+        (1, Entry::Resize(Size::clamped(40, 10))),
+        (2, output("\x1b[31mred\x1b[0m and \x1b[48;2;1;2;3mbar  \x1b[0m\r\n\r\nlast")),
+        (9_000_000, output("much later")),
+    ]);
+    let thumb = middle(&recording).unwrap();
+    assert!(thumb.at < 10 && thumb.size == (40, 10), "{thumb:?}");
+    let texts: Vec<Vec<&str>> = thumb
+        .lines
+        .iter()
+        .map(|line| line.iter().map(|(text, _)| text.as_str()).collect())
+        .collect();
+    assert_eq!(texts, [vec!["red", " and ", "bar  "], vec![], vec!["last"]]);
+    assert_eq!(thumb.lines[0][0].1.fg, Colour::Indexed(1));
+    assert_eq!(thumb.lines[0][2].1.bg, Colour::Rgb(1, 2, 3));
+}
