@@ -8,6 +8,7 @@ use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::password::Passwords;
+use crate::previews::Previewed;
 use crate::sealing::{Sealer, SealerWork};
 use crate::shelf::Shelf;
 use crate::signin::throttled;
@@ -46,6 +47,8 @@ pub struct Auth {
     pub storage: Arc<Storage>,
     /// Recordings that are played.
     pub shelf: Shelf,
+    /// Who is shown small pictures of what.
+    pub previewed: Previewed,
     pub passwords: Passwords,
     /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
     throttle: Mutex<Throttle<IpAddr>>,
@@ -133,6 +136,7 @@ impl Auth {
             sealer,
             storage,
             shelf: Shelf::new(),
+            previewed: Previewed::default(),
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
             codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),

@@ -34,6 +34,7 @@ pub async fn film(auth: Arc<Auth>, by: Member, request: Request) -> Result<Respo
     let film = auth.shelf.work(&auth, &look, move |tape| {
         let (length_ms, seq) = (tape.recording.length_ms(), tape.recording.last_seq());
         let size = tape.recording.heading().size;
+        let live = live && tape.recording.ending().is_none();
         let damage = damage(tape);
         let film = tape.film();
         let (stretches, at_least_ms) = film.idle();
@@ -84,8 +85,8 @@ pub async fn reel(auth: Arc<Auth>, by: Member, request: Request) -> Result<Respo
 pub trait Tells: Send + 'static {
     /// Whether there was nothing to tell.
     fn is_empty(&self) -> bool;
-    /// Takes in whether the recording goes on.
-    fn goes_on(&mut self, live: bool);
+    /// Takes in whether its node says that the recording goes on; answers whether it does: its end may be here already.
+    fn goes_on(&mut self, live: bool) -> bool;
 }
 
 /// Works on a recording; if there is nothing to tell and it goes on, waits for more.
@@ -99,7 +100,7 @@ pub async fn tell_or_wait<T: Tells>(
         let mut grown = auth.inflow.growth(look.row().id);
         let mut told = auth.shelf.work(auth, &look, tell.clone()).await??;
         let live = Presence::read(auth).await?.phase(look.row()) == Phase::Live;
-        told.goes_on(live);
+        let live = told.goes_on(live);
         let left = until.since(clock::tick());
         if !told.is_empty() || !live || left == 0 || !more(auth, &mut grown, left).await {
             return Ok(told);
@@ -124,6 +125,7 @@ struct Told {
     begun: Place,
     length_ms: u64,
     damage: Option<String>,
+    ended: bool,
     live: bool,
 }
 
@@ -142,9 +144,9 @@ impl Told {
             }
         };
         let piece = cue::piece(recording, begun, most);
-        let length_ms = recording.length_ms();
+        let (length_ms, ended) = (recording.length_ms(), recording.ending().is_some());
         let damage = piece.damage.as_ref().map(ToString::to_string).or_else(|| damage(tape));
-        Ok(Self { picture, piece, begun, length_ms, damage, live: false })
+        Ok(Self { picture, piece, begun, length_ms, damage, ended, live: false })
     }
 
     fn into_response(self) -> Response {
@@ -172,13 +174,14 @@ impl Tells for Told {
         self.picture.is_none() && self.piece.place == self.begun && self.damage.is_none()
     }
 
-    fn goes_on(&mut self, live: bool) {
-        self.live = live;
+    fn goes_on(&mut self, live: bool) -> bool {
+        self.live = live && !self.ended;
+        self.live
     }
 }
 
 /// Lines of JSON, all there already.
-fn answer<T: Serialize>(lines: impl Iterator<Item = T>) -> Response {
+pub fn answer<T: Serialize>(lines: impl Iterator<Item = T>) -> Response {
     let mut body = Vec::new();
     for line in lines {
         // Nothing that is told here cannot be written as JSON.
@@ -190,7 +193,7 @@ fn answer<T: Serialize>(lines: impl Iterator<Item = T>) -> Response {
 }
 
 /// Reads a parameter `after`.
-fn place(text: &str) -> Result<Place, Refusal> {
+pub fn place(text: &str) -> Result<Place, Refusal> {
     text.parse().map_err(|_| Refusal::malformed("`after` must be what an `end` said"))
 }
 

@@ -166,7 +166,7 @@ impl Proof for Anybody {
 }
 
 /// A person whose account exists and who is not locked out, with the roles that the account has at this moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Member {
     /// The request.
     pub asked: Asked,

@@ -10,7 +10,7 @@
 //! | `people`, `locks`, `links`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
 //! | `browser`, `web`, `factors`, `passkeys`, `terminal` | people with a browser: who they are, second factors, their terminals |
 //! | `look`, `shelf`, `pour` | who may read a recording; those that are played, held open; long answers |
-//! | `film`, `taken` | what a browser's player gets; other formats |
+//! | `film`, `inside`, `event`, `taken`, `previews`, `comments` | what a browser's player gets: pictures, what stands in it, other formats, small pictures, what people say of it |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
 //! | `live` | the sessions that go on, as nodes tell of them |
 //! | `issue`, `keys` | certificates and the keys that sign them |
@@ -23,11 +23,14 @@ mod audit;
 mod auth;
 mod browser;
 mod clock;
+mod comments;
 mod error;
+mod event;
 mod factors;
 mod film;
 mod gate;
 mod inflow;
+mod inside;
 mod issue;
 mod keys;
 mod ledger;
@@ -41,6 +44,7 @@ mod passkeys;
 mod password;
 mod people;
 mod pour;
+mod previews;
 mod query;
 mod receive;
 mod recordings;

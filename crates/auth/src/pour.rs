@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use model::limit::{POUR_BYTES, POUR_STALL_MS};
 use record::Recording;
+use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -31,8 +32,15 @@ impl Pour {
         self.held.len() < POUR_BYTES || self.flush()
     }
 
+    /// Adds a line of JSON, and sends what there is.
+    pub fn line(&mut self, line: &impl Serialize) -> bool {
+        let mut bytes = serde_json::to_vec(line).unwrap_or_default();
+        bytes.push(b'\n');
+        self.put(&bytes) && self.flush()
+    }
+
     /// Whether somebody reads, and auth goes on.
-    fn goes_on(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         !self.sender.is_closed() && !self.stop.is_cancelled()
     }
 

@@ -4,7 +4,7 @@ use crate::error::Refusal;
 use axum::extract::Request;
 use model::SessionId;
 
-/// Parameters of a request. All of scry's are plain numbers and codes, so nothing is percent-decoded.
+/// Parameters of a request. Most are plain numbers and codes, so that nothing is percent-decoded but where it is said.
 pub struct Query<'r> {
     path: &'r str,
     text: &'r str,
@@ -21,6 +21,28 @@ impl<'r> Query<'r> {
     pub fn text(&self, name: &str) -> Option<&'r str> {
         let pairs = self.text.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// A text that was percent-encoded (RFC 3986 §2.1); `+` stands for itself.
+    pub fn decoded(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let wrong = || Refusal::malformed(format!("{name} must be percent-encoded UTF-8"));
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, behind @ ..] = rest {
+            let (byte, behind) = match (first, behind) {
+                (b'%', [high, low, behind @ ..]) => {
+                    let digit = |byte: u8| char::from(byte).to_digit(16);
+                    let value = digit(*high).zip(digit(*low)).map(|(high, low)| high * 16 + low);
+                    (value.and_then(|value| u8::try_from(value).ok()).ok_or_else(wrong)?, behind)
+                }
+                (b'%', _) => return Err(wrong()),
+                (byte, behind) => (*byte, behind),
+            };
+            bytes.push(byte);
+            rest = behind;
+        }
+        String::from_utf8(bytes).map(Some).map_err(|_| wrong())
     }
 
     /// A number, if it is there.
@@ -59,6 +81,27 @@ mod tests {
         check("/v1/audit/follow?after=99999999999999999999", |q| {
             assert!(q.number("after").is_err())
         });
+        let decoded = |q: Query<'_>| q.decoded("for").map_err(|_| ());
+        for (text, expected) in [
+            ("plain", Ok("plain")),
+            ("a%20b+c%26d", Ok("a b+c&d")),
+            ("na%C3%afve", Ok("na\u{ef}ve")),
+            ("", Ok("")),
+            ("%", Err(())),
+            ("a%2", Err(())),
+            ("%zz", Err(())),
+            ("%ff", Err(())),
+            ("%+1", Err(())),
+        ] {
+            check(&format!("/v1/x?for={text}&after=1"), |q| {
+                assert_eq!(
+                    decoded(q).map(Option::unwrap).as_deref(),
+                    expected.as_deref(),
+                    "{text}"
+                );
+            });
+        }
+        check("/v1/x", |q| assert_eq!(decoded(q), Ok(None)));
         check("/v1/node/ship/07070707-0707-4707-8707-070707070707", |q| assert!(q.id().is_ok()));
     }
 }

@@ -137,6 +137,7 @@ pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Resul
     let what = Audited::RecordingRemoved { owner: row.user.clone(), hash: secret::hex(&hash) };
     auth.ledger.write(&[about(&by, &row, what)]).await?;
     auth.inflow.discard(row.id).await?;
+    auth.tables.remove_comments(&row.id, None).await?;
     auth.shelf.forget(row.id);
     auth.storage.freed(&row.node, row.bytes);
     tracing::info!(id = %row.id, by = %by.name, "a recording was removed");
@@ -205,6 +206,11 @@ impl Presence {
         }
         let heard = self.seen.get(&row.node).copied().unwrap_or_default().max(row.received);
         if heard >= self.now.plus_ms(-SILENT_MS) { Phase::Live } else { Phase::Interrupted }
+    }
+
+    /// Whether a recording goes on.
+    pub fn is_live(&self, row: &Recording) -> bool {
+        self.phase(row) == Phase::Live
     }
 
     pub fn facts(&self, row: Recording) -> RecordingFacts {

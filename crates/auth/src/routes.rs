@@ -4,8 +4,8 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
 use crate::{
-    access, audit, factors, film, links, live, locks, machines, parts, passkeys, people, receive,
-    recordings, signin, taken, terminal, web,
+    access, audit, comments, factors, film, inside, links, live, locks, machines, parts, passkeys,
+    people, previews, receive, recordings, signin, taken, terminal, web,
 };
 use axum::Router;
 use axum::body::Body;
@@ -94,6 +94,10 @@ impl Routes {
             .call(recordings::list)
             .call(recordings::view)
             .call(recordings::remove)
+            .call(previews::read)
+            .call(comments::add)
+            .call(comments::list)
+            .call(comments::remove)
             .call(audit::list)
             .call(audit::head)
             .stream(Method::GET, "/v1/node/news", parts::news)
@@ -102,6 +106,9 @@ impl Routes {
             .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
             .stream(Method::GET, "/v1/recordings/{id}/film", film::film)
             .stream(Method::GET, "/v1/recordings/{id}/reel", film::reel)
+            .stream(Method::GET, "/v1/recordings/{id}/transcript", inside::transcript)
+            .stream(Method::GET, "/v1/recordings/{id}/events", inside::events)
+            .stream(Method::GET, "/v1/recordings/{id}/search", inside::search)
             .stream(Method::GET, "/v1/recordings/{id}/cast", taken::cast)
             .stream(Method::GET, "/v1/recordings/{id}/text", taken::text)
             .stream(Method::GET, "/v1/audit/follow", audit::follow)

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::intake::RecordingSource;
 use store::tables::Phase;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 use wire::Fault;
 
 /// A recording, open.
@@ -88,15 +89,27 @@ impl Shelf {
             let open = open(&mut tape, source)?;
             Ok::<T, Corrupt>(work(open))
         });
-        match done.await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(corrupt)) => {
-                tracing::warn!(id = %look.row().id, %corrupt, "a recording cannot be opened");
-                let words = format!("nothing of this recording can be read: {corrupt}");
-                Err(Refusal::new(Fault::Unavailable, words))
-            }
-            Err(_) => Err(stopping()),
+        finished(look, done.await)
+    }
+
+    /// Looks at a recording once. One that is stored is not held open for it: of those there may be many.
+    pub async fn glance<T: Send + 'static>(
+        &self,
+        auth: &Auth,
+        look: &Look,
+        work: impl FnOnce(&Opened) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        if look.row().phase != Phase::Stored {
+            return self.work(auth, look, |tape| work(&tape.recording)).await;
         }
+        let source = look.source(auth).await?;
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| stopping())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            Ok::<T, Corrupt>(work(&Recording::open(source)?))
+        });
+        finished(look, done.await)
     }
 
     /// The right to make a long answer, for as long as it is held.
@@ -137,6 +150,18 @@ fn open(tape: &mut Option<Tape>, source: RecordingSource) -> Result<&mut Tape, C
     match tape {
         Some(open) => Ok(open),
         none => Ok(none.insert(Tape { recording: Recording::open(source)?, film: None })),
+    }
+}
+
+fn finished<T>(look: &Look, done: Result<Result<T, Corrupt>, JoinError>) -> Result<T, Refusal> {
+    match done {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(corrupt)) => {
+            tracing::warn!(id = %look.row().id, %corrupt, "a recording cannot be opened");
+            let words = format!("nothing of this recording can be read: {corrupt}");
+            Err(Refusal::new(Fault::Unavailable, words))
+        }
+        Err(_) => Err(stopping()),
     }
 }
 

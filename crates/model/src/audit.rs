@@ -670,6 +670,27 @@ audited! {
         /// How many of them are others'.
         others: u64,
     }
+    /// Somebody remarked something on a moment of a recording.
+    CommentAdded "S5008I" "recording.comment" {
+        /// The remark's number.
+        number: u64,
+        /// The moment, in milliseconds since the recording began.
+        at: u64,
+        /// What it says.
+        text: String,
+    }
+    /// A remark was removed.
+    CommentRemoved "S5009I" "recording.comment_removed" {
+        /// Its number.
+        number: u64,
+        /// Whose it was.
+        author: UserName,
+    }
+    /// Somebody is shown small pictures of recordings. Said once in ten minutes, however often they are shown.
+    RecordingsPreviewed "S5007I" "recording.preview" {
+        /// Which recordings, separated by spaces.
+        recordings: String,
+    }
 }
 
 #[cfg(test)]

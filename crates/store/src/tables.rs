@@ -4,6 +4,7 @@
 //! Every query is a `&'static str`; nothing a person typed ever becomes part of one.
 //! Secrets (invitation codes, join tokens, codes of links, view tickets, cookies, recovery codes) are hashed on the way in and never stored.
 
+mod comments;
 mod factors;
 mod fields;
 mod ledger;
@@ -16,6 +17,7 @@ mod roles;
 mod room;
 mod web;
 
+pub use comments::{Comment, NewComment};
 pub use factors::{Factor, NewFactor};
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
 pub use links::{Link, Most, NewLink};

@@ -1,12 +1,13 @@
 //! A recording as a film: what auth makes of it for a player that never gets the file.
 //!
-//! All requests are `GET`s below `/v1/recordings/{id}/` with the ticket of [`crate::recording::ViewRecording`]; their
+//! All requests but the calls at the end are `GET`s below `/v1/recordings/{id}/` with the ticket of [`crate::recording::ViewRecording`]; their
 //! paths and parameters stand in [`crate::stream`]. Answers of several lines are lines of JSON; the last is `end`.
 //! Times are milliseconds since the recording began. Texts of foreign origin hold no control characters, but for those
 //! that are bytes of the terminal: [`Picture::dump`] and the data of a [`Cue`].
 
 use crate::recording::RecordingFacts;
-use model::{Seq, Size};
+use crate::{Done, call};
+use model::{Seq, SessionId, Size, Time, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -326,4 +327,118 @@ pub struct Hit {
     pub from: u32,
     /// The one behind the last.
     pub to: u32,
+}
+
+/// Asks for a small picture of each of some recordings. That is reading: it needs the right to play, and stands in the
+/// ledger, for the same person and recording once in ten minutes. Recordings that the caller may not play are left out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadPreviews {
+    /// Which, at most [`model::limit::PREVIEWS`].
+    pub ids: Vec<SessionId>,
+}
+
+/// A small picture of a recording: of the middle of what happened in it, or of now while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The recording.
+    pub id: SessionId,
+    /// The moment that is shown.
+    pub at: u64,
+    /// Whether it goes on, and this is its end.
+    pub live: bool,
+    /// Columns of the screen.
+    pub cols: u16,
+    /// Rows of the screen.
+    pub rows: u16,
+    /// Its rows, without what is blank at their ends; at most [`model::limit::PREVIEW_SIZE`] of it.
+    pub lines: Vec<Vec<Run>>,
+}
+
+/// Characters that look alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The characters; a wide one takes two columns.
+    pub text: String,
+    /// Colour of the characters, unless it is the terminal's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fg: Option<Paint>,
+    /// Colour behind them, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bg: Option<Paint>,
+    /// SGR 1.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub bold: bool,
+    /// SGR 2.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub faint: bool,
+    /// SGR 3.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub italic: bool,
+    /// SGR 4.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub underline: bool,
+    /// SGR 7: colours change places.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub inverse: bool,
+}
+
+/// A colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Paint {
+    /// Of the 256 colours of xterm; the first 16 are the palette's.
+    Indexed(u8),
+    /// Red, green, blue.
+    Rgb(u8, u8, u8),
+}
+
+/// Remarks something on a moment of a recording. Needs the right to play it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AddComment {
+    /// Which recording.
+    pub id: SessionId,
+    /// Which moment.
+    pub at: u64,
+    /// What; at most [`model::limit::COMMENT_CHARS`], lines end with LF.
+    pub text: String,
+}
+
+/// Lists what was remarked on a recording, by the moments. Needs the right to play it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListComments {
+    /// Which recording.
+    pub id: SessionId,
+}
+
+/// Removes a remark: one's own, or any with the right to remove the recording.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemoveComment {
+    /// Which recording.
+    pub id: SessionId,
+    /// Which remark.
+    pub number: u64,
+}
+
+/// A remark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// Its number, which no other ever has.
+    pub number: u64,
+    /// The moment.
+    pub at: u64,
+    /// Whose.
+    pub author: UserName,
+    /// Whether that is who asks.
+    pub mine: bool,
+    /// When it was made.
+    pub made: Time,
+    /// It.
+    pub text: String,
+}
+
+call! {
+    ReadPreviews, "recordings/previews", Vec<Preview>;
+    AddComment, "recordings/comments/add", Comment;
+    ListComments, "recordings/comments/list", Vec<Comment>;
+    RemoveComment, "recordings/comments/remove", Done;
 }

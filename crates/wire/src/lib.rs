@@ -118,6 +118,7 @@ pub fn calls() -> Vec<Shape> {
     [
         access::CALLS,
         audit::CALLS,
+        film::CALLS,
         live::CALLS,
         lock::CALLS,
         node::CALLS,

@@ -77,6 +77,10 @@ pub const OPEN: &[&str] = &[
     "recordings/list",
     // Its ticket opens what the player reads; the file itself (`recordings/…/bytes`) is not for browsers.
     "recordings/view",
+    "recordings/previews",
+    "recordings/comments/add",
+    "recordings/comments/list",
+    "recordings/comments/remove",
     "recordings/remove",
     "audit/list",
     "audit/head",

@@ -223,3 +223,115 @@ async fn a_recording_is_taken_away_as_asciicast_and_text_by_who_may_export() {
     let wrong = get(&admin.client, &viewer.path("cast?version=1")).await;
     assert_eq!(fault(wrong), Fault::Malformed);
 }
+
+/// The lines of an answer, and how it ended.
+async fn lines(viewer: &Viewer<'_>, what: &str) -> (Vec<serde_json::Value>, End) {
+    let text = get(viewer.client, &viewer.path(what)).await.unwrap();
+    let read = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let mut all: Vec<_> = text.lines().map(read).collect();
+    let mut last = all.pop().unwrap();
+    (all, serde_json::from_value(last["end"].take()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_a_recording_is_read_and_found() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "root-admin");
+    ship(&web, &tape, 0, tape.records.len()).await;
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    let (first, end) = lines(&viewer, "transcript?most=10").await;
+    assert_eq!(first[0]["line"]["text"], "line 0 of the session");
+    assert_eq!((first.len(), end.more), (10, true));
+    let (rest, end) = lines(&viewer, &format!("transcript?after={}", end.after)).await;
+    assert_eq!((rest.len(), end.more), (30, false));
+    let (events, end) = lines(&viewer, "events").await;
+    let kinds: Vec<_> = events.iter().map(|line| line["event"]["kind"].as_str().unwrap()).collect();
+    assert_eq!((kinds, end.more, end.seq.0), (vec!["gap", "end"], false, 42));
+    let (none, _) = lines(&viewer, "events?class=commands,files").await;
+    assert!(none.is_empty());
+    let (found, end) = lines(&viewer, "search?for=LINE%203").await;
+    let rows: Vec<_> = found.iter().filter_map(|line| line["hit"]["text"].as_str()).collect();
+    assert!(rows.len() == 11 && rows[0] == "line 3 of the session", "{rows:?}");
+    assert_eq!((end.more, end.at), (false, 40_000));
+    for wrong in ["search", "search?for=%", "events?class=x", "transcript?at=1&after=2"] {
+        let answer = get(&admin.client, &viewer.path(wrong)).await;
+        assert_eq!(fault(answer), Fault::Malformed, "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_pictures_are_of_what_may_be_played_and_stand_in_the_ledger_once() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let (hers, other, live) = (web.tape(1, "alice"), web.tape(2, "bob"), web.tape(3, "alice"));
+    for tape in [&hers, &other] {
+        ship(&web, tape, 0, tape.records.len()).await;
+    }
+    ship(&web, &live, 0, 12).await;
+    let call = wire::film::ReadPreviews { ids: vec![hers.id, other.id, live.id] };
+    for _ in 0..2 {
+        let seen = alice.client.call(&call).await.unwrap();
+        assert_eq!(seen.iter().map(|one| one.id).collect::<Vec<_>>(), [hers.id, live.id]);
+        assert_eq!(seen.iter().map(|one| one.live).collect::<Vec<_>>(), [false, true]);
+        assert_eq!((seen[0].cols, seen[0].rows), (80, 24));
+        for one in seen {
+            assert!(one.lines[0][0].text.starts_with("line "), "{one:?}");
+        }
+    }
+    assert_eq!(admin.client.call(&call).await.unwrap().len(), 3);
+    let asked =
+        |word: &str| wire::audit::ListAudit { word: Some(word.into()), ..Default::default() };
+    let rows = admin.client.call(&asked("recording.preview")).await.unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows.iter().any(|row| row.event.contains(&format!("{} {}", hers.id, live.id))));
+    let denied = admin.client.call(&asked("access.denied")).await.unwrap();
+    assert!(denied.iter().any(|row| row.event.contains(&other.id.to_string())), "{denied:?}");
+    let many = wire::film::ReadPreviews { ids: vec![hers.id; 51] };
+    assert_eq!(super::house::refused(&admin.client, &many).await.0, Fault::Malformed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_remark_on_moments_of_what_they_may_play() {
+    use wire::film::{AddComment, ListComments, RemoveComment};
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let (hers, other) = (web.tape(1, "alice"), web.tape(2, "bob"));
+    for tape in [&hers, &other] {
+        ship(&web, tape, 0, tape.records.len()).await;
+    }
+    let add = |id, at, text: &str| AddComment { id, at, text: text.to_owned() };
+    let late = alice.client.call(&add(hers.id, 99_999_999, "late")).await.unwrap();
+    let early = admin.client.call(&add(hers.id, 7_000, " what is\nthis? ")).await.unwrap();
+    let listed = alice.client.call(&ListComments { id: hers.id }).await.unwrap();
+    let seen: Vec<_> = listed
+        .iter()
+        .map(|one| (one.at, one.text.as_str(), one.author.as_str(), one.mine))
+        .collect();
+    let wanted = [(7_000, "what is\nthis?", "root-admin", false), (40_000, "late", "alice", true)];
+    assert_eq!(seen, wanted);
+    for text in ["", "  ", "a\u{1b}[2J", &"x".repeat(2001)] {
+        let (fault, _) = super::house::refused(&alice.client, &add(hers.id, 0, text)).await;
+        assert_eq!(fault, Fault::Malformed, "{text:?}");
+    }
+    let foreign = super::house::refused(&alice.client, &add(other.id, 0, "x")).await;
+    assert_eq!(foreign.0, Fault::NotFound);
+    assert_eq!(fault(alice.client.call(&ListComments { id: other.id }).await), Fault::NotFound);
+    let remove = |number| RemoveComment { id: hers.id, number };
+    let (denied, _) = super::house::refused(&alice.client, &remove(early.number)).await;
+    assert_eq!(denied, Fault::Denied, "another's");
+    alice.client.call(&remove(late.number)).await.unwrap();
+    let (gone, _) = super::house::refused(&alice.client, &remove(late.number)).await;
+    assert_eq!(gone, Fault::NotFound);
+    let asked = wire::audit::ListAudit::default();
+    let rows = admin.client.call(&asked).await.unwrap();
+    let told = |word: &str| rows.iter().filter(|row| row.event.contains(word)).count();
+    assert_eq!((told("\"recording.comment\""), told("\"recording.comment_removed\"")), (2, 1));
+    admin.client.call(&RemoveRecording { id: hers.id }).await.unwrap();
+    assert_eq!(fault(alice.client.call(&ListComments { id: hers.id }).await), Fault::NotFound);
+}

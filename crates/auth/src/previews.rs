@@ -1,0 +1,96 @@
+//! Small pictures of recordings. To look at one is to read, so that each stands in the ledger.
+
+use crate::auth::Auth;
+use crate::clock;
+use crate::error::Refusal;
+use crate::gate::Member;
+use crate::look::{Look, Needs};
+use crate::recordings::Presence;
+use model::audit::Audited;
+use model::limit::{PREVIEW_TOLD_MS, PREVIEWS, PREVIEWS_TOLD};
+use model::{SessionId, Tick, UserName};
+use record::thumb::{Colour, Style, Thumb, latest, middle};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::film::{Paint, Preview, ReadPreviews, Run};
+
+pub async fn read(
+    auth: Arc<Auth>,
+    by: Member,
+    call: ReadPreviews,
+) -> Result<Vec<Preview>, Refusal> {
+    if call.ids.len() > PREVIEWS {
+        return Err(Refusal::malformed(format!("at most {PREVIEWS} pictures at once")));
+    }
+    let mut looks = Vec::new();
+    for id in call.ids {
+        match Look::with_right(&auth, by.clone(), id, Needs::Play).await {
+            Ok(look) => looks.push(look),
+            // Whoever asked for a whole list gets the rest of it.
+            Err(refusal) => by.asked.audit(&auth, &refusal).await,
+        }
+    }
+    audit(&auth, &by, &looks).await?;
+    let presence = Presence::read(&auth).await?;
+    let mut previews = Vec::new();
+    for look in looks {
+        let live = presence.is_live(look.row());
+        let thumb = auth.shelf.glance(&auth, &look, move |recording| match live {
+            true => latest(recording),
+            false => middle(recording),
+        });
+        // Of one that is damaged there is no picture.
+        if let Ok(Ok(thumb)) = thumb.await {
+            previews.push(preview(look.row().id, live, thumb));
+        }
+    }
+    Ok(previews)
+}
+
+/// Before anything is shown.
+async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<(), Refusal> {
+    let now = clock::tick();
+    let news: Vec<SessionId> = {
+        let told = auth.previewed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = |id: &SessionId| {
+            let last = told.get(&(by.name.clone(), *id));
+            last.is_none_or(|last| now.since(*last) >= PREVIEW_TOLD_MS)
+        };
+        looks.iter().map(|look| look.row().id).filter(is_new).collect()
+    };
+    if news.is_empty() {
+        return Ok(());
+    }
+    let recordings = news.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    auth.ledger.write(&[by.asked.event(Audited::RecordingsPreviewed { recordings })]).await?;
+    let mut told = auth.previewed.0.lock().unwrap_or_else(PoisonError::into_inner);
+    told.retain(|_, last| now.since(*last) < PREVIEW_TOLD_MS);
+    if told.len().saturating_add(news.len()) > PREVIEWS_TOLD {
+        told.clear();
+    }
+    told.extend(news.into_iter().map(|id| ((by.name.clone(), id), now)));
+    Ok(())
+}
+
+/// Of whom and what it stands in the ledger that they are shown pictures of it, and since when. Locked for a look-up.
+#[derive(Default)]
+pub struct Previewed(Mutex<BTreeMap<(UserName, SessionId), Tick>>);
+
+fn preview(id: SessionId, live: bool, thumb: Thumb) -> Preview {
+    let Thumb { at, size: (cols, rows), lines } = thumb;
+    let lines = lines.into_iter().map(|line| line.into_iter().map(run).collect());
+    Preview { id, at, live, cols, rows, lines: lines.collect() }
+}
+
+fn run((text, style): (String, Style)) -> Run {
+    let Style { fg, bg, bold, faint, italic, underline, inverse, .. } = style;
+    Run { text, fg: paint(fg), bg: paint(bg), bold, faint, italic, underline, inverse }
+}
+
+fn paint(colour: Colour) -> Option<Paint> {
+    match colour {
+        Colour::Default => None,
+        Colour::Indexed(number) => Some(Paint::Indexed(number)),
+        Colour::Rgb(red, green, blue) => Some(Paint::Rgb(red, green, blue)),
+    }
+}
