@@ -1,13 +1,17 @@
 //! Owners whose connection was lost come back to their sessions (ruling 11).
 
+use house::apart::Apart;
 use house::eyes::{Client, listed, processes};
 use house::person::{Person, words};
+use house::relay::{Line, Relay};
 use house::script;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Way, guests, sessions, told};
+use house::terminal::Terminal;
 use house::{Cluster, assert_success, wait_for};
 use serde_json::Value;
 use std::fs;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// The people's entries of a recording, as words.
@@ -26,7 +30,7 @@ fn written(cluster: &Cluster, id: &str) -> String {
 }
 
 /// What a client is told that comes to a session as this, and is not let in.
-fn refused(ssh: &mut std::process::Command, args: &[&str]) -> String {
+fn refused(ssh: &mut Command, args: &[&str]) -> String {
     let out: Output = ssh.args(args).output().unwrap();
     assert_eq!(out.status.code(), Some(127), "{}", words(&out));
     assert!(out.stdout.is_empty(), "nothing is shown: {}", words(&out));
@@ -121,7 +125,7 @@ fn plain_ssh_ends_like_sshd_and_so_does_who_leaves() {
 fn who_comes_from_another_place_takes_over_at_once() {
     let cluster = Cluster::start();
     let owner = Owner::returning(&cluster, SIZE);
-    let old = house::terminal::Terminal::start(cluster.folder.path(), 10, 5, "sleep 1000");
+    let old = Terminal::start(cluster.folder.path(), 10, 5, "sleep 1000");
     owner.line("echo first-$((40+2))");
     owner.terminal.wait_for("first-42");
     let mut owner = owner;
@@ -196,7 +200,7 @@ fn who_does_not_come_back_in_time_finds_it_ended_as_at_a_logout() {
     });
     let left = processes(&owner.id);
     assert_eq!(left.len(), 1, "what was left running is left");
-    let _ = std::process::Command::new("kill").arg(left[0].to_string()).status();
+    let _ = Command::new("kill").arg(left[0].to_string()).status();
     let rows = cluster.stored_recordings();
     assert_success(&cluster.verify(rows[0]["id"].as_str().unwrap()));
 }
@@ -254,4 +258,163 @@ fn four_eyes_go_on_without_the_owner() {
     moderator.types("xy");
     wait_for("its end", || listed(&cluster, &session).is_null());
     assert!(processes(&session).is_empty());
+}
+
+/// A client folder of the admin that reaches the cluster at another address.
+fn folder(cluster: &Cluster, address: &str) -> PathBuf {
+    let (from, to) = (cluster.path("client"), cluster.path("client-elsewhere"));
+    let copy = "cp -r \"$0\" \"$1\" && find \"$1\" -name '*.json' -exec sed -i \"s/$2/$3/\" {} +";
+    let paths = [from.display().to_string(), to.display().to_string()];
+    let mut copied = Command::new("sh");
+    copied.args(["-c", copy]).args(&paths).args([&cluster.address, address]);
+    assert!(copied.status().unwrap().success());
+    to
+}
+
+/// `scry ssh` of the admin, in a terminal of its own.
+fn scry_ssh(cluster: &Cluster, home: &Path) -> Terminal {
+    let mut scry = cluster.scry_command();
+    scry.args(["ssh", "-t", &format!("{}@{}", cluster.login, house::NODE)]);
+    scry.arg(format!("exec env PS1='{PROMPT} ' bash --noprofile --norc"));
+    scry.env("SCRY_HOME", home).env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+    let terminal = Terminal::run(cluster.folder.path(), SIZE, &scry);
+    terminal.wait_for(PROMPT);
+    terminal
+}
+
+/// The one session that goes on.
+fn only(cluster: &Cluster) -> String {
+    let mut id = None;
+    wait_for("the session on the list", || {
+        id = sessions(cluster).first().and_then(|one| one["id"].as_str().map(str::to_owned));
+        id.is_some()
+    });
+    id.unwrap()
+}
+
+/// Waits until both terminals show the same, but for what scry says on the last row.
+fn same(one: &Terminal, other: &Terminal) {
+    let differ = || one.seen().differences(&other.seen());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !differ().none() {
+        assert!(
+            Instant::now() < deadline,
+            "{:?}\n{:?}\n{:?}",
+            differ(),
+            one.screen(),
+            other.screen()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn scry_ssh_comes_back_by_itself_when_its_line_was_cut() {
+    let cluster = Cluster::start();
+    guests(&cluster);
+    let bob = Person::invited(&cluster, "bob", &[GUEST]);
+    let relay = Relay::start(&cluster.address);
+    let terminal = scry_ssh(&cluster, &folder(&cluster, &relay.address));
+    let id = only(&cluster);
+    let mut join = bob.command();
+    join.args(["join", &id]).env("TERM", "xterm-256color");
+    let viewer = Terminal::run(cluster.folder.path(), SIZE, &join);
+    terminal.type_text("vim -u NONE -N\r");
+    std::thread::sleep(Duration::from_millis(500));
+    script::VIM.iter().for_each(|step| step.play(&terminal));
+    for round in 1..=3 {
+        relay.set(Line::Broken);
+        terminal.wait_for("the connection is lost");
+        // What is typed now is lost, and said to be.
+        terminal.type_text("dddd");
+        viewer.wait_for("the owner's connection is lost");
+        std::thread::sleep(Duration::from_millis(500 * round));
+        relay.set(Line::Whole);
+        told(&cluster, "session.owner_back", |row| row["session"] == id.as_str());
+        wait_for("the line", || !terminal.shows("connection is lost"));
+        same(&terminal, &viewer);
+        terminal.type_text("p");
+        same(&terminal, &viewer);
+    }
+    assert_eq!(cluster.audit("session.owner_lost").len(), 3);
+    assert_eq!(cluster.audit("session.owner_back").len(), 3);
+    terminal.keys(&["Escape"]);
+    terminal.type_text(":qa!\r");
+    terminal.wait_for(PROMPT);
+    // The overlay has its line to the node again, too.
+    terminal.type_text("\x1dw");
+    terminal.wait_for("who is here");
+    terminal.keys(&["q"]);
+    terminal.type_text("exit 7\r");
+    terminal.wait_for_end();
+    wait_for("its end", || sessions(&cluster).is_empty());
+    let rows = cluster.stored_recordings();
+    assert_success(&cluster.verify(rows[0]["id"].as_str().unwrap()));
+    told(&cluster, "session.end", |row| row["status"] == 7);
+}
+
+#[test]
+fn scry_ssh_survives_the_death_of_the_proxy() {
+    let mut apart = Apart::in_three(str::to_owned);
+    let terminal = scry_ssh(&apart.cluster, &apart.cluster.path("client"));
+    let id = only(&apart.cluster);
+    terminal.type_text("seq 1 50; echo here-$((40+2))\r");
+    terminal.wait_for("here-42");
+    let before = terminal.screen();
+    apart.kill_proxy();
+    terminal.wait_for("the connection is lost");
+    terminal.resize((120, 33));
+    std::thread::sleep(Duration::from_secs(2));
+    apart.start_proxy(&[]);
+    told(&apart.cluster, "session.owner_back", |row| row["session"] == id.as_str());
+    wait_for("the line", || !terminal.shows("connection is lost"));
+    terminal.wait_for("here-42");
+    assert!(before.iter().rev().take(10).all(|row| row.is_empty() || terminal.shows(row)));
+    terminal.type_text("stty size\r");
+    terminal.wait_for("33 120");
+    terminal.type_text("exit\r");
+    terminal.wait_for_end();
+}
+
+#[test]
+fn scry_ssh_says_clearly_that_the_session_is_over_or_is_given_up() {
+    let cluster = Cluster::start();
+    let relay = Relay::start(&cluster.address);
+    let home = folder(&cluster, &relay.address);
+    let cut = || {
+        relay.set(Line::Whole);
+        let terminal = scry_ssh(&cluster, &home);
+        let id = only(&cluster);
+        relay.set(Line::Broken);
+        terminal.wait_for("the connection is lost");
+        (terminal, id)
+    };
+    let (terminal, id) = cut();
+    assert_success(&cluster.scry(&["lock", "--session", &id]));
+    relay.set(Line::Whole);
+    let said = terminal.wait_for_end();
+    assert!(said.contains("the session does not go on: no such session runs"), "{said}");
+    wait_for("its end", || sessions(&cluster).is_empty());
+    let (terminal, _) = cut();
+    terminal.type_text("\x1d.");
+    let said = terminal.wait_for_end();
+    assert!(said.contains("you gave the session up"), "{said}");
+}
+
+#[test]
+fn who_leaves_scry_ssh_or_closes_the_window_ends_the_session_at_once() {
+    let cluster = Cluster::start();
+    for leave in ["~.", "\x1d.", ""] {
+        let terminal = scry_ssh(&cluster, &cluster.path("client"));
+        only(&cluster);
+        terminal.type_text("\r");
+        terminal.type_text(leave);
+        if leave.is_empty() {
+            let hup = Command::new("kill").args(["-HUP", &terminal.pid().to_string()]).status();
+            assert!(hup.unwrap().success());
+        }
+        terminal.wait_for_end();
+        wait_for("its end", || sessions(&cluster).is_empty());
+    }
+    assert!(cluster.audit("session.owner_lost").is_empty());
 }

@@ -1,12 +1,12 @@
 //! `scry ssh`: a session through our own client; and `scry connect`, the ProxyCommand of everybody else's.
 
 use super::forwards;
-use super::overlay::{self, Whose};
+use super::overlay::{self, Parting, Whose};
 use super::profile::Profile;
 use super::reach;
 use crate::cli::{Connect, Ssh, WebLink};
 use crate::show;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use link::ssh::SshError;
 use link::ssh::client::{Client, HostCheck, Proof, RemoteExit as Exit, Session, Settings, SignIn};
@@ -22,7 +22,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wire::name::{COMPANY_SUBSYSTEM, SEAT_PREFIX};
+use wire::name::{COMPANY_SUBSYSTEM, OWNER_SEAT, RETURN_VARIABLE, SEAT_PREFIX};
 use wire::share::Welcome;
 
 /// Exit code where ssh itself failed, as OpenSSH has it.
@@ -35,6 +35,11 @@ const PIECE_BYTES: usize = 32 * 1024;
 /// its cursor.
 const GIVE_BACK: &str = "\x1b[?2026l\x1b[m\x1b[?7h\x1b[?1l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
     \x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[>4m\x1b[0 q\x1b[?1049l\x1b[?25h";
+
+/// A node did not take what was shown.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Refused(String);
 
 /// Carries standard input and output to a node's SSH server.
 pub async fn connect(args: &Connect) -> Result<()> {
@@ -86,7 +91,8 @@ pub async fn run(args: &Ssh) -> Result<ExitCode> {
     let forced = args.terminal > 1;
     let here = std::io::stdin().is_terminal();
     let terminal = !args.no_terminal && (forced || (wants_terminal && here));
-    begin(&mut session, terminal, &command_line(args)).await?;
+    let returns = terminal && here && has_picture();
+    begin(&mut session, terminal, &command_line(args), returns).await?;
     let whose = Whose { profile, node: args.target.node.clone(), joined: None };
     run_session(session, terminal && here, client, whose).await
 }
@@ -96,7 +102,7 @@ pub async fn shell(profile: &Profile, node: &NodeName, login: &Login) -> Result<
     let client = sign_in(profile, node, login, None).await?;
     let mut session = client.session().await?;
     let terminal = std::io::stdin().is_terminal();
-    begin(&mut session, terminal, &[]).await?;
+    begin(&mut session, terminal, &[], terminal && has_picture()).await?;
     let whose = Whose { profile: profile.clone(), node: node.clone(), joined: None };
     run_session(session, terminal, Arc::new(client), whose).await
 }
@@ -112,6 +118,21 @@ pub async fn company(
     let client = sign_in_as(profile, node, &name, None, refused).await?;
     let mut channel = client.session().await?;
     channel.subsystem(COMPANY_SUBSYSTEM).await?;
+    Ok((client, channel))
+}
+
+/// Comes back to a session of one's own that goes on on a node. Fails with [`Refused`] where trying again is in vain; who is
+/// let in and may not come back hears why on standard error.
+pub(super) async fn come_back(
+    profile: &Profile,
+    node: &NodeName,
+    session: SessionId,
+) -> Result<(Client, Session)> {
+    let refused = format!("{node} does not let you in any more; try `scry login`");
+    let name = format!("{SEAT_PREFIX}{session}");
+    let client = sign_in_as(profile, node, &name, None, refused).await?;
+    let mut channel = client.session().await?;
+    begin(&mut channel, true, OWNER_SEAT.as_bytes(), true).await?;
     Ok((client, channel))
 }
 
@@ -135,10 +156,10 @@ pub async fn seat(
     };
     let client = sign_in_as(profile, node, &name, None, refused).await?;
     let mut channel = client.session().await?;
-    begin(&mut channel, true, seat.word().as_bytes()).await?;
+    begin(&mut channel, true, seat.word().as_bytes(), false).await?;
     let whose = Whose { profile: profile.clone(), node: node.clone(), joined: Some(session) };
     let exit = match has_picture() {
-        true => overlay::carry(channel, Arc::new(client), whose).await,
+        true => overlay::carry(channel, Arc::new(client), whose).await.map(|parting| parting.exit),
         false => carry(channel, true, overlay::FAREWELL).await,
     };
     finish_seat(exit)
@@ -146,11 +167,15 @@ pub async fn seat(
 
 fn finish_seat(exit: Result<Option<Exit>>) -> Result<ExitCode> {
     if !matches!(exit, Ok(Some(_))) {
-        let mut out = std::io::stdout().lock();
-        // A terminal that is gone needs nothing back.
-        let _ = out.write_all(GIVE_BACK.as_bytes()).and_then(|()| out.flush());
+        give_back();
     }
     Ok(code(exit?))
+}
+
+fn give_back() {
+    let mut out = std::io::stdout().lock();
+    // A terminal that is gone needs nothing back.
+    let _ = out.write_all(GIVE_BACK.as_bytes()).and_then(|()| out.flush());
 }
 
 async fn sign_in(
@@ -191,7 +216,7 @@ async fn sign_in_as(
     let proof = Proof::Certificate(Arc::new(key), Box::new(certificate));
     let who = SignIn { login: login.to_owned(), proof };
     link::ssh::client::connect(Box::new(stream), settings, who).await.map_err(|error| match error {
-        SshError::Refused { .. } => anyhow!(refused),
+        SshError::Refused { .. } => anyhow::Error::new(Refused(refused)),
         other => other.into(),
     })
 }
@@ -209,7 +234,7 @@ pub async fn guest(link: &WebLink, welcome: &Welcome, called: String) -> Result<
     let who = SignIn { login: link.code.clone(), proof: Proof::Answer(called) };
     let client = link::ssh::client::connect(Box::new(stream), settings, who).await?;
     let mut channel = client.session().await?;
-    begin(&mut channel, true, shared.seat.word().as_bytes()).await?;
+    begin(&mut channel, true, shared.seat.word().as_bytes(), false).await?;
     finish_seat(carry(channel, true, overlay::FAREWELL).await)
 }
 
@@ -224,11 +249,15 @@ fn host_check(node: &str, authority: &[String]) -> Result<HostCheck> {
     }))
 }
 
-async fn begin(session: &mut Session, terminal: bool, command: &[u8]) -> Result<()> {
-    for (name, value) in std::env::vars() {
-        if name == "LANG" || name.starts_with("LC_") || name == "COLORTERM" {
-            session.variable(&name, &value).await?;
-        }
+/// Begins a session; `returns`: whether this client can come back to it when its connection was lost.
+async fn begin(session: &mut Session, terminal: bool, command: &[u8], returns: bool) -> Result<()> {
+    if returns {
+        session.variable(RETURN_VARIABLE, "1").await?;
+    }
+    let is_liked = |name: &str| name == "LANG" || name.starts_with("LC_") || name == "COLORTERM";
+    let liked: Vec<_> = std::env::vars().filter(|(name, _)| is_liked(name)).collect();
+    for (name, value) in liked {
+        session.variable(&name, &value).await?;
     }
     if terminal {
         let term = std::env::var("TERM").unwrap_or_else(|_| "xterm-256color".to_owned());
@@ -249,7 +278,11 @@ async fn run_session(
     whose: Whose,
 ) -> Result<ExitCode> {
     if raw && has_picture() {
-        return Ok(code(overlay::carry(session, client, whose).await?));
+        let Parting { exit, why } = overlay::carry(session, client, whose).await?;
+        let Some(why) = why else { return Ok(code(exit)) };
+        give_back();
+        show::remark(format!("scry: {why}"));
+        return Ok(ExitCode::from(FAILED));
     }
     Ok(code(carry(session, raw, Duration::ZERO).await?))
 }

@@ -47,6 +47,17 @@ struct Lent {
     is_resized: bool,
 }
 
+/// How the screen is painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Whether what is typed goes to the program.
+    pub passes: bool,
+    /// Whether the last row is taken.
+    pub has_bar: bool,
+    /// Whether it may be old.
+    pub is_faint: bool,
+}
+
 impl Curtain {
     /// Before the first byte. The bytes are for the terminal.
     pub fn new(size: Size, now: Tick) -> (Self, Bytes) {
@@ -175,18 +186,16 @@ impl Curtain {
     }
 
     /// Paints the screen as it is and something before it. With a bar on the last row the picture moves up where else its
-    /// cursor would be covered. `passes`: what is typed goes to the program.
-    pub fn paint(
-        &mut self,
-        passes: bool,
-        has_bar: bool,
-        before: impl FnOnce(&mut Canvas),
-    ) -> Option<Bytes> {
+    /// cursor would be covered.
+    pub fn paint(&mut self, look: Look, before: impl FnOnce(&mut Canvas)) -> Option<Bytes> {
+        let Look { passes, has_bar, is_faint } = look;
         let lent = self.lent.as_mut()?;
         let (cols, rows) = self.screen.size();
         let mut canvas = Canvas::new(cols, rows);
         let view = if has_bar && rows > 1 { rows - 1 } else { rows };
-        canvas.show(&self.screen, (cols, view), &mut lent.pan, |_, _, _| {});
+        canvas.show(&self.screen, (cols, view), &mut lent.pan, |_, _, cell| {
+            cell.style.faint |= is_faint;
+        });
         let cursor = canvas.cursor.filter(|_| passes && view < rows);
         before(&mut canvas);
         canvas.cursor = cursor;

@@ -3,6 +3,7 @@
 use super::super::company::Line;
 use super::super::profile::Profile;
 use super::super::{reach, recordings, ssh};
+use super::back::{Back, Here, come_back};
 use super::film::{Booth, Shot, Shots};
 use super::front::{Front, Seat, Wish};
 use super::menu::Name;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use wire::company::{Ask, Company, Told};
 use wire::live::{ListLive, ListedSession};
 use wire::name::COMPANY_SUBSYSTEM;
@@ -37,6 +38,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 const SHOTS: usize = 1;
 /// How long a node has to give the terminal back to somebody who leaves another's session.
 pub const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a node has to hear that its session is left.
+const LEAVE: Duration = Duration::from_millis(500);
+/// Said to who gives up a session that was lost.
+const GAVE_UP: &str =
+    "the connection was lost, and you gave the session up; it ends within a minute";
 /// How long the terminal's last answer is waited for, so that the next program does not get it.
 const LAST_ANSWER: Duration = Duration::from_millis(200);
 
@@ -50,65 +56,72 @@ pub struct Whose {
     pub joined: Option<SessionId>,
 }
 
+/// How it ended.
+pub struct Parting {
+    /// How the program ended, if it was heard.
+    pub exit: Option<RemoteExit>,
+    /// Why not, of one's own session whose connection was lost.
+    pub why: Option<String>,
+}
+
 /// Copies between this terminal and a session, one's own or one that was joined, until the program has ended and everything
-/// it wrote was shown.
+/// it wrote was shown. To one's own it comes back when the connection is lost.
 /// The terminal is in raw mode meanwhile.
-pub async fn carry(
-    mut session: Session,
-    client: Arc<Client>,
-    whose: Whose,
-) -> Result<Option<RemoteExit>> {
+pub async fn carry(mut session: Session, client: Arc<Client>, whose: Whose) -> Result<Parting> {
     let _raw = ssh::Raw::enter()?;
     let out = session.output.take().context("a fresh session has its output")?;
     let errors = session.errors.take().context("a fresh session has its errors")?;
-    let mut tasks = JoinSet::new();
     let mut showing = JoinSet::new();
     let (shown, show) = mpsc::channel(SHOWN);
     showing.spawn(show_all(show));
-    let (sent, send) = mpsc::channel(1);
-    tasks.spawn(send_all(send, session.input.clone()));
-    let (sizes, sized) = watch::channel(ssh::terminal_size());
-    tasks.spawn(resize_all(sized, session.control()));
     let (told, heard) = mpsc::channel(HEARD);
-    let (asks, asked) = mpsc::channel(HEARD);
-    tasks.spawn(listen(Arc::clone(&client), told, asked));
     let (names, named) = mpsc::channel(1);
     let (shots, shot) = mpsc::channel(SHOTS);
+    let (backs, back) = mpsc::channel(1);
     let mut sources = Sources {
         out: Some(out),
         errors: Some(errors),
         typed: ssh::standard_input(),
+        types: true,
         changed: signal(SignalKind::window_change())?,
+        hung_up: signal(SignalKind::hangup())?,
+        killed: signal(SignalKind::terminate())?,
         heard,
         named,
         shot,
+        back,
     };
+    let size = ssh::terminal_size();
     let seat = if whose.joined.is_some() { Seat::Viewer } else { Seat::Owner };
-    let front = Front::new(seat, *sizes.borrow(), Tick(0));
-    let (began, input, stands) = (Instant::now(), session.input.clone(), None);
     let mut carrier = Carrier {
-        front,
-        began,
-        input,
-        tasks,
+        front: Front::new(seat, size, Tick(0)),
+        began: Instant::now(),
+        client,
+        session,
+        tasks: JoinSet::new(),
         whose,
         shown,
-        sent: Some(sent),
-        asks,
+        sent: None,
+        told,
+        asks: mpsc::channel(1).0,
         names,
         shots,
+        backs,
         player: None,
         players: 0,
-        sizes,
-        stands,
+        sizes: watch::Sender::new(size),
+        stands: None,
+        is_leaving: false,
+        returning: None,
+        parting: Parting { exit: None, why: None },
     };
+    carrier.attach();
     let copied = carrier.copy(&mut sources).await;
     carrier.finish(&mut sources.typed).await;
     drop(carrier.shown);
     while showing.join_next().await.is_some() {}
-    let exit = session.exit().await;
     copied?;
-    Ok(exit)
+    Ok(carrier.parting)
 }
 
 /// What the node says, or that there is no line to it.
@@ -125,10 +138,16 @@ struct Sources {
     /// What it and the node write beside that.
     errors: Option<Input>,
     typed: mpsc::Receiver<Bytes>,
+    /// Whether more may be typed.
+    types: bool,
     changed: Signal,
+    /// The terminal is gone, or somebody wants this program to end: nobody would come back.
+    hung_up: Signal,
+    killed: Signal,
     heard: mpsc::Receiver<Heard>,
     named: mpsc::Receiver<Name>,
     shot: mpsc::Receiver<(u64, Shot)>,
+    back: mpsc::Receiver<Back>,
 }
 
 /// What came.
@@ -142,6 +161,8 @@ enum Next {
     Heard(Heard),
     Named(Name),
     Shot((u64, Shot)),
+    Back(Back),
+    Hung,
     Out(Option<Bytes>),
     Errors(Option<Bytes>),
     Due,
@@ -150,15 +171,18 @@ enum Next {
 struct Carrier {
     front: Front,
     began: Instant,
-    input: Output,
+    client: Arc<Client>,
+    session: Session,
     tasks: JoinSet<()>,
     whose: Whose,
     shown: mpsc::Sender<Bytes>,
     /// `None` when nothing more can be typed.
     sent: Option<mpsc::Sender<Bytes>>,
+    told: mpsc::Sender<Heard>,
     asks: mpsc::Sender<Ask>,
     names: mpsc::Sender<Name>,
     shots: Shots,
+    backs: mpsc::Sender<Back>,
     /// What the player is turned by while it is open.
     player: Option<SyncSender<Turn>>,
     /// Players so far: what comes of any but the last is late.
@@ -166,12 +190,32 @@ struct Carrier {
     sizes: watch::Sender<Size>,
     /// How things stood last.
     stands: Option<Company>,
+    /// It was left: nobody wants to come back to it.
+    is_leaving: bool,
+    /// What tries to come back.
+    returning: Option<AbortHandle>,
+    parting: Parting,
 }
 
 impl Carrier {
+    /// Begins what goes on beside the copying, over the connection that there is now.
+    fn attach(&mut self) {
+        let (sent, send) = mpsc::channel(1);
+        self.sent = Some(sent);
+        self.tasks.spawn(send_all(send, self.session.input.clone()));
+        self.tasks.spawn(resize_all(self.sizes.subscribe(), self.session.control()));
+        let (asks, asked) = mpsc::channel(HEARD);
+        self.asks = asks;
+        self.tasks.spawn(listen(Arc::clone(&self.client), self.told.clone(), asked));
+    }
+
     /// Copies until the program has written its last.
     async fn copy(&mut self, from: &mut Sources) -> Result<()> {
-        while from.out.is_some() || from.errors.is_some() || self.front.has_shown() {
+        while from.out.is_some()
+            || from.errors.is_some()
+            || self.returning.is_some()
+            || self.front.has_shown()
+        {
             match self.next(from).await? {
                 Next::Show(takes) => {
                     // When the terminal is gone the rest is drained, so that the program can end.
@@ -189,7 +233,7 @@ impl Carrier {
                     }
                 }
                 Next::Typed(Some(bytes)) => self.front.typed(&bytes, self.now()),
-                Next::Typed(None) => self.sent = None,
+                Next::Typed(None) => (from.types, self.sent) = (false, None),
                 Next::Sized => {
                     let size = ssh::terminal_size();
                     self.sizes.send_replace(size);
@@ -202,8 +246,16 @@ impl Carrier {
                 Next::Out(Some(bytes)) | Next::Errors(Some(bytes)) => {
                     self.front.output(bytes, self.now());
                 }
-                Next::Out(None) => from.out = None,
-                Next::Errors(None) => from.errors = None,
+                Next::Out(None) => {
+                    from.out = None;
+                    self.ended(from).await;
+                }
+                Next::Errors(None) => {
+                    from.errors = None;
+                    self.ended(from).await;
+                }
+                Next::Back(back) => self.is_back(back, from),
+                Next::Hung => self.grant(Wish::Leave),
                 Next::Due => {}
             }
             self.front.handle_timeout(self.now());
@@ -219,20 +271,71 @@ impl Carrier {
         let (shows, types) = (self.front.has_shown(), self.front.has_typed());
         let painted = self.front.is_painted() || self.whose.joined.is_some();
         let room = if painted { SHOWN } else { 1 };
+        let hears = from.types && (self.sent.is_some() || self.returning.is_some());
         let due = self.front.poll_timeout().map(|due| self.began + Duration::from_millis(due.0));
         Ok(tokio::select! {
             biased;
             takes = takes(Some(&self.shown), room), if shows => Next::Show(takes),
             takes = takes(self.sent.as_ref(), 1), if types => Next::Send(takes),
-            typed = from.typed.recv(), if !types && self.sent.is_some() => Next::Typed(typed),
+            Some(()) = from.hung_up.recv() => Next::Hung,
+            Some(()) = from.killed.recv() => Next::Hung,
+            typed = from.typed.recv(), if !types && hears => Next::Typed(typed),
             Some(()) = from.changed.recv() => Next::Sized,
             Some(heard) = from.heard.recv() => Next::Heard(heard),
             Some(name) = from.named.recv() => Next::Named(name),
             Some(shot) = from.shot.recv(), if !shows => Next::Shot(shot),
+            Some(back) = from.back.recv(), if !shows => Next::Back(back),
             () = sleep_until(due) => Next::Due,
             pulled = pull(&mut from.out), if !shows => Next::Out(pulled?),
             pulled = pull(&mut from.errors), if !shows => Next::Errors(pulled?),
         })
+    }
+
+    /// The channel may be at its end. If it is so because the connection was lost, a way back is looked for.
+    async fn ended(&mut self, from: &Sources) {
+        if from.out.is_some() || from.errors.is_some() {
+            return;
+        }
+        self.parting.exit = self.session.exit().await;
+        let is_own = self.whose.joined.is_none() && !self.is_leaving;
+        let is_lost = is_own && self.parting.exit.is_none();
+        // Which it is the node has said, unless it was lost at once.
+        let id = self.stands.as_ref().and_then(|company| company.session);
+        let Some(id) = id.filter(|_| is_lost) else { return };
+        if self.session.input.was_left().await {
+            return;
+        }
+        self.sent = None;
+        self.front.lost(self.now());
+        let (profile, node) = (self.whose.profile.clone(), self.whose.node.clone());
+        let backs = self.backs.clone();
+        self.returning = Some(self.tasks.spawn(async move {
+            // Whoever has given up does not want to know.
+            let _ = backs.send(come_back(&profile, &node, id).await).await;
+        }));
+    }
+
+    fn is_back(&mut self, back: Back, from: &mut Sources) {
+        if self.returning.take().is_none() {
+            return;
+        }
+        match back {
+            Back::Here(here) => {
+                let Here { client, session, out, errors, first } = *here;
+                (self.client, self.session) = (Arc::new(client), session);
+                (from.out, from.errors) = (Some(out), Some(errors));
+                self.attach();
+                if !from.types {
+                    self.sent = None;
+                }
+                // It may have changed on the way.
+                self.sizes.send_replace(ssh::terminal_size());
+                let now = self.now();
+                self.front.back(now);
+                self.front.output(first, now);
+            }
+            Back::Over(why) => self.parting.why = Some(why),
+        }
     }
 
     /// The terminal is the person's again.
@@ -270,12 +373,19 @@ impl Carrier {
             // A node that does not take so many would not take this one either.
             Wish::Ask(ask) => drop(self.asks.try_send(ask)),
             Wish::Leave => {
-                let (input, joined) = (self.input.clone(), self.whose.joined.is_some());
+                if let Some(returning) = self.returning.take() {
+                    returning.abort();
+                    self.parting.why = Some(GAVE_UP.to_owned());
+                    return;
+                }
+                self.is_leaving = true;
+                let (input, joined) = (self.session.input.clone(), self.whose.joined.is_some());
                 self.tasks.spawn(async move {
                     if joined && input.eof().await.is_ok() {
                         tokio::time::sleep(FAREWELL).await;
                     }
-                    input.close().await;
+                    // A node that does not hear of it would wait for somebody to come back.
+                    input.leave(LEAVE).await;
                 });
             }
             Wish::Name => {

@@ -1,6 +1,6 @@
 //! Decides what somebody sees of a session and where goes what they type. Pure: time comes in as an argument.
 
-use super::curtain::Curtain;
+use super::curtain::{Curtain, Look};
 use super::film::{Film, Press};
 use super::menu::{Deed, Menu, Name};
 use super::question::asks;
@@ -26,7 +26,10 @@ const PUT_OFF_MS: u64 = 4_000;
 /// How long the program's next sequence may take to become whole before the terminal is taken nevertheless, in
 /// milliseconds.
 const WHOLE_MS: u64 = 100;
-/// What stands on the last row until the player shows something.
+/// What stands on the last row while the connection is lost.
+const LOST: &str =
+    "the connection is lost; coming back\u{2026} what is typed now is lost, too. ctrl-] . gives up";
+/// What stands there until the player shows something.
 const OPENING: &str = "looking for the recording\u{2026} q: back to now";
 
 /// The front of a session: what its owner, or whoever has joined it, sees of it beside the program.
@@ -45,6 +48,8 @@ pub struct Front {
     escape: Bytes,
     note: Option<Note>,
     notes: VecDeque<String>,
+    /// The connection is lost, and a way back is looked for.
+    is_lost: bool,
     /// Until when the last row is the program's own, whatever there is to say.
     aside: Option<Tick>,
     /// Until when the terminal is not taken in the middle of a sequence.
@@ -117,6 +122,7 @@ impl Front {
             escape: Bytes::new(),
             note: None,
             notes: VecDeque::new(),
+            is_lost: false,
             aside: None,
             whole: None,
             returns: None,
@@ -178,6 +184,21 @@ impl Front {
         self.settle(now);
     }
 
+    /// The connection is lost, and a way back is looked for. Nothing that is typed goes anywhere.
+    pub fn lost(&mut self, now: Tick) {
+        (self.is_lost, self.is_stale, self.begins) = (true, true, Line::Begins);
+        (self.company, self.menu) = (None, None);
+        self.to_program.clear();
+        self.settle(now);
+    }
+
+    /// It was found. The program writes the screen as it is next.
+    pub fn back(&mut self, now: Tick) {
+        (self.is_lost, self.is_stale, self.begins) = (false, true, Line::Inside);
+        self.say("the connection is back".to_owned());
+        self.settle(now);
+    }
+
     /// The player shows something.
     pub fn filmed(&mut self, picture: Canvas, now: Tick) {
         if let Some(film) = &mut self.film {
@@ -209,6 +230,7 @@ impl Front {
     /// The program has ended: the terminal gets the rest, and nothing is shown any more.
     pub fn finish(&mut self, now: Tick) {
         (self.is_over, self.menu, self.film, self.note) = (true, None, None, None);
+        self.is_lost = false;
         self.settle(now);
     }
 
@@ -308,8 +330,9 @@ impl Front {
             self.curtain.paint_over(picture)
         } else {
             let has_bar = menu.map_or(stands.is_some(), Menu::is_bar);
-            let passes = menu.is_none() && self.film.is_none();
-            self.curtain.paint(passes, has_bar, |canvas| {
+            let passes = menu.is_none() && self.film.is_none() && !self.is_lost;
+            let look = Look { passes, has_bar, is_faint: self.is_lost };
+            self.curtain.paint(look, |canvas| {
                 stands.iter().for_each(|text| canvas.bar(text));
                 if let Some(menu) = menu {
                     menu.lay(canvas, people, name);
@@ -322,6 +345,9 @@ impl Front {
 
     /// What stands on the last row. The player has something of its own there, which notes alone cover, for a while.
     fn stands(&self) -> Option<String> {
+        if self.is_lost {
+            return Some(LOST.to_owned());
+        }
         let lasting = || match &self.film {
             Some(Film { picture: None, .. }) => Some(OPENING.to_owned()),
             Some(_) => None,
@@ -381,6 +407,8 @@ impl Front {
             Piece::Place(place, _) if self.curtain.awaits(now) => {
                 return self.curtain.placed(place);
             }
+            // Who asked is not there to hear it.
+            Piece::Place(..) | Piece::Answer(_) if self.is_lost => return,
             // Nobody has asked a viewer's terminal for it: it is a key that looks like an answer.
             Piece::Place(..) | Piece::Answer(_)
                 if self.seat == Seat::Viewer && self.film.is_some() =>
@@ -393,6 +421,9 @@ impl Front {
             }
             other => other,
         };
+        if self.is_lost && self.film.is_none() {
+            return self.wait_on(&piece);
+        }
         match (self.menu.take(), &mut self.film) {
             (Some(menu), _) => self.turn_to_scry(menu, piece),
             (None, Some(film)) => match film.press(&piece) {
@@ -405,6 +436,18 @@ impl Front {
             },
             (None, None) => self.pass(piece),
         }
+    }
+
+    /// What is typed while the connection is lost. `~.` counts anywhere: no line is written.
+    fn wait_on(&mut self, piece: &Piece) {
+        self.begins = match piece {
+            Piece::Key(b'.', _) if self.begins == Line::Tilde => {
+                self.wishes.push_back(Wish::Leave);
+                Line::Begins
+            }
+            Piece::Escape(_) | Piece::Key(b'~', _) => Line::Tilde,
+            _ => Line::Begins,
+        };
     }
 
     /// What is typed for scry.

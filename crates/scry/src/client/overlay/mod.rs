@@ -3,11 +3,12 @@
 //!
 //! [`front`] decides (pure), [`typed`] takes apart what is typed, [`menu`] holds what the box shows and what its keys mean,
 //! [`film`] lends the player its place, [`curtain`] stands between the program and the terminal, [`question`] knows what
-//! only a terminal can answer, [`drive`] carries the bytes.
+//! only a terminal can answer, [`drive`] carries the bytes, [`back`] comes back when the connection was lost.
 //!
 //! As long as nothing is shown the program's bytes go to the terminal untouched; a screen model follows them.
 //! While something is shown the terminal is painted, and gets afterwards what it was spared.
 
+mod back;
 mod curtain;
 mod drive;
 mod film;
@@ -18,4 +19,4 @@ mod question;
 mod tests;
 mod typed;
 
-pub use drive::{FAREWELL, Whose, carry};
+pub use drive::{FAREWELL, Parting, Whose, carry};

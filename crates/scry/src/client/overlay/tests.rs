@@ -652,3 +652,51 @@ fn a_box_follows_the_program_and_the_size_and_hides_the_keyboard_settings() {
     desk.hear(Told::Happened { what: "bob left".to_owned() });
     assert_eq!(desk.terminal.keys(), desk.alone.keys());
 }
+
+#[test]
+fn while_the_connection_is_lost_the_screen_is_faint_and_nothing_is_typed_but_the_key_that_gives_up()
+{
+    let mut desk = Desk::usual();
+    desk.type_in("\x1dc");
+    desk.front.lost(desk.now);
+    desk.turn();
+    desk.wait(200);
+    assert!(desk.last_row().contains("the connection is lost"), "{}", desk.last_row());
+    let faint = |desk: &Desk| desk.terminal.row(1).next().unwrap().style.faint;
+    assert!(faint(&desk) && desk.shows("remote $"));
+    desk.typed.clear();
+    desk.type_in("ls\r.\x1dx~\x1b[1;2R");
+    desk.wait(200);
+    assert!(desk.typed.is_empty() && desk.wishes.is_empty(), "{:?}", desk.wishes);
+    for gives_up in ["\x1d.", "abc~."] {
+        desk.type_in(gives_up);
+        assert_eq!(std::mem::take(&mut desk.wishes), [Wish::Leave], "{gives_up:?}");
+    }
+    desk.resize(Size::clamped(70, 18));
+    // Back, with a screen that the terminal knows nothing of.
+    let mut now = Screen::new(70, 18);
+    now.feed(b"\x1b[?1049h\x1b[?1003;1006hlater\x1b[3;3H");
+    desk.front.back(desk.now);
+    desk.alone = Screen::new(70, 18);
+    desk.output(&String::from_utf8(screen::anew(&now)).unwrap());
+    desk.wait(6_000);
+    assert!(!desk.last_row().contains("lost") && desk.shows("later"));
+    desk.type_in("x");
+    assert_eq!(desk.typed, b"x");
+    desk.alone = now;
+    desk.assert_alike("back");
+}
+
+#[test]
+fn who_is_lost_in_the_player_goes_on_with_it() {
+    let mut desk = Desk::usual();
+    desk.type_in("\x1dr");
+    desk.film("earlier");
+    desk.front.lost(desk.now);
+    desk.turn();
+    desk.wait(200);
+    desk.wishes.clear();
+    desk.type_in("\x1b[D");
+    assert_eq!(desk.wishes, [Wish::Press(Key::Left)]);
+    assert!(desk.last_row().contains("the connection is lost"), "{}", desk.last_row());
+}
