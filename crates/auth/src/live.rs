@@ -125,7 +125,8 @@ fn sane(mut sessions: Vec<LiveSession>, now: Time) -> Vec<LiveSession> {
             Kind::Exec { command: text } | Kind::Subsystem { name: text } => Some(text),
             Kind::Shell | Kind::Connection => None,
         };
-        let texts = [&mut session.client].into_iter().chain(&mut session.runs).chain(asked);
+        let told = session.runs.iter_mut().chain(&mut session.why);
+        let texts = [&mut session.client].into_iter().chain(told).chain(asked);
         texts.for_each(|text| *text = plain(text));
     }
     sessions
@@ -211,6 +212,7 @@ mod tests {
                 kind: Kind::Exec { command: told.to_owned() },
                 client: told.to_owned(),
                 runs: Some(told.to_owned()),
+                why: Some(told.to_owned()),
                 ..session(1)
             };
             let service = Kind::Subsystem { name: told.to_owned() };
@@ -218,6 +220,7 @@ mod tests {
             let taken = sane(vec![hostile, service], NOW);
             assert_eq!(taken[0].kind, Kind::Exec { command: shown.to_owned() });
             assert_eq!(taken[0].runs.as_deref(), Some(shown));
+            assert_eq!(taken[0].why.as_deref(), Some(shown));
             assert_eq!(taken[0].client, shown);
             assert_eq!(taken[1].kind, Kind::Subsystem { name: shown.to_owned() });
         };
@@ -256,6 +259,7 @@ mod tests {
             client: "192.0.2.1".to_owned(),
             runs: None,
             state: LiveState::Running,
+            why: None,
             joinable: true,
             people: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! The sessions that run on this node at this moment, for whoever looks for one, and for auth's list.
 
 use crate::company::Doors;
+use crate::session::plain;
 use link::http::Channel;
 use model::limit::{LIVE_PEOPLE, LIVE_SESSIONS};
 use model::{ConnectionId, Kind, Login, RoleName, SessionId, Time, UserName};
@@ -131,6 +132,10 @@ fn told(running: &Running) -> LiveSession {
         client: running.client.clone(),
         runs: running.foreground.get().and_then(host::Foreground::program),
         state: company.state,
+        why: company.why.clone().or_else(|| {
+            let wanted = company.file.as_ref()?;
+            Some(format!("a file waits for a word: {}", plain(&wanted.path)))
+        }),
         joinable: running.joinable,
         people: company.people.iter().take(LIVE_PEOPLE).cloned().collect(),
     }

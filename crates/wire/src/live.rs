@@ -28,6 +28,9 @@ pub struct LiveSession {
     pub runs: Option<String>,
     /// Whether anything runs in it.
     pub state: LiveState,
+    /// What it waits for, why it stands still, that its owner's connection is lost, or which file waits for a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Whether others can come into it at all.
     pub joinable: bool,
     /// Who is in it, the owner first.
@@ -88,6 +91,7 @@ mod tests {
             client: "192.0.2.1".to_owned(),
             runs: Some("cc1".to_owned()),
             state: LiveState::Running,
+            why: None,
             joinable: true,
             people: vec![
                 present(Party::OWNER, "alice", None),

@@ -4,6 +4,7 @@ use crate::{A_WHILE, bob_and_carol, time_line};
 use house::eyes::{Client, listed, processes, that_can_freeze, told, with_eyes};
 use house::person::{Person, words};
 use house::{Cluster, assert_success, wait_for};
+use model::limit::APPROVED_MS;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -137,6 +138,10 @@ fn an_approved_file_passes_whole_in_both_directions_and_everybody_can_see_who_le
     );
     std::thread::sleep(Duration::from_millis(300));
     assert!(fs::read(&back).unwrap_or_default().is_empty(), "nothing passes before a word");
+    wait_for("it to be on the list", || {
+        let why = listed(&cluster, &session)["why"].as_str().map(str::to_owned);
+        why.is_some_and(|why| why == format!("a file waits for a word: {}", shown.display()))
+    });
     approve(&carol, &session, 1);
     assert!(down.ended().success(), "{}", down.said());
     assert!(down.said().contains("file 1, download of"), "{}", down.said());
@@ -173,6 +178,35 @@ fn an_approved_file_passes_whole_in_both_directions_and_everybody_can_see_who_le
     moderator.types("y");
     assert!(up.ended().success(), "{}", up.said());
     assert_eq!(files.read("new"), files.read("shown"));
+}
+
+#[test]
+fn an_approval_is_over_when_nothing_of_the_file_was_moved_for_a_minute() {
+    if !house::long() {
+        return eprintln!("skipped: it takes a minute; `cargo xtask test --long` runs it");
+    }
+    let cluster = with_eyes(EACH);
+    let (bob, carol) = bob_and_carol(&cluster);
+    bobs_settings(&bob);
+    let files = Files::new(&cluster);
+    let away = files.path("away");
+    let mut down =
+        sftp(&cluster, &format!("-get {} {}\n", files.path("shown").display(), away.display()));
+    let session = down.waits();
+    let _carol = Client::seated(&cluster, &carol, &session, "moderator");
+    wanted(&carol, &session, 1);
+    // The client is told of the word, and asks for nothing.
+    down.signal("STOP");
+    approve(&carol, &session, 1);
+    std::thread::sleep(Duration::from_millis(APPROVED_MS + 2_000));
+    down.signal("CONT");
+    down.ended();
+    assert!(fs::read(&away).unwrap_or_default().is_empty(), "nothing of it has passed");
+    told(&cluster, "file.stop", |event| {
+        event["session"] == session.as_str()
+            && event["why"].as_str().is_some_and(|why| why.contains("the approval is over"))
+    });
+    assert!(time_line(&cluster, &session).contains("file 1 was stopped"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use house::person::{Person, words};
 use house::sharing::{Owner, SIZE, Viewer, told};
 use house::terminal::Terminal;
-use house::{Cluster, NODE, assert_success, text, wait_for};
+use house::{Cluster, NODE, assert_success, free_port, text, wait_for};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
@@ -12,7 +12,11 @@ const NAME: &str = "Your name, for the others to see:";
 
 /// A cluster whose admin may have guests who look and type.
 fn hospitable() -> Cluster {
-    let cluster = Cluster::start();
+    hospitable_with(&[])
+}
+
+fn hospitable_with(flags: &[&str]) -> Cluster {
+    let cluster = Cluster::start_with(flags);
     cluster.set_role(
         "name = 'host'\nallow = { share = ['observer', 'peer'], guests = ['observer', 'peer'] }\n",
     );
@@ -41,12 +45,12 @@ fn stranger(cluster: &Cluster, args: &[&str]) -> Command {
 }
 
 /// What `scry share` says to a guest with plain ssh, typed into a shell.
-fn by_ssh(cluster: &Cluster, made: &Value) -> Command {
+fn by_ssh(cluster: &Cluster, made: &Value, change: impl Fn(String) -> String) -> Command {
     let folder = cluster.path("guest");
     std::fs::create_dir_all(&folder).unwrap();
     let (hosts, ssh) = (field(made, "guest_known_hosts"), field(made, "guest_ssh"));
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("cd {}; {hosts}; {ssh}", folder.display()));
+    shell.arg("-c").arg(format!("cd {}; {hosts}; {}", folder.display(), change(ssh)));
     shell.env("TERM", "xterm-256color").env_remove("SSH_AUTH_SOCK");
     shell
 }
@@ -82,7 +86,7 @@ fn guests_come_with_scry_and_with_plain_ssh_and_are_recorded_by_the_name_they_gi
     assert!(web.starts_with(&format!("https://{}/join#share-", cluster.address)), "{web}");
 
     let zoe = owner.come(&stranger(&cluster, &[&web, "--name", "Zoe O'Neil"]), "peer", SIZE);
-    let ssh = Terminal::run(cluster.folder.path(), SIZE, &by_ssh(&cluster, &made));
+    let ssh = Terminal::run(cluster.folder.path(), SIZE, &by_ssh(&cluster, &made, |ssh| ssh));
     ssh.wait_for(NAME);
     ssh.type_text("yan\r");
     let yan = Viewer { terminal: ssh, types: true };
@@ -116,6 +120,44 @@ fn guests_come_with_scry_and_with_plain_ssh_and_are_recorded_by_the_name_they_gi
     let entries = cluster.scry(&["recordings", "export", id, "--format", "jsonl", "-o", "-"]);
     let all = text(&entries);
     assert!(all.contains("guest:Zoe-O-Neil") && all.contains("guest:yan"), "{}", words(&entries));
+}
+
+#[test]
+fn guests_come_over_the_node_s_own_port_too_and_get_no_further() {
+    let port = free_port();
+    let cluster = hospitable_with(&["--ssh-listen", &format!("127.0.0.1:{port}")]);
+    let owner = Owner::start(&cluster, SIZE);
+    let made = share(&cluster, &["--to", "guests", "--as", "peer"]);
+    let host = cluster.host();
+    let direct = format!(
+        "ssh -tt -o ProxyCommand=none -o HostName=127.0.0.1 -o HostKeyAlias={host} -p {port}"
+    );
+    let past_the_proxy = |ssh: String| ssh.replacen("ssh -t", &direct, 1);
+    let shell = by_ssh(&cluster, &made, past_the_proxy);
+    let terminal = Terminal::run(cluster.folder.path(), SIZE, &shell);
+    terminal.wait_for(NAME);
+    terminal.type_text("yan\r");
+    wait_for("the guest", || names(&owner).iter().any(|name| name == "guest:yan"));
+    let viewers = [Viewer { terminal, types: true }];
+    owner.all_see_the_same(&viewers);
+    viewers[0].terminal.type_text("echo by-$((40+2))\r");
+    owner.terminal.wait_for("by-42");
+    told(&cluster, "seat.taken", |event| {
+        event["user"] == "guest:yan" && event["seat"] == "peer" && event["address"] == "127.0.0.1"
+    });
+    // Nothing else is to be had there: no command, no forward, and no code that does not count.
+    let beyond = tries(&cluster, &made, |ssh| past_the_proxy(ssh) + " id");
+    assert!(!beyond.status.success() && !words(&beyond).contains("uid="), "{}", words(&beyond));
+    let forward = tries(&cluster, &made, |ssh| {
+        ssh.replacen("ssh -t", &direct.replace("-tt", "-T -W 127.0.0.1:22"), 1)
+    });
+    assert!(!words(&forward).contains("SSH-2.0"), "{}", words(&forward));
+    let number = made["id"].as_u64().unwrap().to_string();
+    assert_success(&cluster.scry(&["share", "--revoke", &number]));
+    assert!(viewers[0].last_words().contains("link that you came by was revoked"));
+    let late = tries(&cluster, &made, past_the_proxy);
+    assert!(words(&late).contains("revoked"), "{}", words(&late));
+    owner.finish();
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) fn session(number: u8, owner: &str, roles: &[&str]) -> LiveSession {
         client: "192.0.2.1".to_owned(),
         runs: Some("vim".to_owned()),
         state: LiveState::Running,
+        why: None,
         joinable: true,
         people: Vec::new(),
     }

@@ -12,6 +12,8 @@ use wire::live::{ListLive, ListedSession, LiveState, Present};
 const RUNS_COLUMNS: usize = 40;
 /// Columns of the others in a session.
 const WITH_COLUMNS: usize = 60;
+/// Columns of how a session stands.
+const WHY_COLUMNS: usize = 60;
 /// Sessions that an error lists.
 const CANDIDATES: usize = 10;
 
@@ -129,7 +131,10 @@ fn cells(one: &ListedSession) -> [String; 8] {
         show::moment(session.since),
         runs,
         show::clean(&with(&session.people), WITH_COLUMNS),
-        session.state.word().to_owned(),
+        match &session.why {
+            Some(why) => show::clean(&format!("{}: {why}", session.state.word()), WHY_COLUMNS),
+            None => session.state.word().to_owned(),
+        },
         or_dash(seats.join(", ")),
     ]
 }
@@ -172,6 +177,7 @@ pub mod tests {
             client: "192.0.2.1".to_owned(),
             runs: None,
             state: LiveState::Running,
+            why: None,
             joinable: true,
             people: Vec::new(),
         };
@@ -272,6 +278,8 @@ pub mod tests {
         };
         check(&full, 5, "bob (peer), carol (moderator)");
         check(&|one| one.session.state = LiveState::Frozen, 6, "frozen");
+        let file = |one: &mut ListedSession| one.session.why = Some("a file\u{1b}[2J waits".into());
+        check(&file, 6, "running: a file·[2J waits");
         check(&|_| (), 7, "–");
         check(&|one| one.may_join = SeatRole::ALL.to_vec(), 7, "observer, peer, moderator");
     }
