@@ -183,7 +183,7 @@ fn who_comes_to_a_session_gets_a_seat_and_nothing_else() {
     for (args, why) in [
         (&["-T", &seat, "observer"][..], "a terminal is needed"),
         (&["-T", &seat], "a terminal is needed"),
-        (&["-tt", &seat, "owner"], "none of observer, peer and moderator"),
+        (&["-tt", &seat, "owner"], "no such session runs"),
         (&["-tt", &seat, "id; touch /tmp/never"], "none of observer, peer and moderator"),
         (&["-s", &seat, "sftp"], ""),
         (&["-W", "127.0.0.1:22", &seat], "prohibited"),
