@@ -165,5 +165,7 @@ fn people_kind(people: &People) -> &'static str {
         People::FileApproved { .. } => "file_approved",
         People::FileRefused { .. } => "file_refused",
         People::FileStopped { .. } => "file_stopped",
+        People::OwnerLost => "owner_lost",
+        People::OwnerBack { .. } => "owner_back",
     }
 }
