@@ -23,6 +23,9 @@ pub struct Heading {
     pub roles: Vec<RoleName>,
     /// Address of the client as the node saw it.
     pub client: String,
+    /// The proxy that opened it for somebody in a browser, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<NodeName>,
     /// What was asked for.
     pub kind: Kind,
     /// The terminal's size, if there is one.

@@ -17,7 +17,7 @@ use link::tunnel::Knock;
 use model::audit::Audited;
 use model::limit::LINK_MS;
 use model::role::{Forwarding, RecordingPolicy};
-use model::{AuditEvent, ConnectionId, Heading, Kind, Login, SessionId, Tick, UserName};
+use model::{AuditEvent, ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tick, UserName};
 use policy::{Denial, Identity, LoginPermit};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,6 +103,7 @@ impl Caller {
             login: permit.login().clone(),
             roles: permit.roles().to_vec(),
             client: place(self.client),
+            via: via(&self.identity),
             kind,
             size: None,
             term: None,
@@ -115,9 +116,15 @@ impl Caller {
         AuditEvent {
             user: Some(self.identity.user().clone()),
             login: Some(self.login.clone()),
+            via: via(&self.identity),
             ..self.reporter.event_over(Some(self.id), self.client, what)
         }
     }
+}
+
+/// The proxy that speaks for somebody in a browser, by the grant that it was given.
+pub(crate) fn via(identity: &Identity) -> Option<NodeName> {
+    identity.only().map(|only| only.proxy.clone())
 }
 
 /// Where a client is, for people.

@@ -7,7 +7,7 @@ pub(crate) mod line;
 mod viewer;
 
 use crate::clock;
-use crate::connection::{Holder, place};
+use crate::connection::{Holder, place, via};
 use crate::lives::Running;
 use crate::report::Reporter;
 use crate::serve::Post;
@@ -63,6 +63,7 @@ impl Visitor {
         AuditEvent {
             user: Some(self.identity.user().clone()),
             session,
+            via: via(&self.identity),
             ..self.reporter.event_over(Some(self.id), self.client, what)
         }
     }

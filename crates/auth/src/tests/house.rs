@@ -283,6 +283,7 @@ pub fn heading(
         login: "root".parse().unwrap(),
         roles: vec!["admin".parse().unwrap()],
         client: "192.0.2.1".into(),
+        via: None,
         kind: Kind::Shell,
         size: Some(model::Size::default()),
         term: Some("xterm".into()),

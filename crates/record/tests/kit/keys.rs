@@ -33,6 +33,7 @@ pub fn heading_by(id: u8, kind: Kind, node: &SigningKey, seal: &SigningKey) -> H
         login: "root".parse().unwrap(),
         roles: vec!["access".parse().unwrap()],
         client: "192.0.2.7:50222".into(),
+        via: None,
         kind,
         size: terminal.then(Size::default),
         term: terminal.then(|| "xterm-256color".into()),

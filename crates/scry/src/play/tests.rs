@@ -30,6 +30,7 @@ fn heading(size: Option<Size>) -> Heading {
         login: "root".parse().unwrap(),
         roles: Vec::new(),
         client: "192.0.2.1".to_owned(),
+        via: None,
         kind: Kind::Shell,
         size,
         term: None,

@@ -19,6 +19,7 @@ fn heading(n: u8, name: &str, machine: &str) -> Heading {
         login: if n.is_multiple_of(2) { "root".parse().unwrap() } else { "app".parse().unwrap() },
         roles: vec!["access".parse().unwrap()],
         client: "192.0.2.7:1234".into(),
+        via: None,
         kind: Kind::Exec { command: "make \"it\"".into() },
         size: None,
         term: None,
