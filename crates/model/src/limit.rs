@@ -275,6 +275,38 @@ pub const WEB_CALLS_PER_ADDRESS: usize = 64;
 pub const WEB_STREAMS: usize = 900;
 /// Those to one address. Refuse: as [`WEB_CALLS`].
 pub const WEB_STREAMS_PER_ADDRESS: usize = 200;
+/// Terminals of browsers that a proxy carries at once. Refuse: with words on the page.
+pub const WEB_TERMINALS: usize = 1000;
+/// Those to one address, behind which a whole office may be. Refuse: as [`WEB_TERMINALS`].
+pub const WEB_TERMINALS_PER_ADDRESS: usize = 200;
+/// Those of one person. Refuse: as [`WEB_TERMINALS`].
+pub const WEB_TERMINALS_PER_PERSON: usize = 32;
+/// Milliseconds from a terminal's WebSocket to the message that says what it opens. Refuse: closed.
+pub const WEB_HELLO_MS: u64 = 10_000;
+/// Bytes of one message of a terminal's page. Refuse: closed; the session can be come back to.
+pub const WEB_MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes typed in a browser that the session has not taken. Refuse: as [`WEB_MESSAGE_BYTES`].
+pub const WEB_TYPED_BYTES: usize = 8 * 1024 * 1024;
+/// Messages of what was typed that wait. Refuse: as [`WEB_MESSAGE_BYTES`].
+pub const WEB_TYPED_PIECES: usize = 1024;
+/// Bytes of output that a page was sent and has not read. Wait: the node, and the program with it.
+pub const WEB_AHEAD_BYTES: u64 = 512 * 1024;
+/// Bytes of one stream from a node that wait in a proxy for a page. Wait: as [`WEB_AHEAD_BYTES`].
+pub const WEB_HELD_BYTES: usize = 256 * 1024;
+/// Milliseconds between two signs of life that are asked of a page.
+pub const WEB_BEAT_MS: u64 = 15_000;
+/// Silence of a page in milliseconds, or stillness of its connection, after which it counts as gone. Cut.
+pub const WEB_SILENT_MS: u64 = 45_000;
+/// Files that a proxy moves for browsers, and folders that it lists, at once. Refuse: 429.
+pub const WEB_FILES: usize = 200;
+/// Those of one address. Refuse: as [`WEB_FILES`].
+pub const WEB_FILES_PER_ADDRESS: usize = 20;
+/// Bytes of one file that is moved through a browser. Refuse: 413, or cut for one that has no length.
+pub const WEB_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+/// Entries of a folder that a browser is shown. Cut.
+pub const WEB_FOLDER_ENTRIES: usize = 10_000;
+/// Milliseconds without a byte after which a file that a browser moves is broken off. Cut.
+pub const WEB_STALL_MS: u64 = 60_000;
 /// Bytes of a web session's secret, as it stands in the cookie. Refuse: as if there was none.
 pub const WEB_SECRET_BYTES: usize = 128;
 /// Bytes of what a browser calls itself. Cut.

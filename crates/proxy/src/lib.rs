@@ -102,12 +102,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let (roles, roles_now) = watch::channel(RoleSet::default());
     upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles));
     let calls = channel.clone();
-    let web = Arc::new(Web::new(visitors.clone()));
+    let to_web = visitors.clone();
     let renewing = Upkeep { name, credentials, keep, names, badge, ssh, channel, visitors };
     upkeep.spawn(renewing.renew());
 
     let cut = CancellationToken::new();
     let carry = Carry { tunnels: Tunnels::default(), auth, calls, trusted: trusted_now };
+    let guests = Startups::of_guests();
+    let (locked, stopping) = (roles_now.clone(), stop.clone());
+    let web = Web::new(to_web, carry.clone(), locked, guests.clone(), stopping);
     let reception = Arc::new(Reception {
         carry,
         reporter,
@@ -115,8 +118,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         nodes: nodes_now,
         roles: roles_now,
         startups: Startups::default(),
-        guests: Startups::of_guests(),
-        web,
+        guests,
+        web: Arc::new(web),
         stop: stop.clone(),
         cut: cut.clone(),
     });

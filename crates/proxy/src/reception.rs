@@ -227,7 +227,7 @@ impl Reception {
 }
 
 /// Completes when a lock has come to be on the person or the node, and the node has had its time to end what it has.
-async fn shut(mut roles: watch::Receiver<RoleSet>, who: &Identity, node: &NodeName) {
+pub(crate) async fn shut(mut roles: watch::Receiver<RoleSet>, who: &Identity, node: &NodeName) {
     let shuts = |set: &RoleSet| policy::reach(set, who, node, now()).is_err();
     if roles.wait_for(shuts).await.is_err() {
         // The proxy is stopping, and cuts by itself.

@@ -575,6 +575,8 @@ pub enum FromPage {
     },
     /// Something for the session's company.
     Ask(Ask),
+    /// Hangs up for good: one's own session ends, a seat is left. A WebSocket that merely closes is a connection that was lost.
+    Leave {},
 }
 
 /// A text message to a page that shows a terminal. What the program writes comes as binary messages.
@@ -690,6 +692,7 @@ mod tests {
             (FromPage::Resize { cols, rows }, r#"{"resize":{"cols":80,"rows":24}}"#.to_owned()),
             (FromPage::Read { bytes: 9 }, r#"{"read":{"bytes":9}}"#.to_owned()),
             (FromPage::Ask(Ask::Who {}), r#"{"ask":{"ask":"who"}}"#.to_owned()),
+            (FromPage::Leave {}, r#"{"leave":{}}"#.to_owned()),
         ] {
             assert_eq!(serde_json::to_string(&message).unwrap(), text);
             assert_eq!(serde_json::from_str::<FromPage>(&text).unwrap(), message);

@@ -47,6 +47,21 @@ impl Channel {
         }
     }
 
+    /// As [`Client::call_for`].
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn call_for<C: Call>(
+        &self,
+        call: &C,
+        headers: HeaderMap,
+    ) -> Result<C::Answer, CallError> {
+        match self.client().await?.call_for(call, headers.clone()).await {
+            Err(error) if error.unsent() => self.again().await?.call_for(call, headers).await,
+            outcome => outcome,
+        }
+    }
+
     /// As [`Client::post_bytes`].
     ///
     /// # Errors

@@ -157,6 +157,30 @@ impl Client {
         self.post_json(&format!("/v1/{}", C::PATH), body.into(), "application/json").await
     }
 
+    /// As [`Client::call`], with further headers.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn call_for<C: Call>(
+        &self,
+        call: &C,
+        headers: HeaderMap,
+    ) -> Result<C::Answer, CallError> {
+        let garbled = |e: serde_json::Error| CallError::garbled(&self.address, e.to_string());
+        let body = serde_json::to_vec(call).map_err(garbled)?;
+        let mut request =
+            self.request(Method::POST, self.uri(&format!("/v1/{}", C::PATH))?, body.into());
+        request.headers_mut().extend(headers);
+        let kind = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+        within(&self.address, CALL_MS, async {
+            let response = self.send(request).await?;
+            let body = self.whole(response.into_body(), ANSWER_BYTES).await?;
+            serde_json::from_slice(&body).map_err(garbled)
+        })
+        .await
+    }
+
     /// Sends bytes to `path` (such as `/v1/node/ship/…`) and reads a JSON answer.
     ///
     /// # Errors

@@ -246,6 +246,11 @@ impl Client {
         std::mem::replace(&mut self.arrivals, mpsc::channel(1).1)
     }
 
+    /// Runs `task` until it ends, or the connection is dropped.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     /// Cancelled when the connection is gone.
     #[must_use]
     pub fn closed(&self) -> CancellationToken {

@@ -13,6 +13,7 @@ pub mod buffer;
 mod channel;
 pub mod client;
 mod drop_line;
+pub mod files;
 pub mod jump;
 pub mod server;
 mod startups;

@@ -8,9 +8,8 @@ use link::{Peer, PeerIdentity};
 use model::limit::{BROWSER_BYTES, WEB_SECRET_BYTES};
 use std::net::SocketAddr;
 use wire::Fault;
+use wire::web::COOKIE;
 
-/// The cookie that holds the secret of a web session. No other host can set one of this name (RFC 6265bis §4.1.3.2).
-pub(super) const COOKIE: &str = "__Host-scry";
 /// What a browser says of the page that asks (Fetch Metadata).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -112,7 +111,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The cookie's value; none of several, because only one can be the browser's own.
+/// The cookie's value; none of several, because only one can be the browser's own. No other host can set a cookie of its name
+/// (RFC 6265bis §4.1.3.2).
 fn secret(headers: &HeaderMap) -> Option<HeaderValue> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
@@ -124,7 +124,7 @@ fn secret(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Whether a text can be the secret of a web session.
-pub(super) fn is_secret(text: &str) -> bool {
+fn is_secret(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=WEB_SECRET_BYTES).contains(&text.len()) && text.bytes().all(plain)
 }

@@ -6,12 +6,21 @@
 //! | `guard` | what must hold of a request before anything is done with it |
 //! | `pages` | the front end, or what stands in its place |
 //! | `pass` | calls and streams, passed on to auth |
+//! | `aboard` | the way onto a node for whoever sits before a page |
+//! | `terminal` | a WebSocket as a terminal |
+//! | `files` | files up and down, and folders |
 
+mod aboard;
+mod files;
 mod guard;
 mod pages;
 mod pass;
 mod routes;
+mod terminal;
+#[cfg(test)]
+mod tests;
 
+use crate::carry::Carry;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -19,23 +28,51 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use link::Peer;
 use link::http::{Channel, refusal};
 use link::ssh::Startups;
-use model::limit::{WEB_CALLS, WEB_CALLS_PER_ADDRESS, WEB_STREAMS, WEB_STREAMS_PER_ADDRESS};
+use model::limit::{
+    WEB_CALLS, WEB_CALLS_PER_ADDRESS, WEB_FILES, WEB_FILES_PER_ADDRESS, WEB_STREAMS,
+    WEB_STREAMS_PER_ADDRESS, WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS,
+};
+use model::role::RoleSet;
 use routes::{Found, Way};
 use std::sync::Arc;
+use terminal::People;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use wire::{Failure, Fault};
 
 /// Serves browsers.
 pub(crate) struct Web {
     auth: Channel,
+    carry: Carry,
+    /// What is locked.
+    roles: watch::Receiver<RoleSet>,
+    stop: CancellationToken,
+    guests: Startups,
     calls: Startups,
     streams: Startups,
+    terminals: Startups,
+    transfers: Startups,
+    people: People,
 }
 
 impl Web {
-    /// What they ask goes to auth over `auth`, which is theirs alone.
-    pub(crate) fn new(auth: Channel) -> Self {
+    /// What they ask goes to auth over `auth`, which is theirs alone. `guests` counts those who come otherwise, too.
+    pub(crate) fn new(
+        auth: Channel,
+        carry: Carry,
+        roles: watch::Receiver<RoleSet>,
+        guests: Startups,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             auth,
+            carry,
+            roles,
+            stop,
+            guests,
+            terminals: Startups::of(WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS),
+            people: People::default(),
+            transfers: Startups::of(WEB_FILES, WEB_FILES_PER_ADDRESS),
             calls: Startups::of(WEB_CALLS, WEB_CALLS_PER_ADDRESS),
             streams: Startups::of(WEB_STREAMS, WEB_STREAMS_PER_ADDRESS),
         }
@@ -49,7 +86,7 @@ impl Web {
         })
     }
 
-    async fn answer(&self, called: Option<&str>, request: Request) -> Response {
+    async fn answer(self: &Arc<Self>, called: Option<&str>, request: Request) -> Response {
         let route = match routes::find(request.method(), request.uri().path()) {
             Found::Page => {
                 return pages::answer(request.method(), request.uri(), request.headers());
@@ -72,8 +109,15 @@ impl Web {
             Err(refused) => return closed(refused.into_response()),
         };
         closed(match route.way {
+            Way::Terminal => {
+                let request = Request::from_parts(parts, body);
+                self.terminal(visitor, request).await
+            }
             Way::Ping => axum::Json(ping()).into_response(),
             Way::Call => self.call(&visitor, parts.uri.path(), body).await.into_response(),
+            Way::Folder => self.folder(&visitor, &parts.uri).await.into_response(),
+            Way::Download => self.download(&visitor, &parts.uri).await.into_response(),
+            Way::Upload => self.upload(&visitor, &parts.uri, body).await.into_response(),
             Way::Stream => self.stream(&visitor, &parts.uri).await.into_response(),
         })
     }

@@ -1,7 +1,7 @@
 //! Calls and streams of browsers, passed on to auth. Of a request go the path, the body, and what the proxy itself says of
 //! the browser; no header that the browser sent goes with it.
 
-use super::guard::{COOKIE, Visitor, is_secret};
+use super::guard::Visitor;
 use super::{Refused, Web};
 use axum::body::{Body, to_bytes};
 use axum::response::{IntoResponse, Response};
@@ -15,13 +15,7 @@ use std::time::Duration;
 use wire::Fault;
 use wire::name::CLIENT_ADDRESS_HEADER;
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
-
-/// The secret of a browser's web session.
-const SESSION_HEADER: &str = "scry-web-session";
-/// The address of the page that asks.
-const ORIGIN_HEADER: &str = "scry-web-origin";
-/// Auth's word on the cookie: a secret and the seconds for which it counts, or nothing to take it back.
-const SET_SESSION_HEADER: &str = "scry-set-session";
+use wire::web::{COOKIE, ORIGIN_HEADER, SESSION_HEADER, SET_SESSION_HEADER, SetSession};
 
 /// Headers of auth's answers that browsers get.
 const GIVEN: [HeaderName; 4] = [
@@ -79,7 +73,7 @@ async fn read(body: Body) -> Result<Bytes, Refused> {
 }
 
 /// What auth is told of a browser. It believes it, because a proxy says it.
-fn said_of(visitor: &Visitor) -> HeaderMap {
+pub(super) fn said_of(visitor: &Visitor) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(address) = HeaderValue::from_str(&visitor.address.ip().to_canonical().to_string()) {
         headers.insert(CLIENT_ADDRESS_HEADER, address);
@@ -118,12 +112,9 @@ fn given(answer: http::Response<Body>) -> Response {
 
 /// The cookie as auth wants it: set for so many seconds, or taken back.
 fn cookie(set: &HeaderValue) -> Option<HeaderValue> {
-    let (secret, seconds) = match set.to_str().ok()? {
-        "" => ("", 0),
-        set => {
-            let (secret, seconds) = set.split_once(' ')?;
-            (Some(secret).filter(|secret| is_secret(secret))?, seconds.parse::<u64>().ok()?)
-        }
+    let (secret, seconds) = match set.to_str().ok()?.parse().ok()? {
+        SetSession::New { secret, seconds } => (secret, seconds),
+        SetSession::Clear => (String::new(), 0),
     };
     let how = "Path=/; Secure; HttpOnly; SameSite=Strict";
     HeaderValue::from_str(&format!("{COOKIE}={secret}; Max-Age={seconds}; {how}")).ok()

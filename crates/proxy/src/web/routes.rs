@@ -1,6 +1,7 @@
 //! Every route of the proxy's web side. What is not here is a page, or not there.
 
 use http::Method;
+use wire::web::OPEN;
 
 /// From where a route may be asked. Whoever asks, auth or a node decides what they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,14 @@ pub(crate) enum Way {
     Call,
     /// What auth tells is passed on as it comes.
     Stream,
+    /// A WebSocket becomes a terminal.
+    Terminal,
+    /// A folder of a node is listed.
+    Folder,
+    /// A file comes from a node.
+    Download,
+    /// A file goes to a node.
+    Upload,
 }
 
 /// A route; parameters stand in braces.
@@ -44,9 +53,6 @@ pub(crate) enum Found {
     Page,
 }
 
-/// Calls that browsers may make; auth has a proof for each. All others are for parts of the cluster, or for `scry`.
-const OPEN: &[&str] = &["sign-up", "invitation"];
-
 /// Routes that are no calls.
 const ROUTES: &[Route] = &[
     route(Method::GET, "/v1/ping", Door::Open, Way::Ping),
@@ -56,11 +62,34 @@ const ROUTES: &[Route] = &[
     route(Method::GET, "/v1/recordings/{id}/events", Door::Read, Way::Stream),
     route(Method::GET, "/v1/recordings/{id}/search", Door::Read, Way::Stream),
     route(Method::GET, "/v1/recordings/{id}/cast", Door::Read, Way::Stream),
+    route(Method::GET, "/v1/recordings/{id}/text", Door::Read, Way::Stream),
     route(Method::GET, "/v1/audit/follow", Door::Read, Way::Stream),
+    route(Method::GET, "/v1/web/terminal", Door::Change, Way::Terminal),
+    route(Method::GET, "/v1/web/folder", Door::Read, Way::Folder),
+    route(Method::GET, "/v1/web/files", Door::Read, Way::Download),
+    route(Method::POST, "/v1/web/files", Door::Change, Way::Upload),
 ];
 
 const fn route(method: Method, path: &'static str, door: Door, way: Way) -> Route {
     Route { method, path, door, way }
+}
+
+impl Route {
+    /// Whether it is a typed call.
+    #[cfg(test)]
+    pub(crate) fn is_call(&self) -> bool {
+        self.way == Way::Call
+    }
+}
+
+/// All of them, whole paths for calls, too.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Route> {
+    let call = |name: &&str| {
+        let path: &'static str = Box::leak(format!("/v1/{name}").into_boxed_str());
+        route(Method::POST, path, Door::Change, Way::Call)
+    };
+    ROUTES.iter().cloned().chain(OPEN.iter().map(call)).collect()
 }
 
 /// The route of a request.

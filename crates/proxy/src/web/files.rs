@@ -1,0 +1,183 @@
+//! Files to and from a browser: sftp to the node, as the person, over a connection of its own.
+
+use super::guard::Visitor;
+use super::{Refused, Web};
+use axum::body::Body;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use http::{HeaderValue, Uri, header};
+use link::ssh::Startup;
+use link::ssh::files::{Entry, Files, FilesError, Kind, Reading};
+use model::limit::{PIPE_BYTES, WEB_FILE_BYTES, WEB_STALL_MS};
+use model::{Login, NodeName};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use wire::Fault;
+use wire::web::TerminalTo;
+
+const STALL: Duration = Duration::from_millis(WEB_STALL_MS);
+
+/// Which file, or folder.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    node: NodeName,
+    login: Login,
+    #[serde(default)]
+    path: String,
+}
+
+impl Web {
+    /// Lists a folder.
+    pub(super) async fn folder(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
+        let (place, _taken, files) = self.files(visitor, uri).await?;
+        let (path, mut entries) = files.folder(&place.path).await.map_err(refused)?;
+        entries.sort_by(|a, b| {
+            (a.kind != Kind::Folder, &a.name).cmp(&(b.kind != Kind::Folder, &b.name))
+        });
+        let entries: Vec<_> = entries.into_iter().map(told).collect();
+        let body = serde_json::json!({ "path": path, "entries": entries });
+        Ok(axum::Json(body).into_response())
+    }
+
+    /// Gives a file, piece by piece as the browser takes it.
+    pub(super) async fn download(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
+        let (place, taken, files) = self.files(visitor, uri).await?;
+        let Reading { bytes, contents } = files.read(named(&place)?).await.map_err(refused)?;
+        let contents = contents.take(bytes.unwrap_or(WEB_FILE_BYTES));
+        let pieces =
+            futures_util::stream::unfold((contents, taken), |(mut contents, taken)| async move {
+                let mut room = BytesMut::with_capacity(PIPE_BYTES);
+                let read = tokio::time::timeout(STALL, contents.read_buf(&mut room)).await;
+                match read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+                    Ok(0) => None,
+                    Ok(_) => Some((Ok(room.freeze()), (contents, taken))),
+                    Err(error) => Some((Err(error), (contents, taken))),
+                }
+            });
+        let mut answer = Response::new(Body::from_stream(pieces));
+        let headers = answer.headers_mut();
+        let kind = HeaderValue::from_static("application/octet-stream");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(bytes) = bytes {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+        let name = place.path.rsplit('/').next().unwrap_or_default();
+        if let Ok(attached) = HeaderValue::from_str(&attachment(name)) {
+            headers.insert(header::CONTENT_DISPOSITION, attached);
+        }
+        Ok(answer)
+    }
+
+    /// Takes a file, piece by piece as the node takes it. What was written stays when the browser breaks off.
+    pub(super) async fn upload(
+        &self,
+        visitor: &Visitor,
+        uri: &Uri,
+        body: Body,
+    ) -> Result<Response, Refused> {
+        let (place, _taken, files) = self.files(visitor, uri).await?;
+        let mut file = files.write(named(&place)?).await.map_err(refused)?;
+        let (mut pieces, mut bytes) = (body.into_data_stream(), 0_u64);
+        loop {
+            let piece = match tokio::time::timeout(STALL, pieces.next()).await {
+                Ok(Some(Ok(piece))) => piece,
+                Ok(None) => break,
+                Ok(Some(Err(_))) | Err(_) => {
+                    let why = format!("the upload broke off after {bytes} bytes");
+                    return Err(Refused::new(Fault::Malformed, why));
+                }
+            };
+            bytes = bytes.saturating_add(piece.len() as u64);
+            if bytes > WEB_FILE_BYTES {
+                let why = format!("a file has at most {WEB_FILE_BYTES} bytes here; use sftp");
+                return Err(Refused::with(http::StatusCode::PAYLOAD_TOO_LARGE, why));
+            }
+            file.write(&piece).await.map_err(refused)?;
+        }
+        let path = file.finish().await.map_err(refused)?;
+        let body = serde_json::json!({ "path": path, "bytes": bytes });
+        Ok(axum::Json(body).into_response())
+    }
+
+    /// What was asked for, a place to do it, and the way to it.
+    async fn files(
+        &self,
+        visitor: &Visitor,
+        uri: &Uri,
+    ) -> Result<(Place, Startup, Files), Refused> {
+        let Query(place) = Query::<Place>::try_from_uri(uri).map_err(|error| {
+            Refused::new(
+                Fault::Malformed,
+                format!("say node, login and path: {}", error.body_text()),
+            )
+        })?;
+        let taken = self.transfers.take(Some(visitor.address.ip())).ok_or_else(|| {
+            let why = "too many files are moved from this address at once: wait for some";
+            Refused::new(Fault::TooMany, why)
+        })?;
+        let to = TerminalTo::Login { node: place.node.clone(), login: place.login.clone() };
+        let client = self.aboard(visitor, to).await?.client;
+        let files = Files::open(client).await.map_err(refused)?;
+        Ok((place, taken, files))
+    }
+}
+
+fn named(place: &Place) -> Result<&str, Refused> {
+    match place.path.as_str() {
+        "" => Err(Refused::new(Fault::Malformed, "say which file: path is empty")),
+        path => Ok(path),
+    }
+}
+
+fn refused(error: FilesError) -> Refused {
+    let fault = match error {
+        FilesError::NotFound { .. } => Fault::NotFound,
+        FilesError::Denied(_) => Fault::Denied,
+        FilesError::Failed(_) => Fault::Conflict,
+    };
+    Refused::new(fault, error.to_string())
+}
+
+fn told(entry: Entry) -> serde_json::Value {
+    let kind = match entry.kind {
+        Kind::File => "file",
+        Kind::Folder => "folder",
+        Kind::Link => "link",
+        Kind::Other => "other",
+    };
+    let changed = entry.changed.map(|seconds| i64::from(seconds) * 1000);
+    serde_json::json!({ "name": entry.name, "kind": kind, "bytes": entry.bytes, "changed": changed })
+}
+
+/// A file's name for the browser to keep it under (RFC 6266, RFC 8187).
+fn attachment(name: &str) -> String {
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("attachment; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_letters_is_written_into_the_header_and_nothing_else() {
+        let check = |name: &str, expected: &str| {
+            assert_eq!(attachment(name), format!("attachment; filename*=UTF-8''{expected}"));
+        };
+        check("notes-1.txt", "notes-1.txt");
+        check("größe.txt", "gr%C3%B6%C3%9Fe.txt");
+        check("a\"; filename=\"b\r\nx: y", "a%22%3B%20filename%3D%22b%0D%0Ax%3A%20y");
+    }
+}

@@ -1,0 +1,63 @@
+//! The line to a session's company, over the connection of the terminal itself.
+
+use bytes::{Buf, Bytes, BytesMut};
+use link::ssh::client::{Client, Session};
+use link::ssh::{Input, Output};
+use model::limit::ANSWER_BYTES;
+use std::time::Duration;
+use wire::company::{Ask, Company, Told};
+use wire::name::COMPANY_SUBSYSTEM;
+
+/// How often a line is opened that ends at once, because the node does not know the session yet; and how much longer it is
+/// waited each time.
+const TRIES: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// An open line.
+pub(super) struct Line {
+    _session: Session,
+    from: Input,
+    to: Output,
+    held: BytesMut,
+}
+
+impl Line {
+    /// Opens it; answers also how things stand. `None` where there is none, as for guests.
+    pub(super) async fn open(client: &Client) -> Option<(Self, Company)> {
+        for attempt in 0..TRIES {
+            tokio::time::sleep(PAUSE * (attempt * attempt)).await;
+            let mut session = client.session().await.ok()?;
+            session.subsystem(COMPANY_SUBSYSTEM).await.ok()?;
+            let (from, to) = (session.output.take()?, session.input.clone());
+            let mut line = Self { _session: session, from, to, held: BytesMut::new() };
+            match line.next().await {
+                Some(Told::Company(company)) => return Some((line, company)),
+                Some(Told::Over { .. }) => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The next line; `None` when there is none any more. Nothing is lost if it is cancelled.
+    pub(super) async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
+                let line = self.held.split_to(end);
+                self.held.advance(1);
+                return serde_json::from_slice(&line).ok();
+            }
+            if self.held.len() > ANSWER_BYTES {
+                return None;
+            }
+            self.held.extend_from_slice(&self.from.pull().await.ok()??);
+        }
+    }
+
+    /// Asks for something; the answer is one of the next lines.
+    pub(super) async fn send(&mut self, ask: &Ask) -> Option<()> {
+        let mut line = serde_json::to_vec(ask).ok()?;
+        line.push(b'\n');
+        self.to.write(Bytes::from(line)).await.ok()
+    }
+}
