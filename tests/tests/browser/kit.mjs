@@ -75,11 +75,11 @@ export async function play(scene) {
   context.on('page', (page) => {
     pages.push(page);
     page.on('console', (message) => notes.push(`${message.type()}: ${message.text()}`));
-    page.on('pageerror', (error) => notes.push(`error: ${error.message}`));
+    page.on('pageerror', (error) => notes.push(`thrown: ${error.message}`));
   });
   try {
     await scene({ browser, context, page: await context.newPage(), notes });
-    const broken = notes.filter((note) => /Content Security Policy|TrustedHTML|^error:/.test(note));
+    const broken = notes.filter((note) => /Content Security Policy|TrustedHTML|^thrown:/.test(note));
     expect(broken.length === 0, `no rule of the page was broken: ${broken.join('\n')}`);
   } catch (error) {
     console.error(error.stack);

@@ -93,6 +93,8 @@ await play(async ({ page }) => {
       times.sort((a, b) => a - b);
       found.echo = [times[100], times[190]];
       type(again, '\x03');
+      // What is typed while the shell takes the terminal back may be thrown away.
+      await new Promise((still) => setTimeout(still, 500));
       type(again, 'exit 3\n');
       found.ended = (await until(() => again.closed)) && last(again);
 

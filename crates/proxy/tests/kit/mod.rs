@@ -358,7 +358,7 @@ async fn echo(
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     });
-    ([("scry-set-session", "fresh-secret 60"), ("x-inner", "not for browsers")], axum::Json(told))
+    ([("scry-set-session", "freshsecret 60"), ("x-inner", "not for browsers")], axum::Json(told))
 }
 
 /// Lines without an end, counted.

@@ -84,7 +84,7 @@ async fn a_call_reaches_auth_with_what_the_proxy_knows_and_nothing_that_the_brow
             "user-agent: Browser/1",
         ]
     );
-    let cookie = "__Host-scry=fresh-secret; Max-Age=60; Path=/; Secure; HttpOnly; SameSite=Strict";
+    let cookie = "__Host-scry=freshsecret; Max-Age=60; Path=/; Secure; HttpOnly; SameSite=Strict";
     assert_eq!(answer.header("set-cookie"), Some(cookie));
     assert_eq!(answer.header("scry-set-session"), None);
     assert_eq!(answer.header("x-inner"), None);
