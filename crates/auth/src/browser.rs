@@ -89,9 +89,9 @@ impl Browser {
         auth: &Auth,
         user: &User,
         factors: Vec<FactorKind>,
-        expires: Time,
+        (now, expires): (Time, Time),
     ) -> Result<WebSession, TableError> {
-        let (secret, now) = (secret::long(), clock::now());
+        let secret = secret::long();
         let new = NewWebSession {
             user: user.name.clone(),
             created: now,

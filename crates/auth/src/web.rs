@@ -105,7 +105,7 @@ pub async fn enter(
         return Err(denied(auth, asked, &user.name, denial.into()).await);
     }
     let expires = now.plus_ms(policy::certificate_ms(&roles, &identity));
-    let session = browser.sign_in(auth, &user, factors, expires).await?;
+    let session = browser.sign_in(auth, &user, factors, (now, expires)).await?;
     entered(auth, asked, &user.name, method).await?;
     tell_me(auth, &roles, &identity, &session).await
 }
