@@ -130,6 +130,11 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   'recordings/view': ({ id }) => ({ ticket: 'ticket', facts: recordings(NOW).find((one) => one.id === id) ?? recordings(NOW)[1] }),
   'recordings/previews': ({ ids }) =>
     (ids as string[]).map((id, at) => ({ id, at: 1, live: false, cols: 100, rows: 28, lines: previewLines(at) })),
+  'recordings/comments/list': () => [
+    { number: 1, at: 66_000, author: 'bob', mine: false, made: NOW - HOUR, text: 'This is where it was cursed: the file belongs to nobody since the restore.' },
+    { number: 2, at: 302_000, author: 'alice', mine: true, made: NOW - MIN, text: 'The disk was full for a moment.' },
+  ],
+  'recordings/comments/add': (body) => ({ ...body, number: 3, author: 'alice', mine: true, made: Date.now() }),
   'audit/list': ({ limit, newest_first, after, until, session }) => {
     let found = audit.filter((row) => (!after || row.number > Number(after)) && (!until || JSON.parse(row.event).time < Number(until)) && (!session || JSON.parse(row.event).session === session));
     if (newest_first) found = found.toReversed();

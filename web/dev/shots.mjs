@@ -94,6 +94,11 @@ const PAGES = [
     await page.getByLabel('Find what stood').fill('shop');
     await page.waitForTimeout(600);
   }],
+  ['player-comments', `${REC}?t=66`, async (page) => {
+    await page.waitForTimeout(500);
+    await page.keyboard.press('r');
+    await page.waitForTimeout(400);
+  }],
   ['audit', '/audit'],
   ['audit-detail', '/audit', async (page) => void (await page.locator('text=Denied log in >> visible=true').first().click())],
   ['settings-users', '/settings/users'],

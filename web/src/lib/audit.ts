@@ -52,6 +52,9 @@ const WORDS: Record<string, (event: AuditEvent) => string> = {
   'recording.view': (e) => `Looked at the recording (${e.how})`,
   'recording.remove': (e) => `Removed ${e.owner}’s recording`,
   'recording.tampering': (e) => `Tampering: ${e.why}`,
+  'recording.comment': (e) => `Commented: ${e.text}`,
+  'recording.comment_removed': (e) => `Removed ${e.author}’s comment`,
+  'recording.preview': () => 'Saw small pictures of recordings',
   'audit.events_lost': (e) => `${e.count} events were lost`,
 };
 

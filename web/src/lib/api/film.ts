@@ -1,5 +1,5 @@
 // A recording as a film (wire::film). All of it is read with the ticket of one look.
-import { call, lines } from './call';
+import { call, lines, type Time } from './call';
 import type { RecordingFacts } from './index';
 
 export type MarkKind =
@@ -130,6 +130,21 @@ export interface Preview {
 export const PREVIEWS = 50;
 export const readPreviews = (ids: string[], signal?: AbortSignal) =>
   call<Preview[]>('recordings/previews', { ids }, signal);
+
+/** What somebody remarked on a moment. */
+export interface Comment {
+  number: number;
+  at: number;
+  author: string;
+  mine: boolean;
+  made: Time;
+  text: string;
+}
+export const listComments = (id: string) => call<Comment[]>('recordings/comments/list', { id });
+export const addComment = (id: string, at: number, text: string) =>
+  call<Comment>('recordings/comments/add', { id, at, text });
+export const removeComment = (id: string, number: number) =>
+  call<object>('recordings/comments/remove', { id, number });
 
 type Parameters = Record<string, string | number | undefined>;
 
