@@ -42,7 +42,8 @@ const WORDS: Record<string, (event: AuditEvent) => string> = {
   'file.approve': (e) => `Approved ${e.path}`,
   'file.refuse': (e) => `Refused ${e.path}: ${e.why}`,
   'file.stop': (e) => `File stopped: ${e.why}`,
-  'session.transfer': (e) => `Moved ${e.path ?? 'a file'}`,
+  'session.transfer': (e) =>
+    `${e.direction === 'written' ? 'Uploaded' : 'Downloaded'} ${e.path}${e.result === 'ok' ? '' : `: ${e.result}`}`,
   'share.create': (e) => `Made a link as ${e.seat}${e.recipient ? ` for ${e.recipient}` : e.guests ? ' for guests' : ''}`,
   'share.use': (e) => `Came by a link into ${e.owner}’s session`,
   'share.refuse': (e) => `Link refused: ${e.why}`,
