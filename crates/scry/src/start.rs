@@ -59,8 +59,10 @@ fn greet(settings: &Settings, cluster: &Cluster) {
     }
     if let Some(invitation) = &cluster.invitation {
         show::line(format!(
-            "\nNobody has signed up yet. {} takes up this invitation within a day:\n\n    scry signup {invitation}\n",
-            settings.admin
+            "\nNobody has signed up yet. {} takes up this invitation within a day:\n\n    scry signup {invitation}\n\n\
+             or in a browser, which has to be told to trust this cluster's certificate:\n\n    {}\n",
+            settings.admin,
+            invitation.page()
         ));
     }
 }

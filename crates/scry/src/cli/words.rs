@@ -13,6 +13,13 @@ pub struct Invitation {
     pub code: String,
 }
 
+impl Invitation {
+    /// Where a person takes it up in a browser. The code stands behind the `#`, so that no server sees it but by the page.
+    pub fn page(&self) -> String {
+        format!("https://{}/invitation#{}", self.address, self.code)
+    }
+}
+
 impl std::fmt::Display for Invitation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "scry://{}/{}/{}", self.address, self.pin, self.code)

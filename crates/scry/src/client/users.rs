@@ -48,7 +48,8 @@ async fn add(user: &UserName, roles: &[RoleName], logins: &[Login], show_: &Show
     let invitation = Invitation { address, pin: added.pin, code: added.code };
     if show_.json {
         show::json(&serde_json::json!({
-            "user": user, "invitation": invitation.to_string(), "expires": added.expires,
+            "user": user, "invitation": invitation.to_string(), "page": invitation.page(),
+            "expires": added.expires,
         }))?;
         return Ok(());
     }
@@ -57,6 +58,7 @@ async fn add(user: &UserName, roles: &[RoleName], logins: &[Login], show_: &Show
         show::moment(added.expires)
     ));
     show::line(format!("scry signup {invitation}"));
+    show::remark(format!("Or in a browser: {}", invitation.page()));
     Ok(())
 }
 
