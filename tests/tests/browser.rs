@@ -1,9 +1,9 @@
 //! The pages in a real browser: chromium, driven by playwright, before clusters whose authority it trusts. The scenes stand in
 //! `tests/browser/`.
 
-use house::Cluster;
 use house::apart::Apart;
 use house::browser::{Browser, missing};
+use house::{Cluster, wait_for};
 use std::fs;
 
 /// Plays `scene`, or says why it cannot be played here.
@@ -41,6 +41,8 @@ fn the_messages_of_a_terminal_and_files_keep_their_bounds_and_their_words() {
             fs::remove_file(path).unwrap();
             String::new()
         });
+        // The node tells of a file when its connection has ended, a moment later than the browser has it.
+        wait_for("both files are in the ledger", || cluster.audit("session.transfer").len() > 1);
         let moved = cluster.audit("session.transfer");
         assert_eq!(moved.len(), 2, "both ways stand in the ledger: {moved:#?}");
     });
