@@ -360,6 +360,11 @@ fn scry_ssh_survives_the_death_of_the_proxy() {
     let id = only(&apart.cluster);
     terminal.type_text("seq 1 50; echo here-$((40+2))\r");
     terminal.wait_for("here-42");
+    // Who does not know yet which session it is cannot come back to it.
+    terminal.type_text("\x1dw");
+    terminal.wait_for("who is here");
+    terminal.keys(&["q"]);
+    wait_for("the menu is gone", || !terminal.shows("who is here"));
     let before = terminal.screen();
     apart.kill_proxy();
     terminal.wait_for("the connection is lost");

@@ -31,9 +31,9 @@ const SHOWN: usize = 8;
 /// Lines of the node that were not looked at. Wait.
 const HEARD: usize = 64;
 /// How often a line is opened that ends at once, because the node does not know the session yet, or no more; and how much
-/// longer it is waited each time.
-const TRIES: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(50);
+/// longer it is waited each time: soon at first, because who is lost before the line is there cannot come back.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 /// Pictures of the player that the front has not got yet. Wait: the player shows the newest when there is room.
 const SHOTS: usize = 1;
 /// How long a node has to give the terminal back to somebody who leaves another's session.
