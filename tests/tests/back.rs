@@ -7,7 +7,7 @@ use house::relay::{Line, Relay};
 use house::script;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Way, guests, sessions, told};
 use house::terminal::Terminal;
-use house::{Cluster, assert_success, wait_for};
+use house::{Cluster, assert_success, long, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -183,6 +183,12 @@ fn a_lock_ends_what_waits_for_its_owner() {
 
 #[test]
 fn who_does_not_come_back_in_time_finds_it_ended_as_at_a_logout() {
+    if !long() {
+        println!(
+            "skipped: who_does_not_come_back_in_time: it takes a minute, and runs with --long"
+        );
+        return;
+    }
     let cluster = Cluster::start();
     let owner = Owner::returning(&cluster, SIZE);
     owner.line("setsid sleep 1000 & echo begun-$((40+2))");
