@@ -30,7 +30,7 @@ pub async fn add(auth: Arc<Auth>, by: Member, call: AddComment) -> Result<Commen
     let row = row.ok_or_else(|| {
         Refusal::new(Fault::Conflict, format!("a recording has at most {COMMENTS} comments"))
     })?;
-    let what = Audited::CommentAdded { number: row.number, at, text: row.new.text.clone() };
+    let what = Audited::CommentAdded { comment: row.number, at, text: row.new.text.clone() };
     auth.ledger.write(&[about(&by, look.row(), what)]).await?;
     Ok(comment(row, &by))
 }
@@ -54,7 +54,7 @@ pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveComment) -> Result<
     if row.new.author != by.name {
         permitted(&auth, &by, call.id, RecordingAction::Remove).await?;
     }
-    let what = Audited::CommentRemoved { number: row.number, author: row.new.author };
+    let what = Audited::CommentRemoved { comment: row.number, author: row.new.author };
     auth.ledger.write(&[about(&by, look.row(), what)]).await?;
     auth.tables.remove_comments(&call.id, Some(row.number)).await?;
     Ok(Done {})

@@ -673,7 +673,7 @@ audited! {
     /// Somebody remarked something on a moment of a recording.
     CommentAdded "S5008I" "recording.comment" {
         /// The remark's number.
-        number: u64,
+        comment: u64,
         /// The moment, in milliseconds since the recording began.
         at: u64,
         /// What it says.
@@ -682,7 +682,7 @@ audited! {
     /// A remark was removed.
     CommentRemoved "S5009I" "recording.comment_removed" {
         /// Its number.
-        number: u64,
+        comment: u64,
         /// Whose it was.
         author: UserName,
     }
