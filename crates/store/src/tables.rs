@@ -232,6 +232,19 @@ impl Tables {
 
 type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
 
+/// The next number of this counter.
+async fn count(
+    on: impl sqlx::SqliteExecutor<'_>,
+    counter: &'static str,
+    doing: &'static str,
+) -> Result<i64, TableError> {
+    sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value")
+        .bind(counter)
+        .fetch_one(on)
+        .await
+        .map_err(failed(doing))
+}
+
 fn migrator() -> Migrator {
     let steps = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -1,7 +1,7 @@
 //! What people remark on moments of recordings.
 
 use super::fields::Fields;
-use super::{TableError, Tables, failed, signed};
+use super::{TableError, Tables, count, failed, signed};
 use model::{SessionId, Time, UserName};
 use sqlx::sqlite::SqliteRow;
 
@@ -49,12 +49,7 @@ impl Tables {
         if there >= i64::from(most) {
             return Ok(None);
         }
-        let number: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'comment' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let number = count(&mut *change, "comment", doing).await?;
         sqlx::query(
             "INSERT INTO comment (number, recording, at, author, made, text)
              VALUES ($1, $2, $3, $4, $5, $6)",

@@ -1,7 +1,7 @@
 //! Second factors, and the codes for whoever has lost them.
 
 use super::fields::Fields;
-use super::{TableError, Tables, digest, failed, signed};
+use super::{TableError, Tables, count, digest, failed, signed};
 use model::{FactorKind, Time, UserName};
 use sqlx::sqlite::SqliteRow;
 
@@ -57,12 +57,7 @@ impl Tables {
         if there >= i64::from(most) {
             return Ok(None);
         }
-        let number: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'factor' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let number = count(&mut *change, "factor", doing).await?;
         sqlx::query(
             "INSERT INTO factor (number, user_name, kind, name, spec, credential, created, used, step)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",

@@ -1,7 +1,7 @@
 //! Links into running sessions. Those that were revoked before their time travel with the roles.
 
 use super::fields::Fields;
-use super::{TableError, Tables, digest, failed, signed};
+use super::{TableError, Tables, count, digest, failed, signed};
 use model::{LinkId, NodeName, SeatRole, SessionId, Time, UserName};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeSet;
@@ -77,12 +77,7 @@ impl Tables {
                 return Ok(None);
             }
         }
-        let number: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'link' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let number = count(&mut *change, "link", doing).await?;
         sqlx::query(
             "INSERT INTO link
              (number, hash, node, session, owner, seat, creator, recipient, once, created, expires,

@@ -1,7 +1,7 @@
 //! Locks, and the corrections of certificates that are in use. Each change counts as one of the roles, with which they travel.
 
 use super::fields::Fields;
-use super::{TableError, Tables, Transaction, failed, json, signed};
+use super::{TableError, Tables, Transaction, count, failed, json, signed};
 use model::limit::CORRECTION_MS;
 use model::lock::{Account, Reason};
 use model::{Correction, Lock, LockId, LockTarget, Time, UserName};
@@ -47,12 +47,7 @@ impl Tables {
         if there >= i64::from(most) {
             return Ok(None);
         }
-        let number: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'lock' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let number = count(&mut *change, "lock", doing).await?;
         let lock = new.numbered(LockId(number.unsigned_abs()));
         let (kind, name) = lock.target.parts();
         sqlx::query(

@@ -1,7 +1,7 @@
 //! The cluster, its parts, their join tokens, and serial numbers of certificates.
 
 use super::fields::Fields;
-use super::{TableError, Tables, digest, failed, json, signed};
+use super::{TableError, Tables, count, digest, failed, json, signed};
 use model::role::Labels;
 use model::{NodeName, Time};
 use sqlx::sqlite::SqliteRow;
@@ -132,12 +132,7 @@ impl Tables {
     /// # Errors
     /// [`TableError::Query`].
     pub async fn next_serial(&self) -> Result<u64, TableError> {
-        let value: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'certificate' RETURNING value",
-        )
-        .fetch_one(&self.write)
-        .await
-        .map_err(failed("count a certificate"))?;
+        let value = count(&self.write, "certificate", "count a certificate").await?;
         Ok(value.unsigned_abs())
     }
 

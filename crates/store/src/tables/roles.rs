@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::links::read_revoked;
 use super::locks::{read_corrections, read_locks};
-use super::{TableError, Tables, Transaction, failed, json, raise};
+use super::{TableError, Tables, Transaction, count, failed, json, raise};
 use model::RoleName;
 use model::role::{Role, RoleSet};
 use tokio::sync::watch;
@@ -81,12 +81,7 @@ impl Tables {
 
     pub(super) async fn roles_changed(&self, mut change: Transaction) -> Result<u64, TableError> {
         let doing = "count a change of the roles";
-        let rev: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'roles' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let rev = count(&mut *change, "roles", doing).await?;
         change.commit().await.map_err(failed(doing))?;
         let rev = rev.unsigned_abs();
         self.roles_rev.send_if_modified(|seen| raise(seen, rev));

@@ -1,7 +1,7 @@
 //! Who is signed in with a browser, and what has begun there and waits for its second half.
 
 use super::fields::Fields;
-use super::{TableError, Tables, digest, failed, json, signed};
+use super::{TableError, Tables, count, digest, failed, json, signed};
 use model::{FactorKind, Time, UserName};
 use sqlx::sqlite::SqliteRow;
 
@@ -68,12 +68,7 @@ impl Tables {
         .execute(&mut *change)
         .await
         .map_err(failed(doing))?;
-        let number: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + 1 WHERE name = 'web_session' RETURNING value",
-        )
-        .fetch_one(&mut *change)
-        .await
-        .map_err(failed(doing))?;
+        let number = count(&mut *change, "web_session", doing).await?;
         sqlx::query(
             "INSERT INTO web_session
              (number, hash, user_name, created, expires, seen, address, browser, factors)
