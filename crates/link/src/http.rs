@@ -11,7 +11,7 @@ mod stream;
 pub use channel::Channel;
 pub use client::{Client, Dialer, Kept, Lines};
 pub use error::{CallError, Trouble, words};
-pub use routes::{Routes, answer, lines, refusal};
+pub use routes::{Routes, answer, lines, refusal, whole};
 pub use serve::{Accepted, Carrier, Connect, Service, serve, serve_http1};
 pub use socket::{Socket, socket};
 pub use stream::ByteStream;

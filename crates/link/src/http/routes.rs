@@ -108,22 +108,33 @@ pub fn lines<T: Serialize + 'static>(values: impl Stream<Item = T> + Send + 'sta
     response
 }
 
+/// Reads a request's body, of at most so many bytes, in [`REQUEST_MS`].
+///
+/// # Errors
+/// With the status that says what is wrong with it.
+pub async fn whole(body: Body, most: usize) -> Result<Bytes, (StatusCode, Failure)> {
+    match tokio::time::timeout(Duration::from_millis(REQUEST_MS), to_bytes(body, most)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => {
+            let text = format!("the request broke off or is longer than {most} bytes");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, failure(Fault::Malformed, &text)))
+        }
+        Err(_) => {
+            let text = "the request came too slowly";
+            Err((StatusCode::BAD_REQUEST, failure(Fault::Malformed, text)))
+        }
+    }
+}
+
 /// Reads a request's JSON, bounded in length and time.
 async fn read<C: Call>(request: Request, peer: &Peer) -> Result<C, Response> {
     let most = match peer.identity {
         PeerIdentity::Nobody => REQUEST_BYTES_OF_NOBODY,
         _ => REQUEST_BYTES,
     };
-    let reading = to_bytes(request.into_body(), most);
-    let body = match tokio::time::timeout(Duration::from_millis(REQUEST_MS), reading).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => {
-            let text = format!("the request broke off or is longer than {most} bytes");
-            let failure = failure(Fault::Malformed, &text);
-            return Err(with_status(StatusCode::PAYLOAD_TOO_LARGE, &failure));
-        }
-        Err(_) => return Err(refusal(&failure(Fault::Malformed, "the request came too slowly"))),
-    };
+    let body = whole(request.into_body(), most)
+        .await
+        .map_err(|(status, failure)| with_status(status, &failure))?;
     serde_json::from_slice(&body).map_err(|error| {
         refusal(&failure(Fault::Malformed, &format!("the request cannot be read: {error}")))
     })

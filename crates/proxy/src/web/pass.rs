@@ -3,15 +3,14 @@
 
 use super::guard::Visitor;
 use super::{Refused, Web};
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use link::http::{CallError, Kept, words};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use link::http::{CallError, Kept, whole, words};
 use link::ssh::{Startup, Startups};
-use model::limit::{REQUEST_BYTES_OF_NOBODY, REQUEST_MS};
-use std::time::Duration;
+use model::limit::REQUEST_BYTES_OF_NOBODY;
 use wire::Fault;
 use wire::name::CLIENT_ADDRESS_HEADER;
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
@@ -34,7 +33,9 @@ impl Web {
         body: Body,
     ) -> Result<Response, Refused> {
         let _place = place(&self.calls, visitor)?;
-        let body = read(body).await?;
+        let body = whole(body, REQUEST_BYTES_OF_NOBODY)
+            .await
+            .map_err(|(status, failure)| Refused { status: Some(status), failure })?;
         let mut headers = said_of(visitor);
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -57,19 +58,6 @@ fn place(places: &Startups, visitor: &Visitor) -> Result<Startup, Refused> {
         let why = "too much is asked from this address at once: try again in a moment";
         Refused::new(Fault::TooMany, why)
     })
-}
-
-async fn read(body: Body) -> Result<Bytes, Refused> {
-    let most = REQUEST_BYTES_OF_NOBODY;
-    let reading = to_bytes(body, most);
-    match tokio::time::timeout(Duration::from_millis(REQUEST_MS), reading).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => {
-            let why = format!("the request broke off or is longer than {most} bytes");
-            Err(Refused::with(StatusCode::PAYLOAD_TOO_LARGE, why))
-        }
-        Err(_) => Err(Refused::new(Fault::Malformed, "the request came too slowly")),
-    }
 }
 
 /// What auth is told of a browser. It believes it, because a proxy says it.
