@@ -59,6 +59,8 @@ impl<'a> Owner<'a> {
     }
 
     fn start_by(cluster: &'a Cluster, size: (u16, u16), mut ssh: Command) -> Self {
+        // One that has just ended may still be on the list.
+        let before = ids(cluster);
         ssh.env("LC_ALL", "C.UTF-8").args(["-tt", "-e", "none", "-o", "SendEnv=LC_ALL"]);
         ssh.arg(cluster.host());
         ssh.arg(format!("exec env PS1='{PROMPT} ' bash --noprofile --norc"));
@@ -66,7 +68,7 @@ impl<'a> Owner<'a> {
         terminal.wait_for(PROMPT);
         let mut id = None;
         wait_for("the session on the list", || {
-            id = sessions(cluster).first().and_then(|one| one["id"].as_str().map(str::to_owned));
+            id = ids(cluster).into_iter().find(|id| !before.contains(id));
             id.is_some()
         });
         Self { terminal, id: id.expect("it was waited for"), cluster }
@@ -178,6 +180,12 @@ impl<'a> Owner<'a> {
         let differ = self.compare(viewers, NOTE);
         assert!(differ.none(), "{differ:?}");
     }
+}
+
+/// The sessions on the list.
+fn ids(cluster: &Cluster) -> Vec<String> {
+    let all = sessions(cluster);
+    all.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)).collect()
 }
 
 /// OpenSSH's client with the admin's settings, which says that it can come back.
