@@ -3,12 +3,12 @@
 mod bulk;
 mod echo;
 mod figures;
-mod film;
 mod group;
 mod kernel;
 mod login;
 mod machine;
 mod memory;
+mod player;
 mod processes;
 mod seek;
 mod sharing;
@@ -42,7 +42,7 @@ const BENCHES: &[Bench] = &[
     memory::BENCH,
     sizes::BENCH,
     seek::BENCH,
-    film::BENCH,
+    player::BENCH,
     sharing::BENCH,
     kernel::BENCH,
 ];

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 
 const given = JSON.parse(process.env.SCRY_SCENE);
 const { chromium } = createRequire(given.web)('playwright-core');
-export const { origin, user, login, node, password, folder } = given;
+export const { origin, user, login, node, password, folder, web } = given;
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 

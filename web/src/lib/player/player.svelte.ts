@@ -7,10 +7,15 @@ import { Clock } from './clock';
 
 /** Bytes of cues asked for at once: enough for some seconds, little enough to be here at once. */
 const MOST_BYTES = 192 * 1024;
+/** With a picture come fewer: whoever looks for a place is soon gone again. */
+const FIRST_BYTES = 32 * 1024;
 /** How much film is wanted ahead, in milliseconds of the wall's clock at the present speed. */
 const AHEAD_MS = 8_000;
 /** A jump forwards that is shorter than this is played through, if it is here already. */
 const NEAR_MS = 30_000;
+
+/** The browser's measure of the last jump. */
+const SEEK = 'scry.seek';
 
 function bytesOf(base64: string): Uint8Array {
   const text = atob(base64);
@@ -28,6 +33,8 @@ export class Player {
   skipIdle = $state(true);
   /** It waits for more of the film. */
   waits = $state(false);
+  /** There is a picture. */
+  shown = $state(false);
   failure = $state.raw<Failure>();
   message = $state('');
   size = $state.raw<{ cols: number; rows: number }>();
@@ -77,7 +84,7 @@ export class Player {
       this.clock.place(at, now);
       this.show(at);
       this.at = at;
-      return;
+      return this.painted(now);
     }
     const run = ++this.run;
     this.abort?.abort();
@@ -90,6 +97,19 @@ export class Player {
     this.at = at;
     this.waits = true;
     await new Promise<void>((done) => void this.read({ at: Math.round(at) }, run, done));
+    if (run === this.run) this.painted(now);
+  }
+
+  /** Leaves a measure, for the browser's own tools, of how long a moment took from being asked for to the frame that shows it. */
+  private painted(asked: number): void {
+    const { term } = this.screen;
+    const frame = () => {
+      if (this.disposed) return;
+      if (!term.element) return void requestAnimationFrame(frame);
+      performance.clearMeasures(SEEK);
+      performance.measure(SEEK, { start: asked });
+    };
+    term.write('', () => requestAnimationFrame(frame));
   }
 
   play(): void {
@@ -172,7 +192,7 @@ export class Player {
     this.reading = true;
     const signal = (this.abort ??= new AbortController()).signal;
     try {
-      const parameters = { ticket: this.ticket, ...where, most: MOST_BYTES };
+      const parameters = { ticket: this.ticket, ...where, most: where.after ? MOST_BYTES : FIRST_BYTES };
       for await (const line of reel(this.id, parameters, signal)) {
         if (run !== this.run) return;
         if (Array.isArray(line)) {
@@ -203,6 +223,7 @@ export class Player {
     this.last = picture.at;
     term.write(`\x1bc${picture.dump}`, () => {
       this.waits = false;
+      this.shown = true;
       shown?.();
     });
   }
