@@ -99,6 +99,7 @@ impl Screen {
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             terminal.resize(cols.into(), rows.into());
             leave_stray_origin(terminal);
+            set_first_new_tab(terminal, before.0);
         }));
         self.picture.joins = false;
         // The emulator forgets margins only where the rows change.
@@ -274,7 +275,10 @@ impl Picture {
             Piece::Text(text) => self.filter(text),
             Piece::Control(ch) => {
                 self.joins = false;
-                self.terminal.feed(ch);
+                match ch {
+                    '\u{8d}' => self.go_back_a_line(),
+                    _ => self.terminal.feed(ch),
+                }
             }
             Piece::Escape(whole) => {
                 // The end of a string is no drawing.
@@ -284,7 +288,10 @@ impl Picture {
                     if whole == "\u{1b}c" {
                         self.scrolls_whole = true;
                     }
-                    self.terminal.feed(whole);
+                    match whole {
+                        "\u{1b}M" => self.go_back_a_line(),
+                        _ => self.terminal.feed(whole),
+                    }
                 }
             }
             Piece::Csi { body, last } => {
@@ -321,6 +328,15 @@ impl Picture {
         let whole = matches!(number(first), Ok(0 | 1))
             && number(last).is_ok_and(|last| last == 0 || last == self.terminal.size().1);
         self.scrolls_whole = whole;
+    }
+
+    /// RI: a line up, or the lines down where there is none. The emulator would count it from the margins in origin mode.
+    fn go_back_a_line(&mut self) {
+        let row = self.terminal.cursor().row;
+        self.terminal.feed("\u{1b}[A");
+        if self.terminal.cursor().row == row {
+            self.terminal.feed("\u{1b}M");
+        }
     }
 
     fn print(&mut self, text: &str) {
@@ -379,6 +395,16 @@ fn leave_stray_origin(terminal: &mut Terminal) {
     if tail.starts_with("\u{1b}[u") {
         let cursor = terminal.cursor();
         terminal.feed(format!("\u{1b}[?6l\u{1b}[{};{}H", cursor.row + 1, cursor.col + 1).as_str());
+    }
+}
+
+/// A screen that becomes wider gets tabs in its new columns; the emulator leaves out the first of these.
+fn set_first_new_tab(terminal: &mut Terminal, before: u16) {
+    let (col, cols) = (terminal.cursor().col, terminal.size().0);
+    // Behind the last column the cursor waits to wrap, and would not any more.
+    if before.is_multiple_of(8) && usize::from(before) < cols && col < cols {
+        let sequence = format!("\u{1b}[{}G\u{1b}H\u{1b}[{}G", before + 1, col + 1);
+        terminal.feed(sequence.as_str());
     }
 }
 

@@ -121,3 +121,34 @@ fn cursor_screen_and_wrapped_lines_are_told() {
     assert_eq!(drawn("漢").cell(1, 0).width, 0);
     assert_eq!(drawn("a\x7fb").row_text(0), "ab", "DEL is not printed");
 }
+
+#[test]
+fn a_screen_that_becomes_wider_has_tabs_in_its_new_columns() {
+    for (before, text, after, column) in [
+        (16, "0123456789", 40, 16),
+        (16, "0123456789012345", 40, 24),
+        (16, "0123456789\x1b[3g", 40, 16),
+        (20, "0123456789\x1b[1;18H", 40, 24),
+        (16, "0123456789", 16, 15),
+    ] {
+        let mut screen = Screen::new(before, 4);
+        screen.feed(text.as_bytes());
+        screen.resize(after, 4);
+        screen.feed(b"\t");
+        assert_eq!(screen.caret(), (column, 0), "{before} → {after}: {text:?}");
+        assert_same(&screen, &rebuilt(&screen), text);
+    }
+}
+
+#[test]
+fn a_line_back_is_one_line_wherever_the_margins_are() {
+    for (bytes, expected) in [
+        ("\x1b[?6h\x1b[2;3r\x1b[2;1Hb\x1bMa", ["", " a", "b", ""]),
+        ("\x1b[?6h\x1b[2;3r\x1b[2;1Hb\u{8d}a", ["", " a", "b", ""]),
+        ("\x1b[?6h\x1b[2;3ra\r\nb\x1bM\x1bMc", ["", " c", "a", ""]),
+        ("\x1b[2;3r\x1b[1;1Ha\x1bMb", ["ab", "", "", ""]),
+        ("a\r\n\x1bM\x1bMb", ["b", "a", "", ""]),
+    ] {
+        assert_eq!(drawn(bytes).text(), expected, "{bytes:?}");
+    }
+}
