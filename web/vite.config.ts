@@ -25,5 +25,5 @@ export default defineConfig(({ mode }) => ({
   },
   server: proxy ? { proxy } : undefined,
   preview: proxy ? { proxy } : undefined,
-  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+  test: { include: ['{src,dev}/**/*.test.ts'], environment: 'node' },
 }));

@@ -31,7 +31,8 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
     );
     // The whole-house tests run scry's binary; it is built first so that they never test an old one. With the tests, so
     // that cargo sees the same features in both runs and compiles nothing twice.
-    cargo(root, ["build", "--workspace", "--bins", "--tests"])?;
+    cargo(root, ["build", "--workspace", "--bins", "--tests", "--examples"])?;
+    let pages = web::test(root, &target(root));
     let status = without_startup_files()
         .arg(env!("CARGO"))
         .current_dir(root)
@@ -42,7 +43,7 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
     if !status.success() {
         bail!("tests failed");
     }
-    Ok(())
+    pages
 }
 
 /// A command that runs what is appended to it where login shells find this account's start-up files empty.

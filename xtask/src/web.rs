@@ -63,6 +63,33 @@ pub fn build(root: &Path) -> Result<()> {
     make(&folder)
 }
 
+/// The pages' own tests and their types, if what they need is there; `target` is where cargo built everything, examples too.
+///
+/// The streams that keyframes are compared on come from an example of the room `record`: what xterm.js shows of them is
+/// seen on that side only.
+pub fn test(root: &Path, target: &Path) -> Result<()> {
+    let folder = root.join("web");
+    if !folder.join("node_modules/.package-lock.json").exists() || why_not().is_some() {
+        println!("skipped: the tests of the pages, for what they need is not there");
+        return Ok(());
+    }
+    let films = target.join("films");
+    let made = Command::new(target.join("debug/examples/films")).arg(&films).status();
+    if !made.context("cannot run the example `films`")?.success() {
+        bail!("the example `films` made no streams");
+    }
+    run(&folder, "npm", &["run", "--silent", "check"])?;
+    let tested = Command::new("npm")
+        .args(["run", "--silent", "test"])
+        .env("SCRY_FILMS", &films)
+        .current_dir(&folder)
+        .status();
+    if !tested.context("cannot run npm")?.success() {
+        bail!("the tests of the pages failed");
+    }
+    Ok(())
+}
+
 /// Fetches what builds the pages, if it is not there.
 fn install(folder: &Path) -> Result<()> {
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
