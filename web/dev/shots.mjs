@@ -108,6 +108,25 @@ const PAGES = [
   }],
   ['settings-roles', '/settings/roles'],
   ['settings-role', '/settings/roles', async (page) => void (await page.locator('text=prod-root >> visible=true').first().click())],
+  ['settings-role-eyes', '/settings/roles', async (page) => {
+    await page.locator('text=prod-root >> visible=true').first().click();
+    await page.getByLabel('What people are told').scrollIntoViewIfNeeded();
+  }],
+  ['settings-role-json', '/settings/roles', async (page) => {
+    await page.locator('text=prod-root >> visible=true').first().click();
+    await page.getByRole('button', { name: 'JSON' }).click();
+  }],
+  ['settings-role-changes', '/settings/roles', async (page) => {
+    await page.locator('text=prod-root >> visible=true').first().click();
+    await page.getByLabel('Logins').first().fill('root deploy');
+    await page.getByLabel('Longest session').fill('480');
+    await page.getByRole('button', { name: 'Review' }).click();
+    await page.getByText('What changes').waitFor();
+  }],
+  ['settings-role-wrong', '/settings/roles', async (page) => {
+    await page.locator('text=prod-root >> visible=true').first().click();
+    await page.getByLabel('On nodes with labels').first().fill('env');
+  }],
   ['settings-explain', '/settings/roles', async (page) => {
     await open('Who may get in where?')(page);
     await page.getByLabel('User').fill('alice');
