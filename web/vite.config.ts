@@ -3,6 +3,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vitest/config';
 import { mock } from './dev/mock.ts';
+import { small } from './dev/size.ts';
 
 // With `SCRY=https://127.0.0.1:4422` what is asked goes on to that proxy, as if its own page had asked. Use it at
 // http://localhost: browsers keep its cookie there without TLS.
@@ -12,7 +13,7 @@ const proxy = server && {
 };
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte(), tailwindcss(), ...(mode === 'mock' ? [mock()] : [])],
+  plugins: [svelte(), tailwindcss(), small(), ...(mode === 'mock' ? [mock()] : [])],
   resolve: { alias: { $lib: fileURLToPath(new URL('./src/lib', import.meta.url)) } },
   build: {
     target: 'es2022',
