@@ -19,9 +19,9 @@ const PAGE: &str = "index.html";
 /// Folder of the files whose names change with their contents.
 const HASHED: &str = "assets/";
 /// How to come into a session without the front end. The code is behind the `#`, so nothing can be used up here.
-const JOIN: &str = include_str!("join.html");
+const JOIN: &str = concat!(include_str!("plain.html"), include_str!("join.html"));
 /// What to run.
-const MISSING: &str = include_str!("missing.html");
+const MISSING: &str = concat!(include_str!("plain.html"), include_str!("missing.html"));
 
 /// Of the front end: it loads nothing from elsewhere, no script stands in it, and none makes markup of texts. xterm and the
 /// accessible widgets set styles on elements.
