@@ -73,15 +73,6 @@ impl Pattern {
         lines(screen).iter().any(|line| self.starts(line).next().is_some())
     }
 
-    /// The lines with a match, digits alike, and how many of each: a counter that counts is no new match.
-    pub(crate) fn shapes(&self, screen: &Screen) -> Shapes {
-        let mut shapes = Shapes::new();
-        for one in self.matches(screen) {
-            *shapes.entry(one.shape).or_default() += 1;
-        }
-        shapes
-    }
-
     /// The lines with a match.
     pub(crate) fn matches(&self, screen: &Screen) -> Vec<Match> {
         let of = |line: Vec<At>| {
@@ -108,8 +99,44 @@ impl Pattern {
     }
 }
 
-/// Lines with a match, digits alike, and how many of each there are.
-pub(crate) type Shapes = BTreeMap<String, u32>;
+/// The lines with a match that were on the screen at the last look: each one's shape, and its row.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Vec<(String, u16)>);
+
+impl Seen {
+    /// What is on a screen where a search begins.
+    pub(crate) fn on(pattern: &Pattern, screen: &Screen) -> Self {
+        let mut seen = Self::default();
+        seen.news(pattern.matches(screen));
+        seen
+    }
+
+    /// Those that were not there before, from the top. A counter that counts is no new one; of lines that look alike the
+    /// lowest ones are the new ones. A line that is typed on, or edited at its end, is told as one that goes on.
+    pub(crate) fn news(&mut self, matches: Vec<Match>) -> Vec<(Match, News)> {
+        let now = matches.iter().map(|one| (one.shape.clone(), one.row)).collect();
+        let mut left: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        for (shape, row) in std::mem::replace(&mut self.0, now) {
+            left.entry(shape).or_default().push(row);
+        }
+        let mut rest = matches;
+        rest.retain(|one| left.get_mut(&one.shape).and_then(Vec::pop).is_none());
+        let tell = |one: Match| {
+            let before =
+                |(shape, rows): (&String, &Vec<u16>)| rows.contains(&one.row) && one.goes_on(shape);
+            let news = if left.iter().any(before) { News::GoesOn } else { News::Came };
+            (one, news)
+        };
+        rest.into_iter().map(tell).collect()
+    }
+}
+
+/// What is new about a line with a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    Came,
+    GoesOn,
+}
 
 /// A line with a match.
 pub(crate) struct Match {
@@ -121,6 +148,13 @@ pub(crate) struct Match {
     /// The first character of the first match, and the one behind its last.
     pub from: u32,
     pub to: u32,
+}
+
+impl Match {
+    /// Whether one of the two lines is the other with more at its end.
+    fn goes_on(&self, shape: &str) -> bool {
+        self.shape.starts_with(shape) || shape.starts_with(&self.shape)
+    }
 }
 
 /// A character and where it stands.
@@ -173,7 +207,7 @@ enum Way {
 
 struct Walk {
     screen: Screen,
-    seen: Shapes,
+    seen: Seen,
     seq: Seq,
     at: u64,
     /// Bytes of the next entry that are drawn already.
@@ -198,7 +232,7 @@ impl Hunt {
         let (cols, rows) = from.screen.size();
         let mut screen = Screen::new(cols, rows);
         screen.feed(&from.screen.dump());
-        let seen = pattern.shapes(&screen);
+        let seen = Seen::on(&pattern, &screen);
         let Shown { seq, at, drawn, .. } = from;
         let walk = Walk { screen, seen, seq, at, drawn };
         Self { pattern, way: Way::On { walk: Box::new(walk) } }
@@ -278,7 +312,7 @@ impl Walk {
             Some(frame) => (picture_of(&frame), frame.seq, frame.at),
             None => (blank(recording), Seq(0), 0),
         };
-        let seen = pattern.shapes(&screen);
+        let seen = Seen::on(pattern, &screen);
         Ok((Self { screen, seen, seq, at, drawn: 0 }, seq))
     }
 
@@ -302,7 +336,7 @@ impl Walk {
                 Entry::Resize(size) => {
                     // Lines wrapped anew are no new text.
                     self.screen.resize(size.cols(), size.rows());
-                    self.seen = pattern.shapes(&self.screen);
+                    self.seen = Seen::on(pattern, &self.screen);
                     None
                 }
                 _ => None,
@@ -327,10 +361,8 @@ impl Walk {
             let length = part(rest, most, self.screen.size().0);
             draw_bytes(&mut self.screen, stream, rest.get(..length).unwrap_or(rest));
             from += length;
-            let shapes = pattern.shapes(&self.screen);
-            let new = shapes.iter().any(|(line, n)| self.seen.get(line).is_none_or(|m| m < n));
-            self.seen = shapes;
-            if new && found.is_none() {
+            let news = self.seen.news(pattern.matches(&self.screen));
+            if found.is_none() && news.iter().any(|(_, news)| *news == News::Came) {
                 found = Some(from);
             }
         }

@@ -1,6 +1,6 @@
 //! Search inside a recording, from one end to the other: each line with the text, when it came onto the screen.
 
-use crate::find::{Match, Pattern, Shapes, part};
+use crate::find::{Match, News, Pattern, Seen, part};
 use crate::picture::{Drawn, draw_bytes, drawn_after};
 use crate::{Corrupt, From, Recording, Source};
 use model::entry::{Entry, Stream};
@@ -16,7 +16,7 @@ pub struct Found {
     pub seq: Seq,
     /// The row in which it begins, from 0, at that moment.
     pub row: u16,
-    /// The line; lines that were wrapped are one.
+    /// The line; lines that were wrapped are one. With what was typed on behind it, as far as that was seen before it was told.
     pub text: String,
     /// The first character of the match, from 0.
     pub from: u32,
@@ -29,7 +29,7 @@ pub struct Search<S: Source> {
     recording: Recording<S>,
     pattern: Pattern,
     screen: Screen,
-    seen: Shapes,
+    seen: Seen,
     seq: Seq,
     at: u64,
 }
@@ -41,7 +41,7 @@ impl<S: Source> Search<S> {
     /// The recording is damaged before that entry.
     pub fn new(recording: Recording<S>, pattern: Pattern, after: Seq) -> Result<Self, Corrupt> {
         let Drawn { screen, at, .. } = drawn_after(&recording, after)?;
-        let seen = pattern.shapes(&screen);
+        let seen = Seen::on(&pattern, &screen);
         Ok(Self { recording, pattern, screen, seen, seq: after, at })
     }
 
@@ -73,9 +73,25 @@ impl<S: Source> Search<S> {
             *at = next.at;
             match &next.entry {
                 Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
-                    draw(screen, pattern, seen, *stream, bytes, |new| {
-                        let Match { row, text, from, to, .. } = new;
-                        found.push(Found { at: next.at, seq: next.seq, row, text, from, to });
+                    draw(screen, pattern, seen, *stream, bytes, |one, news| {
+                        let Match { row, text, from, to, .. } = one;
+                        let known = found.iter_mut().rev().find(|known| known.row == row);
+                        match (news, known) {
+                            (News::GoesOn, Some(known)) => {
+                                (known.text, known.from, known.to) = (text, from, to);
+                            }
+                            (News::GoesOn, None) => {}
+                            (News::Came, _) => {
+                                found.push(Found {
+                                    at: next.at,
+                                    seq: next.seq,
+                                    row,
+                                    text,
+                                    from,
+                                    to,
+                                });
+                            }
+                        }
                     });
                 }
                 Entry::Resize(size) => resize(screen, pattern, seen, *size),
@@ -90,19 +106,19 @@ impl<S: Source> Search<S> {
 }
 
 /// Lines wrapped anew are no new text.
-fn resize(screen: &mut Screen, pattern: &Pattern, seen: &mut Shapes, size: Size) {
+fn resize(screen: &mut Screen, pattern: &Pattern, seen: &mut Seen, size: Size) {
     screen.resize(size.cols(), size.rows());
-    *seen = pattern.shapes(screen);
+    *seen = Seen::on(pattern, screen);
 }
 
 /// Draws output in parts that cannot scroll a line through the whole screen.
 fn draw(
     screen: &mut Screen,
     pattern: &Pattern,
-    seen: &mut Shapes,
+    seen: &mut Seen,
     stream: Stream,
     bytes: &[u8],
-    mut new: impl FnMut(Match),
+    mut new: impl FnMut(Match, News),
 ) {
     let most = usize::from(screen.size().1 / 2).max(1);
     let mut rest = bytes;
@@ -110,19 +126,6 @@ fn draw(
         let (now, later) = rest.split_at(part(rest, most, screen.size().0).min(rest.len()));
         rest = later;
         draw_bytes(screen, stream, now);
-        let matches = pattern.matches(screen);
-        let mut shapes = Shapes::new();
-        for one in &matches {
-            *shapes.entry(one.shape.clone()).or_default() += 1;
-        }
-        for one in matches {
-            // Of lines that look alike the lowest ones are the new ones.
-            let old = seen.get_mut(&one.shape).filter(|left| **left > 0);
-            match old {
-                Some(left) => *left -= 1,
-                None => new(one),
-            }
-        }
-        *seen = shapes;
+        seen.news(pattern.matches(screen)).into_iter().for_each(|(one, news)| new(one, news));
     }
 }

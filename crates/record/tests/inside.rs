@@ -158,6 +158,22 @@ fn a_search_finds_each_line_once_when_it_comes_up() {
 }
 
 #[test]
+fn a_line_that_is_typed_on_is_one_place_and_told_whole() {
+    let keys = "$ echo wrong\u{8} \u{8}g | tee log".chars();
+    let typed = (1..).zip(keys).map(|(n, key)| (n * 50, output(&key.to_string())));
+    let later = [(9000, output("\r\nwrong\r\n$ ")), (9100, output("echo again"))];
+    let recording = recorded(typed.chain(later));
+    let texts = |text, at_once| {
+        let found = search(&recording, text, false, at_once);
+        found.into_iter().map(|one| one.text).collect::<Vec<_>>()
+    };
+    for at_once in [1, 1000] {
+        assert_eq!(texts("echo", at_once), ["$ echo wrong | tee log", "$ echo again"]);
+        assert_eq!(texts("wron", at_once), ["$ echo wrong | tee log", "wrong"]);
+    }
+}
+
+#[test]
 fn a_small_picture_is_of_the_middle_of_what_happened() {
     let recording = recorded([
         (1, Entry::Resize(Size::clamped(40, 10))),
