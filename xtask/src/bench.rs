@@ -16,6 +16,7 @@ mod sides;
 mod sizes;
 mod table;
 mod terminal;
+mod web;
 
 use crate::packages::{self, Need};
 use anyhow::{Context as _, Result, bail};
@@ -43,6 +44,7 @@ const BENCHES: &[Bench] = &[
     sizes::BENCH,
     seek::BENCH,
     player::BENCH,
+    web::BENCH,
     sharing::BENCH,
     kernel::BENCH,
 ];

@@ -14,6 +14,31 @@ pub const BENCH: Bench = Bench {
     run: measure,
 };
 
+/// An example of a room, built as it is measured.
+pub fn example(package: &str, name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    let args = ["run", "--release", "--quiet", "--package", package, "--example", name, "--"];
+    command.current_dir(crate::root()).args(args);
+    command
+}
+
+/// What an example measured in a browser: its last line.
+pub fn in_browser(example: &mut Command) -> Result<serde_json::Value> {
+    let told = run(example)?;
+    let last = told.lines().last().context("the example told nothing")?;
+    let told: serde_json::Value = serde_json::from_str(last)?;
+    if let Some(why) = told["skipped"].as_str() {
+        bail!("this is measured in a browser: {why}");
+    }
+    Ok(told)
+}
+
+/// A number in it.
+pub fn number(told: &serde_json::Value, pointer: &str) -> Result<f64> {
+    let found = told.pointer(pointer).and_then(serde_json::Value::as_f64);
+    found.with_context(|| format!("the example told no {pointer}: {told:#}"))
+}
+
 const PEER: &str = "asciinema-player";
 
 fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
@@ -22,23 +47,9 @@ fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
     context.say(&format!("player: building and recording {percent} of 100 parts of ten hours"));
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("day.rec");
-    let example = |package: &str, name: &str| {
-        let mut command = Command::new(env!("CARGO"));
-        let args = ["run", "--release", "--quiet", "--package", package, "--example", name, "--"];
-        command.current_dir(crate::root()).args(args);
-        command
-    };
     run(example("record", "ten_hours").arg(&percent).arg(&file))?;
-    let told = run(example("house", "player").arg(&file))?;
-    let last = told.lines().last().context("the example told nothing")?;
-    let told: serde_json::Value = serde_json::from_str(last)?;
-    if let Some(why) = told["skipped"].as_str() {
-        bail!("the player is measured in a browser: {why}");
-    }
-    let number = |pointer: &str| {
-        let found = told.pointer(pointer).and_then(serde_json::Value::as_f64);
-        found.with_context(|| format!("the example told no {pointer}: {told:#}"))
-    };
+    let told = in_browser(example("house", "player").arg(&file))?;
+    let number = |pointer: &str| number(&told, pointer);
     let row = |what: &str, pointer: &str, theirs: &str, most: Option<f64>| {
         let theirs = number(theirs).ok().map(|value| (PEER, value));
         let bar = most.map(Bar::AtMost);

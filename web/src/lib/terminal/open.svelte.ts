@@ -21,6 +21,9 @@ export interface Spoken {
 /** How long a notice is shown. */
 const NOTICE_MS = 8_000;
 
+/** The browser's measure of the last key. */
+const ECHO = 'scry.echo';
+
 const FONT_LEAST = 8;
 const FONT_MOST = 28;
 
@@ -61,6 +64,8 @@ export class OpenTerminal {
   screen = $state.raw<Screen>();
 
   private line: Line | undefined;
+  /** When a key was pressed to which nothing has come yet. */
+  private pressed: number | undefined;
   private noticeTimer: ReturnType<typeof setTimeout> | undefined;
   private next = 1;
   private answers: ((told: Told) => void)[] = [];
@@ -116,7 +121,11 @@ export class OpenTerminal {
       this.want,
       {
         opened: (opened, again) => this.onOpened(opened, again),
-        output: (bytes, done) => term.write(bytes, done),
+        output: (bytes, done) =>
+          term.write(bytes, () => {
+            done();
+            this.echoed();
+          }),
         message: (message) => {
           if ('told' in message) this.onTold(message.told);
           else if ('size' in message) this.fitPicture(message.size);
@@ -208,6 +217,7 @@ export class OpenTerminal {
   }
 
   private type(bytes: Uint8Array): void {
+    this.pressed ??= performance.now();
     if (this.phase === 'open') this.line?.type(bytes);
   }
 
@@ -221,6 +231,14 @@ export class OpenTerminal {
     if (told.told !== 'refused') return true;
     toasts.bad(sentence(told.why));
     return false;
+  }
+
+  /** Leaves a measure, for the browser's own tools, of how long a key took until what came next was taken in. */
+  private echoed(): void {
+    if (this.pressed === undefined) return;
+    performance.clearMeasures(ECHO);
+    performance.measure(ECHO, { start: this.pressed });
+    this.pressed = undefined;
   }
 
   confirm(): void {

@@ -1,0 +1,98 @@
+// A terminal in a page: keys and their echoes, then a flood. The last line is what was measured, as JSON. No test:
+// `cargo xtask bench web` plays it.
+import { ask, expect, login, node, origin, play, shows, signIn, type, until } from './kit.mjs';
+
+const WARM = 20;
+
+function percentiles(all) {
+  const sorted = all.toSorted((a, b) => a - b);
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  return [at(0.5), at(0.99), sorted.at(-1)];
+}
+
+/** One key; how long until its echo was taken in, and how much longer until it was painted. */
+const press = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((done) => {
+        performance.clearMeasures('scry.echo');
+        const rows = document.querySelector('.xterm-rows');
+        let painted;
+        // The widget changes its rows in the frame that shows them.
+        const watch = new MutationObserver(() => (painted = performance.now()));
+        watch.observe(rows, { childList: true, subtree: true, characterData: true });
+        globalThis.pressedKey = () => {
+          const [echo] = performance.getEntriesByName('scry.echo', 'measure');
+          if (!echo || !(painted >= echo.startTime + echo.duration)) return requestAnimationFrame(globalThis.pressedKey);
+          watch.disconnect();
+          done({ echo: echo.duration, paint: painted - echo.startTime - echo.duration });
+        };
+        requestAnimationFrame(globalThis.pressedKey);
+      }),
+  );
+
+await play(async ({ page }) => {
+  const [presses, mib, pause] = (await ask('wanted')).split(' ').map(Number);
+  await signIn(page);
+  await page.goto(`${origin}/terminal/${node}/${login}`);
+  await shows(page, '$', 20_000).catch(() => shows(page, '#'));
+  await type(page, 'stty raw -echo; printf READ; printf Y; exec cat\n');
+  await shows(page, 'READY');
+  const [echo, paint] = [[], []];
+  for (let key = 0; key < WARM + presses; key++) {
+    const seen = press(page);
+    await page.keyboard.press('x');
+    const took = await seen;
+    if (key >= WARM) {
+      echo.push(took.echo);
+      paint.push(took.paint);
+    }
+    await new Promise((done) => setTimeout(done, pause));
+  }
+  await page.goto('about:blank');
+  await page.goto(`${origin}/terminal/${node}/${login}?flood`);
+  await shows(page, '$', 20_000).catch(() => shows(page, '#'));
+  const before = Number(await ask('resident'));
+  await page.evaluate(() => {
+    globalThis.frames_ms = [];
+    let last = performance.now();
+    const frame = (now) => {
+      globalThis.frames_ms.push(now - last);
+      last = now;
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+  const bytes = mib * 2 ** 20;
+  await type(page, `head -c ${Math.ceil(bytes * 0.74)} /dev/urandom | base64 -w 100; echo all-$((40+2))\n`);
+  let most = before;
+  const begun = Date.now();
+  await until('the end of the flood', async () => {
+    most = Math.max(most, Number(await ask('resident')));
+    return shows(page, 'all-42', 200).catch(() => false);
+  }, 180_000);
+  const took = Date.now() - begun;
+  const frames = await page.evaluate(() => globalThis.frames_ms.splice(0));
+  // Another one, and a person who has seen enough.
+  await type(page, 'clear; yes\n');
+  await shows(page, 'y\ny');
+  await new Promise((done) => setTimeout(done, 1_000));
+  const stopped = Date.now();
+  await page.keyboard.press('Control+c');
+  await type(page, 'clear; echo stopped-$((40+2))\n');
+  await shows(page, 'stopped-42');
+  const stop = Date.now() - stopped;
+  expect(frames.length > 10, 'there were frames');
+  console.log(
+    JSON.stringify({
+      echo_ms: percentiles(echo),
+      paint_ms: percentiles(paint),
+      flood: {
+        mb_per_s: bytes / took / 1e3,
+        frame_ms: percentiles(frames),
+        stop_ms: stop,
+        grown_mib: (most - before) / 1024,
+      },
+    }),
+  );
+});
