@@ -25,7 +25,10 @@ test('an address that is made is read back', () => {
     node: 'db.example.org',
     login: 'www-data',
   });
-  expect(to.recording('abc', 12.34)).toBe('/recordings/abc?t=12.3');
+  // Never before the moment: what is to be seen there would not have happened yet.
+  expect(to.recording('abc', 12.34)).toBe('/recordings/abc?t=12.4');
+  expect(to.recording('abc', 1.1)).toBe('/recordings/abc?t=1.1');
+  expect(to.recording('abc', -1)).toBe('/recordings/abc?t=0');
   expect(to.recording('abc')).toBe('/recordings/abc');
   expect(to.watch('n', 's', 'peer')).toBe('/watch/n/s?as=peer');
 });

@@ -53,13 +53,16 @@ export function match(path: string): Route {
 
 const part = encodeURIComponent;
 
+/** Milliseconds as seconds for an address; rather a moment later than one too early, before what is to be seen there. */
+export const tenths = (ms: number): number => Math.ceil(Math.max(0, Math.round(ms)) / 100) / 10;
+
 /** Addresses, so that nobody writes one by hand. */
 export const to = {
   terminal: (node: string, login: string) => `/terminal/${part(node)}/${part(login)}`,
   watch: (node: string, session: string, seat?: string) =>
     `/watch/${part(node)}/${part(session)}${seat ? `?as=${part(seat)}` : ''}`,
   recording: (id: string, seconds?: number) =>
-    `/recordings/${part(id)}${seconds === undefined ? '' : `?t=${Math.max(0, Math.round(seconds * 10) / 10)}`}`,
+    `/recordings/${part(id)}${seconds === undefined ? '' : `?t=${tenths(seconds * 1000)}`}`,
   recordings: (filter: Record<string, string> = {}) => {
     const query = new URLSearchParams(filter).toString();
     return `/recordings${query ? `?${query}` : ''}`;
