@@ -3,14 +3,15 @@
 
 use super::channel::{Input, Pipe};
 use super::client::Client;
-use model::limit::{WANTED_MS, WEB_FOLDER_ENTRIES, WEB_HELD_BYTES};
+use bytes::{Bytes, BytesMut};
+use model::limit::{PIPE_BYTES, WANTED_MS, WEB_FILE_BYTES, WEB_FOLDER_ENTRIES, WEB_HELD_BYTES};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::fs::File;
 use russh_sftp::client::{Config, RawSftpSession, SftpSession};
 use russh_sftp::protocol::{FileType, OpenFlags, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 /// Seconds until a request is answered: where others approve each file, opening one waits for their word.
 const PATIENCE_S: u64 = WANTED_MS / 1000 + 30;
@@ -71,8 +72,10 @@ pub struct Files {
 pub struct Reading {
     /// Its length, if it is a plain file.
     pub bytes: Option<u64>,
-    /// Its contents.
-    pub contents: Box<dyn AsyncRead + Send + Unpin>,
+    /// How much of it is still read: so much of it as there was, and of what has no length a file's most.
+    left: u64,
+    file: File,
+    _keep: (Client, SftpSession),
 }
 
 /// A file that is written.
@@ -164,8 +167,8 @@ impl Files {
         let file = sftp.open(path).await.map_err(failed)?;
         // What the system makes up as it is read has no length.
         let bytes = facts.size.filter(|bytes| plain && *bytes > 0);
-        let contents = Box::new(Held { file, _keep: (client, sftp) });
-        Ok(Reading { bytes, contents })
+        let left = bytes.unwrap_or(WEB_FILE_BYTES);
+        Ok(Reading { bytes, left, file, _keep: (client, sftp) })
     }
 
     /// Opens a file to write it anew.
@@ -180,6 +183,29 @@ impl Files {
         let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
         let file = sftp.open_with_flags(path, flags).await.map_err(failed)?;
         Ok(Writing { file, path: whole, words, _keep: (client, sftp) })
+    }
+}
+
+impl Reading {
+    /// The next piece; none at the end.
+    ///
+    /// Whoever knows the length does not come back for the end: the file is closed before the last piece is given, so that the
+    /// node sees that all of it was read.
+    ///
+    /// # Errors
+    /// When it cannot be read any further.
+    pub async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut room = BytesMut::with_capacity(PIPE_BYTES);
+        let read = (&mut self.file).take(self.left).read_buf(&mut room).await?;
+        self.left = if read == 0 { 0 } else { self.left.saturating_sub(read as u64) };
+        if self.left == 0 {
+            // It was read; that it cannot be closed is no fault of what was.
+            let _ = self.file.shutdown().await;
+        }
+        Ok((read > 0).then(|| room.freeze()))
     }
 }
 
@@ -202,22 +228,6 @@ impl Writing {
             Ok(()) => Ok(self.path),
             Err(error) => Err(broken(&error, &self.words)),
         }
-    }
-}
-
-/// A file, with what it is read over.
-struct Held {
-    file: File,
-    _keep: (Client, SftpSession),
-}
-
-impl AsyncRead for Held {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        poller: &mut std::task::Context<'_>,
-        room: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.file).poll_read(poller, room)
     }
 }
 

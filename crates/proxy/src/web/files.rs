@@ -5,16 +5,14 @@ use super::{Refused, Web};
 use axum::body::Body;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
 use futures_util::StreamExt;
 use http::{HeaderValue, Uri, header};
 use link::ssh::Startup;
-use link::ssh::files::{Entry, Files, FilesError, Kind, Reading};
-use model::limit::{PIPE_BYTES, WEB_FILE_BYTES, WEB_STALL_MS};
+use link::ssh::files::{Entry, Files, FilesError, Kind};
+use model::limit::{WEB_FILE_BYTES, WEB_STALL_MS};
 use model::{Login, NodeName};
 use serde::Deserialize;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use wire::Fault;
 use wire::web::TerminalTo;
 
@@ -46,17 +44,13 @@ impl Web {
     /// Gives a file, piece by piece as the browser takes it.
     pub(super) async fn download(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
         let (place, taken, files) = self.files(visitor, uri).await?;
-        let Reading { bytes, contents } = files.read(named(&place)?).await.map_err(refused)?;
-        let contents = contents.take(bytes.unwrap_or(WEB_FILE_BYTES));
+        let reading = files.read(named(&place)?).await.map_err(refused)?;
+        let bytes = reading.bytes;
         let pieces =
-            futures_util::stream::unfold((contents, taken), |(mut contents, taken)| async move {
-                let mut room = BytesMut::with_capacity(PIPE_BYTES);
-                let read = tokio::time::timeout(STALL, contents.read_buf(&mut room)).await;
-                match read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
-                    Ok(0) => None,
-                    Ok(_) => Some((Ok(room.freeze()), (contents, taken))),
-                    Err(error) => Some((Err(error), (contents, taken))),
-                }
+            futures_util::stream::unfold((reading, taken), async |(mut reading, taken)| {
+                let read = tokio::time::timeout(STALL, reading.next()).await;
+                let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+                read.transpose().map(|piece| (piece, (reading, taken)))
             });
         let mut answer = Response::new(Body::from_stream(pieces));
         let headers = answer.headers_mut();
