@@ -74,10 +74,20 @@ impl Browser {
             "password": PASSWORD,
             "folder": cluster.folder.path(),
             "home": cluster.path("home"),
+            // Every call that a browser may make.
+            "calls": wire::web::OPEN,
+            "scry": crate::scry_path(),
+            "client": cluster.path("client"),
             "web": web().join("package.json"),
             "chromium": chromium().expect("looked for before"),
         });
         Self { given }
+    }
+
+    /// Plays a scene that asks for nothing.
+    #[track_caller]
+    pub fn watch(&self, scene: &str) -> Vec<String> {
+        self.play(scene, |asked| panic!("the scene asks for {asked:?}"))
     }
 
     /// Plays a scene (`tests/browser/NAME.mjs`) to its end; `act` does what it asks for, and answers.

@@ -47,3 +47,46 @@ fn the_messages_of_a_terminal_and_files_keep_their_bounds_and_their_words() {
         assert_eq!(moved.len(), 2, "both ways stand in the ledger: {moved:#?}");
     });
 }
+
+#[test]
+fn people_sign_up_with_a_passkey_or_an_app_and_out_everywhere() {
+    check(|| {
+        let cluster = Cluster::start();
+        Browser::trusting(&cluster).watch("signup");
+        let signed_up = cluster.audit("user.sign_up");
+        assert_eq!(signed_up.len(), 3, "the admin and two more: {signed_up:#?}");
+    });
+}
+
+#[test]
+fn others_come_by_a_link_and_see_and_do_what_it_says_and_nothing_of_theirs_runs() {
+    check(|| {
+        let cluster = Cluster::start();
+        Browser::trusting(&cluster).watch("sharing");
+    });
+}
+
+#[test]
+fn a_session_under_four_eyes_waits_begins_stands_still_and_ends_by_the_page() {
+    check(|| {
+        let Some(cluster) = house::eyes::that_can_freeze("") else { return };
+        Browser::trusting(&cluster).watch("moderated");
+    });
+}
+
+#[test]
+fn one_works_in_a_browser_with_the_whole_screen_and_with_files() {
+    check(|| {
+        let cluster = Cluster::start();
+        Browser::trusting(&cluster).watch("work");
+    });
+}
+
+#[test]
+fn a_recording_is_found_linked_to_and_followed_in_the_player_and_from_the_ledger() {
+    check(|| {
+        let cluster = Cluster::start();
+        cluster.set_options("kernel = { commands = true, files = true, network = true }");
+        Browser::trusting(&cluster).watch("player");
+    });
+}

@@ -1,0 +1,144 @@
+// A recording in the player: from the list, found by what stood there, linked to, remarked on, its events; a session that goes on,
+// rewound and followed; from the ledger to the moment; and signing out while one looks.
+import {
+  EVIL, allSee, expect, isOver, knock, login, node, nothingRan, openTerminal, origin, play, screen, scry, scryJson, setRole, shows,
+  signIn, signOut, signUp, type, until, user,
+} from './kit.mjs';
+
+const hits = (page) => page.locator('svg rect[fill="#e0a020"]');
+
+/** Where the player stands, in whole seconds. */
+const second = async (page) => Number(await page.getByRole('slider', { name: 'Time line' }).getAttribute('aria-valuenow'));
+
+/** Waits until the picture has what was found, and not what came later. */
+async function showsOnly(page, there, notThere) {
+  let seen;
+  await until(there, async () => (seen = await screen(page).catch(() => '')).includes(there) && !seen.includes(notThere)).catch((error) => {
+    throw new Error(`${error.message}, without ${notThere}:\n${seen}`);
+  });
+}
+
+await play(async ({ page, another }) => {
+  await setRole('auditor', `[allow.recordings]\nlist = 'all'\nplay = 'all'`);
+  await signIn(page);
+  await openTerminal(page);
+  await type(page, `printf '\\e]2;${EVIL}\\a'; echo first-nee''dle '${EVIL}'\n`);
+  await shows(page, 'first-needle');
+  await type(page, `/usr/bin/uname --machine; sleep 2.5; echo second-nee''dle\n`);
+  await shows(page, 'second-needle');
+  const [{ id }] = await scryJson('sessions');
+  await type(page, 'exit\n');
+  await isOver(page);
+  const evil = scry('ssh', node, `true '${EVIL}'`);
+
+  // From the list, by what was recorded.
+  await page.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('link', { name: 'Recordings' }).first().click();
+  await evil;
+  await page.reload();
+  await page.getByText(EVIL).first().waitFor();
+  await page.locator(`a[href="/recordings/${id}"]`).first().click();
+  await page.waitForURL(`**/recordings/${id}*`);
+  await page.getByRole('heading', { name: `${user} as ${login}@${node}` }).waitFor();
+
+  // What stood on the screen is found, stands on the time line, and is gone to.
+  await page.keyboard.press('/');
+  await page.getByLabel('Find what stood on the screen').fill('needle');
+  await until('both places', async () => (await hits(page).count()) === 2);
+  await page.getByRole('button').filter({ has: page.locator('mark') }).first().click();
+  await showsOnly(page, 'first-needle', 'second-needle');
+  const first = await second(page);
+  await page.waitForURL(/[?&]t=/);
+  const address = page.url();
+  await page.keyboard.press('n');
+  await shows(page, 'second-needle');
+  await page.keyboard.press('N');
+  await showsOnly(page, 'first-needle', 'second-needle');
+  await page.keyboard.press('End');
+  await shows(page, 'exit');
+  const { x, y } = await hits(page).first().boundingBox();
+  await page.mouse.click(x + 1, y + 4);
+  await until('the place that was clicked', async () => Math.abs((await second(page)) - first) <= 1);
+
+  // Somebody else opens the address: signs in, and sees the same moment.
+  const alice = await another();
+  await signUp(alice, 'alice', 'auditor');
+  await signOut(alice);
+  await alice.goto(address);
+  await alice.waitForURL('**/sign-in');
+  await knock(alice, 'alice');
+  await alice.waitForURL(address);
+  await showsOnly(alice, 'first-needle', 'second-needle');
+  await page.goto(address);
+  await shows(page, 'first-needle');
+  await allSee(page, alice);
+
+  // A remark on the moment is words, and there for both.
+  await page.keyboard.press('r');
+  await page.getByLabel('Comment on this moment').fill(`look ${EVIL}`);
+  await page.getByRole('button', { name: 'Comment', exact: true }).click();
+  await page.getByRole('listitem').getByText(`look ${EVIL}`).waitFor();
+  await alice.reload();
+  await alice.getByRole('tab', { name: 'Comments' }).click();
+  await alice.getByRole('listitem').getByText(`look ${EVIL}`).waitFor();
+  // What was written is read beside the picture, too.
+  await alice.getByRole('tab', { name: 'Text' }).click();
+  await alice.getByRole('tabpanel').getByText('second-needle').first().waitFor();
+  await nothingRan([page, alice]);
+
+  // What the kernel saw leads to its moment.
+  await page.getByRole('tab', { name: 'Events' }).click();
+  if ((await scry('doctor')).includes('can tell what runs')) {
+    await page.keyboard.press('Home');
+    await page.locator('button[data-go]', { hasText: 'uname --machine' }).first().click();
+    await until('the moment of the event', async () => Math.abs((await second(page)) - first) <= 2 && (await screen(page)).includes('first-needle'));
+    expect(!(await screen(page)).includes('second-needle'), 'it is the moment before what came later');
+  } else console.log('skipped: events of the kernel in the player: this machine takes no kernel program');
+
+  // A session that goes on is followed, rewound, and followed again.
+  const owner = await page.context().newPage();
+  await openTerminal(owner);
+  await type(owner, 'echo early-$((40+1))\n');
+  await page.getByRole('link', { name: 'Sessions' }).first().click();
+  await page.getByRole('button', { name: new RegExp(`the session of ${user} on ${node}`) }).click();
+  await page.getByRole('menuitem', { name: 'Open in the player' }).click();
+  await page.getByRole('button', { name: 'Following' }).waitFor();
+  await shows(page, 'early-41');
+  const live = page.url();
+  await type(owner, 'echo now-$((40+2))\n');
+  await shows(page, 'now-42');
+  await page.keyboard.press('Home');
+  await until('the beginning', async () => !(await screen(page)).includes('early-41'));
+  await type(owner, 'echo later-$((40+3))\n');
+  await shows(owner, 'later-43');
+  expect(!(await screen(page)).includes('later-43'), 'what was rewound stays where it is');
+  await page.getByRole('button', { name: 'Follow', exact: true }).click();
+  await shows(page, 'later-43');
+  await allSee(page, owner);
+
+  // From the ledger to the moment.
+  await page.getByRole('link', { name: 'Audit' }).first().click();
+  await page.getByText(`Ran true '${EVIL}'`).first().waitFor();
+  await nothingRan([page]);
+  await page.goto(`${origin}/audit?session=${id}`);
+  const row = page.getByRole('row').filter({ hasText: 'Session ended' });
+  await row.getByRole('button', { name: 'Open the player at this moment' }).click();
+  await page.waitForURL(`**/recordings/${id}*`);
+  await page.getByRole('slider', { name: 'Time line' }).waitFor();
+  const ended = (await scryJson('audit', 'ls', '--event', 'session.end')).find((event) => event.session === id);
+  const { started } = (await scryJson('recordings', 'ls')).find((one) => one.id === id);
+  const from = Math.max(0, (ended.time - started) / 1000 - 5);
+  expect(Math.abs((await second(page)) - from) <= 1, `five seconds before it: ${page.url()}, ${from}`);
+
+  // Signing out ends looking, in every window of that browser; a terminal that is open goes on (docs/security.md).
+  await page.goto(live);
+  await page.getByRole('button', { name: 'Following' }).waitFor();
+  const third = await page.context().newPage();
+  await third.goto(`${origin}/me`);
+  await third.getByRole('listitem').filter({ hasText: 'this one' }).getByRole('button', { name: 'Sign out' }).click();
+  await third.waitForURL('**/sign-in');
+  await page.waitForURL('**/sign-in');
+  await type(owner, 'exit\n');
+  await isOver(owner);
+  await nothingRan([page, alice, owner]);
+});
