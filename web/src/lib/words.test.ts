@@ -8,6 +8,8 @@ test('times are said as people say them', () => {
     [42_000, '42 seconds ago'],
     [60_000, '1 minute ago'],
     [-3_600_000, 'in 1 hour'],
+    [-12_000, 'now'],
+    [-42_000, 'in 42 seconds'],
     [2 * 86_400_000, '2 days ago'],
   ] as const) {
     expect(ago(now - gone, now)).toBe(words);

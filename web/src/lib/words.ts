@@ -5,11 +5,14 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** `3 minutes ago`, `in 5 days`; beyond a month the date. */
+/** How far another machine's clock, or a present that moves in steps, may be off. */
+const AHEAD = 20_000;
+
+/** `3 minutes ago`, `in 5 days`; beyond a month the date. What is hardly over or hardly to come is now. */
 export function ago(time: Time, now: Time = Date.now()): string {
   const gone = now - time;
   const far = Math.abs(gone);
-  if (far < 5_000) return 'now';
+  if (far < 5_000 || (gone < 0 && far < AHEAD)) return 'now';
   const [count, unit] =
     far < MINUTE
       ? [Math.round(far / 1000), 'second']

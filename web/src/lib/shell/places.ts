@@ -38,3 +38,14 @@ const ALL: (Place & { shown: () => boolean })[] = [
 ];
 
 export const places = (): Place[] => ALL.filter((place) => place.shown());
+
+const PARTS = [
+  { is: 'users', words: 'Users', hint: 'people, invitations', shown: () => person.may('users') },
+  { is: 'roles', words: 'Roles', hint: 'who may do what', shown: () => person.may('roles') },
+  { is: 'nodes', words: 'Nodes', hint: 'machines, join tokens', shown: () => person.may('nodes') },
+  { is: 'locks', words: 'Locks', hint: 'what is shut', shown: () => person.may('locks') },
+  { is: 'links', words: 'My links', hint: 'into sessions', shown: () => true },
+] as const;
+
+/** The parts of the settings that are for this person. */
+export const parts = () => PARTS.filter((part) => part.shown());

@@ -125,13 +125,19 @@ function measured(): { width: number; height: number } {
   return cell;
 }
 
-/** The largest letters with which so many cells fit into a box; not larger than `most`. */
+/**
+ * The largest letters with which so many cells fit into a box; not larger than `most`. The widget draws cells of whole
+ * pixels of the screen: letters are as wide as such a cell, or those of a small picture would be squeezed by up to a pixel.
+ */
 export function fontFor({ term }: Screen, box: { width: number; height: number }, most: number): number {
   const { width, height } = measured();
-  for (let size = most; size > 4; size -= 0.5) {
+  const fine = window.devicePixelRatio || 1;
+  for (let pixels = Math.floor(most * width * fine); pixels > 2; pixels -= 1) {
+    // A little more: browsers have letters in steps, and a pixel less would be lost.
+    const size = pixels / (width * fine) + 0.1;
     // As the widget rounds.
-    const tall = Math.ceil(Math.ceil(size * height) * LINE);
-    if (term.cols * size * width <= box.width && term.rows * tall <= box.height) return size;
+    const tall = Math.floor(Math.ceil(size * height * fine) * LINE) / fine;
+    if ((term.cols * pixels) / fine <= box.width && term.rows * tall <= box.height) return size;
   }
   return 4;
 }
