@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "ed25519-dalek",
     "memchr",
     "postcard",
+    "regex",
     "serde",
     "serde_json",
     "ssh-key",

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use model::limit::{EVENTS_TOLD, GLANCES, HITS, LINES_TOLD, SEARCH_CHARS, SEARCH_MS};
 use model::{Seq, Tick};
 use record::cue::Place;
-use record::find::Pattern;
+use record::find::{NoExpression, Pattern};
 use record::lines::{self, Start, Told};
 use record::search::{Found, Search};
 use record::{Corrupt, Glance};
@@ -109,8 +109,14 @@ pub async fn search(auth: Arc<Auth>, by: Member, request: Request) -> Result<Res
         return Err(Refusal::malformed(words));
     }
     let exact = query.text("case") == Some("1");
-    let pattern =
-        Pattern::with(&text, exact).ok_or_else(|| Refusal::malformed("search for what?"))?;
+    let nothing = || Refusal::malformed("search for what?");
+    let pattern = match query.text("regex") == Some("1") {
+        true if text.is_empty() => return Err(nothing()),
+        true => Pattern::expression(&text, exact).map_err(|NoExpression(why)| {
+            Refusal::malformed(format!("this is no regular expression that counts here: {why}"))
+        })?,
+        false => Pattern::with(&text, exact).ok_or_else(nothing)?,
+    };
     let after = place(query.text("after").unwrap_or("0"))?;
     let live = crate::recordings::Presence::read(&auth).await?.is_live(look.row());
     let body = pour(&auth, &look, move |recording, pour| {

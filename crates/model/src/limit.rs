@@ -199,6 +199,8 @@ pub const EVENTS_TOLD: (usize, usize) = (1000, 5000);
 pub const GLANCES: usize = 100_000;
 /// Characters that are searched for. Refuse.
 pub const SEARCH_CHARS: usize = 200;
+/// Bytes that one regular expression may take when it is compiled, and again while it runs. Refuse.
+pub const REGEX_BYTES: usize = 1 << 20;
 /// Hits of one search. Cut: the next begins behind the last.
 pub const HITS: usize = 1000;
 /// Milliseconds that one search takes. Cut: as [`HITS`].
@@ -313,6 +315,10 @@ pub const WEB_SECRET_BYTES: usize = 128;
 pub const BROWSER_BYTES: usize = 256;
 /// Web sessions of one person. Cut: the one that was used longest ago ends.
 pub const WEB_SESSIONS: u32 = 50;
+/// Web sessions that ended before their time, as they are told to those who look after what is open. Cut: they ask.
+pub const WEB_ENDED: usize = 1024;
+/// Looks at sessions that go on, as nodes are told of them. Cut: a node that falls so far behind misses the oldest.
+pub const LOOKS: usize = 1024;
 /// Milliseconds between two notes of when a web session was used.
 pub const WEB_SEEN_MS: i64 = 60_000;
 /// Milliseconds from the password to the second factor. Refuse: sign in anew.

@@ -4,6 +4,8 @@ use crate::picture::{blank, draw_bytes, picture_of};
 use crate::{Corrupt, From as Place, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stream};
+use model::limit::REGEX_BYTES;
+use regex::{Regex, RegexBuilder};
 use screen::Screen;
 use std::collections::BTreeMap;
 
@@ -32,11 +34,18 @@ pub struct Shown<'a> {
 }
 
 /// What is looked for. Capitals in it make it exact; without any, capitals do not matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    chars: Vec<char>,
-    exact: bool,
+#[derive(Debug, Clone)]
+pub struct Pattern(What);
+
+#[derive(Debug, Clone)]
+enum What {
+    Text { chars: Vec<char>, exact: bool },
+    Expression(Regex),
 }
+
+/// What is no regular expression, in words for who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoExpression(pub String);
 
 impl Pattern {
     /// `None` for nothing.
@@ -49,7 +58,26 @@ impl Pattern {
     #[must_use]
     pub fn with(text: &str, exact: bool) -> Option<Self> {
         let chars: Vec<char> = text.chars().map(|ch| fold(ch, exact)).collect();
-        (!chars.is_empty()).then_some(Self { chars, exact })
+        (!chars.is_empty()).then_some(Self(What::Text { chars, exact }))
+    }
+
+    /// A regular expression; as said, whether capitals matter. It takes bounded memory, and time that grows with the line only.
+    ///
+    /// # Errors
+    /// [`NoExpression`].
+    pub fn expression(text: &str, exact: bool) -> Result<Self, NoExpression> {
+        let mut builder = RegexBuilder::new(text);
+        builder.case_insensitive(!exact).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
+        builder.build().map(|built| Self(What::Expression(built))).map_err(|error| {
+            NoExpression(match error {
+                regex::Error::CompiledTooBig(_) => "it is too large: ask for less at once".into(),
+                // Its last line says what is wrong; those before it draw where.
+                error => {
+                    let words = error.to_string();
+                    words.lines().last().unwrap_or_default().trim_start_matches("error: ").into()
+                }
+            })
+        })
     }
 
     /// Places (column, row) on the screen that belong to a match.
@@ -57,8 +85,8 @@ impl Pattern {
     pub fn places(&self, screen: &Screen) -> Vec<(u16, u16)> {
         let mut places = Vec::new();
         for line in lines(screen) {
-            for start in self.starts(&line) {
-                let found = line.iter().skip(start).take(self.chars.len());
+            for (start, end) in self.found(&line, usize::MAX) {
+                let found = line.iter().take(end).skip(start);
                 places.extend(found.map(|at| (at.col, at.row)));
             }
         }
@@ -70,13 +98,13 @@ impl Pattern {
     /// Whether there is a match on the screen.
     #[must_use]
     pub fn is_on(&self, screen: &Screen) -> bool {
-        lines(screen).iter().any(|line| self.starts(line).next().is_some())
+        lines(screen).iter().any(|line| !self.found(line, 1).is_empty())
     }
 
     /// The lines with a match.
     pub(crate) fn matches(&self, screen: &Screen) -> Vec<Match> {
         let of = |line: Vec<At>| {
-            let start = self.starts(&line).next()?;
+            let (start, end) = self.found(&line, 1).pop()?;
             let shape = line.iter().map(|at| if at.ch.is_ascii_digit() { '0' } else { at.ch });
             let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
             Some(Match {
@@ -84,18 +112,32 @@ impl Pattern {
                 row: line.first().map_or(0, |at| at.row),
                 text: line.iter().map(|at| at.ch).collect(),
                 from: place(start),
-                to: place(start.saturating_add(self.chars.len())),
+                to: place(end),
             })
         };
         lines(screen).into_iter().filter_map(of).collect()
     }
 
-    fn starts<'a>(&'a self, line: &'a [At]) -> impl Iterator<Item = usize> + 'a {
-        let windows = line.windows(self.chars.len()).enumerate();
-        windows.filter_map(|(start, window)| {
-            let same = |(at, ch): (&At, &char)| fold(at.ch, self.exact) == *ch;
-            window.iter().zip(&self.chars).all(same).then_some(start)
-        })
+    /// The first `most` matches in a line, each with the place behind its last character. An expression that fits nothing at
+    /// all does not count.
+    fn found(&self, line: &[At], most: usize) -> Vec<(usize, usize)> {
+        match &self.0 {
+            What::Text { chars, exact } => {
+                let same = |(at, ch): (&At, &char)| fold(at.ch, *exact) == *ch;
+                let starts = line.windows(chars.len()).enumerate().filter_map(|(start, window)| {
+                    let fits = window.iter().zip(chars).all(same);
+                    fits.then_some((start, start.saturating_add(chars.len())))
+                });
+                starts.take(most).collect()
+            }
+            What::Expression(expression) => {
+                let text: String = line.iter().map(|at| at.ch).collect();
+                let place =
+                    |byte: usize| text.get(..byte).map_or(0, |before| before.chars().count());
+                let found = expression.find_iter(&text).filter(|found| !found.is_empty());
+                found.take(most).map(|found| (place(found.start()), place(found.end()))).collect()
+            }
+        }
     }
 }
 
@@ -392,7 +434,7 @@ mod tests {
         assert_eq!(places("ab", "AB ab"), [(0, 0), (1, 0), (3, 0), (4, 0)]);
         assert_eq!(places("Ab", "AB Ab"), [(3, 0), (4, 0)]);
         assert_eq!(places("é", "É"), [(0, 0)]);
-        assert_eq!(Pattern::new(""), None);
+        assert!(Pattern::new("").is_none());
     }
 
     #[test]
@@ -400,6 +442,26 @@ mod tests {
         assert_eq!(places("xy", "123456789xy"), [(0, 1), (9, 0)]);
         assert_eq!(places("本語", "日本語"), [(2, 0), (4, 0)]);
         assert_eq!(places("9 a", "123456789\r\na"), []);
+    }
+
+    #[test]
+    fn an_expression_is_found_in_whole_lines_and_says_what_is_wrong_with_it() {
+        let check = |text: &str, exact, bytes: &str, expected: &[(u16, u16)]| {
+            let mut screen = Screen::new(10, 3);
+            screen.feed(bytes.as_bytes());
+            let pattern = Pattern::expression(text, exact).unwrap();
+            assert_eq!(pattern.places(&screen), expected, "{text}");
+            assert_eq!(pattern.is_on(&screen), !expected.is_empty(), "{text}");
+        };
+        check("a.c", true, "abc aXc", &[(0, 0), (1, 0), (2, 0), (4, 0), (5, 0), (6, 0)]);
+        check("^B+$", false, "a\r\nbb", &[(0, 1), (1, 1)]);
+        check("^B+$", true, "a\r\nbb", &[]);
+        check("9x", true, "123456789x", &[(8, 0), (9, 0)]);
+        check("本.", true, "日本語", &[(2, 0), (4, 0)]);
+        check("z*", true, "abc", &[]);
+        let wrong = |text: &str| Pattern::expression(text, true).unwrap_err().0;
+        assert!(wrong("a(").contains("unclosed group"), "{}", wrong("a("));
+        assert!(wrong("((a{99}){99}){99}").contains("too large"));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | `GET /v1/recordings/{id}/reel?ticket=T&after=A&most=B` | – | the same without the picture, behind A ([`crate::film::End::after`]). At the end, while live, the answer waits up to 20 s for more |
 //! | `GET /v1/recordings/{id}/transcript?ticket=T&after=A&most=N` | – | lines of [`crate::film::TranscriptLine`] behind A, about N of them; with `at=MS` those that stand on the screen then, and what follows. At the end, while live, the answer waits as that of a reel |
 //! | `GET /v1/recordings/{id}/events?ticket=T&after=A&class=C,C&most=N` | – | lines of [`crate::film::EventLine`] of these classes, all if none is named; waits in the same way |
-//! | `GET /v1/recordings/{id}/search?ticket=T&for=TEXT&case=1&after=A` | – | lines of [`crate::film::SearchLine`] as they are found; TEXT is percent-encoded, `case=1` where capitals matter |
+//! | `GET /v1/recordings/{id}/search?ticket=T&for=TEXT&case=1&regex=1&after=A` | – | lines of [`crate::film::SearchLine`] as they are found; TEXT is percent-encoded, `case=1` where capitals matter, `regex=1` where TEXT is a regular expression (crate `regex`) |
 //! | `GET /v1/recordings/{id}/cast?ticket=T&version=V` | – | an asciicast, version 2 or 3; needs the right to export |
 //! | `GET /v1/recordings/{id}/text?ticket=T` | – | the transcript; needs the right to export |
 //! | `GET /v1/audit/follow?after=N` | – | lines of [`crate::audit::LedgerRow`], first those after N, then new ones |

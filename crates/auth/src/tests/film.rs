@@ -8,13 +8,13 @@ use wire::Fault;
 use wire::film::{Code, CueData, End, Film, MarkKind, Picture, ReelLine};
 use wire::recording::{Progress, RemoveRecording, ViewKind, ViewRecording};
 
-async fn ship(node: &Node, tape: &Tape, from: usize, to: usize) -> Progress {
+pub(super) async fn ship(node: &Node, tape: &Tape, from: usize, to: usize) -> Progress {
     let after = from.checked_sub(1).map_or(0, |last| tape.records[last].1);
     let path = format!("/v1/node/ship/{}?after={after}", tape.id);
     node.client.post_bytes(&path, tape.slice(from, to).into()).await.unwrap()
 }
 
-async fn ticket(client: &Client, id: SessionId) -> String {
+pub(super) async fn ticket(client: &Client, id: SessionId) -> String {
     let view = ViewRecording { id, how: ViewKind::Play };
     client.call(&view).await.unwrap().ticket
 }
@@ -258,6 +258,28 @@ async fn what_stands_in_a_recording_is_read_and_found() {
     for wrong in ["search", "search?for=%", "events?class=x", "transcript?at=1&after=2"] {
         let answer = get(&admin.client, &viewer.path(wrong)).await;
         assert_eq!(fault(answer), Fault::Malformed, "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_is_searched_for_as_one_and_refused_if_it_is_none() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let web = house.node("web-01").await;
+    let tape = web.tape(1, "root-admin");
+    ship(&web, &tape, 0, tape.records.len()).await;
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    let hits = async |how: &str| {
+        let told = lines(&viewer, &format!("search?{how}")).await.0;
+        told.iter().filter(|line| line.get("hit").is_some()).count()
+    };
+    assert_eq!(hits("for=LINE%20.%20of").await, 0, "a text is taken as it stands");
+    assert!(hits("for=LINE%20.%20of&regex=1").await > 0);
+    assert_eq!(hits("for=LINE%20.%20of&regex=1&case=1").await, 0);
+    for odd in ["a(", "((a{99}){99}){99}", ""] {
+        let path = viewer.path(&format!("search?regex=1&for={odd}"));
+        let answer = get(&admin.client, &path.replace('{', "%7B").replace('}', "%7D")).await;
+        assert_eq!(fault(answer), Fault::Malformed, "{odd}");
     }
 }
 
