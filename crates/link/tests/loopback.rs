@@ -426,6 +426,7 @@ async fn a_node_is_reached_through_its_tunnel_and_comes_back_after_the_proxy_doe
         });
         let (mut near, knock) = tokio::join!(opened, within(knocks.next()));
         assert_eq!(knock.client, Some(client));
+        assert_eq!(knock.proxy, Some(node("front")), "by the certificate that it showed");
         let mut far = knock.open().unwrap();
         near.write_all(b"ping").await.unwrap();
         let mut heard = [0; 4];

@@ -142,7 +142,7 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
             .refusals
             .tell(&post.reporter, post.reporter.event_over(None, knock.client, refused));
     };
-    let client = knock.client;
+    let (client, proxy) = (knock.client, knock.proxy.clone());
     let stream = match knock.open() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, ?client, "a connection was lost at once"),
@@ -151,7 +151,7 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let server = Server::new(host.key.clone(), host.certificate.clone());
     let id = ConnectionId::from_random(rand::random());
     let gate = Gate {
-        certificate: gate(Arc::clone(&post), id, client),
+        certificate: gate(Arc::clone(&post), id, client, proxy),
         guests: guests(Arc::clone(&post), id, client),
     };
     let accepting = server.accept(stream, gate, startup);
@@ -202,6 +202,7 @@ fn gate(
     post: Arc<Post>,
     id: ConnectionId,
     client: Option<SocketAddr>,
+    proxy: Option<NodeName>,
 ) -> Judge<Holder, Certificate> {
     Box::new(move |text, certificate| {
         let refuse = |denial: &Denial, login: Option<Login>, user| {
@@ -237,6 +238,9 @@ fn gate(
             }
         };
         let user = identity.user().clone();
+        if let Err(denial) = policy::carried(&identity, proxy.as_ref()) {
+            return refuse(&denial, login, Some(user));
+        }
         let buffers = Arc::new(OnDisk::for_node(&post.elastic, post.quota(&user)));
         if let Some(session) = wanted {
             if let Err(denial) = policy::enter(&known.roles, &identity, now) {

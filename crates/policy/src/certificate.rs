@@ -8,7 +8,7 @@ use crate::plan::NO_LOGIN;
 use core::net::IpAddr;
 use core::str::FromStr;
 use model::limit::{CERTIFICATE_NAMES, CERTIFICATE_NAMES_BYTES, CERTIFICATE_PRINCIPALS};
-use model::{Login, Time, UserName};
+use model::{Login, NodeName, Time, UserName};
 use ssh_key::certificate::{CertType, OptionsMap};
 use ssh_key::{Certificate, HashAlg, PublicKey};
 use std::collections::BTreeSet;
@@ -113,6 +113,14 @@ pub enum CertificateFault {
         /// First moment at which it was too late.
         before: i64,
     },
+    /// It was for one terminal of one proxy, and another carries it, or none.
+    #[error("it was signed for a terminal of proxy {meant}, and came by {by}")]
+    OtherProxy {
+        /// For which proxy.
+        meant: NodeName,
+        /// By which it came, in words.
+        by: String,
+    },
     /// An extension of scry's own that cannot be read.
     #[error("its extension {name} cannot be read: {why}")]
     Extension {
@@ -201,6 +209,18 @@ fn read_user(
     };
     read_paper(certificate, user.clone(), login, client, now)
         .map_err(|fault| Denial::new(Some(&user), action, Why::Certificate(fault)))
+}
+
+/// Whether a certificate that is for one terminal comes by the proxy that it was signed for, `by` being the one that carries
+/// the connection. Others may come by any, or by none.
+///
+/// # Errors
+/// A [`Denial`] with [`CertificateFault::OtherProxy`].
+pub fn carried(who: &Identity, by: Option<&NodeName>) -> Result<(), Denial> {
+    let Some(only) = who.only().filter(|only| Some(&only.proxy) != by) else { return Ok(()) };
+    let by = by.map_or_else(|| "none".to_owned(), |by| format!("proxy {by}"));
+    let fault = CertificateFault::OtherProxy { meant: only.proxy.clone(), by };
+    Err(Denial::new(Some(who.user()), Action::SeatCertificate, Why::Certificate(fault)))
 }
 
 /// A host that was believed.

@@ -18,7 +18,7 @@
 //!   forbidden: a node, a seat, and typing as a login.
 //! - To a session of one's own, and to no other, one comes back as to a new login there: principal, roles and locks as then.
 //! - A certificate that was signed for one terminal counts on its node for that one login, or for that one session, and must be
-//!   shown within a minute. It forwards nothing, and nothing is asked of auth with it.
+//!   shown within a minute, through the tunnel of the proxy that it was signed for. It forwards nothing, and nothing is asked of auth with it.
 //! - A link gives the one seat in the one session that it was made for, to whom it was taken for, until it expires or is
 //!   revoked, and as long as the session's owner may share it: a role of the owner's that counts on the node names the seat
 //!   in `allow.share`. It gives what `allow.join` lacks and lifts nothing that is forbidden.
@@ -44,7 +44,7 @@ mod terms;
 mod voice;
 
 pub use certificate::{
-    CertificateFault, HostIdentity, LOGINS_EXTENSION, ROLES_EXTENSION, read_certificate,
+    CertificateFault, HostIdentity, LOGINS_EXTENSION, ROLES_EXTENSION, carried, read_certificate,
     read_certificate_for_seat, read_host_certificate,
 };
 pub use denial::{Action, Denial, LinkFault, Why};

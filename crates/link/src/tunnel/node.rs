@@ -6,8 +6,9 @@ use crate::front::{Place, Raw};
 use crate::http::{
     Accepted, CallError, Carrier, Connect, Dialer, Routes, Service, Trouble, serve, words,
 };
-use crate::tls::Peer;
+use crate::tls::{Peer, PeerIdentity};
 use axum::Router;
+use model::NodeName;
 use model::limit::KNOCKS;
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub struct Knock {
     stream: Way,
     /// The client's address as the proxy saw it, or the node itself at a port of its own.
     pub client: Option<SocketAddr>,
+    /// The proxy that carries it, by the certificate that it showed; none at a port of the node's own.
+    pub proxy: Option<NodeName>,
 }
 
 /// How the bytes come.
@@ -53,14 +56,14 @@ enum Way {
 
 impl Knock {
     /// Bytes that a tunnel carries.
-    fn carried(stream: BoxDuplex, client: Option<SocketAddr>) -> Self {
-        Self { stream: Way::Carried(stream), client }
+    fn carried(stream: BoxDuplex, client: Option<SocketAddr>, proxy: Option<NodeName>) -> Self {
+        Self { stream: Way::Carried(stream), client, proxy }
     }
 
     /// A client at the node's own port.
     pub(super) fn dialled(stream: TcpStream, client: SocketAddr, place: Place) -> io::Result<Self> {
         let stream = Way::Dialled(stream.into_std()?, client, place);
-        Ok(Self { stream, client: Some(client) })
+        Ok(Self { stream, client: Some(client), proxy: None })
     }
 
     /// The bytes. Must be called on the runtime that is to serve them, because that one is woken for what comes.
@@ -195,9 +198,13 @@ fn carrier(give: mpsc::Sender<Knock>) -> Carrier {
                 .get(CLIENT_ADDRESS_HEADER)
                 .and_then(|value| value.to_str().ok())
                 .and_then(|value| value.parse().ok());
+            let proxy = match connect.peer.identity {
+                PeerIdentity::Proxy(name) => Some(name),
+                _ => None,
+            };
             let accepted: Accepted = Box::new(move |stream| {
                 Box::pin(async move {
-                    place.send(Knock::carried(Box::new(stream), client));
+                    place.send(Knock::carried(Box::new(stream), client, proxy));
                 })
             });
             Ok(accepted)

@@ -100,7 +100,11 @@ pub fn front_on(
     listener: TcpListener,
 ) -> (Front, SocketAddr) {
     let address = listener.local_addr().unwrap();
-    let badge = cluster.badge(&PeerIdentity::Nobody, names);
+    let subject = match names.contains(&PROXY_SERVER) {
+        true => PeerIdentity::Proxy(node("front")),
+        false => PeerIdentity::Nobody,
+    };
+    let badge = cluster.badge(&subject, names);
     let tls = server_config(&badge, &cluster.authority(), &menu.alpn()).unwrap();
     (Front::new(listener, tls, menu).unwrap(), address)
 }

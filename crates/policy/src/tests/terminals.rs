@@ -6,7 +6,7 @@ use super::locks::lock;
 use super::{NOW, account, login, node, roles, user};
 use crate::{
     CertificateFault, Denial, Identity, Only, PlanFault, Purpose, SessionFacts, TerminalTo, Why,
-    admin, builder, come_back, default_roles, enter, forward, go_on, join,
+    admin, builder, carried, come_back, default_roles, enter, forward, go_on, join,
     plan_terminal_certificate, reach, read_certificate, read_certificate_for_seat, recording,
     seat_goes_on, share,
 };
@@ -118,6 +118,26 @@ fn a_certificate_to_log_in_is_for_that_login_on_that_node_and_nothing_else() {
     assert_eq!(end, NOW.plus_ms(3_600_000));
     go_on(&default_roles(), &who, &web, &as_web, None, end.plus_ms(-1)).unwrap();
     assert!(go_on(&default_roles(), &who, &web, &as_web, None, end).is_err());
+}
+
+#[test]
+fn a_certificate_for_a_terminal_counts_by_the_proxy_only_that_it_was_signed_for() {
+    let (web, as_web, own) = (web(), login("web"), session("alice", &["admin"], "web"));
+    let to = TerminalTo::Login { node: &web, login: &as_web, back_to: None };
+    let seat =
+        TerminalTo::Seat { node: &web, session: own.facts(), seat: SeatRole::Peer, by: None };
+    let log_in = read(&granted(&default_roles(), &alice(), to).unwrap(), "web", NOW).unwrap();
+    let other = "back-door".parse().unwrap();
+    for who in [log_in, seated(&granted(&default_roles(), &alice(), seat).unwrap())] {
+        assert_eq!(carried(&who, Some(&proxy())), Ok(()));
+        for (by, named) in [(Some(&other), "proxy back-door"), (None, "none")] {
+            let denial = carried(&who, by).unwrap_err();
+            assert_eq!(denial.user(), Some(who.user()));
+            let why = denial.why();
+            assert!(why.contains("proxy front") && why.contains(named), "{why}");
+        }
+    }
+    assert_eq!(carried(&alice(), None), Ok(()), "all others come as they like");
 }
 
 #[test]
