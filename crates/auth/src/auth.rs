@@ -15,7 +15,7 @@ use crate::signin::throttled;
 use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
-use crate::{Config, secret};
+use crate::{Config, factors, secret};
 use model::audit::Audited;
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
 use model::{AuditEvent, NodeName, RoleName, Time, UserName};
@@ -106,6 +106,7 @@ impl Auth {
         let keys = Arc::new(keys);
         let tables = Tables::open(&database).await?;
         found(&tables, &cluster).await?;
+        factors::seal_all(&tables, &keys.factors).await?;
         let invited = Invited {
             admin: invite_first_admin(&tables, config).await?,
             proxy: invite_proxy(&tables, config).await?,

@@ -73,6 +73,11 @@ pub enum Error {
     /// What an app is told cannot be put together.
     #[error("an app for six digits cannot be set up")]
     Totp(#[source] totp_rs::TotpError),
+    /// The secret of an app cannot be opened: the seal key is another than the one with which it was sealed.
+    #[error(
+        "the secret of a second factor does not fit auth's keys: were they put back from an older backup than the database?"
+    )]
+    Sealed,
     /// A passkey cannot be asked for.
     #[error("a passkey cannot be asked for")]
     Passkey(#[source] webauthn_rs::prelude::WebauthnError),

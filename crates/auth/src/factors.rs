@@ -4,19 +4,21 @@ use crate::auth::Auth;
 use crate::error::{Error, Refusal};
 use crate::gate::{Asked, SignedIn, UserAdmin};
 use crate::people::of_user;
+use crate::safe::Safe;
 use crate::web::{begin, late};
 use crate::{clock, passkeys, secret};
 use model::audit::Audited;
 use model::limit::{ENROL_MS, FACTOR_NAME_BYTES, FACTORS, RECOVERY_CODES};
 use model::{FactorKind, Time, UserName};
 use std::sync::Arc;
-use store::tables::{Factor, NewFactor};
+use store::tables::{Factor, NewFactor, Tables};
 use totp_rs::{Builder, Secret, Totp, TotpError};
 use wire::web::{
     BeginTotp, Enrolled, Factors, FinishTotp, ListFactors, RecoveryCodes, RemoveFactor,
     RenewRecovery, ResetFactors, Shown, TotpAsked,
 };
 use wire::{Done, Fault};
+use zeroize::Zeroizing;
 
 /// What a ticket is for that waits for an app's first digits.
 const TOTP: &str = "totp";
@@ -54,11 +56,11 @@ pub async fn check_code(
         }
         Shown::Totp(code) => {
             for factor in auth.tables.factors_of(user).await? {
-                let fits = factor.made.kind == FactorKind::Totp;
-                let Some(step) = (if fits { step(&factor.made.spec, code, now)? } else { None })
-                else {
+                if factor.made.kind != FactorKind::Totp {
                     continue;
-                };
+                }
+                let secret = opened(auth, user, &factor.made.spec)?;
+                let Some(step) = step(&secret, code, now)? else { continue };
                 return Ok(match auth.tables.use_step(factor.number, step, now).await? {
                     true => Ok(()),
                     false => Err("the code of the app is right, and was used before"),
@@ -67,6 +69,25 @@ pub async fn check_code(
             Ok(Err("the code of the app is wrong"))
         }
     }
+}
+
+fn sealed(auth: &Auth, user: &UserName, secret: &str) -> Result<String, Error> {
+    auth.keys.factors.seal(user.as_str(), secret).map_err(|_| Error::Sealed)
+}
+
+fn opened(auth: &Auth, user: &UserName, sealed: &str) -> Result<Zeroizing<String>, Error> {
+    auth.keys.factors.open(user.as_str(), sealed).map_err(|_| Error::Sealed)
+}
+
+/// Seals what an earlier scry kept in clear.
+pub async fn seal_all(tables: &Tables, safe: &Safe) -> Result<(), Error> {
+    for (number, user, secret) in tables.totp_secrets().await? {
+        if !Safe::is_sealed(&secret) {
+            let sealed = safe.seal(user.as_str(), &secret).map_err(|_| Error::Sealed)?;
+            tables.put_totp_secret(number, &sealed).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The time step whose code this is, of those that are taken: this one and its neighbours (RFC 6238 §5.2).
@@ -123,7 +144,8 @@ pub async fn begin_totp(
     let secret = Secret::from(bytes).to_base32();
     let app = app(&secret, by.member.name.as_str(), &auth.cluster)?;
     let uri = app.to_url().map_err(Error::Totp)?;
-    let ticket = begin(&auth, TOTP, Some(&by.member.name), secret.clone(), ENROL_MS).await?;
+    let sealed = sealed(&auth, &by.member.name, &secret)?;
+    let ticket = begin(&auth, TOTP, Some(&by.member.name), sealed, ENROL_MS).await?;
     Ok(TotpAsked { ticket, secret, uri })
 }
 
@@ -137,7 +159,8 @@ pub async fn finish_totp(
     let begun = auth.tables.begun(&call.ticket, TOTP, now).await?;
     let begun = begun.filter(|begun| begun.user.as_ref() == Some(&by.member.name));
     let spec = begun.ok_or_else(late)?.spec;
-    let Some(step) = step(&spec, &call.code, now)? else {
+    let secret = opened(&auth, &by.member.name, &spec)?;
+    let Some(step) = step(&secret, &call.code, now)? else {
         let words = "the app shows another code: compare the clocks of both devices, and try again";
         return Err(Refusal::malformed(words));
     };

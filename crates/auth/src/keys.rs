@@ -8,6 +8,7 @@
 //! | `seal.key` | ed25519 seed | signers of recordings, receipts, finished recordings |
 //! | `ledger.key` | ed25519 seed | heads of the ledger |
 
+use crate::safe::Safe;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -65,6 +66,8 @@ pub struct Keys {
     pub seal: SigningKey,
     /// Signs the ledger's head.
     pub ledger: SigningKey,
+    /// Seals what second factors must keep to themselves. Derived from the seal key, so that there is no file more to lose.
+    pub factors: Safe,
 }
 
 impl Keys {
@@ -75,11 +78,13 @@ impl Keys {
     pub fn open(dir: &Path, cluster: &str, first_start: bool) -> Result<Self, KeysError> {
         store::keys::ensure_dir(dir)?;
         let shelf = Shelf { dir, first_start };
+        let seal = shelf.seed("seal.key", "scry-seal-key v1")?;
         Ok(Self {
             user_ca: shelf.ssh("user_ca", &format!("{cluster} user authority"))?,
             host_ca: shelf.ssh("host_ca", &format!("{cluster} host authority"))?,
             tls: shelf.tls(cluster)?,
-            seal: shelf.seed("seal.key", "scry-seal-key v1")?,
+            factors: Safe::new(&Zeroizing::new(seal.to_bytes())),
+            seal,
             ledger: shelf.seed("ledger.key", "scry-ledger-key v1")?,
         })
     }

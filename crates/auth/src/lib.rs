@@ -49,6 +49,7 @@ mod query;
 mod receive;
 mod recordings;
 mod routes;
+mod safe;
 mod sealing;
 mod secret;
 mod serve;

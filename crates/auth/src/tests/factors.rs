@@ -96,6 +96,36 @@ fn second(wants: &Wants, shown: Shown) -> ShowSecond {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_database_does_not_have_the_secret_of_an_app_and_one_kept_in_clear_is_sealed() {
+    let scene = Scene::new().await;
+    let mut surf = scene.surf().await;
+    surf.sign_in("alice").await;
+    let waits = surf.call(&BeginTotp {}).await.unwrap().secret;
+    let (secret, enrolled) = add_app(&mut surf).await;
+    let path = scene.house.dir.path().join("auth/scry.db");
+    let tells = |secret: &str| {
+        ["scry.db", "scry.db-wal"].iter().any(|name| {
+            let bytes = std::fs::read(path.with_file_name(name)).unwrap_or_default();
+            bytes.windows(secret.len()).any(|part| part == secret.as_bytes())
+        })
+    };
+    assert!(!tells(&secret) && !tells(&waits));
+    // As an earlier scry kept it.
+    let tables = store::tables::Tables::open(&path).await.unwrap();
+    tables.put_totp_secret(enrolled.factor.id, &secret).await.unwrap();
+    let kept = async || tables.totp_secrets().await.unwrap().remove(0).2;
+    assert_eq!(kept().await, secret);
+    let Scene { house, .. } = scene;
+    let house = house.restart().await;
+    assert!(kept().await.starts_with("v1:"));
+    let proxy = house.join(Part::Proxy, "front").await;
+    let mut surf = Surf::behind(&house, Some(&proxy.badge)).await;
+    let call = WebSignIn { user: user("alice"), password: PASSWORD.into() };
+    let Entered::Wants(wants) = surf.call(&call).await.unwrap() else { panic!("no second factor") };
+    surf.call(&second(&wants, Shown::Totp(digits(&secret, 0)))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
     let scene = Scene::new().await;
     let mut surf = scene.surf().await;

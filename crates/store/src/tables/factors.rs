@@ -125,6 +125,34 @@ impl Tables {
         Ok(done.rows_affected() > 0)
     }
 
+    /// What all apps that show six digits keep, by number and person.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn totp_secrets(&self) -> Result<Vec<(u64, UserName, String)>, TableError> {
+        let rows = sqlx::query("SELECT * FROM factor WHERE kind = 'totp'");
+        let rows = rows.fetch_all(&self.read).await.map_err(failed("list second factors"))?;
+        let read = |row| {
+            let Factor { number, made, .. } = read_factor(row)?;
+            Ok((number, made.user, made.spec))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Puts another text in place of what an app keeps.
+    ///
+    /// # Errors
+    /// [`TableError::Query`].
+    pub async fn put_totp_secret(&self, number: u64, spec: &str) -> Result<(), TableError> {
+        sqlx::query("UPDATE factor SET spec = $2 WHERE number = $1 AND kind = 'totp'")
+            .bind(signed(number))
+            .bind(spec)
+            .execute(&self.write)
+            .await
+            .map_err(failed("seal a second factor"))?;
+        Ok(())
+    }
+
     /// Notes that a passkey was shown, and how it stands now.
     ///
     /// # Errors
