@@ -18,6 +18,7 @@ pub mod script;
 pub mod seen;
 pub mod sharing;
 pub mod small_disk;
+pub mod surf;
 pub mod terminal;
 
 use process::Server;

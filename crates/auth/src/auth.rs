@@ -7,6 +7,7 @@ use crate::inflow::Inflow;
 use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::live::Live;
+use crate::looks::Looks;
 use crate::password::Passwords;
 use crate::previews::Previewed;
 use crate::sealing::{Sealer, SealerWork};
@@ -49,6 +50,8 @@ pub struct Auth {
     pub shelf: Shelf,
     /// Who is shown small pictures of what.
     pub previewed: Previewed,
+    /// Who looks at sessions that go on.
+    pub looks: Looks,
     pub passwords: Passwords,
     /// Failed sign-ins by address. Locked for a look-up; handlers run side by side.
     throttle: Mutex<Throttle<IpAddr>>,
@@ -138,6 +141,7 @@ impl Auth {
             storage,
             shelf: Shelf::new(),
             previewed: Previewed::default(),
+            looks: Looks::new(),
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
             codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),

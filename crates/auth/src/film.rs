@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::clock;
 use crate::error::Refusal;
-use crate::gate::Member;
+use crate::gate::{Changes, Member};
 use crate::look::{Look, Needs};
 use crate::query::Query;
 use crate::recordings::Presence;
@@ -96,23 +96,34 @@ pub async fn tell_or_wait<T: Tells>(
     tell: impl Fn(&mut Tape) -> Result<T, Refusal> + Clone + Send + 'static,
 ) -> Result<T, Refusal> {
     let until = clock::tick().plus_ms(REEL_WAIT_MS);
+    let mut changes = Changes::of(auth);
     loop {
         let mut grown = auth.inflow.growth(look.row().id);
         let mut told = auth.shelf.work(auth, &look, tell.clone()).await??;
         let live = Presence::read(auth).await?.phase(look.row()) == Phase::Live;
         let live = told.goes_on(live);
         let left = until.since(clock::tick());
-        if !told.is_empty() || !live || left == 0 || !more(auth, &mut grown, left).await {
+        if !told.is_empty()
+            || !live
+            || left == 0
+            || !more(auth, &mut grown, &mut changes, left).await
+        {
             return Ok(told);
         }
         look = look.again(auth).await?;
     }
 }
 
-/// Waits until a recording has grown. `false` if it has not for so long, or if auth stops.
-async fn more(auth: &Auth, grown: &mut watch::Receiver<u64>, ms: u64) -> bool {
+/// Waits until a recording has grown, or whoever looks may have lost the right. `false` if auth stops.
+async fn more(
+    auth: &Auth,
+    grown: &mut watch::Receiver<u64>,
+    changes: &mut Changes,
+    ms: u64,
+) -> bool {
     tokio::select! {
         changed = grown.changed() => changed.is_ok(),
+        () = changes.next() => true,
         () = tokio::time::sleep(Duration::from_millis(ms)) => true,
         () = auth.stop.cancelled() => false,
     }

@@ -14,7 +14,9 @@ use model::{AuditEvent, NodeName, Time, UserName};
 use policy::{AdminPermit, Identity};
 use std::future::Future;
 use std::net::IpAddr;
+use std::time::Duration;
 use store::tables::{Part, PartKind, WebSession};
+use tokio::sync::{broadcast, watch};
 use wire::Fault;
 use wire::web::SetSession;
 
@@ -81,6 +83,32 @@ impl Asked {
         self.browser.as_ref().and_then(Browser::given)
     }
 
+    /// Number of the web session by which somebody asks in a browser.
+    pub fn web_session(&self) -> Option<u64> {
+        self.browser.as_ref().and_then(|browser| browser.session.as_ref()).map(|it| it.number)
+    }
+
+    /// Completes when a person who was let in would be so no more: they have signed out, they are locked, or their account or
+    /// their time is over. Never for others. An answer that takes long ends with it.
+    pub async fn shut_out(self, auth: &Auth) {
+        if self.kind() != Kind::Person {
+            return std::future::pending().await;
+        }
+        let mut changes = Changes::of(auth);
+        loop {
+            let told = Member::identify(auth, self.clone()).await;
+            if let Err(refusal) = told
+                && matches!(refusal.fault(), Fault::Unauthenticated | Fault::Denied)
+            {
+                return;
+            }
+            let left = self.peer.expires.map(|expires| expires.0.saturating_sub(clock::now().0));
+            let left = left.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(SHUT_OUT_MS);
+            let wait = Duration::from_millis(left.saturating_add(1).min(SHUT_OUT_MS));
+            let _ = tokio::time::timeout(wait, changes.next()).await;
+        }
+    }
+
     /// The route.
     pub fn route(&self) -> &'static str {
         self.route
@@ -138,6 +166,34 @@ impl Asked {
             &why.to_lowercase(),
             "this is not for your kind of identity",
         ))
+    }
+}
+
+/// Longest time between two looks whether somebody is still let in.
+const SHUT_OUT_MS: u64 = 60_000;
+
+/// What may end that somebody is let in, as it comes about.
+pub struct Changes {
+    roles: watch::Receiver<u64>,
+    web: broadcast::Receiver<u64>,
+}
+
+impl Changes {
+    /// From this moment on.
+    pub fn of(auth: &Auth) -> Self {
+        Self { roles: auth.tables.watch_roles(), web: auth.tables.watch_web_sessions() }
+    }
+
+    /// The next one. Cancel safe.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            changed = self.roles.changed() => if changed.is_err() {
+                // Auth is stopping.
+                std::future::pending::<()>().await;
+            },
+            // Of those that were missed one may be meant.
+            _ = self.web.recv() => {}
+        }
     }
 }
 
@@ -210,6 +266,12 @@ impl Member {
         let identity = Identity::of_account(user.name.clone(), user.roles, user.logins, expires);
         let roles = auth.tables.roles().await?;
         policy::enter(&roles, &identity, clock::now())?;
+        if let Some(session) = asked.web_session()
+            && !auth.tables.web_session_counts(session, clock::now()).await?
+        {
+            // It counted when this began; what goes on asks again.
+            return Err(Refusal::new(Fault::Unauthenticated, "you have signed out: sign in again"));
+        }
         Ok(Self { name: user.name, identity, roles, asked })
     }
 }

@@ -38,6 +38,7 @@ mod links;
 mod live;
 mod locks;
 mod look;
+mod looks;
 mod machines;
 mod parts;
 mod passkeys;

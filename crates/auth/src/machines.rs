@@ -15,6 +15,7 @@ use model::limit::{JOIN_TOKEN_MS, JOIN_TOKENS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::tables::{JoinToken, PartKind, TableError};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::watch;
 use wire::node::{InvitePart, InvitedPart, Join, Part, PartCredentials, ProxyNews, RemoveNode};
 use wire::{Done, Fault};
@@ -141,7 +142,8 @@ pub async fn remove(auth: Arc<Auth>, by: NodeAdmin, call: RemoveNode) -> Result<
 pub async fn news(auth: Arc<Auth>, by: ProxyPart, _request: Request) -> Result<Response, Refusal> {
     tracing::debug!(proxy = %by.part.name, "listens to the news");
     let (parts, roles) = (auth.tables.watch_parts(), auth.tables.watch_roles());
-    let told = Told { auth, parts, roles, nodes: None, rev: None };
+    let web = auth.tables.watch_web_sessions();
+    let told = Told { auth, parts, roles, web, nodes: None, rev: None };
     let lines = stream::unfold(told, |mut told| async move {
         let line = told.next().await?;
         Some((line, told))
@@ -153,6 +155,7 @@ struct Told {
     auth: Arc<Auth>,
     parts: watch::Receiver<u64>,
     roles: watch::Receiver<u64>,
+    web: broadcast::Receiver<u64>,
     nodes: Option<BTreeMap<NodeName, String>>,
     rev: Option<u64>,
 }
@@ -160,16 +163,26 @@ struct Told {
 impl Told {
     /// The next line; `None` when auth stops or cannot read its tables: the proxy then asks again.
     async fn next(&mut self) -> Option<ProxyNews> {
+        let mut ended = Vec::new();
         if self.nodes.is_some() {
             tokio::select! {
                 changed = self.parts.changed() => changed.ok()?,
                 changed = self.roles.changed() => changed.ok()?,
+                // Of one that falls behind, the stream ends: it asks of each whether it counts.
+                number = self.web.recv() => ended.push(number.ok()?),
                 () = tokio::time::sleep(NEWS_EVERY) => {}
                 () = self.auth.stop.cancelled() => return None,
             }
         }
+        loop {
+            match self.web.try_recv() {
+                Ok(number) => ended.push(number),
+                Err(TryRecvError::Empty) => break,
+                Err(_) => return None,
+            }
+        }
         match self.read().await {
-            Ok(news) => Some(news),
+            Ok(news) => Some(ProxyNews { ended, ..news }),
             Err(error) => {
                 tracing::error!(error = crate::error::chain(&error), "proxies cannot be told");
                 None
@@ -187,6 +200,7 @@ impl Told {
         Ok(ProxyNews {
             nodes: self.nodes.clone().filter(|_| other_nodes),
             roles: Some(roles).filter(|_| other_roles),
+            ended: Vec::new(),
         })
     }
 }

@@ -16,9 +16,9 @@ use model::{AuditEvent, NodeName, Time};
 use std::sync::Arc;
 use std::time::Duration;
 use store::tables::PartKind;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use wire::Done;
-use wire::node::{Heartbeat, News, Part, PartCredentials, Renew, Report};
+use wire::node::{Heartbeat, Looked, News, Part, PartCredentials, Renew, Report};
 
 /// Between two lines of news when nothing happens.
 pub(crate) const NEWS_EVERY: Duration = Duration::from_secs(10);
@@ -152,7 +152,8 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
 pub async fn news(auth: Arc<Auth>, by: NodePart, _request: Request) -> Result<Response, Refusal> {
     tracing::debug!(node = %by.name(), "listens to the news");
     let changes = auth.tables.watch_roles();
-    let told = Told { auth, changes, rev: None };
+    let looks = auth.looks.listen();
+    let told = Told { auth, node: by.part.name, changes, looks, rev: None };
     let lines = stream::unfold(told, |mut told| async move {
         let line = told.next().await?;
         Some((line, told))
@@ -162,6 +163,8 @@ pub async fn news(auth: Arc<Auth>, by: NodePart, _request: Request) -> Result<Re
 
 struct Told {
     auth: Arc<Auth>,
+    node: NodeName,
+    looks: broadcast::Receiver<(NodeName, Looked)>,
     changes: watch::Receiver<u64>,
     rev: Option<u64>,
 }
@@ -169,9 +172,11 @@ struct Told {
 impl Told {
     /// The next line; `None` when auth stops or cannot read its roles: the node then asks again.
     async fn next(&mut self) -> Option<News> {
+        let mut looked = Vec::new();
         if self.rev.is_some() {
             tokio::select! {
                 changed = self.changes.changed() => changed.ok()?,
+                look = next_look(&mut self.looks, &self.node) => looked.push(look),
                 () = tokio::time::sleep(NEWS_EVERY) => {}
                 () = self.auth.stop.cancelled() => return None,
             }
@@ -186,7 +191,22 @@ impl Told {
         let rev = roles.rev;
         let roles = (self.rev != Some(rev)).then_some(roles);
         self.rev = Some(rev);
-        Some(News { roles, user_authority: self.auth.facts().user_authority })
+        Some(News { roles, user_authority: self.auth.facts().user_authority, looked })
+    }
+}
+
+/// The next look at a session of that node. Cancel safe.
+async fn next_look(looks: &mut broadcast::Receiver<(NodeName, Looked)>, node: &NodeName) -> Looked {
+    loop {
+        match looks.recv().await {
+            Ok((at, looked)) if at == *node => return looked,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!(%node, missed, "looks at sessions were not told");
+            }
+            // Auth is stopping.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

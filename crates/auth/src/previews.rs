@@ -13,6 +13,7 @@ use record::thumb::{Colour, Style, Thumb, latest, middle};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::film::{Paint, Preview, ReadPreviews, Run};
+use wire::node::LookedAt;
 
 pub async fn read(
     auth: Arc<Auth>,
@@ -30,8 +31,13 @@ pub async fn read(
             Err(refusal) => by.asked.audit(&auth, &refusal).await,
         }
     }
-    audit(&auth, &by, &looks).await?;
     let presence = Presence::read(&auth).await?;
+    let news = audit(&auth, &by, &looks).await?;
+    for look in looks.iter().filter(|look| news.contains(&look.row().id)) {
+        if presence.is_live(look.row()) {
+            auth.looks.tell(look.row(), &by.name, LookedAt::Preview);
+        }
+    }
     let mut previews = Vec::new();
     for look in looks {
         let live = presence.is_live(look.row());
@@ -47,8 +53,8 @@ pub async fn read(
     Ok(previews)
 }
 
-/// Before anything is shown.
-async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<(), Refusal> {
+/// Before anything is shown. Answers of which ones it was told.
+async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<Vec<SessionId>, Refusal> {
     let now = clock::tick();
     let news: Vec<SessionId> = {
         let told = auth.previewed.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +65,7 @@ async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<(), Refusal> 
         looks.iter().map(|look| look.row().id).filter(is_new).collect()
     };
     if news.is_empty() {
-        return Ok(());
+        return Ok(news);
     }
     let recordings = news.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     auth.ledger.write(&[by.asked.event(Audited::RecordingsPreviewed { recordings })]).await?;
@@ -68,8 +74,8 @@ async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<(), Refusal> 
     if told.len().saturating_add(news.len()) > PREVIEWS_TOLD {
         told.clear();
     }
-    told.extend(news.into_iter().map(|id| ((by.name.clone(), id), now)));
-    Ok(())
+    told.extend(news.iter().map(|id| ((by.name.clone(), *id), now)));
+    Ok(news)
 }
 
 /// Of whom and what it stands in the ledger that they are shown pictures of it, and since when. Locked for a look-up.

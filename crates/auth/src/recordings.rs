@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::intake::RecordingReader;
 use store::tables::{PartKind, Phase, Recording, RecordingFilter, Visible};
+use wire::node::LookedAt;
 use wire::recording::{
     ListRecordings, Only, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
 };
@@ -120,7 +121,11 @@ pub async fn view(auth: Arc<Auth>, by: Member, call: ViewRecording) -> Result<Vi
     };
     let what = Audited::RecordingViewed { how: how.to_owned() };
     auth.ledger.write(&[about(&by, &row, what)]).await?;
-    Ok(View { ticket, facts: Presence::read(&auth).await?.facts(row) })
+    let presence = Presence::read(&auth).await?;
+    if presence.phase(&row) == Phase::Live {
+        auth.looks.tell(&row, &by.name, LookedAt::Recording);
+    }
+    Ok(View { ticket, facts: presence.facts(row) })
 }
 
 pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Result<Done, Refusal> {

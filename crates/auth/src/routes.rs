@@ -8,10 +8,11 @@ use crate::{
     people, previews, receive, recordings, signin, taken, terminal, web,
 };
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Method};
 use link::Peer;
 use model::limit::REQUEST_BYTES;
@@ -221,12 +222,33 @@ where
         Err(refusal) => Err(refusal),
     };
     let mut response = answered_with(&auth, &asked, answered).await;
+    if response.body().size_hint().exact().is_none() {
+        let (auth, asked) = (Arc::clone(&auth), asked.clone());
+        response = response.map(|body| while_let_in(body, auth, asked));
+    }
     if let Some(set) = asked.set_session()
         && let Ok(value) = HeaderValue::from_str(&set.to_string())
     {
         response.headers_mut().insert(SET_SESSION_HEADER, value);
     }
     response
+}
+
+/// A long answer, which breaks off when whoever asked for it is let in no more.
+fn while_let_in(body: Body, auth: Arc<Auth>, asked: Asked) -> Body {
+    let shut_out = Box::pin(async move { asked.shut_out(&auth).await });
+    let parts = stream::unfold(Some((body.into_data_stream(), shut_out)), |open| async move {
+        let (mut parts, mut shut_out) = open?;
+        tokio::select! {
+            biased;
+            () = &mut shut_out => {
+                let why = std::io::Error::other("whoever asked for this is let in no more");
+                Some((Err(axum::Error::new(why)), None))
+            }
+            part = parts.next() => Some((part?, Some((parts, shut_out)))),
+        }
+    });
+    Body::from_stream(parts)
 }
 
 async fn answered_with(

@@ -131,6 +131,7 @@ async fn sign(
         ssh_certificate,
         host_authority: auth.facts().host_authority,
         user: name.clone(),
+        web_session: by.session.number,
         node: told.node.clone(),
         login: told.login.clone(),
         session: told.session,

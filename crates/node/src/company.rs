@@ -152,6 +152,14 @@ impl Doors {
         self.typing.send(Typed { party, bytes }).await.map_err(|_| Over)
     }
 
+    /// Tells all who listen of something that is none of the session's own doing.
+    pub fn tell(&self, told: Told) {
+        if let Some(all) = self.told.upgrade() {
+            // Nobody may be there.
+            let _ = all.send(told);
+        }
+    }
+
     /// Hears what happens, without a seat.
     pub fn listen(&self) -> Result<broadcast::Receiver<Told>, Over> {
         self.told.upgrade().map(|told| told.subscribe()).ok_or(Over)

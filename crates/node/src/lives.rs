@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use wire::company::Company;
+use wire::company::{Company, Told};
 use wire::live::{LiveSession, ReportLive};
+use wire::node::Looked;
 
 /// At least between two lists.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -89,6 +90,15 @@ impl Lives {
         let mut all: Vec<_> = self.lock().values().cloned().collect();
         all.sort_by_key(|live| live.since);
         all
+    }
+
+    /// Tells those who are in a session that somebody looks at it who is not.
+    pub fn looked(&self, looked: &Looked) {
+        let Some(running) = self.find(looked.session) else { return };
+        let present = running.company.borrow().people.iter().any(|one| one.user == looked.user);
+        if !present {
+            running.doors.tell(Told::Happened { what: looked.words() });
+        }
     }
 
     /// Says that something of one of them is different.

@@ -1,6 +1,7 @@
 //! What auth tells a node: who may what, and whose certificates count; and the heartbeat that tells auth of the node.
 
 use crate::clock;
+use crate::lives::Lives;
 use link::http::Channel;
 use model::Time;
 use model::limit::AUTH_AWAY_MS;
@@ -99,9 +100,10 @@ fn silent_since(heard: Time, now: Time) -> Duration {
 pub(crate) async fn listen(
     auth: Channel,
     tell: watch::Sender<Option<Arc<Known>>>,
+    lives: Arc<Lives>,
     folder: PathBuf,
 ) {
-    let mut ear = Ear { tell, path: folder.join(FILE), written: None };
+    let mut ear = Ear { tell, lives, path: folder.join(FILE), written: None };
     loop {
         if let Err(why) = ear.hear(&auth).await {
             tracing::debug!(why, "news from auth broke off");
@@ -112,6 +114,7 @@ pub(crate) async fn listen(
 
 struct Ear {
     tell: watch::Sender<Option<Arc<Known>>>,
+    lives: Arc<Lives>,
     path: PathBuf,
     /// What was written last, and when.
     written: Option<(Kept, Instant)>,
@@ -129,6 +132,9 @@ impl Ear {
                 Ok(Err(error)) => return Err(error.to_string()),
                 Err(_) => return Err("auth fell silent".to_owned()),
             };
+            for looked in &news.looked {
+                self.lives.looked(looked);
+            }
             if let Some(new) = news.roles {
                 roles = Some(new);
             }

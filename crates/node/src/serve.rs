@@ -188,7 +188,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let mut steady = JoinSet::new();
     let (kernel, opening) = eyes::open();
     steady.spawn(opening);
-    steady.spawn(news::listen(auth.clone(), tell, config.data_dir.clone()));
+    steady.spawn(news::listen(auth.clone(), tell, Arc::clone(&lives), config.data_dir.clone()));
     let (version, labels) = (config.version.clone(), standing.labels.clone());
     steady.spawn(news::beat(auth.clone(), labels, version.clone(), sessions.clone()));
     steady.spawn(lives::report(auth.clone(), Arc::clone(&lives)));

@@ -32,14 +32,14 @@ use link::http::{Channel, Dialer};
 use link::ssh::Startups;
 use link::tls::{Badge, PeerIdentity, Trust, client_tls, server_config};
 use link::tunnel::Tunnels;
-use model::limit::SHUTDOWN_MS;
+use model::limit::{SHUTDOWN_MS, WEB_ENDED};
 use model::role::RoleSet;
 use reception::Reception;
 use report::Reporter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use upkeep::{Trusted, Upkeep};
@@ -100,7 +100,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     upkeep.spawn(upkeep::refresh(channel.clone(), trusted));
     let (nodes, nodes_now) = watch::channel(None);
     let (roles, roles_now) = watch::channel(RoleSet::default());
-    upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles));
+    let ended = broadcast::Sender::new(WEB_ENDED);
+    upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles, ended.clone()));
     let calls = channel.clone();
     let to_web = visitors.clone();
     let renewing = Upkeep { name, credentials, keep, names, badge, ssh, channel, visitors };
@@ -110,7 +111,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let carry = Carry { tunnels: Tunnels::default(), auth, calls, trusted: trusted_now };
     let guests = Startups::of_guests();
     let (locked, stopping) = (roles_now.clone(), stop.clone());
-    let web = Web::new(to_web, carry.clone(), locked, guests.clone(), stopping);
+    let web = Web::new(to_web, carry.clone(), (locked, ended), guests.clone(), stopping);
     let reception = Arc::new(Reception {
         carry,
         reporter,

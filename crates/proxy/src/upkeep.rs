@@ -11,7 +11,7 @@ use model::{NodeName, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use wire::node::{PartCredentials, Renew};
 use wire::people::{ClusterFacts, ReadCluster};
 
@@ -78,14 +78,25 @@ pub(crate) type NodeKeys = BTreeMap<NodeName, String>;
 /// Whose tunnels count, as auth said last; nothing before it has spoken.
 pub(crate) type Nodes = watch::Receiver<Option<NodeKeys>>;
 
-/// Listens to which nodes count and what is locked, for ever. While auth is away, what it said last goes on to count.
+/// What becomes of web sessions, for what is open for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// This one has ended.
+    One(u64),
+    /// Something may have been missed: each is asked about.
+    AskAgain,
+}
+
+/// Listens to which nodes count, what is locked and which web sessions end, for ever. While auth is away, what it said last
+/// goes on to count.
 pub(crate) async fn listen(
     auth: Channel,
     tell: watch::Sender<Option<NodeKeys>>,
     roles: watch::Sender<RoleSet>,
+    web: broadcast::Sender<Ended>,
 ) {
     loop {
-        if let Err(why) = hear(&auth, &tell, &roles).await {
+        if let Err(why) = hear(&auth, &tell, &roles, &web).await {
             tracing::debug!(why, "the news from auth broke off");
         }
         tokio::time::sleep(LISTEN_AGAIN).await;
@@ -96,12 +107,19 @@ async fn hear(
     auth: &Channel,
     tell: &watch::Sender<Option<NodeKeys>>,
     roles: &watch::Sender<RoleSet>,
+    web: &broadcast::Sender<Ended>,
 ) -> Result<(), String> {
     let mut lines =
         auth.lines::<wire::node::ProxyNews>("/v1/proxy/nodes").await.map_err(|e| words(&e))?;
+    let mut first = true;
     loop {
         match tokio::time::timeout(SILENCE, lines.next()).await {
             Ok(Ok(Some(line))) => {
+                let again = std::mem::take(&mut first).then_some(Ended::AskAgain);
+                for ended in again.into_iter().chain(line.ended.into_iter().map(Ended::One)) {
+                    // Nobody may have anything open.
+                    let _ = web.send(ended);
+                }
                 if let Some(nodes) = line.nodes {
                     tell.send_replace(Some(nodes));
                 }

@@ -38,7 +38,7 @@ use sqlx::{Connection as _, SqlSafeStr as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// The steps that made the tables what they are. One that was released never changes: databases know its checksum.
 const MIGRATIONS: [(&str, &str); 8] = [
@@ -156,6 +156,7 @@ pub struct Tables {
     roles_rev: watch::Sender<u64>,
     ledger_end: watch::Sender<u64>,
     parts_changed: watch::Sender<u64>,
+    web_ended: broadcast::Sender<u64>,
 }
 
 impl Tables {
@@ -188,8 +189,9 @@ impl Tables {
         let read = pool(READERS).connect_with(options.read_only(true)).await.map_err(opening)?;
         let (roles_rev, ledger_end) = (watch::Sender::new(0), watch::Sender::new(0));
         let parts_changed = watch::Sender::new(0);
+        let web_ended = broadcast::Sender::new(limit::WEB_ENDED);
         let path = path.to_owned();
-        let tables = Self { path, write, read, roles_rev, ledger_end, parts_changed };
+        let tables = Self { path, write, read, roles_rev, ledger_end, parts_changed, web_ended };
         tables.roles_rev.send_replace(tables.roles().await?.rev);
         tables.ledger_end.send_replace(tables.ledger_head().await?.number);
         Ok(tables)

@@ -4,7 +4,7 @@ use crate::people::ClusterFacts;
 use crate::{Done, call};
 use model::role::{Labels, RoleSet};
 use model::seal::{PublicKey, SignerCertificate};
-use model::{AuditEvent, NodeName, Time};
+use model::{AuditEvent, NodeName, SessionId, Time, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -181,6 +181,42 @@ pub struct ProxyNews {
     /// Locks and corrections, beside the roles, if anything of them changed since the last line.
     #[serde(default)]
     pub roles: Option<RoleSet>,
+    /// Web sessions that ended since the last line: what is open for them ends. Of those that ended before the first line
+    /// of a stream nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<u64>,
+}
+
+/// Somebody looks at a session without being in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// Which.
+    pub session: SessionId,
+    /// Who.
+    pub user: UserName,
+    /// At what.
+    pub at: LookedAt,
+}
+
+/// What somebody looks at who is not in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LookedAt {
+    /// A small picture of it.
+    Preview,
+    /// Its recording, as it goes on.
+    Recording,
+}
+
+impl Looked {
+    /// For the people in the session.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self.at {
+            LookedAt::Preview => format!("{} looks at a preview of this session", self.user),
+            LookedAt::Recording => format!("{} looks at the recording of this session", self.user),
+        }
+    }
 }
 
 /// One line of the stream `GET /v1/node/news`, as JSON: sent at once, at each change, and every 10 s to show that the line is alive.
@@ -190,6 +226,9 @@ pub struct News {
     pub roles: Option<RoleSet>,
     /// User authority keys that count now, OpenSSH format.
     pub user_authority: Vec<String>,
+    /// Who has begun to look at sessions of this node since the last line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked: Vec<Looked>,
 }
 
 call! {

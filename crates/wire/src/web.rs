@@ -493,6 +493,8 @@ pub struct TerminalGrant {
     pub host_authority: Vec<String>,
     /// Whose it is.
     pub user: UserName,
+    /// By which web session of theirs; when that ends, so does what was opened with this.
+    pub web_session: u64,
     /// To which node.
     pub node: NodeName,
     /// As whom; in a session that was joined, as whom its owner logged in.

@@ -4,6 +4,7 @@ use super::house::{House, PASSWORD, user};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::tls::Badge;
@@ -62,6 +63,19 @@ impl Surf {
         }
         headers.insert("user-agent", HeaderValue::from_static("Netscape/4.0"));
         self.send(method, path, body, headers).await
+    }
+
+    /// Opens an answer that takes long.
+    pub async fn open(&mut self, path: &str) -> http::Response<Incoming> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = format!("https://scry.internal{path}").parse().unwrap();
+        for (name, value) in
+            [(CLIENT_ADDRESS_HEADER, &self.address), (SESSION_HEADER, &self.cookie)]
+        {
+            let value = HeaderValue::from_str(value.as_ref().unwrap()).unwrap();
+            request.headers_mut().insert(name, value);
+        }
+        self.sender.clone().send_request(request).await.unwrap()
     }
 
     pub async fn send(

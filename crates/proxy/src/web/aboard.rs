@@ -4,8 +4,9 @@
 use super::guard::Visitor;
 use super::pass::{away, said_of};
 use super::{Refused, Web};
-use crate::upkeep::now;
-use link::http::{CallError, words};
+use crate::upkeep::{Ended, now};
+use http::HeaderMap;
+use link::http::{CallError, Channel, words};
 use link::ssh::buffer::Memory;
 use link::ssh::client::{Client, HostCheck, Proof, Settings, SignIn};
 use link::ssh::ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -16,10 +17,11 @@ use model::limit::{LINK_MS, WEB_HELD_BYTES};
 use model::{Login, NodeName, SeatRole, SessionId, Time, UserName};
 use policy::Identity;
 use std::sync::Arc;
+use tokio::sync::broadcast::{self, error::RecvError};
 use wire::Fault;
 use wire::name::SEAT_PREFIX;
 use wire::share::LookAtLink;
-use wire::web::{GrantTerminal, TerminalGrant, TerminalTo};
+use wire::web::{GrantTerminal, ReadMe, TerminalGrant, TerminalTo};
 use zeroize::Zeroizing;
 
 /// Somebody who is on a node. Dropping it cuts the connection; the node then takes it for lost.
@@ -34,6 +36,8 @@ pub(super) struct Aboard {
     pub(super) seat: Option<SeatRole>,
     /// For the locks.
     pub(super) who: Identity,
+    /// The web session by which they came, if they did not come as a guest.
+    pub(super) stay: Option<Stay>,
     /// A guest's place among the guests.
     _place: Option<Startup>,
 }
@@ -56,6 +60,8 @@ impl Web {
             }
             TerminalTo::Link { code } => format!("{SEAT_PREFIX}{}", code.trim()),
         };
+        // From before it is asked: it may end meanwhile.
+        let ended = self.ended.subscribe();
         let ask = GrantTerminal { ssh_key, to };
         let grant = self.auth.call_for(&ask, said_of(visitor)).await.map_err(failed)?;
         let certificate =
@@ -66,9 +72,11 @@ impl Web {
         let client = self.sign_in(visitor, &grant.node, &grant.host_authority, &who, sign_in).await;
         let refused = || format!("{} does not let you in as {}", grant.node, grant.login);
         let client = client.map_err(|error| error.words(refused))?;
-        let TerminalGrant { node, login, session, user, seat, .. } = grant;
+        let TerminalGrant { node, login, session, user, seat, web_session, .. } = grant;
         let login = Some(login);
-        Ok(Aboard { client, node, login, session, user, seat, who, _place: None })
+        let (auth, said) = (self.auth.clone(), said_of(visitor));
+        let stay = Some(Stay { number: web_session, ended, auth, said });
+        Ok(Aboard { client, node, login, session, user, seat, who, stay, _place: None })
     }
 
     /// Takes a guest to the node that a link leads to.
@@ -95,7 +103,8 @@ impl Web {
         let refused = || "this link does not let you in any more: ask for another one".to_owned();
         let client = client.map_err(|error| error.words(refused))?;
         let (session, seat) = (Some(shared.session), Some(shared.seat));
-        Ok(Aboard { client, node, login: None, session, user, seat, who, _place: Some(place) })
+        let (login, stay) = (None, None);
+        Ok(Aboard { client, node, login, session, user, seat, who, stay, _place: Some(place) })
     }
 
     async fn sign_in(
@@ -123,6 +132,44 @@ impl Web {
             NotAboard::Refused(Refused::new(fault, format!("{node} is not connected just now")))
         })?;
         link::ssh::client::connect(stream, settings, sign_in).await.map_err(NotAboard::Ssh)
+    }
+}
+
+/// A web session, as long as something is open for it.
+pub(super) struct Stay {
+    number: u64,
+    ended: broadcast::Receiver<Ended>,
+    auth: Channel,
+    said: HeaderMap,
+}
+
+impl Stay {
+    /// Completes when it counts no more. While auth does not answer, it goes on to count.
+    pub(super) async fn over(&mut self) {
+        loop {
+            match self.ended.recv().await {
+                Ok(Ended::One(number)) if number == self.number => return,
+                Ok(Ended::One(_)) => {}
+                Ok(Ended::AskAgain) | Err(RecvError::Lagged(_)) => {
+                    let asked = self.auth.call_for(&ReadMe {}, self.said.clone()).await;
+                    if let Err(CallError::Refused(failure)) = asked
+                        && matches!(failure.fault, Fault::Unauthenticated | Fault::Denied)
+                    {
+                        return;
+                    }
+                }
+                // The proxy is stopping, and cuts by itself.
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// As [`Stay::over`]; never of who came as a guest.
+    pub(super) async fn over_of(stay: &mut Option<Self>) {
+        match stay {
+            Some(stay) => stay.over().await,
+            None => std::future::pending().await,
+        }
     }
 }
 

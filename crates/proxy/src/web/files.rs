@@ -1,5 +1,6 @@
 //! Files to and from a browser: sftp to the node, as the person, over a connection of its own.
 
+use super::aboard::{Aboard, Stay};
 use super::guard::Visitor;
 use super::{Refused, Web};
 use axum::body::Body;
@@ -31,7 +32,7 @@ struct Place {
 impl Web {
     /// Lists a folder.
     pub(super) async fn folder(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
-        let (place, _taken, files) = self.files(visitor, uri).await?;
+        let Moving { place, taken: _taken, files, .. } = self.files(visitor, uri).await?;
         let (path, mut entries) = files.folder(&place.path).await.map_err(refused)?;
         entries.sort_by(|a, b| {
             (a.kind != Kind::Folder, &a.name).cmp(&(b.kind != Kind::Folder, &b.name))
@@ -43,15 +44,20 @@ impl Web {
 
     /// Gives a file, piece by piece as the browser takes it.
     pub(super) async fn download(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
-        let (place, taken, files) = self.files(visitor, uri).await?;
+        let Moving { place, taken, files, stay } = self.files(visitor, uri).await?;
         let reading = files.read(named(&place)?).await.map_err(refused)?;
         let bytes = reading.bytes;
-        let pieces =
-            futures_util::stream::unfold((reading, taken), async |(mut reading, taken)| {
-                let read = tokio::time::timeout(STALL, reading.next()).await;
-                let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-                read.transpose().map(|piece| (piece, (reading, taken)))
-            });
+        let open = Some((reading, taken, stay));
+        let pieces = futures_util::stream::unfold(open, async |open| {
+            let (mut reading, taken, mut stay) = open?;
+            let read = tokio::select! {
+                biased;
+                () = Stay::over_of(&mut stay) => return Some((Err(signed_out()), None)),
+                read = tokio::time::timeout(STALL, reading.next()) => read,
+            };
+            let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+            read.transpose().map(|piece| (piece, Some((reading, taken, stay))))
+        });
         let mut answer = Response::new(Body::from_stream(pieces));
         let headers = answer.headers_mut();
         let kind = HeaderValue::from_static("application/octet-stream");
@@ -73,11 +79,18 @@ impl Web {
         uri: &Uri,
         body: Body,
     ) -> Result<Response, Refused> {
-        let (place, _taken, files) = self.files(visitor, uri).await?;
+        let Moving { place, taken: _taken, files, mut stay } = self.files(visitor, uri).await?;
         let mut file = files.write(named(&place)?).await.map_err(refused)?;
         let (mut pieces, mut bytes) = (body.into_data_stream(), 0_u64);
         loop {
-            let piece = match tokio::time::timeout(STALL, pieces.next()).await {
+            let next = tokio::select! {
+                biased;
+                () = Stay::over_of(&mut stay) => {
+                    return Err(Refused::new(Fault::Unauthenticated, signed_out().to_string()));
+                }
+                next = tokio::time::timeout(STALL, pieces.next()) => next,
+            };
+            let piece = match next {
                 Ok(Some(Ok(piece))) => piece,
                 Ok(None) => break,
                 Ok(Some(Err(_))) | Err(_) => {
@@ -98,11 +111,7 @@ impl Web {
     }
 
     /// What was asked for, a place to do it, and the way to it.
-    async fn files(
-        &self,
-        visitor: &Visitor,
-        uri: &Uri,
-    ) -> Result<(Place, Startup, Files), Refused> {
+    async fn files(&self, visitor: &Visitor, uri: &Uri) -> Result<Moving, Refused> {
         let Query(place) = Query::<Place>::try_from_uri(uri).map_err(|error| {
             Refused::new(
                 Fault::Malformed,
@@ -114,10 +123,22 @@ impl Web {
             Refused::new(Fault::TooMany, why)
         })?;
         let to = TerminalTo::Login { node: place.node.clone(), login: place.login.clone() };
-        let client = self.aboard(visitor, to).await?.client;
+        let Aboard { client, stay, .. } = self.aboard(visitor, to).await?;
         let files = Files::open(client).await.map_err(refused)?;
-        Ok((place, taken, files))
+        Ok(Moving { place, taken, files, stay })
     }
+}
+
+/// A file or folder under way.
+struct Moving {
+    place: Place,
+    taken: Startup,
+    files: Files,
+    stay: Option<Stay>,
+}
+
+fn signed_out() -> std::io::Error {
+    std::io::Error::other("you have signed out")
 }
 
 fn named(place: &Place) -> Result<&str, Refused> {

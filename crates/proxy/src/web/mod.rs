@@ -21,6 +21,7 @@ mod terminal;
 mod tests;
 
 use crate::carry::Carry;
+use crate::upkeep::Ended;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -36,7 +37,7 @@ use model::role::RoleSet;
 use routes::{Found, Way};
 use std::sync::Arc;
 use terminal::People;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use wire::{Failure, Fault};
 
@@ -46,6 +47,8 @@ pub(crate) struct Web {
     carry: Carry,
     /// What is locked.
     roles: watch::Receiver<RoleSet>,
+    /// Which web sessions end.
+    ended: broadcast::Sender<Ended>,
     stop: CancellationToken,
     guests: Startups,
     calls: Startups,
@@ -60,7 +63,7 @@ impl Web {
     pub(crate) fn new(
         auth: Channel,
         carry: Carry,
-        roles: watch::Receiver<RoleSet>,
+        (roles, ended): (watch::Receiver<RoleSet>, broadcast::Sender<Ended>),
         guests: Startups,
         stop: CancellationToken,
     ) -> Self {
@@ -68,6 +71,7 @@ impl Web {
             auth,
             carry,
             roles,
+            ended,
             stop,
             guests,
             terminals: Startups::of(WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS),

@@ -333,7 +333,8 @@ fn news(
             }
         }
         let (known, set) = (nodes.borrow_and_update().clone(), roles.borrow_and_update().clone());
-        let line = wire::node::ProxyNews { nodes: Some(known), roles: Some(set) };
+        let line =
+            wire::node::ProxyNews { nodes: Some(known), roles: Some(set), ended: Vec::new() };
         Some((line, (nodes, roles, false)))
     });
     link::http::lines(lines)

@@ -235,12 +235,14 @@ impl Tables {
             .await
             .map_err(failed(doing))?;
         // Whoever is signed in with the password before this one is so no more.
-        sqlx::query("DELETE FROM web_session WHERE user_name = $1")
-            .bind(user.as_str())
-            .execute(&mut *change)
-            .await
-            .map_err(failed(doing))?;
+        let ended: Vec<i64> =
+            sqlx::query_scalar("DELETE FROM web_session WHERE user_name = $1 RETURNING number")
+                .bind(user.as_str())
+                .fetch_all(&mut *change)
+                .await
+                .map_err(failed(doing))?;
         change.commit().await.map_err(failed(doing))?;
+        self.tell_web_ended(&ended);
         Ok(Some(user))
     }
 

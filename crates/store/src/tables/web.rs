@@ -4,6 +4,7 @@ use super::fields::Fields;
 use super::{TableError, Tables, count, digest, failed, json, signed};
 use model::{FactorKind, Time, UserName};
 use sqlx::sqlite::SqliteRow;
+use tokio::sync::broadcast;
 
 /// A web session that has no number yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +60,14 @@ impl Tables {
     ) -> Result<WebSession, TableError> {
         let doing = "begin a web session";
         let mut change = self.begin(doing).await?;
-        sqlx::query(
+        let ended: Vec<i64> = sqlx::query_scalar(
             "DELETE FROM web_session WHERE user_name = $1 AND number NOT IN
-             (SELECT number FROM web_session WHERE user_name = $1 ORDER BY seen DESC, number DESC LIMIT $2)",
+             (SELECT number FROM web_session WHERE user_name = $1 ORDER BY seen DESC, number DESC LIMIT $2)
+             RETURNING number",
         )
         .bind(new.user.as_str())
         .bind(i64::from(most.saturating_sub(1)))
-        .execute(&mut *change)
+        .fetch_all(&mut *change)
         .await
         .map_err(failed(doing))?;
         let number = count(&mut *change, "web_session", doing).await?;
@@ -86,6 +88,7 @@ impl Tables {
         .await
         .map_err(failed(doing))?;
         change.commit().await.map_err(failed(doing))?;
+        self.tell_web_ended(&ended);
         let seen = new.created;
         Ok(WebSession { number: number.unsigned_abs(), begun: new, seen })
     }
@@ -174,7 +177,11 @@ impl Tables {
             .execute(&self.write)
             .await
             .map_err(failed("end a web session"))?;
-        Ok(done.rows_affected() > 0)
+        let ended = done.rows_affected() > 0;
+        if ended {
+            self.tell_web_ended(&[signed(number)]);
+        }
+        Ok(ended)
     }
 
     /// Ends all web sessions of a person but one. Answers how many.
@@ -186,14 +193,44 @@ impl Tables {
         user: &UserName,
         but: Option<u64>,
     ) -> Result<u64, TableError> {
-        let done = sqlx::query("DELETE FROM web_session WHERE user_name = $1 AND number <> $2")
-            .bind(user.as_str())
-            // None has a number below 1.
-            .bind(but.map_or(0, signed))
-            .execute(&self.write)
+        let ended: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM web_session WHERE user_name = $1 AND number <> $2 RETURNING number",
+        )
+        .bind(user.as_str())
+        // None has a number below 1.
+        .bind(but.map_or(0, signed))
+        .fetch_all(&self.write)
+        .await
+        .map_err(failed("end web sessions"))?;
+        self.tell_web_ended(&ended);
+        Ok(ended.len() as u64)
+    }
+
+    /// Whether the web session of this number counts at this moment.
+    ///
+    /// # Errors
+    /// [`TableError::Query`].
+    pub async fn web_session_counts(&self, number: u64, now: Time) -> Result<bool, TableError> {
+        let found = sqlx::query("SELECT 1 FROM web_session WHERE number = $1 AND expires > $2")
+            .bind(signed(number))
+            .bind(now.0)
+            .fetch_optional(&self.read)
             .await
-            .map_err(failed("end web sessions"))?;
-        Ok(done.rows_affected())
+            .map_err(failed("read a web session"))?;
+        Ok(found.is_some())
+    }
+
+    /// Numbers of web sessions as they end before their time. Whoever falls behind asks of each whether it counts.
+    #[must_use]
+    pub fn watch_web_sessions(&self) -> broadcast::Receiver<u64> {
+        self.web_ended.subscribe()
+    }
+
+    pub(super) fn tell_web_ended(&self, numbers: &[i64]) {
+        for number in numbers {
+            // Nobody may listen.
+            let _ = self.web_ended.send(number.unsigned_abs());
+        }
     }
 
     /// Keeps what has begun, by its ticket. Beyond `most` those end that would expire first.

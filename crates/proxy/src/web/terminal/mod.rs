@@ -3,7 +3,7 @@
 mod line;
 mod relay;
 
-use super::aboard::Aboard;
+use super::aboard::{Aboard, Stay};
 use super::guard::Visitor;
 use super::{Refused, Web};
 use axum::extract::Request;
@@ -25,6 +25,8 @@ use wire::web::{FromPage, TERMINAL_PROTOCOL, TerminalTo, ToPage};
 
 /// What a browser's terminal can do; xterm.js does more than its namesake's entry says.
 const TERM: &str = "xterm-256color";
+/// Said to a page whose person has signed out.
+const SIGNED_OUT: &str = "you have signed out";
 /// How long the last message may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -114,12 +116,15 @@ impl Web {
     }
 
     async fn relay(&self, begun: Begun, socket: &mut Socket) -> End {
-        let Begun { aboard, session, size, _desk } = begun;
+        let Begun { mut aboard, session, size, _desk } = begun;
+        let mut stay = aboard.stay.take();
         let shut = crate::reception::shut(self.roles.clone(), &aboard.who, &aboard.node);
         let relay = Relay::new(&aboard, session, size);
         let end = tokio::select! {
             end = relay.run(socket) => end,
             () = shut => End::over("this was locked".to_owned()),
+            // As if the page had left: nobody comes back to it by the same web session.
+            () = Stay::over_of(&mut stay) => End::over(SIGNED_OUT.to_owned()),
             () = self.stop.cancelled() => End::again("the proxy is restarting"),
         };
         if end.is_final() {

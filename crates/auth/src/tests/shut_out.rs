@@ -1,0 +1,156 @@
+//! What is open in a browser when its person signs out, is locked or was removed; and who hears that somebody looks.
+
+use super::film::{ship, ticket};
+use super::house::{House, Node, Person, user};
+use super::live::tell;
+use super::surf::Surf;
+use http_body_util::BodyExt;
+use model::LockTarget;
+use model::limit::REEL_WAIT_MS;
+use model::lock::Reason;
+use std::time::{Duration, Instant};
+use wire::lock::AddLock;
+use wire::node::{Looked, LookedAt, News, Part, ProxyNews};
+use wire::people::RemoveUser;
+use wire::recording::{ViewKind, ViewRecording};
+use wire::web::{EndWebSession, WebSignOut, WhichSession};
+
+/// How soon something is at once.
+const SOON: Duration = Duration::from_millis(1500);
+
+/// Two browsers of one admin, before a session that goes on.
+struct Scene {
+    house: House,
+    admin: Person,
+    web: Node,
+    proxy: Node,
+    one: Surf,
+    other: Surf,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let house = House::start().await;
+        let admin = house.admin().await;
+        house.person(&admin, "alice", &["admin"]).await;
+        let web = house.node("web-01").await;
+        let proxy = house.join(Part::Proxy, "front").await;
+        let mut one = Surf::behind(&house, Some(&proxy.badge)).await;
+        one.sign_in("alice").await;
+        let mut other = Surf::behind(&house, Some(&proxy.badge)).await;
+        other.sign_in("alice").await;
+        Self { house, admin, web, proxy, one, other }
+    }
+}
+
+/// Whoever waits for more of a film, and whoever follows the ledger, is cut off at once by what `ends` does.
+async fn check(ends: impl AsyncFnOnce(&mut Scene)) {
+    let mut scene = Scene::new().await;
+    let tape = scene.web.tape(1, "root-admin");
+    ship(&scene.web, &tape, 0, 12).await;
+    let view = ViewRecording { id: tape.id, how: ViewKind::Follow };
+    let ticket = scene.one.call(&view).await.unwrap().ticket;
+    let reel =
+        |after: &str| format!("/v1/recordings/{}/reel?ticket={ticket}&after={after}", tape.id);
+    let first = scene.one.open(&reel("0")).await;
+    let first = first.into_body().collect().await.unwrap().to_bytes();
+    let last = String::from_utf8(first.to_vec()).unwrap();
+    let end: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    let after = end["end"]["after"].as_str().unwrap().to_owned();
+    let mut ledger = scene.one.open("/v1/audit/follow").await.into_body();
+    assert!(ledger.frame().await.unwrap().is_ok());
+    let mut waits = Surf::behind(&scene.house, Some(&scene.proxy.badge)).await;
+    waits.cookie = scene.one.cookie.clone();
+    let waiting = async {
+        let answer = waits.open(&reel(&after)).await;
+        (answer.status().as_u16(), Instant::now())
+    };
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ends(&mut scene).await;
+        Instant::now()
+    };
+    let ((status, told), ended) = tokio::join!(waiting, ending);
+    assert!([401, 403].contains(&status), "{status}");
+    assert!(told.saturating_duration_since(ended) < SOON, "{:?}", told - ended);
+    let broke = async {
+        loop {
+            match ledger.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => break true,
+                None => break false,
+            }
+        }
+    };
+    assert!(tokio::time::timeout(SOON, broke).await.expect("it goes on"), "it looks whole");
+    assert!(SOON.as_millis() < u128::from(REEL_WAIT_MS), "or it would say nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_ends_when_its_web_session_does() {
+    check(async |scene| {
+        scene.other.call(&EndWebSession { which: WhichSession::Others }).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_ends_when_its_person_signs_out_everywhere() {
+    check(async |scene| {
+        scene.other.call(&WebSignOut { everywhere: true }).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_ends_when_its_person_is_locked() {
+    check(async |scene| {
+        let target = LockTarget::User(user("alice"));
+        let lock = AddLock { target, reason: Reason::default(), life_ms: None, force: false };
+        scene.admin.client.call(&lock).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_ends_when_its_person_was_removed() {
+    check(async |scene| {
+        scene.admin.client.call(&RemoveUser { user: user("alice") }).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_hear_which_web_sessions_end() {
+    let mut scene = Scene::new().await;
+    let mut told = scene.proxy.client.lines::<ProxyNews>("/v1/proxy/nodes").await.unwrap();
+    assert!(told.next().await.unwrap().unwrap().ended.is_empty());
+    let number = scene.one.call(&wire::web::ReadMe {}).await.unwrap().session;
+    scene.one.call(&WebSignOut { everywhere: false }).await.unwrap();
+    let next = tokio::time::timeout(SOON, told.next()).await.unwrap();
+    assert_eq!(next.unwrap().unwrap().ended, [number]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_hears_once_who_looks_at_what_goes_on_there() {
+    let scene = Scene::new().await;
+    let (goes_on, ended) = (scene.web.tape(1, "root-admin"), scene.web.tape(2, "root-admin"));
+    ship(&scene.web, &goes_on, 0, 12).await;
+    ship(&scene.web, &ended, 0, ended.records.len()).await;
+    let mut news = scene.web.client.lines::<News>("/v1/node/news").await.unwrap();
+    assert!(news.next().await.unwrap().unwrap().looked.is_empty());
+    let previews = wire::film::ReadPreviews { ids: vec![goes_on.id, ended.id] };
+    for _ in 0..2 {
+        scene.admin.client.call(&previews).await.unwrap();
+        ticket(&scene.admin.client, goes_on.id).await;
+        ticket(&scene.admin.client, ended.id).await;
+    }
+    let (user, session) = (user("root-admin"), goes_on.id);
+    for at in [LookedAt::Preview, LookedAt::Recording] {
+        let next = tokio::time::timeout(SOON, news.next()).await.unwrap();
+        let looked = next.unwrap().unwrap().looked;
+        assert_eq!(looked, [Looked { session, user: user.clone(), at }]);
+    }
+    tell(&scene.web, &[]).await;
+    assert!(tokio::time::timeout(SOON, news.next()).await.is_err(), "and nothing else");
+}
