@@ -371,6 +371,10 @@ fn a_program_of_32_bits_is_read_by_its_own_numbers() {
     let seen = Seen::of(&CLUSTER, &command);
     let opened = seen.all("opened").find(|it| it["by"]["name"] == "wide");
     assert_eq!(opened.unwrap()["action"]["opened"]["file"]["path"], "/etc/hostname");
+    seen.one("changed", "an owner of 16 bits", |it| {
+        it["call"] == "chown" && it["file"]["path"] == "/nowhere/wide"
+    });
+    seen.one("identity", "a user of 16 bits", |it| it["call"] == "setuid");
 }
 
 /// A storm: what it does so often, and how often that is found, folded or not.
