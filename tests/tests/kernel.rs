@@ -2,6 +2,8 @@
 
 #[path = "kernel/hard.rs"]
 mod hard;
+#[path = "kernel/lossless.rs"]
+mod lossless;
 
 use house::{Cluster, assert_success, long, text, wait_for};
 use serde_json::Value;

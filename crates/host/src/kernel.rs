@@ -40,6 +40,17 @@ pub struct Part {
     pub refused: Option<String>,
 }
 
+/// How soon a thread runs that has something to do, where others want the processor too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Before all that share the processor by turns (`SCHED_RR`), whatever they are.
+    First,
+    /// Before others of its own group of processes (`nice -20`); others' groups have their turns.
+    Favoured,
+    /// Like any other.
+    Ordinary,
+}
+
 /// The kernel program of this node. Dropping it detaches everything and ends its thread.
 #[derive(Debug)]
 pub struct Kernel {
@@ -90,7 +101,7 @@ pub struct Records {
 struct Gauge {
     waiting: AtomicUsize,
     thrown_away: AtomicU64,
-    /// Whether nothing may be thrown away: the session is held instead, by its brake, once it has one.
+    /// Whether nothing may be thrown away: the session is held instead, by its brake, which it has before it begins.
     lossless: bool,
     brake: OnceLock<Weak<Freezer>>,
 }
@@ -146,6 +157,12 @@ impl Kernel {
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// How soon the thread runs that takes out what the kernel saw.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        self.reader.urgency()
     }
 
     /// Takes a place for a session that wants these classes; a `lossless` one stands still rather than that something is

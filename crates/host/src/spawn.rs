@@ -190,15 +190,24 @@ pub async fn spawn(
     let memory = remember(&spec).map_err(os("write down the task of a session"))?;
     let (mut process, control) = start(&settings.exe, SESSION)?;
     let Streams { io, given } = streams;
-    let entering = watch.clone().zip(process.id());
-    let ready = hand_over(&control, memory, given, entering);
+    let terminal = if let Io::Pty(pty) = &io { Some(pty.loosely()) } else { None };
     let mut entered = None;
-    let told = async {
-        let told = ready.await?;
-        entered = told.report;
-        io::Result::Ok(told.why)
+    let enter = |message| -> Result<(), String> {
+        let Accounted { pam, leave, audit, group } = accounted(settings, message)?;
+        let group = group.and_then(|path| Group::of(path, &session));
+        let of_user = audit.map(|session| Audit { session, uid });
+        let marks = |pid, process| Marks::new(pid, process, group, of_user, &session);
+        let signals = Signals::of(&process, terminal, marks).ok_or("the session ended at once")?;
+        if let Some(place) = &watch {
+            // First what holds the session: nothing of the user's runs that could not be held.
+            place.brake_with(signals.brake());
+            place.enter(signals.pid(), audit).map_err(|why| why.to_string())?;
+        }
+        entered = Some((pam, leave, signals));
+        Ok(())
     };
-    let why = match tokio::time::timeout(Duration::from_millis(SETUP_MS), told).await {
+    let ready = hand_over(&control, memory, given, watch.is_some(), enter);
+    let why = match tokio::time::timeout(Duration::from_millis(SETUP_MS), ready).await {
         Ok(answer) => answer.unwrap_or_else(|error| {
             Some(format!("the session process ended before it was ready: {error}"))
         }),
@@ -207,35 +216,20 @@ pub async fn spawn(
             SETUP_MS / 1000
         )),
     };
-    let entered = entered.map(|message| accounted(settings, message)).transpose()?;
-    let Accounted { pam, leave, audit, group } = entered.unwrap_or_default();
-    if let Some(why) = why {
-        // Not waited for: a process that hangs in a dead file server does not die before it answers.
-        let _ = process.start_kill();
-        return Err(match why.strip_prefix(REFUSED) {
-            Some(why) => SpawnError::Refused { why: why.to_owned() },
-            None => SpawnError::NotStarted { why },
-        });
-    }
-    let terminal = if let Io::Pty(pty) = &io { Some(pty.loosely()) } else { None };
-    let audit = audit.map(|session| Audit { session, uid });
-    let group = group.and_then(|path| Group::of(path, &session));
-    let marks = |pid, process| Marks::new(pid, process, group, audit, &session);
-    let signals = Signals::of(&process, terminal, marks)
-        .ok_or_else(|| SpawnError::NotStarted { why: "the session ended at once".to_owned() })?;
-    if let Some(place) = watch {
-        place.brake_with(signals.brake());
-    }
+    let (pam, leave, signals) = match (why, entered) {
+        (None, Some(entered)) => entered,
+        (why, _) => {
+            let why = why.unwrap_or_else(|| "the session did not say that it has begun".to_owned());
+            // Not waited for: a process that hangs in a dead file server does not die before it answers.
+            let _ = process.start_kill();
+            return Err(match why.strip_prefix(REFUSED) {
+                Some(why) => SpawnError::Refused { why: why.to_owned() },
+                None => SpawnError::NotStarted { why },
+            });
+        }
+    };
     let files = approved.then(|| Files::new(id, control));
     Ok(Child { io, process: Process::new(process, leave), signals, pam, files })
-}
-
-/// What a session process told before its program ran.
-struct Told {
-    /// A report, and what PAM's modules keep open.
-    report: Option<Message>,
-    /// Why there is no program, if so.
-    why: Option<String>,
 }
 
 /// What a session process had to report.
@@ -248,12 +242,12 @@ struct Accounted {
     group: Option<PathBuf>,
 }
 
-fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnError> {
+fn accounted(settings: &Settings, message: Message) -> Result<Accounted, String> {
+    let failed = |why: io::Error| format!("cannot take over a login: {why}");
     let mut descriptors = message.descriptors.into_iter();
-    let task = descriptors.next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
-    let task: OwnedFd = task.map_err(os("take over a login"))?;
-    let copy = task.try_clone().map_err(os("take over a login"))?;
-    let report: Report = closing_process::read(copy).map_err(os("take over a login"))?;
+    let task = descriptors.next().ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?;
+    let copy = task.try_clone().map_err(failed)?;
+    let report: Report = closing_process::read(copy).map_err(failed)?;
     let leave = report
         .closing
         .is_some()
@@ -262,48 +256,37 @@ fn accounted(settings: &Settings, message: Message) -> Result<Accounted, SpawnEr
     Ok(Accounted { pam, leave, audit, group })
 }
 
-/// Gives the process its task and waits until it has become the program, or says why not.
+/// Gives the process its task and waits until it has become the program; answers why it has not, if so. What it reports
+/// goes to `enter` before anything of the user's runs: a process that is `watched` waits for that.
 async fn hand_over(
     control: &Channel,
     memory: OwnedFd,
     given: Vec<OwnedFd>,
-    watch: Option<(kernel::Place, u32)>,
-) -> io::Result<Told> {
+    watched: bool,
+    enter: impl FnOnce(Message) -> Result<(), String>,
+) -> io::Result<Option<String>> {
     let all: Vec<BorrowedFd<'_>> =
         core::iter::once(memory.as_fd()).chain(given.iter().map(AsFd::as_fd)).collect();
     control.send(b"session", &all).await?;
     // From here on the other ends of terminal and pipes are the program's alone.
     drop(given);
-    let mut report = None;
     let mut next = control.receive().await?;
     if next.bytes == ENTERED {
-        if let Some((place, process)) = watch {
-            let why = match place.enter(process, audit_in(&next)?) {
-                Ok(()) => control.send(WATCHED, &[]).await.err().map(|error| error.to_string()),
-                Err(why) => Some(why.to_string()),
-            };
-            if why.is_some() {
-                return Ok(Told { report: Some(next), why });
-            }
+        if let Err(why) = enter(next) {
+            return Ok(Some(why));
         }
-        report = Some(next);
+        if watched {
+            control.send(WATCHED, &[]).await?;
+        }
         next = control.receive().await?;
     }
     if next.bytes == READY {
         next = control.receive().await?;
     } else if next.bytes.is_empty() {
-        let why = Some("the session process ended before it was ready".to_owned());
-        return Ok(Told { report, why });
+        return Ok(Some("the session process ended before it was ready".to_owned()));
     }
     let is_why = !next.bytes.is_empty() && next.bytes != SERVES;
-    let why = is_why.then(|| String::from_utf8_lossy(&next.bytes).into_owned());
-    Ok(Told { report, why })
-}
-
-/// The audit session in a report.
-fn audit_in(report: &Message) -> io::Result<Option<u32>> {
-    let memory = report.descriptors.first().ok_or(io::ErrorKind::UnexpectedEof)?.try_clone()?;
-    Ok(closing_process::read::<Report>(memory)?.audit)
+    Ok(is_why.then(|| String::from_utf8_lossy(&next.bytes).into_owned()))
 }
 
 /// Starts this program anew with one end of a socket as its standard input and nothing else.

@@ -28,6 +28,18 @@ pub(crate) fn give_memory_back() {
     }
 }
 
+/// Has this thread run before all that share the processor by turns (`SCHED_RR` of the lowest rank, sched(7)), until it
+/// ends; processes that it starts do not inherit it. `false` where that is not allowed: it takes `CAP_SYS_NICE`, and on
+/// some machines the control group's leave.
+pub(crate) fn run_first() -> bool {
+    let wanted = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the kernel reads one `sched_param`, which lives until the call returns; 0 is the thread that asks.
+    let done = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const wanted)
+    };
+    done == 0
+}
+
 /// Gives every signal its default action. A daemon started with `&` ignores SIGINT, a Rust program SIGPIPE,
 /// and both would be inherited by the shell, where Ctrl-C would do nothing.
 pub(crate) fn default_signals() {

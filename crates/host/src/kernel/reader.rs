@@ -1,6 +1,7 @@
 //! The thread that takes records out of the kernel's ring and hands each session its own.
 
-use super::{Gauge, Shared};
+use super::{Gauge, Shared, Urgency};
+use crate::sys;
 use crate::sys::kernel_tables::{Place, Row};
 use aya::maps::{MapData, RingBuf};
 use model::limit::{
@@ -19,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Batches that wait for a session. The bytes are bounded by [`KERNEL_WAITING_BYTES`]; small ones by this.
 pub(super) const BATCHES: usize = 1024;
 
-/// The thread's place among others for the processor (setpriority(2)): before them.
-const FIRST: i32 = -20;
+/// The thread's place among others for the processor, where it may not be before all of them (setpriority(2)).
+const FAVOURED: i32 = -20;
 /// As [`KERNEL_GATHER_MS`], while a session is watched of which nothing may be lost.
 const HURRY_MS: u64 = 2;
 /// Between two looks whether a session that is held may go on.
@@ -70,6 +71,7 @@ impl Commands {
 #[derive(Debug)]
 pub(super) struct Reader {
     commands: Commands,
+    urgency: Urgency,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -78,8 +80,17 @@ impl Reader {
         let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let commands = Commands { waiting: Arc::default(), bell: Arc::new(bell) };
         let desk = Desk { shared, ring, commands: commands.clone(), sinks: BTreeMap::new() };
-        let thread = std::thread::Builder::new().name("kernel".to_owned()).spawn(|| desk.run())?;
-        Ok(Self { commands, thread: Some(thread) })
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("kernel".to_owned()).spawn(move || {
+            let _ = tell.send(hurry());
+            desk.run();
+        })?;
+        let urgency = told.recv().unwrap_or(Urgency::Ordinary);
+        Ok(Self { commands, urgency, thread: Some(thread) })
+    }
+
+    pub(super) fn urgency(&self) -> Urgency {
+        self.urgency
     }
 
     pub(super) fn commands(&self) -> Commands {
@@ -93,6 +104,19 @@ impl Drop for Reader {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Has this thread run before others. On a busy machine it must be there before the ring is full, which a storm fills in
+/// some hundredths of a second; and being nicer than others counts within one group of processes only, which each session
+/// is one of by itself (`sched_autogroup`, sched(7)).
+fn hurry() -> Urgency {
+    if sys::run_first() {
+        return Urgency::First;
+    }
+    match rustix::process::setpriority_process(Some(rustix::thread::gettid()), FAVOURED) {
+        Ok(()) => Urgency::Favoured,
+        Err(_) => Urgency::Ordinary,
     }
 }
 
@@ -119,9 +143,6 @@ struct Sink {
 
 impl Desk {
     fn run(mut self) {
-        // On a busy machine it must be there before the ring is full, which a storm fills in a tenth of a second. A node that
-        // may not has it as any other thread.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), FIRST);
         'all: while let Ok(waiting) = self.wait() {
             for command in self.commands.take() {
                 match command {
@@ -180,9 +201,13 @@ impl Desk {
         Ok(waiting)
     }
 
-    /// Hands over everything that is in the ring.
+    /// Hands over everything that is in the ring, and of what comes meanwhile no more than that can be: others wait too.
     fn drain(&mut self) {
-        while let Some(record) = self.ring.next() {
+        let mut left = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
+        while left > 0
+            && let Some(record) = self.ring.next()
+        {
+            left = left.saturating_sub(record.len().max(1));
             let Some(owner) = trace::owner(&record) else { continue };
             // Of a session that is over, whose processes go on.
             let Some(sink) = self.sinks.get_mut(&owner.slot) else { continue };
@@ -231,7 +256,8 @@ impl Sink {
         let brake = self.gauge.brake();
         // Of a session that is held no more comes than is in the ring already.
         let ring = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
-        let most = KERNEL_WAITING_BYTES + if brake.is_some() { ring } else { 0 };
+        let lossless = self.gauge.lossless;
+        let most = KERNEL_WAITING_BYTES + if lossless { ring } else { 0 };
         let bytes = self.batch.len();
         let waiting = self.gauge.waiting.load(Ordering::Relaxed) + bytes;
         match self.sender.try_reserve() {
@@ -240,7 +266,7 @@ impl Sink {
                 permit.send(std::mem::take(&mut self.batch));
                 self.records = 0;
             }
-            Err(_) if waiting <= most && brake.is_some() => {}
+            Err(_) if waiting <= most && lossless => {}
             _ => {
                 self.batch.clear();
                 let thrown_away = std::mem::take(&mut self.records);

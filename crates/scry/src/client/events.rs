@@ -4,6 +4,7 @@ use crate::cli::Events;
 use crate::show;
 use anyhow::Result;
 use comfy_table::Color;
+use host::kernel::Urgency;
 use model::Seq;
 use model::entry::{Entry, GapCause};
 use model::kernel::{Action, Class, Kernel, KernelEvent};
@@ -194,6 +195,24 @@ impl Tree {
     }
 }
 
+/// What a storm beside busy programs comes to, where nothing may be lost.
+fn urgency(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::First => {
+            "What it saw is taken out before ordinary programs of this machine run, so that kernel.lossless holds under load."
+        }
+        Urgency::Favoured => {
+            "What it saw is taken out by a thread that has its turns with others (nice -20), because this machine allows no \
+             SCHED_RR here: on a busy machine kernel.lossless may lose something, which is counted. CAP_SYS_NICE would help, \
+             and no RestrictRealtime= in the unit; with control groups of version 1, cpu.rt_runtime_us above 0."
+        }
+        Urgency::Ordinary => {
+            "What it saw is taken out by a thread like any other, because scry may not give it a better place: on a busy \
+             machine kernel.lossless may lose something, which is counted. CAP_SYS_NICE would help."
+        }
+    }
+}
+
 /// `scry doctor`: what of the kernel program this machine takes, and what would help where it does not.
 pub fn doctor() {
     match host::kernel::Kernel::load() {
@@ -212,6 +231,7 @@ pub fn doctor() {
             }
             show::line("The kernel of this machine can tell what runs in sessions.");
             show::line(table);
+            show::line(urgency(kernel.urgency()));
         }
         Err(why) => {
             show::line("The kernel of this machine cannot tell what runs in sessions:");
