@@ -90,3 +90,19 @@ fn a_recording_is_found_linked_to_and_followed_in_the_player_and_from_the_ledger
         Browser::trusting(&cluster).watch("player");
     });
 }
+
+#[test]
+fn the_telepathic_bond_joins_two_people_in_one_terminal() {
+    check(|| {
+        let cluster = Cluster::start();
+        Browser::trusting(&cluster).watch("bond");
+    });
+}
+
+#[test]
+fn nothing_serious_stands_in_the_way_of_anybody_on_any_page() {
+    check(|| {
+        let cluster = Cluster::start();
+        Browser::trusting(&cluster).watch("axe");
+    });
+}

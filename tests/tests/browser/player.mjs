@@ -42,6 +42,7 @@ await play(async ({ page, another }) => {
   await page.getByRole('heading', { name: `${user} as ${login}@${node}` }).waitFor();
 
   // What stood on the screen is found, stands on the time line, and is gone to.
+  await page.getByRole('button', { name: /^(Play|Pause)$/ }).and(page.locator(':enabled')).waitFor();
   await page.keyboard.press('/');
   await page.getByLabel('Find what stood on the screen').fill('needle');
   await until('both places', async () => (await hits(page).count()) === 2);
