@@ -1,7 +1,7 @@
 //! Unmodified OpenSSH and what is built on it, through `scry config`. One cluster serves all of them, as it would a person.
 
 use house::keys::new_key;
-use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
+use house::{Cluster, NODE, assert_success, free_port, is_root, output_with, text, wait_for};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -395,4 +395,45 @@ fn a_certificate_without_permit_pty_opens_no_terminal() {
     let out = with("-tt");
     let words = String::from_utf8_lossy(&out.stderr).into_owned() + &text(&out);
     assert!(!out.status.success() && words.contains("does not allow a terminal"), "{words}");
+}
+
+#[test]
+fn an_openssh_server_does_not_take_a_certificate_for_one_terminal() {
+    let sshd = std::path::Path::new("/usr/sbin/sshd");
+    if !is_root() || !sshd.exists() {
+        eprintln!("skipped: a server of OpenSSH is not there, or needs root");
+        return;
+    }
+    let (key, host, port) = (CLUSTER.path("for-sshd"), CLUSTER.path("sshd-host"), free_port());
+    new_key(&key);
+    new_key(&host);
+    let authority = CLUSTER.path("sshd-authority.pub");
+    let mut read = Command::new("ssh-keygen");
+    let public = read.arg("-yf").arg(CLUSTER.path("data/auth/keys/user_ca")).output().unwrap();
+    fs::write(&authority, &public.stdout).unwrap();
+    let settings = CLUSTER.path("sshd.conf");
+    let lines = format!(
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nTrustedUserCAKeys {}\n\
+         AuthorizedKeysFile none\nPidFile none\nUsePAM no\nPermitRootLogin yes\nStrictModes no\n",
+        host.display(),
+        authority.display()
+    );
+    fs::write(&settings, lines).unwrap();
+    fs::create_dir_all("/run/sshd").unwrap();
+    let mut server = Command::new(sshd).args(["-D", "-f"]).arg(&settings).spawn().unwrap();
+    wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let enter = |flags: &[&str]| {
+        CLUSTER.certify(&key, "root", flags);
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
+        ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
+        ssh.args(["-p", &port.to_string(), "-i"]).arg(&key);
+        ssh.args(["root@127.0.0.1", "echo in"]).output().unwrap()
+    };
+    assert_eq!(text(&enter(&[])), "in", "another certificate of the authority counts there");
+    let only = "critical:only@scry=node=web-01,login=root,proxy=front,before=9999999999999";
+    let out = enter(&["-O", only]);
+    assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
