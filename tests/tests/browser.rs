@@ -106,3 +106,12 @@ fn nothing_serious_stands_in_the_way_of_anybody_on_any_page() {
         Browser::trusting(&cluster).watch("axe");
     });
 }
+
+#[test]
+fn the_cursed_terminal_is_found_by_what_stood_there_and_sent_on_to_the_second() {
+    check(|| {
+        let cluster = Cluster::start();
+        cluster.set_options("kernel = { commands = true, files = true, network = true }");
+        Browser::trusting(&cluster).watch("cursed");
+    });
+}

@@ -152,7 +152,8 @@ type Parameters = Record<string, string | number | undefined>;
 export function filmAddress(id: string, what: string, parameters: Parameters): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value));
-  return `recordings/${encodeURIComponent(id)}/${what}?${query}`;
+  // RFC 3986, as auth reads it: `+` stands for itself.
+  return `recordings/${encodeURIComponent(id)}/${what}?${query.toString().replaceAll('+', '%20')}`;
 }
 
 export async function readFilm(id: string, ticket: string, signal?: AbortSignal): Promise<Film> {
