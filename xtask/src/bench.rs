@@ -210,6 +210,7 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
     packages::ensure(packages::BUILD)?;
     packages::ensure(NEEDS)?;
     let context = Context { quick: has("--quick"), quiet: has("--json") };
+    crate::web::ensure(root)?;
     let sides = Sides::start(&binary(root)?)?;
     let wanted = |bench: &&Bench| names.is_empty() || names.contains(&bench.name);
     let mut rows = Vec::new();

@@ -42,7 +42,6 @@ pub fn number(told: &serde_json::Value, pointer: &str) -> Result<f64> {
 const PEER: &str = "asciinema-player";
 
 fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
-    crate::web::build(&crate::root())?;
     let percent = context.reduced(5, 100).to_string();
     context.say(&format!("player: building and recording {percent} of 100 parts of ten hours"));
     let folder = tempfile::tempdir()?;

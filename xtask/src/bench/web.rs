@@ -21,7 +21,6 @@ const PAUSE: Duration = Duration::from_millis(30);
 const LONGER: f64 = 5.0;
 
 fn measure(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
-    crate::web::build(&crate::root())?;
     let (presses, mib) = (context.reduced(50, 300), context.reduced(20, 200));
     context.say("web: a terminal in a browser");
     let mut page = example("house", "web");
