@@ -14,6 +14,20 @@ fn check(scene: impl FnOnce()) {
     }
 }
 
+/// Everything that the kernel can tell.
+const WATCHED: &str = "kernel = { commands = true, files = true, network = true }";
+
+/// Plays a scene that needs nothing but a cluster, with these options of roles if there are any.
+fn alone(scene: &str, options: &str) {
+    check(|| {
+        let cluster = Cluster::start();
+        if !options.is_empty() {
+            cluster.set_options(options);
+        }
+        Browser::trusting(&cluster).watch(scene);
+    });
+}
+
 #[test]
 fn a_terminal_in_a_browser_outlives_a_reload_and_a_proxy_that_is_killed() {
     check(|| {
@@ -60,10 +74,7 @@ fn people_sign_up_with_a_passkey_or_an_app_and_out_everywhere() {
 
 #[test]
 fn others_come_by_a_link_and_see_and_do_what_it_says_and_nothing_of_theirs_runs() {
-    check(|| {
-        let cluster = Cluster::start();
-        Browser::trusting(&cluster).watch("sharing");
-    });
+    alone("sharing", "");
 }
 
 #[test]
@@ -76,42 +87,25 @@ fn a_session_under_four_eyes_waits_begins_stands_still_and_ends_by_the_page() {
 
 #[test]
 fn one_works_in_a_browser_with_the_whole_screen_and_with_files() {
-    check(|| {
-        let cluster = Cluster::start();
-        Browser::trusting(&cluster).watch("work");
-    });
+    alone("work", "");
 }
 
 #[test]
 fn a_recording_is_found_linked_to_and_followed_in_the_player_and_from_the_ledger() {
-    check(|| {
-        let cluster = Cluster::start();
-        cluster.set_options("kernel = { commands = true, files = true, network = true }");
-        Browser::trusting(&cluster).watch("player");
-    });
+    alone("player", WATCHED);
 }
 
 #[test]
 fn the_telepathic_bond_joins_two_people_in_one_terminal() {
-    check(|| {
-        let cluster = Cluster::start();
-        Browser::trusting(&cluster).watch("bond");
-    });
+    alone("bond", "");
 }
 
 #[test]
 fn nothing_serious_stands_in_the_way_of_anybody_on_any_page() {
-    check(|| {
-        let cluster = Cluster::start();
-        Browser::trusting(&cluster).watch("axe");
-    });
+    alone("axe", "");
 }
 
 #[test]
 fn the_cursed_terminal_is_found_by_what_stood_there_and_sent_on_to_the_second() {
-    check(|| {
-        let cluster = Cluster::start();
-        cluster.set_options("kernel = { commands = true, files = true, network = true }");
-        Browser::trusting(&cluster).watch("cursed");
-    });
+    alone("cursed", WATCHED);
 }

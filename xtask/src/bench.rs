@@ -2,6 +2,7 @@
 
 mod bulk;
 mod echo;
+mod examples;
 mod figures;
 mod group;
 mod kernel;

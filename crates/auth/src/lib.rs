@@ -33,6 +33,7 @@ mod inflow;
 mod inside;
 mod issue;
 mod keys;
+mod lately;
 mod ledger;
 mod links;
 mod live;

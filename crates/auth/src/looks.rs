@@ -1,10 +1,9 @@
 //! Who looks at a session that goes on without being in it: its node hears of it, and tells the people there.
 
 use crate::clock;
-use model::limit::{LOOKS, PREVIEW_TOLD_MS, PREVIEWS_TOLD};
+use crate::lately::Lately;
+use model::limit::LOOKS;
 use model::{NodeName, SessionId, Tick, UserName};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use store::tables::Recording;
 use tokio::sync::broadcast;
 use wire::node::{Looked, LookedAt};
@@ -15,13 +14,12 @@ type Key = (UserName, SessionId, LookedAt);
 /// The word about it, to all streams of news; each takes what is its node's.
 pub struct Looks {
     told: broadcast::Sender<(NodeName, Looked)>,
-    /// When it was told last. Locked for a look-up.
-    last: Mutex<BTreeMap<Key, Tick>>,
+    last: Lately<Key>,
 }
 
 impl Looks {
     pub fn new() -> Self {
-        Self { told: broadcast::Sender::new(LOOKS), last: Mutex::default() }
+        Self { told: broadcast::Sender::new(LOOKS), last: Lately::default() }
     }
 
     /// Tells the people of a session, once in ten minutes for the same person and thing.
@@ -39,22 +37,14 @@ impl Looks {
     }
 
     fn is_new(&self, key: Key, now: Tick) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.retain(|_, at| now.since(*at) < PREVIEW_TOLD_MS);
-        if last.contains_key(&key) {
-            return false;
-        }
-        if last.len() >= PREVIEWS_TOLD {
-            last.clear();
-        }
-        last.insert(key, now);
-        true
+        self.last.take(key, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::limit::PREVIEW_TOLD_MS;
 
     #[test]
     fn the_same_look_is_told_once_in_ten_minutes_and_another_at_once() {

@@ -4,14 +4,14 @@ use crate::auth::Auth;
 use crate::clock;
 use crate::error::Refusal;
 use crate::gate::Member;
+use crate::lately::Lately;
 use crate::look::{Look, Needs};
 use crate::recordings::Presence;
 use model::audit::Audited;
-use model::limit::{PREVIEW_TOLD_MS, PREVIEWS, PREVIEWS_TOLD};
-use model::{SessionId, Tick, UserName};
+use model::limit::PREVIEWS;
+use model::{SessionId, UserName};
 use record::thumb::{Colour, Style, Thumb, latest, middle};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use wire::film::{Paint, Preview, ReadPreviews, Run};
 use wire::node::LookedAt;
 
@@ -56,31 +56,19 @@ pub async fn read(
 /// Before anything is shown. Answers of which ones it was told.
 async fn audit(auth: &Auth, by: &Member, looks: &[Look]) -> Result<Vec<SessionId>, Refusal> {
     let now = clock::tick();
-    let news: Vec<SessionId> = {
-        let told = auth.previewed.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = |id: &SessionId| {
-            let last = told.get(&(by.name.clone(), *id));
-            last.is_none_or(|last| now.since(*last) >= PREVIEW_TOLD_MS)
-        };
-        looks.iter().map(|look| look.row().id).filter(is_new).collect()
-    };
+    let is_new = |id: &SessionId| auth.previewed.is_new(&(by.name.clone(), *id), now);
+    let news: Vec<_> = looks.iter().map(|look| look.row().id).filter(is_new).collect();
     if news.is_empty() {
         return Ok(news);
     }
     let recordings = news.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     auth.ledger.write(&[by.asked.event(Audited::RecordingsPreviewed { recordings })]).await?;
-    let mut told = auth.previewed.0.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|_, last| now.since(*last) < PREVIEW_TOLD_MS);
-    if told.len().saturating_add(news.len()) > PREVIEWS_TOLD {
-        told.clear();
-    }
-    told.extend(news.iter().map(|id| ((by.name.clone(), *id), now)));
+    auth.previewed.note(news.iter().map(|id| (by.name.clone(), *id)), now);
     Ok(news)
 }
 
-/// Of whom and what it stands in the ledger that they are shown pictures of it, and since when. Locked for a look-up.
-#[derive(Default)]
-pub struct Previewed(Mutex<BTreeMap<(UserName, SessionId), Tick>>);
+/// Of whom and what it stands in the ledger that they are shown pictures of it.
+pub type Previewed = Lately<(UserName, SessionId)>;
 
 fn preview(id: SessionId, live: bool, thumb: Thumb) -> Preview {
     let Thumb { at, size: (cols, rows), lines } = thumb;

@@ -36,6 +36,13 @@ export async function until(what, look, ms = PATIENCE_MS) {
   }
 }
 
+/** The median of what was measured, what so many of it (0 to 1) are not above, and the most. */
+export function percentiles(all, most) {
+  const sorted = all.toSorted((a, b) => a - b);
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  return [at(0.5), at(most), sorted.at(-1)];
+}
+
 // The cluster, from outside the browser -------------------------------------------------------------------------------
 
 /** What `scry` prints for the cluster's admin. */
@@ -161,8 +168,8 @@ export async function type(page, text) {
 }
 
 /** Opens a terminal on the node, with a prompt of its own: answers when the shell has it. */
-export async function openTerminal(page) {
-  await page.goto(`${origin}/terminal/${node}/${login}`);
+export async function openTerminal(page, query = '') {
+  await page.goto(`${origin}/terminal/${node}/${login}${query}`);
   await page.getByRole('button', { name: 'Files' }).and(page.locator(':enabled')).waitFor();
   // What is typed before the shell has begun it finds when it reads.
   await type(page, 'exec env PS1=sc""ry: bash --norc --noprofile\n');

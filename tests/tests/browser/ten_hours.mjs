@@ -3,7 +3,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { ask, expect, origin, play, signIn, web } from './kit.mjs';
+import { ask, expect, origin, percentiles, play, signIn, web } from './kit.mjs';
 
 const SEEKS = 50;
 /** The other player plays all that was before, each time. */
@@ -18,12 +18,6 @@ function* moments() {
     state = (state ^ (state << 5)) >>> 0;
     yield state / 2 ** 32;
   }
-}
-
-function percentiles(all) {
-  const sorted = all.toSorted((a, b) => a - b);
-  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
-  return [at(0.5), at(0.95), sorted.at(-1)];
 }
 
 /** Bytes that came over the network, as they were sent. */
@@ -81,7 +75,7 @@ async function ours(page, id) {
     await page.mouse.click(box.x + box.width * where.next().value, box.y + 10);
     took.push((await measured(page)).took);
   }
-  return { cold_ms: percentiles(cold), opened_ms: percentiles(opened), seek_ms: percentiles(took), sent: counted.bytes };
+  return { cold_ms: percentiles(cold, 0.95), opened_ms: percentiles(opened, 0.95), seek_ms: percentiles(took, 0.95), sent: counted.bytes };
 }
 
 /** A page that has nothing but the stock player. */
@@ -132,7 +126,7 @@ async function theirs(page, cast) {
   }
   server.close();
   server.closeAllConnections();
-  return { ready_ms, seek_ms: took.length ? percentiles(took) : null, seeks: took.length, sent: counted.bytes };
+  return { ready_ms, seek_ms: took.length ? percentiles(took, 0.95) : null, seeks: took.length, sent: counted.bytes };
 }
 
 await play(async ({ page, another }) => {

@@ -1,11 +1,11 @@
 //! What somebody waits for who opens a ten-hour recording of 220 MB in a browser: the first picture, any moment. Beside it the
 //! stock asciinema-player with the same recording.
 
+use super::examples::{example, in_browser, number};
 use super::figures::{Bar, Row};
 use super::sides::{Sides, run};
 use super::{Bench, Context};
-use anyhow::{Context as _, Result, bail};
-use std::process::Command;
+use anyhow::Result;
 
 /// See the module.
 pub const BENCH: Bench = Bench {
@@ -13,31 +13,6 @@ pub const BENCH: Bench = Bench {
     what: "a ten-hour recording in Chromium: opened, any second, bytes sent; beside asciinema-player",
     run: measure,
 };
-
-/// An example of a room, built as it is measured.
-pub fn example(package: &str, name: &str) -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    let args = ["run", "--release", "--quiet", "--package", package, "--example", name, "--"];
-    command.current_dir(crate::root()).args(args);
-    command
-}
-
-/// What an example measured in a browser: its last line.
-pub fn in_browser(example: &mut Command) -> Result<serde_json::Value> {
-    let told = run(example)?;
-    let last = told.lines().last().context("the example told nothing")?;
-    let told: serde_json::Value = serde_json::from_str(last)?;
-    if let Some(why) = told["skipped"].as_str() {
-        bail!("this is measured in a browser: {why}");
-    }
-    Ok(told)
-}
-
-/// A number in it.
-pub fn number(told: &serde_json::Value, pointer: &str) -> Result<f64> {
-    let found = told.pointer(pointer).and_then(serde_json::Value::as_f64);
-    found.with_context(|| format!("the example told no {pointer}: {told:#}"))
-}
 
 const PEER: &str = "asciinema-player";
 

@@ -1,10 +1,10 @@
 //! A ten-hour recording of 220 MB: its size, and how long any second of it takes to be on the screen.
 
+use super::examples::{example, number};
 use super::figures::{Bar, Row};
 use super::sides::{Sides, run};
 use super::{Bench, Context};
-use anyhow::{Context as _, Result};
-use std::process::Command;
+use anyhow::Result;
 
 /// See the module.
 pub const BENCH: Bench = Bench {
@@ -19,16 +19,9 @@ const REPLAY: &str = "replay from the start";
 fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
     let percent = context.reduced(5, 100);
     context.say(&format!("seek: building and recording {percent} of 100 parts of ten hours"));
-    let example = ["run", "--release", "--quiet", "--package", "record", "--example", "ten_hours"];
-    let told = run(Command::new(env!("CARGO"))
-        .current_dir(crate::root())
-        .args(example)
-        .args(["--", &percent.to_string()]))?;
+    let told = run(example("record", "ten_hours").arg(percent.to_string()))?;
     let told: serde_json::Value = serde_json::from_str(&told)?;
-    let number = |pointer: &str| {
-        let found = told.pointer(pointer).and_then(serde_json::Value::as_f64);
-        found.with_context(|| format!("the example told no {pointer}"))
-    };
+    let number = |pointer: &str| number(&told, pointer);
     let row = |what: &str, unit, ours: f64, theirs: Option<(&str, f64)>, bar| {
         Row::exact("seek", what, unit, ours, theirs, bar)
     };

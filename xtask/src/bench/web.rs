@@ -1,8 +1,8 @@
 //! A terminal in a browser: from a key press to its echo beside `scry ssh` in the same run, and what a flood does to the page.
 
 use super::echo::Keyboard;
+use super::examples::{example, in_browser, number};
 use super::figures::{Bar, Row, Samples};
-use super::player::{example, in_browser, number};
 use super::sides::{Side, Sides};
 use super::{Bench, Context};
 use anyhow::{Context as _, Result};

@@ -1,6 +1,6 @@
 //! What a browser's player gets of a recording, from its shipment on.
 
-use super::house::{House, Node, Tape, fault};
+use super::house::{House, Node, Person, Tape, fault};
 use link::http::{CallError, Client};
 use model::SessionId;
 use std::time::{Duration, Instant};
@@ -17,6 +17,14 @@ pub(super) async fn ship(node: &Node, tape: &Tape, from: usize, to: usize) -> Pr
 pub(super) async fn ticket(client: &Client, id: SessionId) -> String {
     let view = ViewRecording { id, how: ViewKind::Play };
     client.call(&view).await.unwrap().ticket
+}
+
+/// The admin, and a recording of theirs that is stored whole.
+async fn stored(house: &House) -> (Person, Node, Tape) {
+    let (admin, web) = (house.admin().await, house.node("web-01").await);
+    let tape = web.tape(1, "root-admin");
+    assert!(ship(&web, &tape, 0, tape.records.len()).await.stored);
+    (admin, web, tape)
 }
 
 async fn get(client: &Client, path: &str) -> Result<String, CallError> {
@@ -66,10 +74,7 @@ impl<'a> Viewer<'a> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_recording_is_a_film_a_picture_and_what_follows() {
     let house = House::start().await;
-    let admin = house.admin().await;
-    let web = house.node("web-01").await;
-    let tape = web.tape(1, "root-admin");
-    assert!(ship(&web, &tape, 0, tape.records.len()).await.stored);
+    let (admin, _web, tape) = stored(&house).await;
     let viewer = Viewer::of(&admin.client, tape.id).await;
     let film = viewer.film().await;
     assert!(!film.live && film.damage.is_none());
@@ -236,10 +241,7 @@ async fn lines(viewer: &Viewer<'_>, what: &str) -> (Vec<serde_json::Value>, End)
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_a_recording_is_read_and_found() {
     let house = House::start().await;
-    let admin = house.admin().await;
-    let web = house.node("web-01").await;
-    let tape = web.tape(1, "root-admin");
-    ship(&web, &tape, 0, tape.records.len()).await;
+    let (admin, _web, tape) = stored(&house).await;
     let viewer = Viewer::of(&admin.client, tape.id).await;
     let (first, end) = lines(&viewer, "transcript?most=10").await;
     assert_eq!(first[0]["line"]["text"], "line 0 of the session");
@@ -264,10 +266,7 @@ async fn what_stands_in_a_recording_is_read_and_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_is_searched_for_as_one_and_refused_if_it_is_none() {
     let house = House::start().await;
-    let admin = house.admin().await;
-    let web = house.node("web-01").await;
-    let tape = web.tape(1, "root-admin");
-    ship(&web, &tape, 0, tape.records.len()).await;
+    let (admin, _web, tape) = stored(&house).await;
     let viewer = Viewer::of(&admin.client, tape.id).await;
     let hits = async |how: &str| {
         let told = lines(&viewer, &format!("search?{how}")).await.0;
