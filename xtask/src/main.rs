@@ -4,6 +4,7 @@ mod audit_docs;
 mod bench;
 mod bpf;
 mod fuzz;
+mod lanes;
 mod packages;
 mod run;
 mod security;

@@ -1,6 +1,6 @@
 //! The chores that run cargo: trying scry out, testing it, linting it.
 
-use crate::{packages, web};
+use crate::{lanes, packages, web};
 use anyhow::{Context as _, Result, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -33,25 +33,25 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
     // that cargo sees the same features in both runs and compiles nothing twice.
     cargo(root, ["build", "--workspace", "--bins", "--tests", "--examples"])?;
     let pages = web::test(root, &target(root));
-    let status = without_startup_files()
-        .arg(env!("CARGO"))
-        .current_dir(root)
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env("SCRY_TEST_LONG", if long { "1" } else { "0" })
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("tests failed");
+    let start = without_startup_files();
+    let failed = lanes::all(root, || {
+        let mut command = start();
+        command.env("SCRY_TEST_LONG", if long { "1" } else { "0" });
+        command
+    })?;
+    if !failed.is_empty() {
+        bail!("tests failed: {}", failed.join(", "));
     }
+    println!("\nall tests passed");
     pages
 }
 
-/// A command that runs what is appended to it where login shells find this account's start-up files empty.
+/// Makes commands that run what is appended to them where login shells find this account's start-up files empty.
 ///
 /// The tests open login shells by the hundred and kill them at any moment. What somebody's `.bashrc` does
 /// (a version manager's lock file, left behind by a killed shell, makes every later one wait a minute) is
 /// no part of what they test. Needs root for the mount; elsewhere the files are read as they are.
-fn without_startup_files() -> Command {
+fn without_startup_files() -> impl Fn() -> Command + Sync {
     const HIDE: &str = r#"
         for name in .profile .bash_profile .bash_login .bashrc .bash_logout; do
             [ ! -f "$HOME/$name" ] || mount --bind /dev/null "$HOME/$name"
@@ -59,13 +59,17 @@ fn without_startup_files() -> Command {
         exec "$@""#;
     let private = ["--mount", "--propagation", "private"];
     let may = Command::new("unshare").args(private).arg("true").output();
-    if !may.is_ok_and(|done| done.status.success()) {
+    let may = may.is_ok_and(|done| done.status.success());
+    if !may {
         println!("login shells read this account's start-up files: hiding them needs root");
-        return Command::new("env");
     }
-    let mut command = Command::new("unshare");
-    command.args(private).args(["sh", "-euc", HIDE, "sh"]);
-    command
+    move || {
+        let mut command = Command::new(if may { "unshare" } else { "env" });
+        if may {
+            command.args(private).args(["sh", "-euc", HIDE, "sh"]);
+        }
+        command
+    }
 }
 
 /// Formatting, clippy without a warning, and cargo deny.

@@ -277,6 +277,12 @@ fn files(root: &Path, faults: &mut Vec<String>) -> Result<()> {
             if !text.starts_with("//! ") {
                 faults.push(format!("{shown}: the first line does not say what lives here"));
             }
+            let doc = |line: &str| line.starts_with("/// ```") || line.starts_with("//! ```");
+            if text.lines().map(str::trim_start).any(doc) {
+                faults.push(format!(
+                    "{shown}: an example in a doc is run by nothing; make it a test"
+                ));
+            }
         }
     }
     Ok(())
@@ -438,6 +444,14 @@ mod tests {
     fn a_file_that_does_not_say_what_lives_there_is_found() {
         check_spoiled("crates/node/src/mute.rs: the first line", |root| {
             fs::write(root.join("crates/node/src/mute.rs"), "fn f() {}\n").unwrap();
+        });
+    }
+
+    #[test]
+    fn an_example_that_nothing_runs_is_found() {
+        check_spoiled("crates/node/src/odd.rs: an example", |root| {
+            let text = "//! Odd.\n\n/// ```\n/// f()\n/// ```\nfn f() {}\n";
+            fs::write(root.join("crates/node/src/odd.rs"), text).unwrap();
         });
     }
 

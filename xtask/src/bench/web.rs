@@ -16,7 +16,7 @@ pub const BENCH: Bench = Bench {
 };
 
 /// Between two presses, in both.
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(60);
 /// Milliseconds that a page may take longer than `scry ssh`.
 const LONGER: f64 = 5.0;
 
@@ -44,7 +44,7 @@ fn measure(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             "ms",
             "/paint_ms/1",
             None,
-            Some(Bar::AtMost(34.0)),
+            Some(Bar::AtMost(17.0)),
         )?,
         row("a flood on the terminal", "MB/s", "/flood/mb_per_s", None, None)?,
         row(
