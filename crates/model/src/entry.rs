@@ -213,6 +213,21 @@ pub enum Ending {
     Crashed,
 }
 
+impl Ending {
+    /// What is told of it to whoever is in the session.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Exit { status: 0 } => "the program has ended".to_owned(),
+            Self::Exit { status } => format!("the program has ended with status {status}"),
+            Self::Signal { name, .. } => format!("the program was ended by SIG{name}"),
+            Self::Disconnected => "its owner has left".to_owned(),
+            Self::Stopped { why } | Self::NotStarted { why } => why.clone(),
+            Self::Crashed => "it crashed".to_owned(),
+        }
+    }
+}
+
 /// Who takes part in a session, and what they do to each other. Nothing of it is a byte of the terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -386,4 +401,22 @@ pub enum GapCause {
     DiskFailed,
     /// What the kernel saw came faster than it was taken, or was not understood.
     Kernel,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_in_a_session_hears_how_its_program_ended() {
+        let check = |ending: Ending, expected: &str| assert_eq!(ending.told(), expected);
+        check(Ending::Exit { status: 0 }, "the program has ended");
+        check(Ending::Exit { status: 3 }, "the program has ended with status 3");
+        let killed = Ending::Signal { name: "KILL".to_owned(), core: false };
+        check(killed, "the program was ended by SIGKILL");
+        check(
+            Ending::Stopped { why: "it was idle for 10 min".to_owned() },
+            "it was idle for 10 min",
+        );
+    }
 }

@@ -710,7 +710,7 @@ impl Live {
         self.files.finish();
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
         self.say_notices();
-        self.table.tell(Told::Over { why: over(&ending) });
+        self.table.tell(Told::Over { why: ending.told() });
         if let Some(stage) = &self.stage {
             stage.finish();
         }
@@ -718,16 +718,6 @@ impl Live {
             recorder.end(ending.clone());
         }
         (ending, failed)
-    }
-}
-
-/// Why it is over, for those who looked on.
-fn over(ending: &Ending) -> String {
-    match ending {
-        Ending::Exit { .. } | Ending::Signal { .. } => "the program has ended".to_owned(),
-        Ending::Disconnected => "its owner has left".to_owned(),
-        Ending::Stopped { why } | Ending::NotStarted { why } => why.clone(),
-        Ending::Crashed => "it crashed".to_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use link::http::Socket;
 use link::ssh::client::{Client, Control, RemoteExit, Session};
 use link::ssh::{Input, Output};
+use model::entry::Ending;
 use model::limit::{
     WEB_AHEAD_BYTES, WEB_BEAT_MS, WEB_SILENT_MS, WEB_TYPED_BYTES, WEB_TYPED_PIECES,
 };
@@ -430,13 +431,9 @@ async fn how_it_ended(session: &mut Session, desk: &Desk, aboard: &Aboard) -> En
     match exit {
         // The node says in words why it, and not the program, is the one that ended it.
         Some(RemoteExit::Status(127 | 255)) if own.is_some() => End::Over(own.unwrap_or_default()),
-        Some(RemoteExit::Status(0)) => End::Over("the program has ended".to_owned()),
-        Some(RemoteExit::Status(status)) => {
-            End::Over(format!("the program has ended with status {status}"))
-        }
-        Some(RemoteExit::Signal { name, message, .. }) => {
-            let behind = if message.is_empty() { String::new() } else { format!(": {message}") };
-            End::Over(format!("the program was ended by SIG{name}{behind}"))
+        Some(RemoteExit::Status(status)) => End::Over(Ending::Exit { status }.told()),
+        Some(RemoteExit::Signal { name, core, .. }) => {
+            End::Over(Ending::Signal { name, core }.told())
         }
         None => End::Broken(format!("the connection to {} is lost", aboard.node)),
     }
