@@ -62,19 +62,18 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next row; `None` when auth stops, or the right is gone.
-    async fn next(&mut self) -> Option<LedgerRow> {
+    /// The next row; `None` when auth stops, an error when the right is gone.
+    async fn next(&mut self) -> Option<std::io::Result<LedgerRow>> {
         loop {
             if let Some(row) = self.page.pop_front() {
                 self.after = row.number;
-                return Some(row);
+                return Some(Ok(row));
             }
-            self.news.borrow_and_update();
-            // Asked again for each page: who loses the right hears no more.
-            self.by = Auditor::prove(&self.auth, self.by.member.asked.clone()).await.ok()?;
-            let filter = LedgerFilter { after: Some(self.after), ..LedgerFilter::default() };
-            self.page =
-                self.auth.tables.list_ledger(&filter).await.ok()?.into_iter().map(row).collect();
+            if let Err(refusal) = self.turn().await {
+                // The client sees that it was cut off, and asks why; no more than that passes here.
+                tracing::debug!(?refusal, "whoever follows the ledger is let in no more");
+                return Some(Err(std::io::Error::other("the ledger is followed no more")));
+            }
             if self.page.is_empty() {
                 tokio::select! {
                     changed = self.news.changed() => changed.ok()?,
@@ -82,6 +81,16 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Takes the next page, which may be empty.
+    async fn turn(&mut self) -> Result<(), Refusal> {
+        self.news.borrow_and_update();
+        // Asked again for each page: who loses the right hears no more.
+        self.by = Auditor::prove(&self.auth, self.by.member.asked.clone()).await?;
+        let filter = LedgerFilter { after: Some(self.after), ..LedgerFilter::default() };
+        self.page = self.auth.tables.list_ledger(&filter).await?.into_iter().map(row).collect();
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use model::NodeName;
 use model::audit::Audited;
 use model::limit::{JOIN_TOKEN_MS, JOIN_TOKENS};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use store::tables::{JoinToken, PartKind, TableError};
 use tokio::sync::broadcast::{self, error::TryRecvError};
@@ -146,7 +147,7 @@ pub async fn news(auth: Arc<Auth>, by: ProxyPart, _request: Request) -> Result<R
     let told = Told { auth, parts, roles, web, nodes: None, rev: None };
     let lines = stream::unfold(told, |mut told| async move {
         let line = told.next().await?;
-        Some((line, told))
+        Some((Ok::<_, Infallible>(line), told))
     });
     Ok(link::http::lines(lines))
 }

@@ -13,6 +13,7 @@ use model::audit::Audited;
 use model::limit::{CLOCK_SKEW_MS, LABELS};
 use model::role::Labels;
 use model::{AuditEvent, NodeName, Time};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use store::tables::PartKind;
@@ -156,7 +157,7 @@ pub async fn news(auth: Arc<Auth>, by: NodePart, _request: Request) -> Result<Re
     let told = Told { auth, node: by.part.name, changes, looks, rev: None };
     let lines = stream::unfold(told, |mut told| async move {
         let line = told.next().await?;
-        Some((line, told))
+        Some((Ok::<_, Infallible>(line), told))
     });
     Ok(link::http::lines(lines))
 }

@@ -11,7 +11,7 @@ use model::lock::Reason;
 use std::time::{Duration, Instant};
 use wire::lock::AddLock;
 use wire::node::{Looked, LookedAt, News, Part, ProxyNews};
-use wire::people::RemoveUser;
+use wire::people::{RemoveUser, SetRole};
 use wire::recording::{ViewKind, ViewRecording};
 use wire::web::{EndWebSession, WebSignOut, WhichSession};
 
@@ -118,6 +118,33 @@ async fn what_is_open_ends_when_its_person_was_removed() {
         scene.admin.client.call(&RemoveUser { user: user("alice") }).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_loses_the_right_to_the_ledger_is_cut_off_and_sees_it() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let role = |manage: &str| {
+        let role = format!(r#"{{"name":"reader","allow":{{"admin":[{manage}]}}}}"#);
+        SetRole { role: serde_json::from_str(&role).unwrap() }
+    };
+    admin.client.call(&role(r#""audit""#)).await.unwrap();
+    house.person(&admin, "alice", &["reader"]).await;
+    let proxy = house.join(Part::Proxy, "front").await;
+    let mut one = Surf::behind(&house, Some(&proxy.badge)).await;
+    one.sign_in("alice").await;
+    let mut ledger = one.open("/v1/audit/follow").await.into_body();
+    assert!(ledger.frame().await.unwrap().is_ok());
+    admin.client.call(&role("")).await.unwrap();
+    let broke = async {
+        while let Some(frame) = ledger.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(SOON, broke).await.expect("it goes on"), "it looks whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]

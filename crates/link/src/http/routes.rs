@@ -5,13 +5,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::post;
-use axum::{Extension, Router};
+use axum::{BoxError, Extension, Router};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use model::limit::{REQUEST_BYTES, REQUEST_BYTES_OF_NOBODY, REQUEST_MS};
 use serde::Serialize;
-use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 use wire::{Call, Failure, Fault};
@@ -95,12 +94,15 @@ pub fn refusal(failure: &Failure) -> Response {
     with_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), failure)
 }
 
-/// A stream of values as a response: one line of JSON each. Ends with the stream, or with the client.
-pub fn lines<T: Serialize + 'static>(values: impl Stream<Item = T> + Send + 'static) -> Response {
+/// A stream of values as a response: one line of JSON each. Ends with the stream, or with the client; an error breaks it off,
+/// so that what is missing is seen.
+pub fn lines<T: Serialize + 'static, E: Into<BoxError> + 'static>(
+    values: impl Stream<Item = Result<T, E>> + Send + 'static,
+) -> Response {
     let lines = values.map(|value| {
-        let mut line = serde_json::to_vec(&value).unwrap_or_default();
+        let mut line = serde_json::to_vec(&value?).unwrap_or_default();
         line.push(b'\n');
-        Ok::<_, Infallible>(Bytes::from(line))
+        Ok::<_, E>(Bytes::from(line))
     });
     let mut response = Response::new(Body::from_stream(lines));
     let kind = HeaderValue::from_static("application/x-ndjson");

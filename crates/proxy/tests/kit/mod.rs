@@ -15,6 +15,7 @@ use model::role::RoleSet;
 use model::{AuditEvent, Lock, LockId, LockTarget, NodeName, Time};
 use proxy::{Config, Credentials, Keep, Keys, Names};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -335,7 +336,7 @@ fn news(
         let (known, set) = (nodes.borrow_and_update().clone(), roles.borrow_and_update().clone());
         let line =
             wire::node::ProxyNews { nodes: Some(known), roles: Some(set), ended: Vec::new() };
-        Some((line, (nodes, roles, false)))
+        Some((Ok::<_, Infallible>(line), (nodes, roles, false)))
     });
     link::http::lines(lines)
 }
@@ -376,7 +377,7 @@ async fn flow(cluster: Arc<Cluster>, request: axum::extract::Request) -> axum::r
         let line = line.clone();
         async move {
             open.0.lines.fetch_add(1, Ordering::Relaxed);
-            Some((line, open))
+            Some((Ok::<_, Infallible>(line), open))
         }
     });
     link::http::lines(lines)
