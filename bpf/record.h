@@ -18,6 +18,9 @@ enum kind {
 	IDENTITY = 10,
 	SPECIAL = 11,  /* what reaches beyond the process */
 	URING = 12,    /* an operation of io_uring; `number` is its opcode */
+	/* In a table of calls only, never in a record: socketcall(2) of 32-bit x86, which has a number of its own for each
+	 * of its calls, and their arguments in memory. */
+	SOCKET_CALLS = 255,
 };
 
 enum mark {
@@ -98,3 +101,5 @@ struct shape {
 };
 enum { RESULT = 7, MESSAGE = 8, DATAGRAM = 9, HOW = 10 };
 #define CALL_NUMBERS 512
+/* And behind them those of socketcall(2). */
+#define ALL_NUMBERS (CALL_NUMBERS + 32)

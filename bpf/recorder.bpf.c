@@ -43,8 +43,8 @@ struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 8192); __type(
 /* Whether a session has more processes than its part of the tree: only then is the audit session of strangers looked at. */
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u32); } overgrown SEC(".maps");
 
-const volatile struct shape shapes[CALL_NUMBERS] = {};
-const volatile struct shape shapes_32[CALL_NUMBERS] = {};
+const volatile struct shape shapes[ALL_NUMBERS] = {};
+const volatile struct shape shapes_32[ALL_NUMBERS] = {};
 
 /* ---- whose */
 
@@ -446,6 +446,33 @@ static __always_inline u32 wanted_by(u32 kind)
 	return kind == SOCKET ? NETWORK : CALLS;
 }
 
+/* The arguments of a socketcall(2): as many as are there, because they may lie at the end of what the process has. */
+static __always_inline void socket_call_arguments(u64 *a, u64 from)
+{
+	u32 given[6] = {};
+	if (bpf_probe_read_user(given, sizeof(given), (void *)from)) {
+		for (int i = 0; i < 6; i++)
+			if (bpf_probe_read_user(&given[i], 4, (void *)from + i * 4))
+				break;
+	}
+	for (int i = 0; i < 6; i++)
+		a[i] = given[i];
+}
+
+/* Where a msghdr (or the first mmsghdr, which begins with one) says that it goes. */
+struct message_name { u64 at, length; };
+static __always_inline struct message_name message_name(u64 from, bool compat)
+{
+	struct { u32 at, length; } narrow = {};
+	struct { u64 at; u32 length; } wide = {};
+	if (compat) {
+		bpf_probe_read_user(&narrow, sizeof(narrow), (void *)from);
+		return (struct message_name){ narrow.at, narrow.length };
+	}
+	bpf_probe_read_user(&wide, 12, (void *)from);
+	return (struct message_name){ wide.at, wide.length };
+}
+
 #define ARG(i) ((i) == 1 ? a[0] : (i) == 2 ? a[1] : (i) == 3 ? a[2] : (i) == 4 ? a[3] : (i) == 5 ? a[4] : a[5])
 
 SEC("tp_btf/sys_exit")
@@ -483,6 +510,13 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		a[3] = m->regs[3]; a[4] = m->regs[4]; a[5] = m->regs[5];
 	} else {
 		return 0;
+	}
+	if (compat && shapes_32[number].kind == SOCKET_CALLS) {
+		u64 which = a[0];
+		if (which >= ALL_NUMBERS - CALL_NUMBERS)
+			return 0;
+		number = CALL_NUMBERS + which;
+		socket_call_arguments(a, a[1]);
 	}
 	const volatile struct shape *shape = compat ? &shapes_32[number] : &shapes[number];
 	u8 kind = shape->kind, text = shape->text, folder = shape->folder, text2 = shape->text2, folder2 = shape->folder2;
@@ -525,10 +559,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	if (address) {
 		u64 from = ARG(address), n = 0;
 		if (address_length == MESSAGE) {
-			struct { u64 name; u32 length; } message = {};
-			bpf_probe_read_user(&message, sizeof(message), (void *)from);
-			from = message.name;
-			n = message.length;
+			struct message_name name = message_name(from, compat);
+			from = name.at;
+			n = name.length;
 		} else if (address_length) {
 			n = ARG(address_length);
 		}

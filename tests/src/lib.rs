@@ -7,6 +7,7 @@ pub mod browser;
 pub mod company;
 pub mod crash_point;
 pub mod eyes;
+pub mod kernel;
 pub mod keys;
 pub mod lines;
 pub mod moved;

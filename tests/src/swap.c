@@ -1,19 +1,36 @@
-/* Opens a link so many times while another thread turns it from one file to the other, and says how often it opened each. */
+/* Opens a link so many times while another thread turns it from one file to the other, and says how often it opened each.
+ * However busy the machine is, the link turns between the first open and the last: the two wait for each other now and then,
+ * and race in between. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static volatile int over;
+/* Opens between two waits for a turn. */
+#define OPENS 16
+
+static atomic_int over;
+static atomic_long turns;
 
 static void *turn(void *nothing)
 {
-	for (long i = 0; !over; i++) {
-		symlink(i & 1 ? "good" : "evil", "next");
+	while (!over) {
+		symlink(turns & 1 ? "good" : "evil", "next");
 		rename("next", "link");
+		turns++;
 	}
 	return nothing;
+}
+
+/* Until it has turned again. */
+static void wait_for_turn(void)
+{
+	long before = turns;
+	while (turns == before)
+		sched_yield();
 }
 
 int main(int count, char **arguments)
@@ -24,6 +41,8 @@ int main(int count, char **arguments)
 		return 1;
 	for (long i = 0; i < many; i++) {
 		char what = 0;
+		if (i % OPENS == 0)
+			wait_for_turn();
 		int file = open("link", O_RDONLY);
 		if (file < 0 || read(file, &what, 1) != 1)
 			none++;

@@ -20,15 +20,12 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
 
 /// Whether this kernel takes the recorder; says so by the test's name if not.
 fn can_see(test: &str) -> bool {
-    static WHY: LazyLock<Option<String>> = LazyLock::new(|| {
-        let out = CLUSTER.scry(&["doctor"]);
-        let told = text(&out);
-        (!told.contains("can tell what runs")).then_some(told)
-    });
-    if let Some(why) = &*WHY {
+    static WHY: LazyLock<Result<(), String>> =
+        LazyLock::new(|| house::kernel::can(&text(&CLUSTER.scry(&["doctor"]))));
+    if let Err(why) = &*WHY {
         println!("skipped: {test}: {why}");
     }
-    WHY.is_none()
+    WHY.is_ok()
 }
 
 /// Whether a program is there; says so by the test's name if not.
@@ -373,6 +370,21 @@ fn a_program_of_32_bits_is_read_by_its_own_numbers() {
     let seen = Seen::of(&CLUSTER, &command);
     let opened = seen.all("opened").find(|it| it["by"]["name"] == "wide");
     assert_eq!(opened.unwrap()["action"]["opened"]["file"]["path"], "/etc/hostname");
+    for (call, port) in [("sendto", 5391), ("sendmsg", 5392), ("sendmmsg", 5393), ("sendmsg", 5394)]
+    {
+        seen.one("socket", "a datagram", |it| {
+            it["call"] == call
+                && it["remote"] == format!("127.0.0.1:{port}")
+                && it["protocol"] == 17
+        });
+    }
+    seen.one("tcp", "refused", |it| it["step"] == "not_connected" && it["remote"] == "127.0.0.1:1");
+    seen.one("tcp", "a listener", |it| it["step"] == "listens");
+    seen.one("socket", "a socket of this machine", |it| {
+        it["call"] == "connect" && it["remote"] == "unix:/nowhere/old" && it["error"] == 2
+    });
+    seen.one("socket", "a port that was taken", |it| it["call"] == "bind" && it["error"] == 0);
+    assert_eq!(seen.all("socket").count(), 6, "{:#?}", seen.0);
     seen.one("changed", "an owner of 16 bits", |it| {
         it["call"] == "chown" && it["file"]["path"] == "/nowhere/wide"
     });

@@ -1,4 +1,4 @@
-//! The kernel program: compiled by one compiler, so that the object in the repository can be compared byte for byte.
+//! The kernel programs: compiled by one compiler, so that the objects in the repository can be compared byte for byte.
 
 use anyhow::{Context as _, Result, bail};
 use std::fs;
@@ -11,36 +11,51 @@ const STRIP: &str = "llvm-strip-14";
 const VERSION: &str = "version 14.0.6";
 /// libbpf's helpers, of which the program uses macros only.
 const HEADER: &str = "/usr/include/bpf/bpf_core_read.h";
-const SOURCE: &str = "recorder.bpf.c";
-const OBJECT: &str = "recorder.bpf.o";
+/// The recorder, and what is asked whether there can be one.
+const NAMES: [&str; 2] = ["recorder", "probe"];
 const HOW: &str = "on Debian 12: apt-get install clang-14 llvm-14 libbpf-dev";
 
-/// Compiles the kernel program into the repository.
+/// Compiles the kernel programs into the repository.
 pub fn build(root: &Path) -> Result<()> {
     if let Some(lacks) = lacking() {
-        bail!("the kernel program cannot be compiled: {lacks}; {HOW}");
+        bail!("the kernel programs cannot be compiled: {lacks}; {HOW}");
     }
-    let object = folder(root).join(OBJECT);
-    compile(root, &object)?;
-    println!("{} is {} bytes", object.display(), fs::metadata(&object)?.len());
+    for name in NAMES {
+        let object = folder(root).join(object(name));
+        compile(root, name, &object)?;
+        println!("{} is {} bytes", object.display(), fs::metadata(&object)?.len());
+    }
     Ok(())
 }
 
-/// Compares the object in the repository with what its source gives; says so where that cannot be done.
+/// Compares the objects in the repository with what their sources give; says so where that cannot be done.
 pub fn check(root: &Path) -> Result<()> {
     if let Some(lacks) = lacking() {
-        println!("skipped: whether bpf/{OBJECT} is what bpf/{SOURCE} gives: {lacks}; {HOW}");
+        println!(
+            "skipped: whether the objects in bpf/ are what their sources give: {lacks}; {HOW}"
+        );
         return Ok(());
     }
-    let fresh = std::env::temp_dir().join(format!("{OBJECT}.{}", std::process::id()));
-    compile(root, &fresh)?;
-    let same = fs::read(&fresh)? == fs::read(folder(root).join(OBJECT))?;
-    fs::remove_file(&fresh)?;
-    if !same {
-        bail!("bpf/{OBJECT} is not what bpf/{SOURCE} gives; `cargo xtask bpf` writes it anew");
+    for name in NAMES {
+        let (source, object) = (source(name), object(name));
+        let fresh = std::env::temp_dir().join(format!("{object}.{}", std::process::id()));
+        compile(root, name, &fresh)?;
+        let same = fs::read(&fresh)? == fs::read(folder(root).join(&object))?;
+        fs::remove_file(&fresh)?;
+        if !same {
+            bail!("bpf/{object} is not what bpf/{source} gives; `cargo xtask bpf` writes it anew");
+        }
+        println!("bpf/{object} is what bpf/{source} gives");
     }
-    println!("bpf/{OBJECT} is what bpf/{SOURCE} gives");
     Ok(())
+}
+
+fn source(name: &str) -> String {
+    format!("{name}.bpf.c")
+}
+
+fn object(name: &str) -> String {
+    format!("{name}.bpf.o")
 }
 
 fn folder(root: &Path) -> PathBuf {
@@ -62,7 +77,7 @@ fn lacking() -> Option<String> {
     (!Path::new(HEADER).exists()).then(|| format!("{HEADER} is not there"))
 }
 
-fn compile(root: &Path, object: &Path) -> Result<()> {
+fn compile(root: &Path, name: &str, object: &Path) -> Result<()> {
     let folder = folder(root).canonicalize().context("there is no bpf folder")?;
     let run = |program: &str, arguments: &[&str]| -> Result<()> {
         let mut command = Command::new(program);
@@ -73,6 +88,6 @@ fn compile(root: &Path, object: &Path) -> Result<()> {
     };
     let prefix = format!("-ffile-prefix-map={}=.", folder.display());
     let flags = ["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", &prefix];
-    run(COMPILER, &[&flags[..], &["-c", SOURCE, "-o"]].concat())?;
+    run(COMPILER, &[&flags[..], &["-c", &source(name), "-o"]].concat())?;
     run(STRIP, &["-g"])
 }

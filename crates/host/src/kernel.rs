@@ -6,11 +6,13 @@
 //! ring and hands each session its own; nobody in here waits for a reader: what a session does not take is counted.
 
 mod load;
+mod probe;
 mod reader;
 mod tables;
 
 use crate::freeze::Freezer;
 use crate::kernel::load::Programs;
+pub use crate::kernel::probe::probe;
 use crate::kernel::reader::{Command, Reader};
 use crate::kernel::tables::Tables;
 use crate::sys;

@@ -17,6 +17,8 @@ pub(crate) mod kind {
     pub(crate) const IDENTITY: u8 = 10;
     pub(crate) const SPECIAL: u8 = 11;
     pub(crate) const URING: u8 = 12;
+    /// In a table of calls only.
+    pub(crate) const SOCKET_CALLS: u8 = 255;
 }
 
 /// Marks of a record.

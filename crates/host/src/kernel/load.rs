@@ -82,6 +82,43 @@ impl fmt::Debug for Programs {
 
 /// Loads it.
 pub(super) fn load() -> Result<Loaded, Refused> {
+    let (arch, btf) = surroundings()?;
+    let shapes =
+        |bytes: Vec<u8>| Shapes(<[u8; SHAPES_BYTES]>::try_from(bytes).unwrap_or([0; SHAPES_BYTES]));
+    let (own, compat) = (shapes(trace::shapes(arch)), shapes(trace::compat_shapes(arch)));
+    let loaded = with_locked_memory(|| {
+        EbpfLoader::new()
+            .btf(Some(&btf))
+            .override_global("shapes", &own, true)
+            .override_global("shapes_32", &compat, true)
+            .map_max_entries("records", KERNEL_RING_BYTES)
+            .map_max_entries("sessions", KERNEL_SESSIONS)
+            .map_max_entries("audits", KERNEL_SESSIONS)
+            .map_max_entries("processes", KERNEL_TABLE)
+            .load(OBJECT)
+    });
+    let mut ebpf = loaded.map_err(|why| Refused(refused("the recorder", &words(&why))))?;
+    let parts: Vec<Part> = PARTS.iter().map(|part| part_of(&mut ebpf, part, &btf)).collect();
+    let broken = |name: &str| Refused(format!("the kernel program has no table {name:?}"));
+    let mut map = |name: &'static str| ebpf.take_map(name).ok_or_else(|| broken(name));
+    let ring = RingBuf::try_from(map("records")?).map_err(|_| broken("records"))?;
+    let tables =
+        Tables::new(map("sessions")?, map("processes")?, map("audits")?, map("overgrown")?)
+            .ok_or_else(|| broken("sessions"))?;
+    debug_assert_eq!(size_of::<Row>(), 48);
+    let mut programs = Programs { ebpf, attached: BTreeMap::new() };
+    if let Some(part) =
+        parts.iter().find(|part| need(part.name) == Need::Always && part.refused.is_some())
+    {
+        let why = part.refused.clone().unwrap_or_default();
+        return Err(Refused(refused("the recorder", &why)));
+    }
+    programs.attach(Classes::NONE).map_err(Refused)?;
+    Ok(Loaded { programs, parts, tables, ring })
+}
+
+/// What must be so before the kernel is asked anything: this processor, and the kernel's description of its types.
+pub(super) fn surroundings() -> Result<(Arch, Btf), Refused> {
     let Some(arch) = Arch::OWN else {
         return Err(Refused(
             "the kernel program knows no system calls of this processor".to_owned(),
@@ -99,49 +136,20 @@ pub(super) fn load() -> Result<Loaded, Refused> {
             "this kernel does not describe its types (/sys/kernel/btf/vmlinux: {why}); kernels built with CONFIG_DEBUG_INFO_BTF do"
         ))
     })?;
-    let shapes =
-        |bytes: Vec<u8>| Shapes(<[u8; SHAPES_BYTES]>::try_from(bytes).unwrap_or([0; SHAPES_BYTES]));
-    let (own, compat) = (shapes(trace::shapes(arch)), shapes(trace::compat_shapes(arch)));
-    let raised = raise_locked_memory();
-    let loaded = EbpfLoader::new()
-        .btf(Some(&btf))
-        .override_global("shapes", &own, true)
-        .override_global("shapes_32", &compat, true)
-        .map_max_entries("records", KERNEL_RING_BYTES)
-        .map_max_entries("sessions", KERNEL_SESSIONS)
-        .map_max_entries("audits", KERNEL_SESSIONS)
-        .map_max_entries("processes", KERNEL_TABLE)
-        .load(OBJECT);
-    if let Some(before) = raised {
+    Ok((arch, btf))
+}
+
+/// Kernels before 5.11 count programs and tables as locked memory, of which a service may have 64 KiB.
+pub(super) fn with_locked_memory<T>(load: impl FnOnce() -> T) -> T {
+    let before = rustix::process::getrlimit(Resource::Memlock);
+    let all = Rlimit { current: None, maximum: None };
+    let raised = rustix::process::setrlimit(Resource::Memlock, all).is_ok();
+    let loaded = load();
+    if raised {
         // Session processes would inherit it.
         let _ = rustix::process::setrlimit(Resource::Memlock, before);
     }
-    let mut ebpf = loaded.map_err(|why| Refused(refused(&words(&why))))?;
-    let parts: Vec<Part> = PARTS.iter().map(|part| part_of(&mut ebpf, part, &btf)).collect();
-    let broken = |name: &str| Refused(format!("the kernel program has no table {name:?}"));
-    let mut map = |name: &'static str| ebpf.take_map(name).ok_or_else(|| broken(name));
-    let ring = RingBuf::try_from(map("records")?).map_err(|_| broken("records"))?;
-    let tables =
-        Tables::new(map("sessions")?, map("processes")?, map("audits")?, map("overgrown")?)
-            .ok_or_else(|| broken("sessions"))?;
-    debug_assert_eq!(size_of::<Row>(), 48);
-    let mut programs = Programs { ebpf, attached: BTreeMap::new() };
-    if let Some(part) =
-        parts.iter().find(|part| need(part.name) == Need::Always && part.refused.is_some())
-    {
-        let why = part.refused.clone().unwrap_or_default();
-        return Err(Refused(refused(&why)));
-    }
-    programs.attach(Classes::NONE).map_err(Refused)?;
-    Ok(Loaded { programs, parts, tables, ring })
-}
-
-/// Kernels before 5.11 count the tables as locked memory, of which a service may have 64 KiB. Answers what was allowed
-/// before.
-fn raise_locked_memory() -> Option<Rlimit> {
-    let before = rustix::process::getrlimit(Resource::Memlock);
-    let all = Rlimit { current: None, maximum: None };
-    rustix::process::setrlimit(Resource::Memlock, all).is_ok().then_some(before)
+    loaded
 }
 
 fn part_of(
@@ -256,8 +264,8 @@ fn cut(text: &str) -> String {
     line.chars().take(WHY_BYTES).collect()
 }
 
-/// Why the kernel refused everything, and what would help.
-fn refused(why: &str) -> String {
+/// Why the kernel refused all of something, and what would help.
+pub(super) fn refused(what: &str, why: &str) -> String {
     let why = cut(why);
     let denied = why.contains("Operation not permitted") || why.contains("Permission denied");
     let help = if denied {
@@ -266,5 +274,5 @@ fn refused(why: &str) -> String {
     } else {
         ": Linux 5.10 and later can, with BTF"
     };
-    format!("the kernel refuses the recorder ({why}){help}")
+    format!("the kernel refuses {what} ({why}){help}")
 }

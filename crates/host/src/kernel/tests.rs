@@ -9,15 +9,31 @@ use trace::{Trace, Traced};
 
 const ALL: Classes = Classes { commands: true, files: true, network: true };
 
-/// The kernel program, or why there is none here.
+/// The kernel program, or why there can be none here.
 fn kernel(test: &str) -> Option<Kernel> {
-    match Kernel::load() {
-        Ok(kernel) => Some(kernel),
-        Err(why) => {
-            println!("skipped: {test}: {why}");
-            None
-        }
+    let loaded = Kernel::load();
+    let why = loaded.as_ref().err().map(ToString::to_string);
+    if let Some(why) = why.and_then(|why| skipped(why, probe())) {
+        println!("skipped: {test}: {why}");
     }
+    loaded.ok()
+}
+
+/// Why something is skipped for which the recorder was not taken: only because this kernel takes no such program at all.
+#[track_caller]
+fn skipped(why: String, probed: Result<(), Refused>) -> Option<String> {
+    match probed {
+        Ok(()) => panic!("this kernel takes programs of this kind, and not the recorder: {why}"),
+        Err(reason) => Some(reason.to_string()),
+    }
+}
+
+#[test]
+fn a_recorder_that_is_not_taken_where_others_are_is_no_reason_to_skip_anything() {
+    let why = || "the kernel refuses the recorder (invalid argument)".to_owned();
+    let none = Refused("no CAP_BPF".to_owned());
+    assert_eq!(skipped(why(), Err(none)), Some("no CAP_BPF".to_owned()));
+    assert!(std::panic::catch_unwind(|| skipped(why(), Ok(()))).is_err());
 }
 
 /// What came of a shell that ran this script: every record that was handed over, and the end.

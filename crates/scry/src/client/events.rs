@@ -236,6 +236,13 @@ pub fn doctor() {
         Err(why) => {
             show::line("The kernel of this machine cannot tell what runs in sessions:");
             show::line(why);
+            match host::kernel::probe() {
+                // The tests look for these words.
+                Ok(()) => show::line(
+                    "It takes a program of the same kind that does nothing, so the fault is scry's: please report it.",
+                ),
+                Err(why) => show::line(format!("It takes no program of this kind at all: {why}")),
+            }
             show::line(
                 "Sessions work all the same, and say so; roles with kernel.require refuse them.",
             );
