@@ -130,7 +130,11 @@ function textLines(): { at: number; text: string }[] {
 
 export const transcriptLines = () => [...textLines().map(({ at, text }, seq) => ({ line: { at, seq, text } })), { fullscreen: { at: 420_000, until: 430_000 } }, end];
 
-export function eventLines(): unknown[] {
+/** Of the tenth there are very many. */
+const MANY = 30_000;
+
+export function eventLines(id: string, after = 0, most = 5_000): unknown[] {
+  if (id === `${ID}9`) return manyEvents(after, most);
   let seq = 0;
   const event = (at: number, cls: string, kind: string, text: string, more = {}) => ({ event: { at, seq: (seq += 1), class: cls, kind, text, ...more } });
   return [
@@ -160,6 +164,18 @@ export function eventLines(): unknown[] {
     event(430_000, 'transfers', 'closed', 'uploaded /srv/shop/release.tar.gz, 4.2 MB'),
     end,
   ];
+}
+
+function manyEvents(after: number, most: number): unknown[] {
+  const until = Math.min(MANY, after + most);
+  const ran = (process: number, parent: number, text: string) => ({ class: 'commands', kind: 'ran', text, process, parent });
+  const told = Array.from({ length: until - after }, (_, nth) => {
+    const seq = after + nth;
+    const shell = 5_000 + Math.floor(seq / 300);
+    const what = seq === 0 ? ran(4_100, 1, '-bash') : seq % 300 ? { class: 'files', kind: 'opened', text: `opened /srv/shop/src/part-${seq}.c`, process: shell, parent: 4_100 } : ran(shell, 4_100, `cc -c part-${seq}.c`);
+    return { event: { at: Math.floor((seq * LENGTH) / MANY), seq: seq + 1, ...what } };
+  });
+  return [...told, { end: { ...end.end, after: String(until), more: until < MANY } }];
 }
 
 export function searchLines(wanted: string): unknown[] {

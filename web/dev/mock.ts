@@ -199,7 +199,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
           : what === 'transcript'
             ? transcriptLines()
             : what === 'events'
-              ? eventLines()
+              ? eventLines(film_path[1] ?? '', number('after'), number('most'))
               : searchLines(url.searchParams.get('for') ?? '');
     response.setHeader('content-type', 'application/x-ndjson');
     response.end(found.map((line) => JSON.stringify(line)).join('\n') + '\n');
@@ -252,6 +252,7 @@ function terminals(server: Server): void {
             say({ told: seat ? { ...company, people: [person(0, 'carol'), person(1, 'bob', 'peer'), person(2, 'alice', String(seat), seat === 'peer')] } : company });
             say({ told: { told: 'happened', what: 'bob joined as peer' } });
             say({ told: { told: 'said', party: 1, user: 'bob', text: 'I see it. Line 42 of the unit file.' } });
+            if (seat) out('\x1b[8;30;100t');
             out(`Linux web-01 6.1.0-28-amd64 #1 SMP Debian\r\n\r\n${PROMPT}systemctl status shop\r\n\x1b[1;32m●\x1b[0m shop.service - The shop\r\n     Loaded: loaded (/etc/systemd/system/shop.service; \x1b[1;32menabled\x1b[0m)\r\n     Active: \x1b[1;31mfailed\x1b[0m (Result: exit-code) since Tue 14:03:11 UTC\r\n    Process: 4123 ExecStart=/srv/shop/bin/serve \x1b[1;31m(code=exited, status=1)\x1b[0m\r\n\r\nsee https://wiki.example.org/shop/runbook for what to do\r\n${PROMPT}`);
           } else if (message.ask) {
             say({ told: { told: 'done' } });

@@ -32,7 +32,8 @@ await play(async ({ page: owner, another }) => {
   // Beside the picture stands what ran, where the kernel says so.
   await later.getByRole('tab', { name: 'Events' }).click();
   if ((await scry('doctor')).includes('can tell what runs')) {
-    await later.locator('button[data-go]', { hasText: 'cat /no/such-curse' }).first().waitFor();
+    await later.getByLabel('Filter events').fill('cat /no/such-curse');
+    await later.getByRole('treeitem', { name: 'cat /no/such-curse' }).first().waitFor();
   } else console.log('skipped: what ran, beside the picture: this machine takes no kernel program');
   // The colleague gets that very second.
   const address = later.url();

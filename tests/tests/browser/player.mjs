@@ -5,6 +5,9 @@ import {
   signIn, signOut, signUp, type, until, user,
 } from './kit.mjs';
 
+/** Files that are made and removed one after the other: twice as many rows stand among the events. */
+const MANY = 10_000;
+
 const hits = (page) => page.locator('svg rect[fill="#e0a020"]');
 
 /** Where the player stands, in whole seconds. */
@@ -22,6 +25,8 @@ await play(async ({ page, another }) => {
   await setRole('auditor', `[allow.recordings]\nlist = 'all'\nplay = 'all'`);
   await signIn(page);
   await openTerminal(page);
+  await type(page, `d=$(mktemp -d); for n in {1..${MANY}}; do : > $d/$n; done; rm -r $d; echo many-$((40+2))\n`);
+  await shows(page, 'many-42', 30_000);
   await type(page, `printf '\\e]2;${EVIL}\\a'; echo first-nee''dle '${EVIL}'\n`);
   await shows(page, 'first-needle');
   await type(page, `/usr/bin/uname --machine; sleep 2.5; echo second-nee''dle\n`);
@@ -90,10 +95,31 @@ await play(async ({ page, another }) => {
   // What the kernel saw leads to its moment.
   await page.getByRole('tab', { name: 'Events' }).click();
   if ((await scry('doctor')).includes('can tell what runs')) {
+    // Of thousands of rows a few are drawn, and any is found.
+    const [tree, row] = [page.getByRole('tree'), (text) => page.getByRole('treeitem', { name: text })];
     await page.keyboard.press('Home');
-    await page.locator('button[data-go]', { hasText: 'uname --machine' }).first().click();
+    const chip = page.getByRole('button', { name: /^Files [0-9,]+$/ });
+    await until('all of the files', async () => Number((await chip.innerText().catch(() => '')).replace(/\D/g, '')) >= 2 * MANY);
+    expect((await row(/./).count()) < 150, 'only what is seen is drawn');
+    await page.getByLabel('Filter events').fill('uname --machine');
+    await row('uname --machine').first().click();
     await until('the moment of the event', async () => Math.abs((await second(page)) - first) <= 2 && (await screen(page)).includes('first-needle'));
     expect(!(await screen(page)).includes('second-needle'), 'it is the moment before what came later');
+    // Among all of them the row of now is seen, wherever the picture goes.
+    await page.getByLabel('Filter events').fill('');
+    await page.getByLabel('Filter events').blur();
+    const seen = async () => {
+      const [now, all] = await Promise.all([tree.locator('[aria-selected=true]').boundingBox(), tree.boundingBox()]);
+      return now && all && now.y >= all.y && now.y + now.height <= all.y + all.height + 1 && tree.locator('[aria-selected=true]').innerText();
+    };
+    await until('the row of now, behind all of the files', async () => (await seen().catch(() => ''))?.includes('uname --machine'));
+    await page.keyboard.press('Home');
+    await until('the row of the beginning', async () => Number(await tree.locator('[aria-selected=true]').getAttribute('data-row').catch(() => MANY)) < 500 && (await seen().catch(() => '')));
+    // By keys alone: to the last row, and to its moment.
+    await tree.focus();
+    for (const key of ['End', 'Enter']) await page.keyboard.press(key);
+    await until('the moment of the last row', async () => (await screen(page)).includes('second-needle'));
+    await tree.blur();
   } else console.log('skipped: events of the kernel in the player: this machine takes no kernel program');
 
   // A session that goes on is followed, rewound, and followed again.
