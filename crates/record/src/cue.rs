@@ -3,6 +3,7 @@
 //! The pieces are text wherever the bytes are: no character is cut between two of them, so that whoever shows them may
 //! decode each by itself. What of a character is unfinished at the end of a piece is remembered in the [`Place`] behind it.
 
+use crate::export::paper::Marker;
 use crate::note::{Note, NoteKind};
 use crate::picture::{Drawn, as_shown, drawn_at, forward_line};
 use crate::{Corrupt, From, Recording, Source};
@@ -25,12 +26,14 @@ pub struct Picture {
     pub place: Place,
 }
 
-/// Behind an entry, between two characters or within one.
+/// Behind an entry, between two characters or within one; for lines of text, with what was told of those on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     /// The last entry that was told; 0 before the first.
     pub seq: Seq,
     unfinished: Unfinished,
+    /// Of a transcript: what was told of the screen as it stands there.
+    pub(crate) marker: Marker,
 }
 
 /// The beginning of a character: at most three bytes.
@@ -81,7 +84,7 @@ pub fn picture<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Picture, 
         at: ms.min(recording.length_ms()),
         size: Size::clamped(cols.into(), rows.into()),
         dump: String::from_utf8_lossy(&dump).into_owned(),
-        place: Place { seq, unfinished },
+        place: Place { seq, unfinished, ..Place::default() },
     })
 }
 
@@ -147,7 +150,7 @@ impl Place {
     /// Behind an entry.
     #[must_use]
     pub fn behind(seq: Seq) -> Self {
-        Self { seq, unfinished: Unfinished::default() }
+        Self { seq, ..Self::default() }
     }
 }
 
@@ -175,14 +178,19 @@ impl Unfinished {
     }
 }
 
-/// `SEQ`, or `SEQ-HEX` within a character.
+/// `SEQ`; `SEQ-HEX` within a character; behind it `.ROWS` that were told, and `.MS` since when a program has the whole screen.
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.seq.0)?;
         if self.unfinished.len > 0 {
             out.write_str("-")?;
         }
-        self.unfinished.as_bytes().iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        self.unfinished.as_bytes().iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+        match self.marker {
+            Marker { rows: 0, alternate_since: None } => Ok(()),
+            Marker { rows, alternate_since: None } => write!(out, ".{rows}"),
+            Marker { rows, alternate_since: Some(since) } => write!(out, ".{rows}.{since}"),
+        }
     }
 }
 
@@ -194,17 +202,25 @@ impl FromStr for Place {
     type Err = NoPlace;
 
     fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let (seq, hex) = text.split_once('-').unwrap_or((text, ""));
-        let seq = Seq(seq.parse().map_err(|_| NoPlace)?);
-        let digit =
-            |byte: &u8| char::from(*byte).to_digit(16).and_then(|one| u8::try_from(one).ok());
-        let digits: Option<Vec<u8>> = hex.as_bytes().iter().map(digit).collect();
-        let digits = digits.filter(|all| all.len() % 2 == 0).ok_or(NoPlace)?;
-        let bytes: Vec<u8> =
-            digits.chunks(2).map(|two| two.iter().fold(0, |sum, one| sum << 4 | one)).collect();
-        let unfinished = Unfinished::of(&bytes).ok_or(NoPlace)?;
-        Ok(Self { seq, unfinished })
+        let mut parts = text.split('.');
+        let (seq, unfinished) = character(parts.next().unwrap_or_default()).ok_or(NoPlace)?;
+        let rows = parts.next().map_or(Ok(0), str::parse).map_err(|_| NoPlace)?;
+        let since = parts.next().map(str::parse).transpose().map_err(|_| NoPlace)?;
+        match parts.next() {
+            None => Ok(Self { seq, unfinished, marker: Marker { rows, alternate_since: since } }),
+            Some(_) => Err(NoPlace),
+        }
     }
+}
+
+fn character(text: &str) -> Option<(Seq, Unfinished)> {
+    let (seq, hex) = text.split_once('-').unwrap_or((text, ""));
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|one| u8::try_from(one).ok());
+    let digits: Option<Vec<u8>> = hex.as_bytes().iter().map(digit).collect();
+    let digits = digits.filter(|all| all.len() % 2 == 0)?;
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|two| two.iter().fold(0, |sum, one| sum << 4 | one)).collect();
+    Some((Seq(seq.parse().ok()?), Unfinished::of(&bytes)?))
 }
 
 #[cfg(test)]
@@ -213,10 +229,27 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_it_is_written_and_nothing_else_is_one() {
-        for text in ["0", "17", "18446744073709551615", "5-e2", "5-e282", "5-f09fa6"] {
+        for text in
+            ["0", "17", "18446744073709551615", "5-e2", "5-e282", "5-f09fa6", "5.23", "5.0.7000"]
+        {
             assert_eq!(text.parse::<Place>().map(|place| place.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "-", "x", "-1", "5-e", "5-e28", "5-e28282e2", "5-zz", "5-é"] {
+        for text in [
+            "",
+            "-",
+            "x",
+            "-1",
+            "5-e",
+            "5-e28",
+            "5-e28282e2",
+            "5-zz",
+            "5-é",
+            "5.",
+            "5.x",
+            "5.70000",
+            "5.1.",
+            "5.1.2.3",
+        ] {
             assert_eq!(text.parse::<Place>(), Err(NoPlace), "{text:?}");
         }
     }

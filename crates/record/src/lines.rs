@@ -4,13 +4,12 @@
 
 use crate::cue::Place;
 use crate::export::Text;
-use crate::export::paper::{Change, Row, feed_piece, piece_len, printable, rows, used};
-use crate::picture::{Drawn, drawn_after, drawn_at};
-use crate::{Corrupt, From, Recording, Source};
+use crate::export::paper::{Marker, Moment, Paper, Row, Said, printable};
+use crate::picture::{blank, picture_of};
+use crate::{Corrupt, From, Keyframe, Recording, Source};
+use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
 use model::limit::{LINE_BYTES, LINES_BYTES, REEL_ENTRIES};
-use model::{Seq, Size};
-use screen::Screen;
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub enum Told {
 /// Some lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// In the order in which they left the screen.
+    /// By time. Lines of one moment stand in the order in which they left the screen.
     pub told: Vec<Told>,
     /// Behind them.
     pub place: Place,
@@ -67,17 +66,9 @@ pub fn page<S: Source>(
     start: Start,
     most: usize,
 ) -> Result<Page, Corrupt> {
-    let (drawn, place) = match start {
-        Start::At(ms) => {
-            let drawn = drawn_at(recording, ms)?;
-            let place = Place::behind(drawn.seq);
-            (drawn, place)
-        }
-        Start::After(place) => (drawn_after(recording, place.seq)?, place),
-    };
+    let (mut lines, place) = Lines::begin(recording, start)?;
     let ended = recording.ending().is_some();
     let was_at_end = place.seq >= recording.last_seq();
-    let mut lines = Lines::new(recording.heading().size, drawn);
     let mut page = Page { told: Vec::new(), place, at: 0, more: false, damage: None };
     let (mut bytes, mut passed) = (0_usize, 0_usize);
     for next in recording.entries(From::Seq(place.seq.next())) {
@@ -107,122 +98,121 @@ pub fn page<S: Source>(
     } else {
         lines.end_line();
     }
+    page.place.marker = lines.paper.as_ref().map(Paper::marker).unwrap_or_default();
     page.told = lines.told;
+    // A row that was written over stands above others that were written before.
+    page.told.sort_by_key(Told::at);
     if !page.more {
         page.at = page.at.max(recording.length_ms());
     }
     Ok(page)
 }
 
+impl Told {
+    /// When it was there.
+    fn at(&self) -> u64 {
+        match self {
+            Self::Line { at, .. } | Self::FullScreen { at, .. } => *at,
+        }
+    }
+}
+
 /// Reads entries, tells lines.
 struct Lines {
     /// `None` without a terminal.
-    screen: Option<Screen>,
-    /// When each row was last written.
-    written: Vec<(u64, Seq)>,
+    paper: Option<Paper>,
     /// The beginning of a line that goes on.
     held: Option<(u64, Seq, String)>,
-    alternate_since: Option<u64>,
     text: Text,
-    at: u64,
-    seq: Seq,
+    now: Moment,
     told: Vec<Told>,
 }
 
 impl Lines {
-    /// Goes on with a screen. When its rows were written is not known: they stand there at this moment.
-    fn new(size: Option<Size>, drawn: Drawn) -> Self {
-        let Drawn { screen, seq, at } = drawn;
-        let written = vec![(at, seq); screen.size().1.into()];
-        let alternate_since = screen.is_alternate().then_some(at);
-        Self {
-            screen: size.map(|_| screen),
-            written,
+    /// Everything up to there was told, or passed over: answers also the place behind it.
+    fn begin<S: Source>(recording: &Recording<S>, start: Start) -> Result<(Self, Place), Corrupt> {
+        let mut lines = Self {
+            paper: None,
             held: None,
-            alternate_since,
             text: Text::default(),
-            at,
-            seq,
+            now: (0, Seq(0)),
             told: Vec::new(),
+        };
+        let (place, marker) = match start {
+            Start::At(ms) => {
+                lines.walk(recording, recording.keyframe_at(ms)?, |next| next.at <= ms)?;
+                // What stands on the screen is still to be told.
+                (Place::behind(lines.now.1), Marker { rows: 0, ..lines.marker() })
+            }
+            Start::After(place) => {
+                let wanted = |next: &Stamped| next.seq <= place.seq;
+                lines.walk(recording, recording.keyframe_before(place.seq)?, wanted)?;
+                (place, place.marker)
+            }
+        };
+        if let Some(paper) = &mut lines.paper {
+            paper.set_marker(marker);
         }
+        (lines.held, lines.told) = (None, Vec::new());
+        Ok((lines, place))
+    }
+
+    /// Goes from a picture to where it begins. So it knows when each row was written, if that was after the picture.
+    fn walk<S: Source>(
+        &mut self,
+        recording: &Recording<S>,
+        frame: Option<Keyframe>,
+        wanted: impl Fn(&Stamped) -> bool,
+    ) -> Result<(), Corrupt> {
+        let (screen, now) = match frame {
+            Some(frame) => (picture_of(&frame), (frame.at, frame.seq)),
+            None => (blank(recording), (0, Seq(0))),
+        };
+        self.now = now;
+        self.paper = recording.heading().size.map(|_| Paper::new(screen, now));
+        for next in recording.entries(From::Seq(now.1.next())) {
+            let next = next?;
+            if !wanted(&next) {
+                break;
+            }
+            self.push(&next);
+            self.told.clear();
+        }
+        Ok(())
+    }
+
+    fn marker(&self) -> Marker {
+        self.paper.as_ref().map(Paper::marker).unwrap_or_default()
     }
 
     fn push(&mut self, stamped: &Stamped) {
-        (self.at, self.seq) = (stamped.at, stamped.seq);
-        match &stamped.entry {
-            Entry::Output { stream: Stream::Stdin, .. } => {}
-            Entry::Output { bytes, .. } if self.screen.is_some() => self.feed(bytes),
-            Entry::Output { bytes, .. } => {
+        self.now = (stamped.at, stamped.seq);
+        match (&stamped.entry, &mut self.paper) {
+            (Entry::Output { stream: Stream::Stdin, .. }, _) => {}
+            (Entry::Output { bytes, .. }, Some(paper)) => paper.feed(self.now, bytes),
+            (Entry::Output { bytes, .. }, None) => {
                 let text = self.text.push(bytes);
                 self.plain(&text);
             }
-            Entry::Resize(size) => {
-                if let Some(screen) = &mut self.screen {
-                    screen.resize(size.cols(), size.rows());
-                    self.written.resize(size.rows().into(), (self.at, self.seq));
-                }
-            }
+            (Entry::Resize(size), Some(paper)) => paper.resize(self.now, size.cols(), size.rows()),
             _ => {}
         }
+        self.say();
     }
 
-    fn feed(&mut self, bytes: &[u8]) {
-        let Some(mut screen) = self.screen.take() else { return };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(piece_len(&screen, rest));
-            let from = screen.caret().1;
-            let change = feed_piece(&mut screen, piece);
-            self.changed(change);
-            if !screen.is_alternate() {
-                // A sequence in front may have moved the cursor before anything was written.
-                let to = screen.caret().1;
-                let first = if piece.first() == Some(&0x1b) { to } else { from };
-                self.wrote(first);
-                self.wrote(to);
-            }
-            rest = behind;
-        }
-        self.screen = Some(screen);
-    }
-
-    fn wrote(&mut self, row: u16) {
-        if let Some(written) = self.written.get_mut(usize::from(row)) {
-            *written = (self.at, self.seq);
-        }
-    }
-
-    fn changed(&mut self, change: Change) {
-        match change {
-            Change::Stay => {}
-            Change::Switched(true) => self.alternate_since = Some(self.at),
-            Change::Switched(false) => {
-                if let Some(at) = self.alternate_since.take() {
-                    self.told.push(Told::FullScreen { at, until: self.at });
+    /// Tells what there is to tell on paper.
+    fn say(&mut self) {
+        for said in self.paper.as_mut().map(Paper::take).unwrap_or_default() {
+            match said {
+                Said::Row(row, when) => self.tell(when, row),
+                Said::FullScreen { from, until } => {
+                    self.told.push(Told::FullScreen { at: from, until });
                 }
             }
-            Change::Scrolled(row) => {
-                let now = (self.at, self.seq);
-                let when = self.written.first().copied().unwrap_or(now);
-                self.tell(when, row);
-                self.written.rotate_left(1);
-                if let Some(last) = self.written.last_mut() {
-                    *last = now;
-                }
-            }
-            Change::Cleared(rows) => self.tell_all(rows),
         }
     }
 
-    fn tell_all(&mut self, rows: Vec<Row>) {
-        let now = (self.at, self.seq);
-        let when = self.written.clone();
-        for (row, when) in rows.into_iter().zip(when.into_iter().chain(std::iter::repeat(now))) {
-            self.tell(when, row);
-        }
-    }
-
-    fn tell(&mut self, when: (u64, Seq), row: Row) {
+    fn tell(&mut self, when: Moment, row: Row) {
         let (at, seq, mut text) = self.held.take().unwrap_or((0, Seq(0), String::new()));
         text.push_str(&row.text);
         self.held = Some((at.max(when.0), seq.max(when.1), text));
@@ -238,7 +228,7 @@ impl Lines {
             let (_, _, mut line) = self.held.take().unwrap_or_default();
             let whole = part.strip_suffix('\n');
             line.push_str(whole.unwrap_or(part));
-            self.held = Some((self.at, self.seq, line));
+            self.held = Some((self.now.0, self.now.1, line));
             if whole.is_some() {
                 self.end_line();
             }
@@ -263,14 +253,10 @@ impl Lines {
     fn finish(&mut self) {
         let text = self.text.finish();
         self.plain(&text);
-        self.changed(Change::Switched(false));
-        if let Some(screen) = self.screen.take()
-            && !screen.is_alternate()
-        {
-            let mut left = rows(&screen);
-            left.truncate(used(&left));
-            self.tell_all(left);
+        if let Some(paper) = &mut self.paper {
+            paper.finish(self.now);
         }
+        self.say();
         self.end_line();
     }
 }

@@ -48,6 +48,16 @@ fn texts(told: &[Told]) -> Vec<&str> {
     texts.collect()
 }
 
+/// Each so many milliseconds behind the one before.
+fn in_turn(session: impl IntoIterator<Item = Timed>) -> Vec<Timed> {
+    let mut at = 0;
+    let mut absolute = |(after, entry)| {
+        at += after;
+        (at, entry)
+    };
+    session.into_iter().map(&mut absolute).collect()
+}
+
 fn numbers() -> Film {
     recorded((0..200).map(|n| (n * 100, output(&format!("line {n}\r\n")))))
 }
@@ -88,9 +98,111 @@ fn lines_are_told_as_they_were_read() {
     let editor = "\x1b[?1049h\x1b[2Jhidden\x1b[?1049l";
     check(
         vec![(1, output("$ vi\r\n")), (2, output(editor)), (3, output("$ "))],
-        &["(full screen)", "$ vi", "$"],
+        &["$ vi", "(full screen)", "$"],
     );
     check(vec![(1, output("a\tb\x07"))], &["a       b"]);
+}
+
+/// When each was there.
+fn times(told: &[Told]) -> Vec<u64> {
+    let times = told.iter().map(|told| match told {
+        Told::Line { at, .. } | Told::FullScreen { at, .. } => *at,
+    });
+    times.collect()
+}
+
+#[test]
+fn lines_are_told_by_time_and_each_at_its_own_however_pages_are_cut() {
+    let check = |session: Vec<Timed>, wanted: &[(u64, &str)]| {
+        for most in [1, 2, 100] {
+            let told =
+                pages(&recorded(in_turn(session.clone())), Start::After(Place::default()), most);
+            let found: Vec<_> = times(&told).into_iter().zip(texts(&told)).collect();
+            assert_eq!(found, wanted, "by {most}");
+        }
+    };
+    let many = |from: u64| (0..30).map(move |n| (100, output(&format!("{}\r\n", from + n))));
+    // What stood on the screen before a program took it, what came behind it, and what is pushed out much later.
+    let editor = [
+        (1, output("before\r\n$ vi\r\n")),
+        (1, output("\x1b[?1049h\x1b[2Jhidden")),
+        (500, output("more")),
+        (500, output("\x1b[?1049l$ ")),
+        (200, output("make\r\n")),
+    ];
+    let mut wanted = vec![(1, "before"), (1, "$ vi"), (2, "(full screen)"), (1202, "$ make")];
+    let texts: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+    wanted.extend((1..).zip(&texts).map(|(n, text)| (1202 + n * 100, text.as_str())));
+    check(editor.into_iter().chain(many(0)).collect(), &wanted);
+    // One that does not leave it any more.
+    check(
+        vec![(1, output("before\r\n$ vi\r\n")), (1, output("\x1b[?1049hhidden")), (7, output("x"))],
+        &[(1, "before"), (1, "$ vi"), (2, "(full screen)")],
+    );
+    // What is drawn over: a row above others that were written before.
+    check(
+        vec![
+            (1, output("up\r\nmiddle\r\nlow")),
+            (5, output("\x1b[H\x1b[Kover")),
+            (5, output("\x1b[4;1Hend")),
+        ],
+        &[(1, "middle"), (1, "low"), (6, "over"), (11, "end")],
+    );
+    // Rows that stayed empty when the screen was cleared, and are pushed out.
+    let cleared = [(1, output("old\r\n")), (9, output("\x1b[H\x1b[2J\x1b[24;1Hlast\r\n"))];
+    let mut wanted = vec![(1, "old")];
+    wanted.extend([(10, ""); 23]);
+    wanted.push((10, "last"));
+    check(cleared.to_vec(), &wanted);
+}
+
+#[test]
+fn a_line_keeps_its_moment_when_the_page_before_ended_while_it_stood_there() {
+    let session = (0..60).map(|n| (if n == 30 { 90_000 } else { 10 }, output(&format!("{n}\r\n"))));
+    let recording = recorded(in_turn(session));
+    let whole = pages(&recording, Start::After(Place::default()), 1000);
+    assert_eq!(times(&whole)[29..31], [300, 90_300]);
+    for most in [1, 7, 20] {
+        assert_eq!(pages(&recording, Start::After(Place::default()), most), whole, "by {most}");
+    }
+}
+
+#[test]
+fn no_line_is_lost_or_told_twice_when_the_window_changes() {
+    let check = |sizes: &[(u64, u16, u16)], editor: bool| {
+        let mut session: Vec<Timed> =
+            (0..20).map(|n| (10, output(&format!("line {n} {}\r\n", "x".repeat(60))))).collect();
+        session.push((10, output("$ ")));
+        if editor {
+            session.push((10, output("vi\r\n\x1b[?1049hhidden")));
+        }
+        for (after, cols, rows) in sizes {
+            session.push((*after, Entry::Resize(Size::clamped((*cols).into(), (*rows).into()))));
+        }
+        if editor {
+            session.push((10, output("\x1b[?1049l")));
+        }
+        session.push((10, output("end\r\n")));
+        session.extend((20..40).map(|n| (10, output(&format!("line {n}\r\n")))));
+        for most in [1, 100] {
+            let told =
+                pages(&recorded(in_turn(session.clone())), Start::After(Place::default()), most);
+            let found: Vec<&str> =
+                texts(&told).into_iter().filter_map(|text| text.strip_prefix("line ")).collect();
+            let numbers: Vec<&str> =
+                found.iter().map(|text| text.split(' ').next().unwrap_or_default()).collect();
+            let wanted: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+            assert_eq!(numbers, wanted, "{sizes:?}, editor: {editor}, by {most}: {told:#?}");
+            assert!(times(&told).is_sorted(), "{told:?}");
+        }
+    };
+    for editor in [false, true] {
+        check(&[(10, 80, 10)], editor);
+        check(&[(10, 80, 10), (10, 80, 40)], editor);
+        check(&[(10, 40, 24)], editor);
+        check(&[(10, 200, 24)], editor);
+        check(&[(10, 30, 8), (10, 100, 50), (10, 80, 24)], editor);
+    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Plain text: what could be read on the terminal, line by line, with people, gaps and marks between.
 
-use super::paper::{Change, Row, feed_piece, piece_len, printable, rows, used};
+use super::paper::{Paper, Said, printable};
 use super::{Export, Text, clock, note};
-use model::Heading;
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::Kernel;
+use model::{Heading, Seq};
 use screen::Screen;
-use std::iter;
 
 /// Makes a transcript: lines as they leave the primary screen, or are cleared from it, or are left on it at the end.
 ///
@@ -15,10 +14,7 @@ use std::iter;
 pub struct Transcript {
     heading: String,
     /// `None` without a terminal.
-    screen: Option<Screen>,
-    /// Rows at the top of the screen that were told already.
-    told: u16,
-    alternate_since: Option<u64>,
+    paper: Option<Paper>,
     text: Text,
     held_cr: bool,
     /// Whether the next text begins a line.
@@ -34,9 +30,9 @@ impl Transcript {
         let about = format!("{user} as {login} on {node} from {client}, recording {id}");
         Self {
             heading: bracketed(&about),
-            screen: heading.size.map(|size| Screen::new(size.cols(), size.rows())),
-            told: 0,
-            alternate_since: None,
+            paper: heading
+                .size
+                .map(|size| Paper::new(Screen::new(size.cols(), size.rows()), (0, Seq(0)))),
             text: Text::default(),
             held_cr: false,
             fresh: true,
@@ -44,66 +40,39 @@ impl Transcript {
         }
     }
 
-    fn feed(&mut self, bytes: &[u8]) -> String {
-        let mut out = String::new();
-        let Some(mut screen) = self.screen.take() else { return out };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(piece_len(&screen, rest));
-            self.feed_piece(&mut screen, piece, &mut out);
-            rest = behind;
-        }
-        self.screen = Some(screen);
-        out
-    }
-
-    fn feed_piece(&mut self, screen: &mut Screen, piece: &[u8], out: &mut String) {
-        match feed_piece(screen, piece) {
-            Change::Stay => {}
-            Change::Switched(alternate) => self.switched(alternate, out),
-            Change::Scrolled(row) => match self.told.checked_sub(1) {
-                Some(told) => self.told = told,
-                None => self.tell(iter::once(&row), out),
-            },
-            Change::Cleared(rows) => {
-                self.tell(rows.iter().skip(self.told.into()), out);
-                self.told = 0;
+    /// Tells what there is to tell on paper.
+    fn say(&mut self, out: &mut String) {
+        for said in self.paper.as_mut().map(Paper::take).unwrap_or_default() {
+            match said {
+                Said::Row(row, _) => {
+                    out.push_str(&row.text);
+                    self.fresh = !row.wraps;
+                    if self.fresh {
+                        out.push('\n');
+                    }
+                }
+                Said::FullScreen { from, until } => {
+                    self.bracket(&format!("full screen {}–{}", clock(from), clock(until)), out);
+                }
             }
         }
     }
 
-    fn switched(&mut self, alternate: bool, out: &mut String) {
-        if alternate {
-            self.alternate_since = Some(self.at);
-        } else if let Some(since) = self.alternate_since.take() {
-            self.bracket(&format!("full screen {}–{}", clock(since), clock(self.at)), out);
+    /// Tells the lines above the one with the cursor, so that what follows stands behind them.
+    fn catch_up(&mut self, out: &mut String) {
+        if let Some(paper) = &mut self.paper {
+            paper.catch_up();
         }
+        self.say(out);
     }
 
-    fn tell<'a>(&mut self, rows: impl Iterator<Item = &'a Row>, out: &mut String) {
-        for row in rows {
-            out.push_str(&row.text);
-            self.fresh = !row.wraps;
-            if self.fresh {
-                out.push('\n');
-            }
+    /// Tells what is left.
+    fn rest(&mut self, out: &mut String) {
+        out.push_str(&self.plain_rest());
+        if let Some(paper) = &mut self.paper {
+            paper.finish((self.at, Seq(0)));
         }
-    }
-
-    /// Tells the rows above the cursor, so that what follows stands behind them.
-    fn catch_up(&mut self, to_end: bool, out: &mut String) {
-        let Some(screen) = self.screen.take() else { return };
-        if !screen.is_alternate() {
-            let rows = rows(&screen);
-            let end = match to_end {
-                true => used(&rows),
-                false => screen.caret().1.into(),
-            };
-            let told = usize::from(self.told);
-            self.tell(rows.iter().take(end).skip(told), out);
-            self.told = u16::try_from(end.max(told)).unwrap_or(u16::MAX);
-        }
-        self.screen = Some(screen);
+        self.say(out);
     }
 
     fn bracket(&mut self, words: &str, out: &mut String) {
@@ -150,36 +119,32 @@ impl Export for Transcript {
     fn push(&mut self, stamped: &Stamped) -> String {
         self.at = stamped.at;
         let mut out = String::new();
-        match &stamped.entry {
-            Entry::Output { stream: Stream::Stdin, .. } => {}
-            Entry::Output { bytes, .. } if self.screen.is_some() => return self.feed(bytes),
-            Entry::Output { bytes, .. } => return self.plain(bytes),
-            Entry::Resize(size) => {
-                if let Some(screen) = &mut self.screen {
-                    screen.resize(size.cols(), size.rows());
-                    self.told = self.told.min(size.rows());
-                }
-            }
-            Entry::Ended(_) => {
-                out = self.plain_rest();
-                self.catch_up(true, &mut out);
+        let now = (stamped.at, stamped.seq);
+        match (&stamped.entry, &mut self.paper) {
+            (Entry::Output { stream: Stream::Stdin, .. }, _) => {}
+            (Entry::Output { bytes, .. }, Some(paper)) => paper.feed(now, bytes),
+            (Entry::Output { bytes, .. }, None) => return self.plain(bytes),
+            (Entry::Resize(size), Some(paper)) => paper.resize(now, size.cols(), size.rows()),
+            (Entry::Ended(_), _) => {
+                self.rest(&mut out);
                 self.bracket(&note(&stamped.entry).unwrap_or_default(), &mut out);
             }
             // They run while a line is still being written, and would cut it in two.
-            Entry::Kernel(Kernel::Did(_)) => {}
-            other => {
+            (Entry::Kernel(Kernel::Did(_)), _) => {}
+            (other, _) => {
                 if let Some(words) = note(other) {
-                    self.catch_up(false, &mut out);
+                    self.catch_up(&mut out);
                     self.bracket(&words, &mut out);
                 }
             }
         }
+        self.say(&mut out);
         out
     }
 
     fn finish(&mut self) -> String {
-        let mut out = self.plain_rest();
-        self.catch_up(true, &mut out);
+        let mut out = String::new();
+        self.rest(&mut out);
         if !self.fresh {
             out.push('\n');
             self.fresh = true;
