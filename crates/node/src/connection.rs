@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wire::name::{COMPANY_SUBSYSTEM, RETURN_VARIABLE, SEAT_PREFIX};
+use wire::name::{COMPANY_SUBSYSTEM, FITS_VARIABLE, RETURN_VARIABLE, SEAT_PREFIX};
 use wire::share::without_secrets;
 
 /// Subsystems that there are.
@@ -303,7 +303,7 @@ fn visitor_admission(buffers: Arc<OnDisk>, visitor: Visitor) -> Admission<Holder
         agent: false,
         x11: false,
         sessions: true,
-        variable: |name| name == RETURN_VARIABLE,
+        variable: |name| name == RETURN_VARIABLE || name == FITS_VARIABLE,
         subsystems: &[COMPANY_SUBSYSTEM],
         holder: Holder::Visitor(visitor),
     }

@@ -27,7 +27,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wire::name::OWNER_SEAT;
+use viewer::Window;
+use wire::name::{FITS_VARIABLE, OWNER_SEAT};
 
 /// Said of a session that does not run here, and of one that somebody may not know of.
 pub(crate) const NOWHERE: &str =
@@ -325,7 +326,8 @@ impl Visit {
         let (word, owner) = (seat.word().to_owned(), running.owner.clone());
         let sits = Audited::SeatTaken { party: party.0.into(), seat: word, owner };
         self.visitor.tell_in(Some(running.id), sits);
-        let viewer = viewer::Viewer::new(running, seat, seated, size);
+        let fits = session.environment.iter().any(|(name, _)| name == FITS_VARIABLE);
+        let viewer = viewer::Viewer::new(running, seat, seated, Window { size, fits });
         let (end, ended) = oneshot::channel();
         let looking = viewer.run(session, &self.stop, ended);
         tokio::pin!(looking);

@@ -606,13 +606,6 @@ pub enum ToPage {
     },
     /// Something from the session's company.
     Told(Told),
-    /// The picture's size, to somebody who joined.
-    Size {
-        /// Columns.
-        cols: u16,
-        /// Rows.
-        rows: u16,
-    },
     /// One sentence, beside the terminal.
     Notice(String),
     /// The last message.
@@ -708,7 +701,6 @@ mod tests {
                 ToPage::Closed { why: "it is over".into(), again: false },
                 r#"{"closed":{"why":"it is over","again":false}}"#,
             ),
-            (ToPage::Size { cols, rows }, r#"{"size":{"cols":80,"rows":24}}"#),
             (ToPage::Told(Told::Done {}), r#"{"told":{"told":"done"}}"#),
         ] {
             assert_eq!(serde_json::to_string(&message).unwrap(), text);

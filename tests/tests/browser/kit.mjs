@@ -222,19 +222,11 @@ export async function say(page, text) {
 /** Waits until something that was said stands there. */
 export const hears = async (page, text) => (await panel(page)).getByRole('log').getByText(text).last().waitFor();
 
-/** The lines on the page's terminal, without what is empty around them: whoever looks on is shown the owner's picture in the middle
- * of their own terminal. */
-export async function lines(page) {
-  const all = (await screen(page)).split('\n');
-  const indent = Math.min(...all.filter(Boolean).map((line) => line.search(/\S/)));
-  return all.map((line) => line.slice(indent)).join('\n').trim();
-}
-
-/** Waits until all pages show what the first shows. */
+/** Waits until all pages show what the first shows, each line in its row and column, on as many rows. */
 export async function allSee(...pages) {
   let seen = [];
   await until('all see the same', async () => {
-    seen = await Promise.all(pages.map(lines));
+    seen = await Promise.all(pages.map((page) => screen(page).catch((error) => error.message)));
     return seen.every((one) => one === seen[0]);
   }).catch((error) => {
     throw new Error(`${error.message}:\n${seen.join('\n-----\n')}`);

@@ -5,6 +5,7 @@ use house::script::GNU_SCREEN;
 use house::seen::{Seen, differences};
 use house::sharing::{GUEST, NOTE, Owner, PROMPT, SIZE, Viewer, Way, guests};
 use house::{Cluster, wait_for};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Whether the viewer sees the part of the owner's screen that has the cursor in it, or all of it in a frame.
@@ -93,6 +94,41 @@ fn smaller_and_larger_terminals_show_a_part_or_a_frame_and_the_owners_size_stays
     let row = owner.finish();
     let lines = std::fs::read_to_string(cluster.export(row["id"].as_str().unwrap(), "jsonl"));
     assert!(!lines.unwrap().contains("\"resize\""), "no size but the owner's is in the recording");
+}
+
+#[test]
+fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own_does_not_count() {
+    let cluster = Cluster::start();
+    guests(&cluster);
+    let bob = Person::invited(&cluster, "bob", &[GUEST]);
+    let owner = Owner::start(&cluster, SIZE);
+    let told = |fits: bool, then: &dyn Fn()| {
+        let mut ssh = bob.ssh_command();
+        if fits {
+            ssh.args(["-o", "SetEnv=SCRY_FITS=1"]);
+        }
+        ssh.args(["-tt", "-e", "none", &owner.seat(), "observer"]);
+        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let before = owner.last();
+        let mut child = ssh.spawn().unwrap();
+        let _input = child.stdin.take();
+        wait_for("the viewer", || owner.last() > before);
+        then();
+        std::thread::sleep(Duration::from_millis(500));
+        child.kill().unwrap();
+        let out = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let sizes = text.split("\x1b[8;").skip(1).filter_map(|rest| rest.split_once('t'));
+        sizes.map(|(size, _)| size.to_owned()).collect::<Vec<_>>()
+    };
+    let smaller = || {
+        std::thread::sleep(Duration::from_millis(300));
+        owner.terminal.resize((90, 20));
+    };
+    assert_eq!(told(true, &smaller), ["30;100", "20;90"]);
+    owner.terminal.resize(SIZE);
+    assert!(told(false, &smaller).is_empty(), "who has not said it keeps their own size");
+    owner.finish();
 }
 
 /// What the owner's terminal is made, one after the other.

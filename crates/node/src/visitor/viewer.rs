@@ -46,6 +46,13 @@ enum Over {
     File(Box<Wanted>),
 }
 
+/// A viewer's terminal.
+pub(super) struct Window {
+    pub size: Size,
+    /// Whether it takes the size of what it is shown ([`wire::name::FITS_VARIABLE`]).
+    pub fits: bool,
+}
+
 /// One viewer.
 pub(super) struct Viewer {
     seat: SeatRole,
@@ -56,7 +63,7 @@ pub(super) struct Viewer {
     stage: Arc<Stage>,
     told: broadcast::Receiver<Told>,
     painter: Painter,
-    size: Size,
+    window: Window,
     pan: Pan,
     keys: Keys,
     over: Option<Over>,
@@ -75,7 +82,7 @@ enum Left {
 }
 
 impl Viewer {
-    pub fn new(running: &Running, seat: SeatRole, seated: Seated, size: Size) -> Self {
+    pub fn new(running: &Running, seat: SeatRole, seated: Seated, window: Window) -> Self {
         let title = format!("{} as {}", running.owner, running.login);
         let Seated { party, stage, told } = seated;
         let mut viewer = Self {
@@ -86,8 +93,8 @@ impl Viewer {
             company: running.company.clone(),
             stage,
             told,
-            painter: Painter::new(size.cols(), size.rows()),
-            size,
+            painter: Painter::new(window.size.cols(), window.size.rows()),
+            window,
             pan: Pan::default(),
             keys: Keys::new(seat == SeatRole::Peer),
             over: None,
@@ -168,9 +175,11 @@ impl Viewer {
                     stale = true;
                 }
                 Ok(()) = session.sizes.changed() => {
-                    self.size = *session.sizes.borrow_and_update();
-                    self.painter.resize(self.size.cols(), self.size.rows());
-                    stale = true;
+                    let size = *session.sizes.borrow_and_update();
+                    if !self.window.fits {
+                        self.resize(size);
+                        stale = true;
+                    }
                 }
                 Ok(()) = drawn.changed() => stale = true,
                 Ok(()) = self.company.changed() => stale = true,
@@ -182,9 +191,26 @@ impl Viewer {
         }
     }
 
+    fn resize(&mut self, size: Size) {
+        self.window.size = size;
+        self.painter.resize(size.cols(), size.rows());
+    }
+
+    /// What makes a terminal that fits as large as what it is to show.
+    fn fit(&mut self) -> Vec<u8> {
+        let (cols, rows) = self.stage.look(|screen| screen.size());
+        let size = Size::clamped(cols.into(), rows.into());
+        if !self.window.fits || size == self.window.size {
+            return Vec::new();
+        }
+        self.resize(size);
+        format!("\x1b[8;{rows};{cols}t").into_bytes()
+    }
+
     /// What the terminal must get to show how things are now.
     fn picture(&mut self) -> Vec<u8> {
-        let (cols, rows) = (self.size.cols(), self.size.rows());
+        let mut bytes = self.fit();
+        let (cols, rows) = (self.window.size.cols(), self.window.size.rows());
         let mut canvas = Canvas::new(cols, rows);
         let pan = &mut self.pan;
         let (keys, drawn) = self.stage.look(|screen| {
@@ -198,7 +224,8 @@ impl Viewer {
             true => ScreenKeys { mouse: None, mouse_encoding: None, ..keys },
             false => ScreenKeys { cursor_style: keys.cursor_style, ..ScreenKeys::default() },
         };
-        self.painter.paint(canvas, Some(keys))
+        bytes.extend(self.painter.paint(canvas, Some(keys)));
+        bytes
     }
 
     fn lay_over(&self, canvas: &mut Canvas) {
@@ -407,13 +434,13 @@ impl Viewer {
 
     /// Whether nothing that is known of a file is hidden behind an edge of this terminal.
     fn shows_whole(&self, wanted: &Wanted) -> bool {
-        self.file(wanted).len() + 2 <= usize::from(self.size.rows())
+        self.file(wanted).len() + 2 <= usize::from(self.window.size.rows())
     }
 
     /// Everything that is known of a file, in lines that fit.
     fn file(&self, wanted: &Wanted) -> Vec<String> {
         let Wanted { number, direction, asked, path, target } = wanted;
-        let width = usize::from(self.size.cols().saturating_sub(6)).max(2);
+        let width = usize::from(self.window.size.cols().saturating_sub(6)).max(2);
         let title = format!("file {number} of {}: {}", self.title, direction.word());
         let texts =
             [title, plain(path), format!("asked for as {}", plain(asked)), target.to_string()];

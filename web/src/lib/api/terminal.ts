@@ -28,7 +28,6 @@ export interface Opened extends Size {
 export type ToPage =
   | { opened: Opened }
   | { told: Told }
-  | { size: Size }
   | { notice: string }
   | { closed: { why: string; again: boolean } };
 

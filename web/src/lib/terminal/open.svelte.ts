@@ -108,6 +108,14 @@ export class OpenTerminal {
     const encoder = new TextEncoder();
     screen.term.onData((text) => this.type(encoder.encode(text)));
     screen.term.onBinary((text) => this.type(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+    if (this.want.kind !== 'open') {
+      // Whoever joined is shown the owner's picture: its size comes before it, in the same stream.
+      screen.term.parser.registerCsiHandler({ final: 't' }, ([what, rows, cols]) => {
+        if (what !== 8 || typeof rows !== 'number' || typeof cols !== 'number') return false;
+        this.fitPicture({ cols, rows });
+        return true;
+      });
+    }
     screen.term.onResize((size) => {
       if (!this.picture) this.line?.say({ resize: { cols: size.cols, rows: size.rows } });
     });
@@ -128,7 +136,6 @@ export class OpenTerminal {
           }),
         message: (message) => {
           if ('told' in message) this.onTold(message.told);
-          else if ('size' in message) this.fitPicture(message.size);
           else this.tell(sentence(message.notice));
         },
         lost: (since, tries) => {
@@ -167,7 +174,6 @@ export class OpenTerminal {
   private fitPicture({ cols, rows }: { cols: number; rows: number }): void {
     this.picture = { cols, rows };
     this.screen?.term.resize(Math.max(2, cols), Math.max(1, rows));
-    this.line?.say({ resize: { cols, rows } });
   }
 
   private onTold(told: Told): void {

@@ -126,18 +126,20 @@ function measured(): { width: number; height: number } {
 }
 
 /**
- * The largest letters with which so many cells fit into a box; not larger than `most`. The widget draws cells of whole
+ * The largest letters with which so many cells fit into a box; not larger than `most`, and not smaller than `least`, if they
+ * then fit or not. The widget draws cells of whole
  * pixels of the screen: letters are as wide as such a cell, or those of a small picture would be squeezed by up to a pixel.
  */
-export function fontFor({ term }: Screen, box: { width: number; height: number }, most: number): number {
+export function fontFor({ term }: Screen, box: { width: number; height: number }, most: number, least = 4): number {
   const { width, height } = measured();
   const fine = window.devicePixelRatio || 1;
   for (let pixels = Math.floor(most * width * fine); pixels > 2; pixels -= 1) {
     // A little more: browsers have letters in steps, and a pixel less would be lost.
     const size = pixels / (width * fine) + 0.1;
+    if (size < least) break;
     // As the widget rounds.
     const tall = Math.floor(Math.ceil(size * height * fine) * LINE) / fine;
     if ((term.cols * pixels) / fine <= box.width && term.rows * tall <= box.height) return size;
   }
-  return 4;
+  return least;
 }

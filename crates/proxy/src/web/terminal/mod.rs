@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wire::Fault;
-use wire::name::{OWNER_SEAT, RETURN_VARIABLE};
+use wire::name::{FITS_VARIABLE, OWNER_SEAT, RETURN_VARIABLE};
 use wire::web::{FromPage, TERMINAL_PROTOCOL, TerminalTo, ToPage};
 
 /// What a browser's terminal can do; xterm.js does more than its namesake's entry says.
@@ -153,9 +153,7 @@ async fn start(
     for (name, value) in [("LANG", "C.UTF-8"), ("COLORTERM", "truecolor")] {
         session.variable(name, value).await?;
     }
-    if own {
-        session.variable(RETURN_VARIABLE, "1").await?;
-    }
+    session.variable(if own { RETURN_VARIABLE } else { FITS_VARIABLE }, "1").await?;
     session.pty(TERM, size, &[]).await?;
     match word {
         None => session.shell().await?,
