@@ -12,6 +12,7 @@ use link::tls::{
 use link::tunnel::Tunnels;
 use model::{NodeName, Time};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -155,6 +156,7 @@ fn service(counted: Arc<AtomicUsize>) -> Service {
                     "/v1/lines",
                     axum::routing::get(|| async {
                         let said = ["one", "two", "three"].map(|text| Said { text: text.into() });
+                        let said = said.into_iter().map(Ok::<_, Infallible>);
                         lines(futures_util::stream::iter(said))
                     }),
                 ),
