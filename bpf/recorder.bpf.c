@@ -105,6 +105,20 @@ static __always_inline bool hold(struct session *s, u32 process, struct place *a
 	return false;
 }
 
+/* A number that is given again: whoever had it has ended, though that was missed, and nobody inherits the session. */
+static __always_inline void drop_former(u32 process)
+{
+	struct place *p = bpf_map_lookup_elem(&processes, &process);
+	if (!p)
+		return;
+	struct place at = *p;
+	if (bpf_map_delete_elem(&processes, &process))
+		return;
+	struct session *s = session_at(&at);
+	if (s)
+		__sync_fetch_and_sub(&s->held, 1);
+}
+
 /* ---- records */
 
 static __always_inline void fill(struct head *h, struct task_struct *t, u32 kind, struct place *at, u16 marks)
@@ -291,6 +305,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	u32 process = child->tgid;
 	if (parent->tgid == process)
 		return 0; /* a thread */
+	drop_former(process);
 	struct place at = {};
 	u16 marks = 0;
 	struct session *s = own_session(parent, &at, &marks);

@@ -265,20 +265,20 @@ impl Cluster {
         self.ssh_command().arg(self.host()).arg(command).output().expect("ssh runs")
     }
 
-    /// Recordings of what goes on, newest first.
+    /// Recordings of sessions and connections that go on, newest first.
     pub fn live_recordings(&self) -> Vec<serde_json::Value> {
         let rows = self.scry_json(&["recordings", "ls", "--json", "--live"]);
-        rows.as_array().expect("a list").clone()
+        own(rows.as_array().expect("a list"))
     }
 
-    /// Recordings, newest first, once every session has ended and been stored.
+    /// Recordings of sessions and connections, newest first, once all have ended and been stored.
     pub fn stored_recordings(&self) -> Vec<serde_json::Value> {
         // Where storing fails auth tries again after 2, 4, 8, … seconds, and the long runs make it fail often.
         let patience = if long() { 120 } else { 30 };
         let deadline = Instant::now() + Duration::from_secs(patience);
         loop {
             let rows = self.scry_json(&["recordings", "ls", "--json", "--limit", "1000"]);
-            let rows = rows.as_array().expect("a list").clone();
+            let rows = own(rows.as_array().expect("a list"));
             if rows.iter().all(|row| row["phase"] == "stored") {
                 return rows;
             }
@@ -369,6 +369,11 @@ impl Drop for Cluster {
         }
         self.kill();
     }
+}
+
+/// Without those of what sessions left running, which go on for as long as that does.
+fn own(rows: &[serde_json::Value]) -> Vec<serde_json::Value> {
+    rows.iter().filter(|row| row["kind"] != "aftermath").cloned().collect()
 }
 
 /// The invitation behind `word` among printed lines.

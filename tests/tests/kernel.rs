@@ -1,5 +1,7 @@
 //! What the kernel saw, over real sessions of `scry ssh` and `ssh`: skipped by name where it takes no program.
 
+#[path = "kernel/aftermath.rs"]
+mod aftermath;
 #[path = "kernel/hard.rs"]
 mod hard;
 #[path = "kernel/lossless.rs"]

@@ -6,7 +6,7 @@ use crate::error::Refusal;
 use crate::gate::{Changes, Member};
 use crate::look::{Look, Needs};
 use crate::query::Query;
-use crate::recordings::Presence;
+use crate::recordings::{Presence, with_aftermaths};
 use crate::shelf::Tape;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -30,6 +30,7 @@ use wire::film::{
 pub async fn film(auth: Arc<Auth>, by: Member, request: Request) -> Result<Response, Refusal> {
     let look = Look::of(&auth, by, &Query::of(&request), Needs::Play).await?;
     let facts = Presence::read(&auth).await?.facts(look.row().clone());
+    let facts = with_aftermaths(&auth, facts).await?;
     let live = facts.phase == wire::recording::Phase::Live;
     let film = auth.shelf.work(&auth, &look, move |tape| {
         let (length_ms, seq) = (tape.recording.length_ms(), tape.recording.last_seq());

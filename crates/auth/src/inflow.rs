@@ -408,6 +408,7 @@ pub fn ending_words(ending: &Ending) -> String {
         Ending::Stopped { why } => format!("stopped: {why}"),
         Ending::NotStarted { why } => format!("not started: {why}"),
         Ending::Crashed => "crashed".to_owned(),
+        Ending::NobodyLeft => "nobody is left".to_owned(),
     }
 }
 
@@ -419,6 +420,8 @@ fn gap_recorded(gap: &Gap) -> Audited {
         GapCause::Damaged => "damaged",
         GapCause::Redacted => "redacted",
         GapCause::Kernel => "kernel",
+        GapCause::Unwatched => "unwatched",
+        GapCause::Bound => "bound",
     };
     Audited::GapRecorded { cause: cause.to_owned(), bytes: gap.bytes }
 }

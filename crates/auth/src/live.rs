@@ -123,7 +123,7 @@ fn sane(mut sessions: Vec<LiveSession>, now: Time) -> Vec<LiveSession> {
         }
         let asked = match &mut session.kind {
             Kind::Exec { command: text } | Kind::Subsystem { name: text } => Some(text),
-            Kind::Shell | Kind::Connection => None,
+            Kind::Shell | Kind::Connection | Kind::Aftermath { .. } => None,
         };
         let told = session.runs.iter_mut().chain(&mut session.why);
         let texts = [&mut session.client].into_iter().chain(told).chain(asked);

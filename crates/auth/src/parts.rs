@@ -118,6 +118,9 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::KernelLost { .. }
             | A::KernelTampering { .. }
             | A::KernelBlind { .. }
+            | A::AftermathBegan { .. }
+            | A::AftermathEnded { .. }
+            | A::AftermathUnwatched { .. }
             | A::SeatTaken { .. }
             | A::SeatLeft { .. }
             | A::SeatInputRefused { .. }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use model::audit::Audited;
 use model::role::RecordingAction;
-use model::{NodeName, Time};
+use model::{Kind, NodeName, Time};
 use policy::Readable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ pub async fn list(
         until: call.until,
         id_prefix: call.id_prefix,
         live: call.live,
+        aftermath_of: call.aftermath_of,
         connections: call.only.map(|only| only == Only::Connections),
         after: None,
         limit: call.limit,
@@ -78,7 +79,22 @@ pub async fn list(
         // Also on a full disk lists are shown: by them room is made.
         auth.ledger.tell(vec![by.asked.event(what)]).await;
     }
-    Ok(rows.into_iter().map(|row| presence.facts(row)).collect())
+    let mut told = Vec::with_capacity(rows.len());
+    for row in rows {
+        told.push(with_aftermaths(&auth, presence.facts(row)).await?);
+    }
+    Ok(told)
+}
+
+/// With the recordings of what a session left running.
+pub async fn with_aftermaths(auth: &Auth, facts: RecordingFacts) -> Result<RecordingFacts, Error> {
+    let aftermaths = match &facts.kind {
+        Kind::Shell | Kind::Exec { .. } | Kind::Subsystem { .. } => {
+            auth.tables.aftermaths(&facts.id).await?
+        }
+        Kind::Connection | Kind::Aftermath { .. } => Vec::new(),
+    };
+    Ok(RecordingFacts { aftermaths, ..facts })
 }
 
 /// Somebody asked for recordings by owner or id, and there are some, but not for them: they learn nothing, the ledger does.
@@ -125,7 +141,8 @@ pub async fn view(auth: Arc<Auth>, by: Member, call: ViewRecording) -> Result<Vi
     if presence.phase(&row) == Phase::Live {
         auth.looks.tell(&row, &by.name, LookedAt::Recording);
     }
-    Ok(View { ticket, facts: presence.facts(row) })
+    let facts = with_aftermaths(&auth, presence.facts(row)).await?;
+    Ok(View { ticket, facts })
 }
 
 pub async fn remove(auth: Arc<Auth>, by: Member, call: RemoveRecording) -> Result<Done, Refusal> {
@@ -238,6 +255,7 @@ impl Presence {
             ending: row.ending,
             gaps: row.gaps,
             verification: row.verification,
+            aftermaths: Vec::new(),
         }
     }
 }
@@ -245,7 +263,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Kind, SessionId};
+    use model::SessionId;
 
     #[test]
     fn a_recording_is_interrupted_when_nothing_was_heard_of_its_node_for_a_minute() {

@@ -6,6 +6,7 @@ use crate::files::Files;
 use crate::freeze::{FreezeError, Freezer, Frozen};
 use crate::hunt::{Ended, Marks, Reach};
 use crate::pty::{LoosePty, Pty};
+use crate::rest::Rest;
 use crate::signal;
 use crate::{Reader, Writer};
 use rustix::io::Errno;
@@ -158,6 +159,12 @@ impl Signals {
     /// By what the session is held while what the kernel saw of it is recorded; gone with the last clone of this.
     pub(crate) fn brake(&self) -> Weak<Freezer> {
         Arc::downgrade(&self.freezer)
+    }
+
+    /// What is left of the session once its program has ended.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest::of(Arc::clone(&self.freezer))
     }
 
     /// Process id of the program.

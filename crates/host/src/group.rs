@@ -111,6 +111,11 @@ impl Group {
         (named && path.join("cgroup.procs").exists()).then_some(Self { path })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether this is one of its processes, by `/proc/PID/cgroup`; groups below it count.
     pub(crate) fn holds(&self, pid: i32) -> bool {
         let Some(name) = self.path.file_name().and_then(|name| name.to_str()) else { return false };

@@ -100,10 +100,16 @@ impl Marks {
         Self { leader: Some(leader), group, audit, variable }
     }
 
-    /// Of a session that another node has left behind in this group.
-    pub(crate) fn left_in(group: Group, audit: Option<Audit>) -> Self {
+    /// Of a session that an earlier node has left behind in this group, or with this audit session; `None` with neither.
+    pub(crate) fn left_in(group: Option<Group>, audit: Option<Audit>) -> Option<Self> {
         let audit = audit.filter(|audit| !is_own(*audit));
-        Self { leader: None, group: Some(group), audit, variable: Vec::new() }
+        let marked = group.is_some() || audit.is_some();
+        marked.then_some(Self { leader: None, group, audit, variable: Vec::new() })
+    }
+
+    /// Whether there is a mark by which everybody is found, wherever they have gone.
+    pub(crate) fn finds_all(&self) -> bool {
+        self.group.is_some() || self.audit.is_some()
     }
 
     /// Its control group, if it has one.

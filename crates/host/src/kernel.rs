@@ -94,7 +94,8 @@ pub struct Records {
     batches: mpsc::Receiver<Vec<u8>>,
     gauge: Arc<Gauge>,
     commands: reader::Commands,
-    skipped: u64,
+    /// What was counted before the line that was drawn last.
+    before: Totals,
     closed: bool,
 }
 
@@ -117,7 +118,7 @@ impl Gauge {
     }
 }
 
-/// What is left at the end of a watch.
+/// What is left at the end of a watch, or at a line that is drawn through it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Last {
     /// Records that were not taken yet, one behind the other.
@@ -126,7 +127,7 @@ pub struct Last {
     pub lost: u64,
     /// Records that were thrown away because they were not taken, over all.
     pub thrown_away: u64,
-    /// Sums.
+    /// Sums since the last line.
     pub totals: Totals,
 }
 
@@ -199,8 +200,9 @@ impl Kernel {
         let commands = self.reader.commands();
         let opened = Command::Open { place: place.place, sender, gauge: Arc::clone(&gauge) };
         commands.send(opened);
+        let before = Totals { skipped, ..Totals::default() };
         let records =
-            Records { place: place.clone(), batches, gauge, commands, skipped, closed: false };
+            Records { place: place.clone(), batches, gauge, commands, before, closed: false };
         Ok((place, records, given, lacks))
     }
 }
@@ -213,7 +215,30 @@ impl Place {
 
     /// Puts a process into it, by its number and by the audit session that it has begun.
     pub(crate) fn enter(&self, process: u32, audit: Option<u32>) -> Result<(), Refused> {
-        self.shared.tables().enter(self.place, process, audit).map_err(Refused)
+        self.shared.tables().enter(self.place, &[process], audit).map_err(Refused)
+    }
+
+    /// Puts processes into it that run already; those that stand still meanwhile begin none that is missed.
+    pub(crate) fn enter_all(&self, processes: &[u32], audit: Option<u32>) -> Result<(), Refused> {
+        self.shared.tables().enter(self.place, processes, audit).map_err(Refused)
+    }
+
+    /// Takes processes out of it that were found to have ended before they were put in.
+    pub(crate) fn leave(&self, processes: &[u32]) {
+        self.shared.tables().leave(self.place, processes);
+    }
+
+    /// Whether there were more processes of it than the kernel's table holds, or took.
+    #[must_use]
+    pub fn overgrew(&self) -> bool {
+        let row = self.shared.tables().row(self.place);
+        row.beyond > 0 || row.unheld > 0
+    }
+
+    /// How many processes the kernel's table holds of it.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.shared.tables().row(self.place).held
     }
 }
 
@@ -241,21 +266,41 @@ impl Records {
         let (reply, told) = oneshot::channel();
         self.closed = true;
         self.commands.send(Command::Close { place: self.place.place, reply: Some(reply) });
+        self.last(told).await
+    }
+
+    /// Draws a line: everything that the kernel has written before is in what it answers, and the watch goes on.
+    pub async fn cut(&mut self) -> Last {
+        let (reply, told) = oneshot::channel();
+        self.commands.send(Command::Cut { place: self.place.place, reply });
+        self.last(told).await
+    }
+
+    async fn last(&mut self, told: oneshot::Receiver<reader::Counted>) -> Last {
         let (row, kept) = told.await.unwrap_or_default();
         let mut records = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
+            self.gauge.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             records.push(batch);
         }
         records.push(kept);
         let thrown_away = self.thrown_away();
-        let skipped = self.place.shared.programs().skipped().saturating_sub(self.skipped);
-        let totals = Totals {
+        let all = Totals {
             sent: row.sent,
             lost: row.lost.saturating_add(thrown_away),
             beyond: row.beyond,
             unheld: row.unheld,
-            skipped,
+            skipped: self.place.shared.programs().skipped(),
             left: row.held,
+        };
+        let before = std::mem::replace(&mut self.before, all);
+        let totals = Totals {
+            sent: all.sent.saturating_sub(before.sent),
+            lost: all.lost.saturating_sub(before.lost),
+            beyond: all.beyond.saturating_sub(before.beyond),
+            unheld: all.unheld.saturating_sub(before.unheld),
+            skipped: all.skipped.saturating_sub(before.skipped),
+            left: all.left,
         };
         Last { records, lost: row.lost, thrown_away, totals }
     }

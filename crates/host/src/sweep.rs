@@ -35,7 +35,7 @@ pub fn sweep_frozen() -> Vec<SessionId> {
     let left = group::frozen().into_iter().filter_map(|(group, session, mark)| {
         let session = session.parse().ok()?;
         let owner = Owner::read(&mark).filter(|owner| !owner.may_live())?;
-        Marks::left_in(group, owner.audit).kill(Reach::All, BTreeSet::new());
+        Marks::left_in(Some(group), owner.audit)?.kill(Reach::All, BTreeSet::new());
         Some(session)
     });
     left.collect()

@@ -1,60 +1,13 @@
 //! What can stand in the ledger. Codes are stable: a meaning never changes its code.
 
+mod event;
 pub mod form;
 
 use crate::role::Labels;
-use crate::{ConnectionId, LinkId, LockId, Login, NodeName, RoleName, SessionId, Time, UserName};
+use crate::{LinkId, LockId, NodeName, RoleName, SessionId, Time, UserName};
+pub use event::AuditEvent;
 use form::{EventForm, FieldForm, Formed};
 use serde::{Deserialize, Serialize};
-
-/// One event of the ledger: who, from where, on what, and what happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEvent {
-    /// When it happened, by the clock of the service that saw it.
-    pub time: Time,
-    /// Who did it, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<UserName>,
-    /// From which address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// On which node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<NodeName>,
-    /// On which account of the node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<Login>,
-    /// Over which connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<ConnectionId>,
-    /// In which session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// Through which proxy, if it was asked in a browser.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<NodeName>,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: Audited,
-}
-
-impl AuditEvent {
-    /// An event of which nothing is known but when and what.
-    #[must_use]
-    pub fn at(time: Time, what: Audited) -> Self {
-        Self {
-            time,
-            user: None,
-            address: None,
-            node: None,
-            login: None,
-            connection: None,
-            session: None,
-            via: None,
-            what,
-        }
-    }
-}
 
 macro_rules! audited {
     ($( $(#[doc = $doc:literal])* $name:ident $code:literal $word:literal {
@@ -625,6 +578,36 @@ audited! {
         /// Which process, and what it shows.
         what: String,
     }
+    /// A session has ended and left processes running: what they do from here on is recorded as its aftermath.
+    AftermathBegan "S3074I" "session.aftermath_begin" {
+        /// The recording of it.
+        recording: SessionId,
+        /// How many processes those are.
+        processes: u64,
+        /// Milliseconds for which they ran unwatched before, because the node was not there; 0 if they did not.
+        unwatched_ms: u64,
+    }
+    /// The aftermath of a session is over, or is watched no more.
+    AftermathEnded "S3075I" "session.aftermath_end" {
+        /// The recording of it.
+        recording: SessionId,
+        /// Why.
+        why: String,
+        /// How long it was, in milliseconds.
+        ms: u64,
+        /// Processes that go on unwatched.
+        left: u64,
+    }
+    /// What a session has left running is not watched from here on, because of a bound or a failure.
+    AftermathUnwatched "S3076W" "session.aftermath_unwatched" {
+        /// How many processes those are.
+        processes: u64,
+        /// Why.
+        why: String,
+        /// Whether they were ended for it, because the role wants nothing to run that the kernel does not see, or records
+        /// strictly.
+        ended: bool,
+    }
     /// A session was refused because the kernel does not see what the role wants to be seen.
     KernelBlind "S3072W" "session.kernel_blind" {
         /// Why it does not.
@@ -696,6 +679,7 @@ audited! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConnectionId;
     use std::collections::BTreeSet;
 
     #[test]

@@ -211,6 +211,8 @@ pub enum Ending {
     },
     /// The recorder's process died; the end was written when it came back.
     Crashed,
+    /// The last process of an aftermath has ended.
+    NobodyLeft,
 }
 
 impl Ending {
@@ -224,6 +226,7 @@ impl Ending {
             Self::Disconnected => "its owner has left".to_owned(),
             Self::Stopped { why } | Self::NotStarted { why } => why.clone(),
             Self::Crashed => "it crashed".to_owned(),
+            Self::NobodyLeft => "nobody is left".to_owned(),
         }
     }
 }
@@ -401,6 +404,10 @@ pub enum GapCause {
     DiskFailed,
     /// What the kernel saw came faster than it was taken, or was not understood.
     Kernel,
+    /// Processes that a session had left running went on while no node watched them.
+    Unwatched,
+    /// They did more than an aftermath's recording takes: counted only.
+    Bound,
 }
 
 #[cfg(test)]

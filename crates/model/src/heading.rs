@@ -38,7 +38,7 @@ pub struct Heading {
     pub signer: SignerCertificate,
 }
 
-/// What a session channel was asked to run, or that it is the connection's own recording.
+/// What a session channel was asked to run, or what else the recording is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Kind {
@@ -56,10 +56,15 @@ pub enum Kind {
     },
     /// No session: what belongs to the connection itself, see [`crate::entry::Forward`].
     Connection,
+    /// No session any more: what the processes do that a session has left running.
+    Aftermath {
+        /// Which session that was.
+        of: SessionId,
+    },
 }
 
 impl Kind {
-    /// One word for lists: `shell`, `exec`, `connection`, or the subsystem's name.
+    /// One word for lists: `shell`, `exec`, `connection`, `aftermath`, or the subsystem's name.
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -67,6 +72,16 @@ impl Kind {
             Self::Exec { .. } => "exec",
             Self::Subsystem { name } => name,
             Self::Connection => "connection",
+            Self::Aftermath { .. } => "aftermath",
+        }
+    }
+
+    /// Of which session it is the aftermath, if it is one.
+    #[must_use]
+    pub fn aftermath_of(&self) -> Option<SessionId> {
+        match self {
+            Self::Aftermath { of } => Some(*of),
+            Self::Shell | Self::Exec { .. } | Self::Subsystem { .. } | Self::Connection => None,
         }
     }
 }

@@ -523,7 +523,7 @@ impl fmt::Display for Totals {
             (self.beyond, "processes were beyond the session's part of the table"),
             (self.unheld, "processes were not taken into the table"),
             (self.skipped, "runs were skipped on this machine"),
-            (self.left.into(), "processes go on, and are not recorded any more"),
+            (self.left.into(), "processes go on behind its end"),
         ] {
             if count > 0 {
                 write!(out, ", {count} {what}")?;

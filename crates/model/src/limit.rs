@@ -437,6 +437,17 @@ pub const KERNEL_SIGNS: usize = 16;
 pub const KERNEL_ARGUMENTS: usize = 64;
 /// Bytes of one program's arguments. Cut: the entry says how many there were.
 pub const KERNEL_ARGUMENTS_BYTES: usize = 17 * 16 * 1024;
+/// Aftermaths that one node records at once, and how many of them of one user: they leave most places in the kernel's table
+/// to sessions that begin. Gap: what a further session leaves running is not watched, as the ledger says; where the role
+/// wants nothing to run that the kernel does not see, it is ended.
+pub const AFTERMATHS: (usize, usize) = (256, 64);
+/// Bytes of the kernel's records that one aftermath takes. Gap: what comes then is counted, and the count stands at its end.
+pub const AFTERMATH_BYTES: u64 = 256 * 1024 * 1024;
+/// Milliseconds that an aftermath lasts at most. Gap: what runs then still is treated like that of one too many.
+pub const AFTERMATH_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Milliseconds that the end of a recording waits for processes that are about to end with their session. Cut: what goes on
+/// then is its aftermath.
+pub const AFTERMATH_GRACE_MS: u64 = 250;
 
 // Sharing
 

@@ -9,6 +9,7 @@ use model::entry::{Entry, Gap, GapCause};
 use model::kernel::{Action, Class, Classes, Kernel, KernelEvent, Tampering, Totals, Watch};
 use model::role::RecordingPolicy;
 use policy::LoginPermit;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -64,6 +65,24 @@ impl Eyes {
     }
 }
 
+/// What is wanted of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wants {
+    pub classes: Classes,
+    /// Whether nothing may run that it does not see.
+    pub required: bool,
+    /// Whether the session stands still rather than that something is lost.
+    pub lossless: bool,
+}
+
+impl Wants {
+    pub fn of(permit: &LoginPermit) -> Self {
+        let terms = permit.terms();
+        let (required, lossless) = (terms.kernel_required, terms.kernel_lossless);
+        Self { classes: terms.kernel, required, lossless }
+    }
+}
+
 /// What the kernel sees of one session.
 pub(crate) struct Sight {
     watch: Watch,
@@ -75,6 +94,10 @@ pub(crate) struct Sight {
     signs: Signs,
     /// Signs of tampering, for the ledger.
     tampering: Vec<Audited>,
+    /// Bytes of records that were read.
+    bytes: u64,
+    /// Processes that went on when the watch ended.
+    left: u32,
 }
 
 struct Seeing {
@@ -96,12 +119,19 @@ impl Sight {
     /// # Errors
     /// When the role wants no session that the kernel does not see, with why it does not.
     pub async fn open(post: &Post, permit: &LoginPermit) -> Result<Option<Self>, String> {
-        let terms = permit.terms();
-        let (wants, required) = (terms.kernel, terms.kernel_required);
-        let lossless = terms.kernel_lossless;
-        if terms.record == RecordingPolicy::Off || !wants.any() {
+        let wants = Wants::of(permit);
+        if permit.terms().record == RecordingPolicy::Off || !wants.classes.any() {
             return Ok(None);
         }
+        Self::again(post, wants).await.map(Some)
+    }
+
+    /// As [`Sight::open`], of what a session left running.
+    ///
+    /// # Errors
+    /// As [`Sight::open`].
+    pub async fn again(post: &Post, wants: Wants) -> Result<Self, String> {
+        let Wants { classes: wants, required, lossless } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
         let opening = tokio::task::spawn_blocking(move || match &*opened {
@@ -119,7 +149,7 @@ impl Sight {
             Err(why) if required => return Err(why),
             Err(lacks) => (Watch { classes: Classes::NONE, lacks }, None),
         };
-        Ok(Some(Self {
+        Ok(Self {
             watch,
             seeing,
             ready: VecDeque::new(),
@@ -127,7 +157,9 @@ impl Sight {
             missing: None,
             signs: Signs::default(),
             tampering: Vec::new(),
-        }))
+            bytes: 0,
+            left: 0,
+        })
     }
 
     /// What is watched.
@@ -140,11 +172,31 @@ impl Sight {
         self.seeing.as_ref().map(|seeing| seeing.place.clone())
     }
 
-    /// The recording began at this time of the kernel's clock.
+    /// The recording of what comes from here on began at this time of the kernel's clock.
     pub fn begin(&mut self, began: u64) {
-        if let (Some(seeing), Some(arch)) = (&mut self.seeing, Arch::OWN) {
-            seeing.trace = Trace::new(arch, began);
+        if let Some(seeing) = &mut self.seeing {
+            seeing.trace.begin(began);
         }
+    }
+
+    /// How many processes the kernel's table holds.
+    pub fn held(&self) -> u32 {
+        self.seeing.as_ref().map_or(0, |seeing| seeing.place.held())
+    }
+
+    /// Whether there were more processes than the table holds, or took.
+    pub fn overgrew(&self) -> bool {
+        self.seeing.as_ref().is_some_and(|seeing| seeing.place.overgrew())
+    }
+
+    /// How many processes went on when the watch ended.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Bytes of records that were read so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The next entry.
@@ -179,17 +231,42 @@ impl Sight {
     /// Ends the watch. Everything seen before comes out of [`Sight::poll`]; answered is what the ledger is told.
     pub async fn finish(&mut self) -> Vec<Audited> {
         let Some(Seeing { records, mut trace, .. }) = self.seeing.take() else { return Vec::new() };
-        let Last { records, lost, thrown_away, totals } = records.finish().await;
+        let last = records.finish().await;
+        self.read_last(&mut trace, &last);
         let now = clock::tick();
-        for batch in records {
-            read(&mut trace, &batch, now);
-        }
-        trace.lost(lost);
-        trace.thrown_away(thrown_away);
         trace.finish(now);
         while let Some(traced) = trace.poll() {
             self.take(traced, now);
         }
+        self.left = last.totals.left;
+        self.sum_up(last.totals)
+    }
+
+    /// Draws a line through the watch: everything seen before comes out of [`Sight::poll`] with its sums, answered is what
+    /// the ledger is told of it, and what comes from here on belongs to the recording that is begun next.
+    pub async fn cut(&mut self) -> Vec<Audited> {
+        let Some(mut seeing) = self.seeing.take() else { return Vec::new() };
+        let last = seeing.records.cut().await;
+        self.read_last(&mut seeing.trace, &last);
+        seeing.trace.cut();
+        self.seeing = Some(seeing);
+        self.gather();
+        let told = self.sum_up(last.totals);
+        (self.counts, self.bytes) = (Counts::default(), 0);
+        told
+    }
+
+    fn read_last(&mut self, trace: &mut Trace, last: &Last) {
+        let now = clock::tick();
+        for batch in &last.records {
+            self.bytes = self.bytes.saturating_add(batch.len() as u64);
+            read(trace, batch, now);
+        }
+        trace.lost(last.lost);
+        trace.thrown_away(last.thrown_away);
+    }
+
+    fn sum_up(&mut self, totals: Totals) -> Vec<Audited> {
         self.note_missing();
         for found in self.signs.finish(&totals) {
             self.tampered(found);
@@ -278,6 +355,7 @@ pub(crate) async fn seen(sight: &mut Option<Sight>) {
     let Some(sight) = sight else { return std::future::pending().await };
     let Some(seeing) = &mut sight.seeing else { return std::future::pending().await };
     let batch = seeing.records.next().await;
+    sight.bytes = sight.bytes.saturating_add(batch.len() as u64);
     read(&mut seeing.trace, &batch, clock::tick());
     seeing.trace.thrown_away(seeing.records.thrown_away());
     sight.gather();

@@ -15,6 +15,7 @@
 //!
 //! **Invariant:** there is no session without a recorder unless the role says `off`, and that is in the ledger.
 
+mod aftermath;
 mod alarm;
 pub mod buffers;
 mod clock;

@@ -1,5 +1,6 @@
 //! Putting a node together, and taking it apart in order.
 
+use crate::aftermath::{self, Aftermaths, Leaving};
 use crate::connection;
 use crate::error::Error;
 use crate::eyes::{self, Eyes};
@@ -29,12 +30,15 @@ use store::elastic::Quota;
 use store::keys;
 use store::outbox::Outbox;
 use store::spool::Spool;
+use store::watched::Watched;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Recordings that wait for their shipper. Wait: the session begins a moment later.
 const JOBS: usize = 64;
+/// Sessions that have ended, whose aftermath waits to be begun. Wait: their connections end a moment later.
+const LEAVING: usize = 64;
 
 /// Everything a node needs to know.
 #[derive(Debug)]
@@ -94,6 +98,10 @@ pub(crate) struct Post {
     pub elastic: PathBuf,
     pub lives: Arc<Lives>,
     pub kernel: Eyes,
+    /// What is noted of sessions whose processes may outlive them, or this node.
+    pub watched: Watched,
+    pub aftermaths: Arc<Aftermaths>,
+    leaving: mpsc::Sender<Leaving>,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
     quotas: Mutex<BTreeMap<UserName, Quota>>,
@@ -136,6 +144,12 @@ impl Post {
         latest.expect("auth has spoken")
     }
 
+    /// Has recorded what a session leaves running.
+    pub async fn leave(&self, leaving: Leaving) {
+        // Nobody takes it while the node goes down; the next start finds it by its note.
+        let _ = self.leaving.send(leaving).await;
+    }
+
     /// Has a recording shipped from here on; answers what auth has received of it.
     pub async fn ship(
         &self,
@@ -170,6 +184,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let elastic = config.data_dir.join("elastic");
     keys::ensure_dir(&elastic)?;
     let spool = Spool::open(&config.data_dir.join("spool"))?;
+    let watched = Watched::open(&config.data_dir.join("watched"))?;
     let Some(stood) = stop.run_until_cancelled(stand(&config)).await else { return Ok(()) };
     let (standing, renewal) = stood?;
     let outbox = Outbox::open(&config.data_dir.join("events"))?;
@@ -181,6 +196,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let (tell, latest) = watch::channel(known.await.unwrap_or_default());
     let lanes = Lanes::open().map_err(Error::Threads)?;
     let (jobs, waiting) = mpsc::channel(JOBS);
+    let (leaving, left) = mpsc::channel(LEAVING);
     let sessions = Arc::new(AtomicU32::new(0));
     let auth = standing.auth.clone();
     let lives = Arc::new(Lives::default());
@@ -239,11 +255,14 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         elastic,
         lives: Arc::clone(&lives),
         kernel,
+        watched,
+        aftermaths: Arc::default(),
+        leaving,
         jobs,
         quotas: Mutex::default(),
         pam_said: Once::new(),
     });
-    receive(&post, knocks, waiting, &mut shippers, &lanes, &stop).await;
+    receive(&post, knocks, (waiting, left), &mut shippers, &lanes, &stop).await;
     post.refusals.own_up(&post.reporter);
     post.reporter.tell(post.reporter.event(Audited::NodeStopped {}));
 
@@ -270,12 +289,20 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
 async fn receive(
     post: &Arc<Post>,
     mut knocks: Knocks,
-    mut waiting: mpsc::Receiver<Job>,
+    (mut waiting, mut left): (mpsc::Receiver<Job>, mpsc::Receiver<Leaving>),
     shippers: &mut Shippers,
     lanes: &Lanes,
     stop: &CancellationToken,
 ) {
     let mut connections = JoinSet::new();
+    let noted = post.watched.all().unwrap_or_else(|error| {
+        tracing::error!(%error, "what sessions left running before this start is not found");
+        Vec::new()
+    });
+    for (id, text) in noted {
+        let again = aftermath::again(Arc::clone(post), id, text, stop.child_token());
+        lanes.spawn(&mut connections, again);
+    }
     let mut minute = tokio::time::interval(link::FLOOD_WINDOW);
     loop {
         tokio::select! {
@@ -285,6 +312,10 @@ async fn receive(
                 lanes.spawn(&mut connections, serve);
             }
             Some(job) = waiting.recv() => shippers.begin(job),
+            Some(leaving) = left.recv() => {
+                let follow = aftermath::follow(Arc::clone(post), leaving, stop.child_token());
+                lanes.spawn(&mut connections, follow);
+            }
             Some(_) = shippers.tasks.join_next() => {}
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
@@ -300,6 +331,8 @@ async fn receive(
         tokio::select! {
             _ = connections.join_next() => {}
             Some(job) = waiting.recv() => shippers.begin(job),
+            // It stays noted, and the next start goes on with it.
+            Some(leaving) = left.recv() => leaving.note.write(&post.watched),
             () = &mut deadline => {
                 tracing::warn!(late = connections.len(), "connections did not end in time");
                 connections.shutdown().await;

@@ -8,11 +8,12 @@ mod streams;
 mod wait;
 mod wants;
 
+use crate::aftermath::{Leaving, Note};
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::company::{Table, Typed, Visit, heard};
 use crate::connection::{Caller, Outlives, kind};
-use crate::eyes::{Sight, seen};
+use crate::eyes::{Sight, Wants as Eyes, seen};
 use crate::files::Files;
 use crate::forward::Display;
 use crate::pipes::Pipes;
@@ -22,7 +23,7 @@ use crate::stage::Stage;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
 use finish::{Finish, Watch};
-use host::{Child, Exit, Plan, PtyPlan, SpawnError, What};
+use host::{Child, Exit, Plan, PtyPlan, Rest, SpawnError, What};
 use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
 use model::audit::Audited;
@@ -43,6 +44,7 @@ use tokio::task::JoinSet;
 use wants::Wants;
 use wire::company::Told;
 
+pub(crate) use finish::ended_words;
 pub(crate) use wants::plain;
 
 /// Typing is recorded in bursts of at most this length, in milliseconds.
@@ -113,9 +115,9 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
             return refuse(&session.output, &why).await;
         }
     };
-    let recorder =
+    let (recorder, heading) =
         match begin(post, id, &caller, &permit, (terminal, services(&session)), &what).await {
-            Ok(recorder) => recorder,
+            Ok(begun) => begun.unzip(),
             Err(why) => {
                 caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
                 refuse(
@@ -169,9 +171,16 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
             },
         },
     };
-    let ((ending, failed), (output, input)) = match spawned {
+    let mut note = None;
+    let (Closed { ending, failed, left }, (output, input)) = match spawned {
         Some(Ok(child)) => {
             post.say_pam(child.pam);
+            if let (Some(heading), Some(_)) = (heading, live.sight.as_ref().and_then(Sight::place))
+            {
+                let marks = child.signals.rest().marks();
+                let noted = note.insert(Note::new(heading, policy, Eyes::of(&permit), marks));
+                noted.write(&post.watched);
+            }
             live.run(child, session, watch).await
         }
         Some(Err(error)) => {
@@ -180,10 +189,15 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
                 caller.tell_in(id, Audited::AccountRefused { why: why.clone() });
             }
             refuse(&session.output, &why).await;
-            (live.close(Ending::NotStarted { why }).await, (0, 0))
+            (live.close(Ending::NotStarted { why }, None).await, (0, 0))
         }
-        None => (live.close(waited.err().unwrap_or(Ending::Disconnected)).await, (0, 0)),
+        None => (live.close(waited.err().unwrap_or(Ending::Disconnected), None).await, (0, 0)),
     };
+    match (left, note) {
+        (Some((sight, rest)), Some(note)) => post.leave(Leaving { note, rest, sight }).await,
+        (_, Some(_)) => post.watched.forget(id),
+        (_, None) => {}
+    }
     if let Some(why) = failed {
         caller.tell_in(id, Audited::RecordingFailed { why });
     }
@@ -193,6 +207,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         Ending::Disconnected => (None, Some("disconnected".to_owned())),
         Ending::Stopped { why } | Ending::NotStarted { why } => (None, Some(why.clone())),
         Ending::Crashed => (None, Some("crashed".to_owned())),
+        // Of a session it is never said.
+        Ending::NobodyLeft => (None, None),
     };
     let ms = clock::tick().since(began);
     caller.tell_in(id, Audited::SessionEnded { status, why, ms, output, input });
@@ -205,7 +221,7 @@ async fn begin(
     permit: &LoginPermit,
     (terminal, services): (Option<PtyWish>, Vec<Entry>),
     what: &Kind,
-) -> Result<Option<Recorder>, String> {
+) -> Result<Option<(Recorder, Heading)>, String> {
     if permit.terms().record == RecordingPolicy::Off {
         return Ok(None);
     }
@@ -217,12 +233,13 @@ async fn begin(
     let begun = Recorder::begin(post, &heading, permit.terms().record).await;
     let mut recorder = begun.map_err(|error| model::words(&error))?;
     let (user, login) = (permit.user().clone(), permit.login().clone());
-    let joined = People::Joined { party: Party::OWNER, user, login, from: heading.client };
+    let from = heading.client.clone();
+    let joined = People::Joined { party: Party::OWNER, user, login, from };
     recorder.take(Entry::People(joined));
     for service in services {
         recorder.take(service);
     }
-    Ok(Some(recorder))
+    Ok(Some((recorder, heading)))
 }
 
 /// What was asked for before the session began, and whether it was granted.
@@ -264,8 +281,14 @@ fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller:
     }
 }
 
-/// How a session ended, and why its recording failed, if it did.
-type Closed = (Ending, Option<String>);
+/// How a session ended.
+struct Closed {
+    ending: Ending,
+    /// Why its recording failed, if it did.
+    failed: Option<String>,
+    /// What it has left running, if the kernel watches that.
+    left: Option<(Sight, Rest)>,
+}
 
 /// A write to the owner's channel that is under way.
 type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -492,7 +515,8 @@ impl Live {
         // Only now: a program that sees its input end must not take that for a good end.
         drop(streams);
         let traffic = self.hub.traffic();
-        (self.close(finish.ending).await, traffic)
+        let rest = (!finish.by_rule).then(|| signals.rest());
+        (self.close(finish.ending, rest).await, traffic)
     }
 
     /// What came from the program or the client.
@@ -701,10 +725,10 @@ impl Live {
         }
     }
 
-    /// Ends the recording; says why it failed, if it did.
-    async fn close(mut self, ending: Ending) -> Closed {
+    /// Ends the recording. `rest`: what may go on behind its end.
+    async fn close(mut self, ending: Ending, rest: Option<Rest>) -> Closed {
         self.record_typing();
-        self.look_away().await;
+        let sight = self.look_away(rest.as_ref()).await;
         let entries = self.pipes.finish();
         self.record_all(entries);
         self.files.finish();
@@ -717,7 +741,7 @@ impl Live {
         if let Some(recorder) = self.recorder.take() {
             recorder.end(ending.clone());
         }
-        (ending, failed)
+        Closed { ending, failed, left: sight.zip(rest) }
     }
 }
 

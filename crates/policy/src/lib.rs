@@ -23,6 +23,7 @@
 //!   revoked, and as long as the session's owner may share it: a role of the owner's that counts on the node names the seat
 //!   in `allow.share`. It gives what `allow.join` lacks and lifts nothing that is forbidden.
 //! - A seat lives no longer than its certificate, and a lock on the owner or on one of the owner's roles shuts it too.
+//! - What a session has left running at its end runs on whatever becomes of certificates and roles, until a lock shuts it.
 //! - Four eyes: each role of the owner that demands somebody must be content; inside a role any one demand is enough.
 //!   Who counts holds the role as things stand, and is not the owner.
 //! - Terms: the strictest of all roles of the person, except roles that name nodes and do not match this one.
@@ -54,6 +55,7 @@ pub use door::{
 };
 pub use identity::Identity;
 pub use judge::{Says, Step};
+pub use lock::runs_on;
 pub use only::{ONLY_OPTION, Only, Purpose, TerminalTo, plan_terminal_certificate};
 pub use overview::{Overview, overview};
 pub use plan::{

@@ -1,6 +1,6 @@
 //! What beats every role: locks, and what auth changed after a certificate was signed.
 
-use crate::denial::Why;
+use crate::denial::{Action, Denial, Why};
 use crate::identity::Identity;
 use crate::judge::Question;
 use crate::seat::SessionFacts;
@@ -25,6 +25,32 @@ pub(crate) fn on<'r>(
         LockTarget::Session(session) => about.session == Some(*session),
     };
     roles.locks.iter().filter(|lock| lock.counts(now)).find(|lock| shuts(&lock.target))
+}
+
+/// May what a session has left running at its end run on? Only locks have a say: on its owner, on a role that the owner had
+/// then or has now, on the account, the node, or the session. Decide it anew whenever the role set has changed.
+///
+/// # Errors
+/// The [`Denial`] that names the lock; then its processes must end.
+pub fn runs_on(
+    roles: &RoleSet,
+    node: &NodeName,
+    session: SessionFacts<'_>,
+    now: Time,
+) -> Result<(), Denial> {
+    let held = roles_of_owner(roles, session);
+    let shuts = |target: &LockTarget| match target {
+        LockTarget::User(user) => user == session.owner,
+        LockTarget::Role(role) => session.roles.contains(role) || held.contains(role),
+        LockTarget::Login(login) => login == session.login,
+        LockTarget::Node(name) => name == node,
+        LockTarget::Session(id) => *id == session.id,
+    };
+    let lock = roles.locks.iter().filter(|lock| lock.counts(now)).find(|lock| shuts(&lock.target));
+    let Some(lock) = lock else { return Ok(()) };
+    let (login, node) = (session.login.clone(), node.clone());
+    let action = Action::GoOn { login, node, session: Some(session.id) };
+    Err(Denial::new(Some(session.owner), action, Why::Locked(lock.clone())))
 }
 
 /// On which node, and in which session, what is asked for would be.

@@ -133,6 +133,8 @@ pub fn gap_text(gap: &Gap) -> String {
         GapCause::Damaged => "a record was damaged",
         GapCause::Redacted => "taken out afterwards",
         GapCause::Kernel => "more happened than was taken",
+        GapCause::Unwatched => "no node watched what went on",
+        GapCause::Bound => "more happened than this recording takes",
     };
     let mut lost = Vec::new();
     if let Some(bytes) = gap.bytes {
@@ -156,6 +158,7 @@ fn ending_text(ending: &Ending) -> String {
         Ending::Stopped { why } => format!("stopped: {}", clean(why, 100)),
         Ending::NotStarted { why } => format!("not started: {}", clean(why, 100)),
         Ending::Crashed => "the recorder was killed; this is where it ends".to_owned(),
+        Ending::NobodyLeft => "the last process has ended".to_owned(),
     }
 }
 

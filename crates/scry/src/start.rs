@@ -130,6 +130,10 @@ pub struct Cluster {
     /// People can be sent here.
     reachable: watch::Receiver<bool>,
     services: JoinSet<Result<&'static str>>,
+    /// The node, which is stopped before the others: they take what its sessions come to.
+    node: JoinSet<Result<&'static str>>,
+    /// Stops the others.
+    last: CancellationToken,
     /// Nobody else serves from these folders.
     _locks: Vec<ServerLock>,
 }
@@ -150,21 +154,22 @@ impl Cluster {
     /// Starts what the settings ask for; the services run from here on.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self> {
         let folder = ServerDir::open(&settings.data_dir)?;
-        let mut services = JoinSet::new();
+        let (mut services, mut nodes) = (JoinSet::new(), JoinSet::new());
+        let last = CancellationToken::new();
         let mut locks = Vec::new();
         let (tell, reachable) = watch::channel(false);
         let served = match settings.roles {
             Shape::All | Shape::Cluster => {
                 locks.push(folder.lock("auth")?);
-                auth_and_proxy(settings, &folder, stop, &mut services).await?
+                auth_and_proxy(settings, &folder, &last, &mut services).await?
             }
             Shape::Auth => {
                 locks.push(folder.lock("auth")?);
-                auth_alone(settings, &folder, stop, &mut services).await?
+                auth_alone(settings, &folder, &last, &mut services).await?
             }
             Shape::Proxy => {
                 locks.push(folder.lock("proxy")?);
-                proxy_alone(settings, &folder, stop, &mut services).await?
+                proxy_alone(settings, &folder, &last, &mut services).await?
             }
             Shape::Node => Served::default(),
         };
@@ -177,7 +182,7 @@ impl Cluster {
             let node = node_config(settings, &folder, beside, tell)?;
             (node_name, proxies) = (node.name.clone(), node.proxies.clone());
             let token = stop.child_token();
-            services.spawn(async move {
+            nodes.spawn(async move {
                 node::serve(node, token).await.context("node failed")?;
                 Ok("node")
             });
@@ -188,7 +193,7 @@ impl Cluster {
         let ready = Ready::default();
         let diagnostics = observe::bind(settings.diagnostics_listen, "diagnostics").await?;
         let metrics = observe::metrics()?;
-        let (flag, token) = (ready.clone(), stop.child_token());
+        let (flag, token) = (ready.clone(), last.child_token());
         services.spawn(async move {
             observe::serve(diagnostics, flag, trouble, metrics, token)
                 .await
@@ -204,6 +209,8 @@ impl Cluster {
             ready,
             reachable,
             services,
+            node: nodes,
+            last,
             _locks: locks,
         })
     }
@@ -227,20 +234,29 @@ impl Cluster {
 
     /// The next service that ends.
     pub async fn next_end(&mut self) -> Result<&'static str> {
-        match self.services.join_next().await {
-            Some(ended) => ended.context("a service panicked")?,
-            None => bail!("no service runs"),
-        }
+        let ended = tokio::select! {
+            Some(ended) = self.node.join_next() => ended,
+            Some(ended) = self.services.join_next() => ended,
+            else => bail!("no service runs"),
+        };
+        ended.context("a service panicked")?
     }
 
-    /// Waits for everything to end after the stop token was cancelled; who is late is aborted and named in its own log.
+    /// Waits for everything to end after the stop token was cancelled, the node first; who is late is aborted and named in
+    /// its own log.
     pub async fn join(mut self) {
-        let grace = Duration::from_millis(model::limit::SHUTDOWN_MS * 2);
-        let all = async { while self.services.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::warn!(late = self.services.len(), "services did not stop in time");
-            self.services.shutdown().await;
-        }
+        end(&mut self.node).await;
+        self.last.cancel();
+        end(&mut self.services).await;
+    }
+}
+
+async fn end(services: &mut JoinSet<Result<&'static str>>) {
+    let grace = Duration::from_millis(model::limit::SHUTDOWN_MS * 2);
+    let all = async { while services.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, all).await.is_err() {
+        tracing::warn!(late = services.len(), "services did not stop in time");
+        services.shutdown().await;
     }
 }
 

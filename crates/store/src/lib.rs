@@ -20,3 +20,4 @@ pub mod keys;
 pub mod outbox;
 pub mod spool;
 pub mod tables;
+pub mod watched;

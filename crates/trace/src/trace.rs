@@ -67,6 +67,23 @@ impl Trace {
         }
     }
 
+    /// From here on a recording is told that began at this time of the kernel's clock.
+    pub fn begin(&mut self, began: u64) {
+        let before = std::mem::replace(&mut self.began, began);
+        for unfinished in self.unfinished.values_mut() {
+            let at = before.saturating_add(unfinished.event.at.saturating_mul(1_000_000));
+            unfinished.event.at = at.saturating_sub(began) / 1_000_000;
+        }
+    }
+
+    /// Gives out everything that is whole: what is told from here on belongs to what follows. Who began whom is kept, and
+    /// programs whose arguments are not there yet follow.
+    pub fn cut(&mut self) {
+        while let Some(event) = self.fold.drain() {
+            self.ready.push_back(Traced::Did(Box::new(event)));
+        }
+    }
+
     /// Takes a record of this session. One that is none is passed over.
     pub fn handle(&mut self, record: &[u8], now: Tick) {
         if self.read(Whole(record), now).is_none() {
@@ -122,9 +139,7 @@ impl Trace {
         for thread in threads {
             self.finish_program(thread, now);
         }
-        while let Some(event) = self.fold.drain() {
-            self.ready.push_back(Traced::Did(Box::new(event)));
-        }
+        self.cut();
     }
 
     fn read(&mut self, whole: Whole<'_>, now: Tick) -> Option<()> {

@@ -45,6 +45,9 @@ pub struct ListRecordings {
     pub until: Option<Time>,
     /// Whose id begins with these hexadecimal digits.
     pub id_prefix: Option<String>,
+    /// Only what this session left running.
+    #[serde(default)]
+    pub aftermath_of: Option<SessionId>,
     /// Only those that go on.
     #[serde(default)]
     pub live: bool,
@@ -60,7 +63,7 @@ pub struct ListRecordings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Only {
-    /// Of sessions.
+    /// Of sessions, and of what they left running.
     Sessions,
     /// Of connections: forwards, agent and X11 ([`Kind::Connection`]).
     Connections,
@@ -96,6 +99,9 @@ pub struct RecordingFacts {
     pub gaps: u64,
     /// Result of verification when it was stored, as `scry verify` words it.
     pub verification: Option<String>,
+    /// Recordings of what this session left running, in the order in which they began; not in answers to a node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aftermaths: Vec<SessionId>,
 }
 
 /// How far a recording is.

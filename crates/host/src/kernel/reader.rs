@@ -27,13 +27,18 @@ const HURRY_MS: u64 = 2;
 /// Between two looks whether a session that is held may go on.
 const HELD_MS: u64 = 5;
 
+/// A row, its `sent` being the records that came, and those among them that had no room to be handed over.
+pub(super) type Counted = (Row, Vec<u8>);
+
 /// What the thread is asked.
 pub(super) enum Command {
     /// From here on, records of this place go there.
     Open { place: Place, sender: mpsc::Sender<Vec<u8>>, gauge: Arc<Gauge> },
     /// And from here on no more; with the row's counts when all that was written has been handed over, and what had no
     /// room then.
-    Close { place: Place, reply: Option<oneshot::Sender<(Row, Vec<u8>)>> },
+    Close { place: Place, reply: Option<oneshot::Sender<Counted>> },
+    /// What was counted up to here, likewise; it goes on.
+    Cut { place: Place, reply: oneshot::Sender<Counted> },
     /// It ends.
     End,
 }
@@ -50,6 +55,7 @@ impl std::fmt::Debug for Command {
         out.write_str(match self {
             Self::Open { .. } => "Open",
             Self::Close { .. } => "Close",
+            Self::Cut { .. } => "Cut",
             Self::End => "End",
         })
     }
@@ -159,6 +165,7 @@ impl Desk {
                         self.sinks.insert(place.slot, sink);
                     }
                     Command::Close { place, reply } => self.close(place, reply),
+                    Command::Cut { place, reply } => self.cut(place, reply),
                     Command::End => break 'all,
                 }
             }
@@ -221,7 +228,16 @@ impl Desk {
         }
     }
 
-    fn close(&mut self, place: Place, reply: Option<oneshot::Sender<(Row, Vec<u8>)>>) {
+    fn cut(&mut self, place: Place, reply: oneshot::Sender<Counted>) {
+        self.drain();
+        // Read behind the ring: what is lost from here on is found at the next line.
+        let row = self.shared.tables().row(place);
+        let sink = self.sinks.get_mut(&place.slot).filter(|sink| sink.place.turn == place.turn);
+        let (came, kept) = sink.map_or((0, Vec::new()), Sink::hand_all_over);
+        let _ = reply.send((Row { sent: came, ..row }, kept));
+    }
+
+    fn close(&mut self, place: Place, reply: Option<oneshot::Sender<Counted>>) {
         self.shared.tables().stop(place);
         self.drain();
         let (row, classes) = self.shared.tables().give_back(place);
@@ -277,6 +293,12 @@ impl Sink {
         if let Some(brake) = brake.filter(|_| high && !self.held) {
             self.held = brake.hold();
         }
+    }
+
+    /// What had no room is taken out, too; with how many came so far.
+    fn hand_all_over(&mut self) -> (u64, Vec<u8>) {
+        self.records = 0;
+        (self.came, std::mem::take(&mut self.batch))
     }
 
     /// Hands over what was kept, and lets a session go on whose recorder has taken most of what waited.

@@ -72,25 +72,47 @@ impl Tables {
         Ok(place)
     }
 
-    /// Puts a process into a row.
+    /// Puts processes into a row that has none yet.
     pub(super) fn enter(
         &mut self,
         place: Place,
-        process: u32,
+        processes: &[u32],
         audit: Option<u32>,
     ) -> Result<(), String> {
         let refused = |why: aya::maps::MapError| format!("the kernel takes no process: {why}");
-        self.processes.insert(process, place, 0).map_err(refused)?;
         if let Ok(row) = self.sessions.get(&place.slot, 0) {
-            // Nobody of this session runs yet who could change it in the meantime.
-            let _ =
-                self.sessions.set(place.slot, Row { held: row.held.saturating_add(1), ..row }, 0);
+            // As long as nobody is in it, nobody changes it in the meantime.
+            let count = u32::try_from(processes.len()).unwrap_or(u32::MAX);
+            let held = count.min(row.most);
+            let beyond = row.beyond.saturating_add(u64::from(count.saturating_sub(held)));
+            let _ = self.sessions.set(place.slot, Row { held, beyond, ..row }, 0);
+            if beyond > 0 {
+                let _ = self.overgrown.set(0, 1, 0);
+            }
+        }
+        let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+        for process in processes.iter().take(most) {
+            self.processes.insert(process, place, 0).map_err(refused)?;
         }
         if let (Some(audit), Some(used)) = (audit, self.used.get_mut(&place.slot)) {
             self.audits.insert(audit, place, 0).map_err(refused)?;
             used.audit = Some(audit);
         }
         Ok(())
+    }
+
+    /// Takes processes out again. Nobody else does: they have ended.
+    pub(super) fn leave(&mut self, place: Place, processes: &[u32]) {
+        let mut count: u32 = 0;
+        for process in processes {
+            count += u32::from(self.processes.remove(process).is_ok());
+        }
+        if let Ok(row) = self.sessions.get(&place.slot, 0)
+            && count > 0
+        {
+            let held = row.held.saturating_sub(count);
+            let _ = self.sessions.set(place.slot, Row { held, ..row }, 0);
+        }
     }
 
     /// Takes everything in the row out of use: nothing more is written for it. Its counts are read by [`Tables::counts`].
@@ -101,6 +123,12 @@ impl Tables {
         if let Ok(row) = self.sessions.get(&place.slot, 0).map(|row| Row { turn: 0, ..row }) {
             let _ = self.sessions.set(place.slot, row, 0);
         }
+    }
+
+    /// A row as it stands.
+    pub(super) fn row(&self, place: Place) -> Row {
+        let row = self.sessions.get(&place.slot, 0).unwrap_or_default();
+        if row.turn == place.turn { row } else { Row::default() }
     }
 
     /// Whether strangers are looked at.

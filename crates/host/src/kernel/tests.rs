@@ -206,6 +206,70 @@ fn files_and_connections_are_seen_where_they_are_wanted() {
 }
 
 #[test]
+fn a_line_through_a_watch_gives_each_side_its_own_and_loses_nothing() {
+    let Some(kernel) = kernel("a_line_through_a_watch") else { return };
+    let commands = Classes { commands: true, ..Classes::NONE };
+    let (place, mut records, ..) = kernel.open(commands, false).expect("a place");
+    let mut shell = Command::new("/bin/bash")
+        .args(["-c", "read _; for n in {1..50}; do /bin/true $n; done; echo half; read _; exec /bin/true last"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("bash");
+    place.enter(shell.id(), None).expect("the table takes it");
+    let (mut input, output) = (shell.stdin.take().expect("a pipe"), shell.stdout.take());
+    let mut said = std::io::BufReader::new(output.expect("a pipe"));
+    input.write_all(b"\n").expect("it reads");
+    std::io::BufRead::read_line(&mut said, &mut String::new())
+        .expect("it says that it is half way");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let first = runtime.block_on(records.cut());
+    assert_eq!((first.totals.left, place.held()), (1, 1), "{:?}", first.totals);
+    input.write_all(b"\n").expect("it reads");
+    shell.wait().expect("it ends");
+    let second = runtime.block_on(records.finish());
+    let ((before, read_before, _), (after, read_after, _)) = (read(&first), read(&second));
+    let wanted: Vec<_> = (1..=50).map(|n| format!("/bin/true {n}")).collect();
+    assert_eq!((ran(&before), ran(&after)), (wanted, vec!["/bin/true last".to_owned()]));
+    assert_eq!((read_before, read_after), (first.totals.sent, second.totals.sent));
+    assert_eq!((second.totals.left, second.totals.lost), (0, 0));
+}
+
+#[test]
+fn a_number_that_is_given_again_inherits_no_session() {
+    let Some(kernel) = kernel("a_number_that_is_given_again") else { return };
+    let commands = Classes { commands: true, ..Classes::NONE };
+    let (place, records, ..) = kernel.open(commands, false).expect("a place");
+    // As if the end of somebody with this number had been missed.
+    let mut given = 0;
+    for number in (20_000..32_000).rev().filter(|n: &u32| !proc_of(*n).exists()).take(50) {
+        place.enter(number, None).expect("the table takes it");
+        if std::fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).is_err() {
+            return println!("skipped: a_number_that_is_given_again: nobody can choose one here");
+        }
+        let mut stranger = Command::new("/bin/true").arg("stranger").spawn().expect("true");
+        let same = stranger.id() == number;
+        stranger.wait().expect("it ends");
+        if same {
+            given = number;
+            break;
+        }
+        place.leave(&[number]);
+    }
+    assert_eq!(place.held(), 0, "nobody is left, and that is known");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let last = runtime.block_on(records.finish());
+    if given == 0 {
+        return println!("skipped: a_number_that_is_given_again: others were quicker, each time");
+    }
+    assert_eq!(ran(&read(&last).0), Vec::<String>::new());
+}
+
+fn proc_of(number: u32) -> std::path::PathBuf {
+    format!("/proc/{number}").into()
+}
+
+#[test]
 fn what_no_session_wants_is_attached_no_more() {
     let Some(kernel) = kernel("what_no_session_wants") else { return };
     let attached = || format!("{:?}", kernel.shared.programs());

@@ -116,7 +116,7 @@ async fn over(connection: &mut Ear, outlives: bool) -> Arc<Verdict> {
     if outlives { connection.heard_beyond().await } else { connection.heard().await }
 }
 
-fn ended_words(ended: Ended) -> String {
+pub(crate) fn ended_words(ended: Ended) -> String {
     let mut words = match ended.processes {
         0 => String::new(),
         1 => "; 1 process was ended".to_owned(),

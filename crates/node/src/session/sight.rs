@@ -1,9 +1,16 @@
 //! What the kernel saw of a session, on its time line.
 
 use super::Live;
-use crate::eyes::Sight;
+use crate::clock;
+use crate::eyes::{Sight, seen};
+use host::Rest;
 use model::entry::Entry;
 use model::kernel::Kernel;
+use model::limit::AFTERMATH_GRACE_MS;
+use std::time::Duration;
+
+/// Between two looks whether anybody is left.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Live {
     /// Notes what is watched, and begins to record what is seen.
@@ -23,13 +30,37 @@ impl Live {
         told.into_iter().for_each(|event| self.files.say(event));
     }
 
-    /// Records what is left of it and how much it was, and tells the ledger.
-    pub(super) async fn look_away(&mut self) {
-        let Some(mut sight) = self.sight.take() else { return };
-        let events = sight.finish().await;
+    /// Records what is left of it and how much it was, and tells the ledger. Answered is the watch of what goes on behind
+    /// the end, if anything of this does.
+    pub(super) async fn look_away(&mut self, rest: Option<&Rest>) -> Option<Sight> {
+        let goes_on = match rest {
+            Some(rest) => self.goes_on(rest).await,
+            None => false,
+        };
+        let mut sight = self.sight.take()?;
+        let events = if goes_on { sight.cut().await } else { sight.finish().await };
         self.sight = Some(sight);
         self.record_seen();
-        self.sight = None;
         events.into_iter().for_each(|event| self.files.say(event));
+        self.sight.take().filter(|_| goes_on)
+    }
+
+    /// Whether anything of it goes on, once what ends with it has had a moment to do so.
+    async fn goes_on(&mut self, rest: &Rest) -> bool {
+        let until = clock::tick().plus_ms(AFTERMATH_GRACE_MS);
+        while let Some(sight) = &self.sight
+            && sight.place().is_some()
+        {
+            if sight.held() == 0 {
+                // Whoever was too many for the kernel's table is not in its count.
+                return sight.overgrew() && rest.count().await.is_some_and(|count| count > 0);
+            }
+            if clock::tick() >= until {
+                return true;
+            }
+            let _ = tokio::time::timeout(LOOK, seen(&mut self.sight)).await;
+            self.record_seen();
+        }
+        false
     }
 }

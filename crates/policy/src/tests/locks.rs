@@ -3,8 +3,8 @@
 use super::decisions::{person, role_set, with_certificate};
 use super::{NOW, account, login, node, oracle};
 use crate::{
-    Identity, PlanFault, Readable, Why, admin, default_roles, enter, explain, forward_goes_on,
-    go_on, login_names, plan_user_certificate, readable,
+    Identity, PlanFault, Readable, SessionFacts, Why, admin, default_roles, enter, explain,
+    forward_goes_on, go_on, login_names, plan_user_certificate, readable, runs_on,
 };
 use model::lock::Account;
 use model::role::{AdminRight, Forwarding, RecordingAction, RoleSet};
@@ -61,6 +61,52 @@ fn a_locked_person_is_told_which_lock_and_only_the_ledger_why() {
     let trace = explain(&set, &account("alice", &["access"], &[]), &web, &login("alice"), NOW);
     assert!(!trace.allowed && trace.because.contains("stolen laptop"), "{trace:?}");
     assert_eq!(trace.steps[0].rule, "lock 3");
+}
+
+#[test]
+fn what_a_session_left_running_ends_by_a_lock_and_by_nothing_else() {
+    let session = SessionId::from_random([7; 16]);
+    let (owner, as_login, role) =
+        ("alice".parse().unwrap(), login("alice"), "access".parse().unwrap());
+    let roles = [role];
+    let facts = SessionFacts { id: session, owner: &owner, roles: &roles, login: &as_login };
+    let web = "web-01".parse().unwrap();
+    let why = |set: &RoleSet| runs_on(set, &web, facts, NOW).err().map(|denial| denial.why());
+    for (kind, name, shut) in [
+        ("user", "alice", true),
+        ("user", "bob", false),
+        ("role", "access", true),
+        ("role", "admin", false),
+        ("login", "alice", true),
+        ("login", "root", false),
+        ("node", "web-01", true),
+        ("node", "web-02", false),
+        ("session", &session.to_string() as &str, true),
+        ("session", &SessionId::from_random([8; 16]).to_string(), false),
+    ] {
+        assert_eq!(why(&locked(kind, name)).is_some(), shut, "{kind} {name}");
+    }
+    let told = why(&locked("user", "alice")).unwrap();
+    assert_eq!(told, "lock 3 on user alice (stolen laptop) forbids it");
+    // A lock whose time is over, an account that was removed, roles that are gone.
+    let mut over = locked("user", "alice");
+    over.locks[0].expires = Some(NOW);
+    let correct = |account: Option<Account>| {
+        let mut set = locked("role", "access");
+        let correction = Correction { void: 0, account };
+        set.corrections.insert(owner.clone(), correction);
+        set
+    };
+    let mut removed = correct(None);
+    assert!(why(&removed).is_some(), "the role was the owner's when the session ran");
+    removed.locks.clear();
+    for set in [&over, &removed, &RoleSet::default()] {
+        assert_eq!(why(set), None);
+    }
+    let account = Account { roles: vec!["new".parse().unwrap()], logins: Vec::new() };
+    let mut moved = correct(Some(account));
+    moved.locks = locked("role", "new").locks;
+    assert!(why(&moved).is_some(), "a role that the owner has been given since counts, too");
 }
 
 #[test]

@@ -104,6 +104,8 @@ fn gap_words(gap: &Gap) -> String {
         GapCause::Damaged => "a record was damaged on disk",
         GapCause::Redacted => "taken out afterwards",
         GapCause::Kernel => "more happened than was taken",
+        GapCause::Unwatched => "no node watched what went on",
+        GapCause::Bound => "more happened than this recording takes",
     };
     let amount = match (gap.bytes, gap.entries) {
         (Some(bytes), _) => format!(", {bytes} bytes"),
@@ -121,6 +123,7 @@ fn ending_words(ending: &Ending) -> String {
         Ending::Stopped { why } => format!("stopped: {why}"),
         Ending::NotStarted { why } => format!("not started: {why}"),
         Ending::Crashed => "the recorder crashed".into(),
+        Ending::NobodyLeft => "nobody is left".into(),
     }
 }
 

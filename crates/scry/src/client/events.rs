@@ -5,9 +5,9 @@ use crate::show;
 use anyhow::Result;
 use comfy_table::Color;
 use host::kernel::Urgency;
-use model::Seq;
-use model::entry::{Entry, GapCause};
+use model::entry::{Entry, GapCause, Stamped};
 use model::kernel::{Action, Class, Kernel, KernelEvent};
+use model::{Seq, SessionId, Time};
 use record::{From as Place, Recording, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,13 +19,16 @@ const TREE_COLUMNS: usize = 400;
 /// One of them, as JSON: what stands on the time line, and where.
 #[derive(Serialize)]
 struct Line<'a> {
+    /// Of an aftermath: its recording, of which `seq` and times count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aftermath: Option<SessionId>,
     seq: Seq,
     entry: &'a Entry,
 }
 
-/// Prints what the kernel saw in this recording.
-pub fn print<S: Source>(recording: &Recording<S>, args: &Events) -> Result<()> {
-    match write(recording, args) {
+/// Prints what the kernel saw in these recordings: of a session, and of what it left running.
+pub fn print<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
+    match write(recordings, args) {
         // Whoever reads it has seen enough, as in `… | head`.
         Err(error) if is_gone(&error) => Ok(()),
         written => written,
@@ -37,22 +40,37 @@ fn is_gone(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn write<S: Source>(recording: &Recording<S>, args: &Events) -> Result<()> {
+fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut tree, mut any) = (Tree::default(), false);
-    for stamped in recording.entries(Place::Seq(Seq(1))) {
-        let stamped = stamped?;
-        any |= matches!(stamped.entry, Entry::Kernel(_));
-        if !wanted(&stamped.entry, args) {
-            continue;
+    let began = recordings.first().map_or(Time(0), |first| first.heading().started);
+    for (place, recording) in recordings.iter().enumerate() {
+        let heading = recording.heading();
+        // Times count from the beginning of the first, whose aftermath the others are.
+        let later = u64::try_from(heading.started.0.saturating_sub(began.0)).unwrap_or(0);
+        let aftermath = (place > 0).then_some(heading.id);
+        if let Some(id) = aftermath.filter(|_| !args.json) {
+            let what = match place {
+                1 => "THE SESSION HAS ENDED; what it left running:",
+                _ => "what it left running goes on:",
+            };
+            let line = format!("{} {what} {id}", moment(later));
+            if args.tree { tree.beside.push(line) } else { writeln!(out, "{line}")? }
         }
-        if args.tree {
-            tree.take(&stamped.entry);
-        } else if args.json {
-            let line = Line { seq: stamped.seq, entry: &stamped.entry };
-            writeln!(out, "{}", serde_json::to_string(&line)?)?;
-        } else {
-            writeln!(out, "{}", text(stamped.at, &stamped.entry))?;
+        for stamped in recording.entries(Place::Seq(Seq(1))) {
+            let Stamped { seq, at, entry } = stamped?;
+            any |= matches!(entry, Entry::Kernel(_));
+            if !wanted(&entry, args) {
+                continue;
+            }
+            if args.tree {
+                tree.take(&entry, later);
+            } else if args.json {
+                let line = Line { aftermath, seq, entry: &entry };
+                writeln!(out, "{}", serde_json::to_string(&line)?)?;
+            } else {
+                writeln!(out, "{}", text(at, &entry, later))?;
+            }
         }
     }
     if args.tree {
@@ -75,13 +93,16 @@ fn wanted(entry: &Entry, args: &Events) -> bool {
             Class::Network => all || args.network,
         },
         Entry::Kernel(Kernel::Watch(_) | Kernel::Totals(_) | Kernel::Tampering(_)) => true,
-        Entry::Gap(gap) => gap.cause == GapCause::Kernel,
+        Entry::Gap(gap) => {
+            matches!(gap.cause, GapCause::Kernel | GapCause::Unwatched | GapCause::Bound)
+        }
         _ => false,
     }
 }
 
-/// One line for a person.
-fn text(at: u64, entry: &Entry) -> String {
+/// One line for a person; `later` is added to its time.
+fn text(at: u64, entry: &Entry, later: u64) -> String {
+    let moment = |at: u64| moment(at.saturating_add(later));
     match entry {
         Entry::Kernel(Kernel::Did(event)) => {
             let KernelEvent { at, by, .. } = &**event;
@@ -99,10 +120,11 @@ fn text(at: u64, entry: &Entry) -> String {
             format!("{} TAMPERING: {words}", moment(found.at))
         }
         Entry::Kernel(kernel) => format!("{} {}", moment(at), show::clean(&kernel.words(), 1000)),
-        Entry::Gap(gap) => {
+        Entry::Gap(gap) if gap.cause == GapCause::Kernel => {
             let count = gap.entries.unwrap_or(0);
             format!("{} GAP: {count} records are missing up to here", moment(at))
         }
+        Entry::Gap(gap) => format!("{} {}", moment(at), record::note::gap_text(gap)),
         _ => String::new(),
     }
 }
@@ -132,9 +154,10 @@ struct Process {
 }
 
 impl Tree {
-    fn take(&mut self, entry: &Entry) {
+    /// `later` is added to its time.
+    fn take(&mut self, entry: &Entry, later: u64) {
         let Entry::Kernel(Kernel::Did(event)) = entry else {
-            self.beside.push(text(0, entry));
+            self.beside.push(text(0, entry, later));
             return;
         };
         let by = &event.by;
@@ -145,7 +168,7 @@ impl Tree {
                 parent,
                 name: by.name.clone(),
                 uid: by.uid,
-                began: event.at,
+                began: event.at.saturating_add(later),
                 did: Vec::new(),
                 ended: None,
             });
@@ -298,7 +321,7 @@ mod tests {
             ran(12, 10, "ls"),
             ended(12, 10),
         ] {
-            tree.take(&entry);
+            tree.take(&entry, 0);
         }
         let mut out = Vec::new();
         tree.print(&mut out).unwrap();

@@ -64,8 +64,18 @@ pub async fn play(args: &Play) -> Result<()> {
 }
 
 async fn events(args: &cli::Events) -> Result<()> {
-    let (source, args) = (open(&args.id, &args.place, ViewKind::Play).await?, args.clone());
-    let print = move || super::events::print(&Recording::open(source)?, &args);
+    let mut sources = vec![open(&args.id, &args.place, ViewKind::Play).await?];
+    if !Path::new(&args.id).is_file() {
+        let client = reach::auth(&Profile::signed_in(&args.place)?).await?;
+        for id in find(&client, &args.id).await?.aftermaths {
+            sources.push(remote(client.clone(), id, ViewKind::Play).await?);
+        }
+    }
+    let args = args.clone();
+    let print = move || {
+        let recordings: Result<Vec<_>, _> = sources.into_iter().map(Recording::open).collect();
+        super::events::print(&recordings?, &args)
+    };
     tokio::task::spawn_blocking(print).await?
 }
 
@@ -158,6 +168,7 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
         since: moment(&args.since)?,
         until: moment(&args.until)?,
         id_prefix: None,
+        aftermath_of: None,
         live: args.live,
         only: match (args.sessions, args.connections) {
             (true, _) => Some(Only::Sessions),
@@ -199,6 +210,7 @@ pub fn what(kind: &Kind) -> String {
     match kind {
         Kind::Exec { command } => show::clean(command, 40),
         Kind::Connection => "connection: forwards".to_owned(),
+        Kind::Aftermath { of } => format!("what {} left running", of.short()),
         other => other.word().to_owned(),
     }
 }
@@ -211,9 +223,15 @@ fn state(row: &RecordingFacts) -> comfy_table::Cell {
         Phase::Stored => {
             let ending = row.ending.as_deref().unwrap_or("ended");
             let colour = if row.gaps > 0 { Some(Color::Yellow) } else { None };
-            show::cell(format!("{ending}{gaps}"), colour)
+            show::cell(format!("{ending}{gaps}{}", goes_on(row)), colour)
         }
     }
+}
+
+/// Where what a session left running is recorded.
+fn goes_on(row: &RecordingFacts) -> String {
+    let ids: Vec<_> = row.aftermaths.iter().map(SessionId::short).collect();
+    if ids.is_empty() { String::new() } else { format!(", goes on in {}", ids.join(", ")) }
 }
 
 async fn info(id: &str, show_: &Show) -> Result<()> {
@@ -242,7 +260,9 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
         ("gaps", row.gaps.to_string()),
         ("verified", row.verification.clone().unwrap_or_else(|| "not yet".to_owned())),
     ];
-    for (name, value) in lines {
+    let of = row.kind.aftermath_of().map(|of| ("of", of.to_string()));
+    let goes_on = row.aftermaths.iter().map(|id| ("goes on in", id.to_string()));
+    for (name, value) in lines.into_iter().chain(of).chain(goes_on) {
         show::line(format!("{name:10} {value}"));
     }
     Ok(())

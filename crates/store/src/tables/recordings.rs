@@ -135,6 +135,8 @@ pub struct RecordingFilter {
     pub id_prefix: Option<String>,
     /// Only those that go on.
     pub live: bool,
+    /// Only what this session left running.
+    pub aftermath_of: Option<SessionId>,
     /// Only the connections' own (`true`), or only those of sessions (`false`).
     pub connections: Option<bool>,
     /// After this one in the list: the next page.
@@ -177,6 +179,7 @@ macro_rules! list {
                AND ($8 = 0 OR phase = 'live')
                AND ($9 IS NULL OR (started, id) < ($9, $10))
                AND ($12 IS NULL OR (kind = $13) = $12)
+               AND ($14 IS NULL OR aftermath_of = $14)
              ORDER BY started DESC, id DESC LIMIT $11"
         )
     };
@@ -185,6 +188,8 @@ macro_rules! list {
 pub(super) const BY_USER: &str = list!("user_name = $1 AND ($2 IS NULL OR node = $2)");
 pub(super) const BY_NODE: &str = list!("$1 IS NULL AND node = $2");
 pub(super) const BY_START: &str = list!("$1 IS NULL AND $2 IS NULL");
+pub(super) const BY_AFTERMATH: &str =
+    list!("aftermath_of = $14 AND ($1 IS NULL OR user_name = $1) AND ($2 IS NULL OR node = $2)");
 
 impl Tables {
     /// Notes that a recording's heading was received. `false` when it is known already.
@@ -199,8 +204,9 @@ impl Tables {
     ) -> Result<bool, TableError> {
         let done = sqlx::query(
             "INSERT INTO recording
-               (id, user_name, login, node, connection, kind, client, labels, started, received, phase)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'live') ON CONFLICT DO NOTHING",
+               (id, user_name, login, node, connection, kind, client, labels, started, received, phase,
+                aftermath_of)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'live', $11) ON CONFLICT DO NOTHING",
         )
         .bind(key(&heading.id))
         .bind(heading.user.as_str())
@@ -212,6 +218,7 @@ impl Tables {
         .bind(json("set of labels", labels)?)
         .bind(heading.started.0)
         .bind(now.0)
+        .bind(heading.kind.aftermath_of().as_ref().map(key))
         .execute(&self.write)
         .await
         .map_err(failed("begin a recording"))?;
@@ -350,6 +357,25 @@ impl Tables {
             .transpose()
     }
 
+    /// Recordings of what a session left running, in the order in which they began.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn aftermaths(&self, of: &SessionId) -> Result<Vec<SessionId>, TableError> {
+        sqlx::query(
+            "SELECT id FROM recording WHERE aftermath_of = $1 AND removed IS NULL
+             ORDER BY started, id LIMIT $2",
+        )
+        .bind(key(of))
+        .bind(i64::from(limit::PAGE_ROWS))
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("list what a session left running"))?
+        .iter()
+        .map(|row| Fields(row).parsed("id"))
+        .collect()
+    }
+
     /// Recordings that are neither stored nor removed, oldest first: what auth looks after when it starts.
     ///
     /// # Errors
@@ -425,10 +451,11 @@ impl Tables {
         let Some((from, to)) = prefix_range(filter.id_prefix.as_deref()) else {
             return Ok(Vec::new());
         };
-        let sql = match (&filter.user, &filter.node) {
-            (Some(_), _) => BY_USER,
-            (None, Some(_)) => BY_NODE,
-            (None, None) => BY_START,
+        let sql = match (&filter.aftermath_of, &filter.user, &filter.node) {
+            (Some(_), ..) => BY_AFTERMATH,
+            (None, Some(_), _) => BY_USER,
+            (None, None, Some(_)) => BY_NODE,
+            (None, None, None) => BY_START,
         };
         sqlx::query(sql)
             .bind(filter.user.as_ref().map(UserName::as_str))
@@ -444,6 +471,7 @@ impl Tables {
             .bind(i64::from(filter.limit))
             .bind(filter.connections.map(i64::from))
             .bind(json("kind of session", &Kind::Connection)?)
+            .bind(filter.aftermath_of.as_ref().map(key))
             .fetch_all(&self.read)
             .await
             .map_err(failed("list recordings"))?

@@ -141,6 +141,35 @@ fn what_was_lost_is_told_once_and_where_it_was_lost() {
 }
 
 #[test]
+fn a_line_through_the_records_loses_nothing_and_what_follows_has_a_time_of_its_own() {
+    let second: u64 = 1_000_000_000;
+    let mut all = program(16_384, 20_000, &[(0, 3_616)]);
+    for (record, at) in all.iter_mut().zip([5 * second, 5 * second]) {
+        record[8..16].copy_from_slice(&at.to_le_bytes());
+    }
+    let mut child = records(PROGRAMS).into_iter().find(|it| it[0] == kind::FORK).unwrap();
+    child[72..76].copy_from_slice(&777_u32.to_le_bytes());
+    let beginner = Whole(&child).u32(32).unwrap();
+    let mut late = records(PROGRAMS).into_iter().find(|it| it[0] == kind::EXIT).unwrap();
+    late[32..36].copy_from_slice(&777_u32.to_le_bytes());
+    late[8..16].copy_from_slice(&(9 * second).to_le_bytes());
+    let mut trace = Trace::new(Arch::X86_64, 2 * second);
+    trace.handle(&child, Tick(0));
+    trace.handle(&all[0], Tick(0));
+    trace.cut();
+    assert_eq!(trace.poll(), None, "half a program is told before the line");
+    trace.begin(4 * second);
+    trace.handle(&all[1], Tick(0));
+    trace.handle(&late, Tick(0));
+    trace.finish(Tick(0));
+    let told: Vec<_> = std::iter::from_fn(|| trace.poll()).collect();
+    let [Traced::Did(ran), .., Traced::Did(ended)] = &told[..] else { panic!("{told:?}") };
+    let Action::Ran(whole) = &ran.action else { panic!("{ran:?}") };
+    assert_eq!((ran.at, whole.kept), (1_000, 20_000));
+    assert_eq!((ended.at, ended.by.parent), (5_000, beginner), "who began it is known still");
+}
+
+#[test]
 fn what_is_no_record_counts_as_lost() {
     for bytes in [&b""[..], b"x", &[0; HEAD], &[200; HEAD], &records(FILES)[0][..100]] {
         let mut trace = Trace::new(Arch::X86_64, 0);

@@ -9,7 +9,9 @@ export type Kind =
   | { kind: 'shell' }
   | { kind: 'exec'; command: string }
   | { kind: 'subsystem'; name: string }
-  | { kind: 'connection' };
+  | { kind: 'connection' }
+  /** What the session `of` left running. */
+  | { kind: 'aftermath'; of: string };
 
 export function kindWords(kind: Kind): string {
   switch (kind.kind) {
@@ -21,6 +23,8 @@ export function kindWords(kind: Kind): string {
       return kind.name;
     case 'connection':
       return 'connection';
+    case 'aftermath':
+      return `left running by ${kind.of.slice(0, 8)}`;
   }
 }
 

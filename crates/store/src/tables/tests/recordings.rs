@@ -194,17 +194,39 @@ async fn nobody_sees_more_than_they_may_and_pages_are_full_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_session_is_found_with_what_it_left_running() {
+    let (_dir, tables) = tables().await;
+    let session = Heading { id: id(1), ..heading(1, "alice", "web-01") };
+    tables.begin_recording(&session, &labels("prod"), Time(1)).await.unwrap();
+    for (n, of) in [(4, 1), (3, 1), (5, 2)] {
+        let kind = Kind::Aftermath { of: id(of) };
+        let heading = Heading { kind, ..heading(n, "alice", "web-01") };
+        tables.begin_recording(&heading, &labels("prod"), Time(1)).await.unwrap();
+    }
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(3), id(4)]);
+    assert_eq!(tables.aftermaths(&id(2)).await.unwrap(), [id(5)]);
+    assert_eq!(tables.aftermaths(&id(3)).await.unwrap(), []);
+    let of = |n| RecordingFilter { aftermath_of: Some(id(n)), ..RecordingFilter::default() };
+    check(&tables, of(1), Visible::All, &[4, 3]).await;
+    let bob = RecordingFilter { user: Some(user("bob")), ..of(1) };
+    check(&tables, bob, Visible::All, &[]).await;
+    tables.remove_recording(&id(3), Time(9)).await.unwrap();
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(4)]);
+}
+
+#[tokio::test]
 async fn every_list_is_answered_in_order_from_an_index() {
-    use super::super::recordings::{BY_NODE, BY_START, BY_USER};
+    use super::super::recordings::{BY_AFTERMATH, BY_NODE, BY_START, BY_USER};
     let (_dir, tables) = ten().await;
     for (sql, index) in [
         (BY_USER, "recording_by_user"),
         (BY_NODE, "recording_by_node"),
         (BY_START, "recording_by_start"),
+        (BY_AFTERMATH, "recording_by_aftermath"),
     ] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let mut query = sqlx::query_as::<_, (i64, i64, i64, String)>(explain);
-        for _ in 0..11 {
+        for _ in 0..14 {
             query = query.bind(1);
         }
         let plan = query.fetch_all(&tables.read).await.unwrap();
