@@ -75,7 +75,7 @@ impl Browser {
             "folder": cluster.folder.path(),
             "home": cluster.path("home"),
             // Every call that a browser may make.
-            "calls": wire::web::OPEN,
+            "calls": wire::route::OPEN.iter().map(|call| call.path).collect::<Vec<_>>(),
             "scry": crate::scry_path(),
             "client": cluster.path("client"),
             "web": web().join("package.json"),

@@ -3,6 +3,7 @@
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
 pub mod apart;
+pub mod asker;
 pub mod browser;
 pub mod company;
 pub mod crash_point;

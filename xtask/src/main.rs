@@ -5,6 +5,7 @@ mod bench;
 mod bpf;
 mod fuzz;
 mod lanes;
+mod openapi;
 mod packages;
 mod run;
 mod security;
@@ -24,7 +25,7 @@ cargo xtask COMMAND
   lint           formatting, clippy and cargo deny
   web            build the pages for browsers into web/dist, which needs node; `try` and `test` do it by themselves
   bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
-  tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* up to date
+  tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* and docs/openapi.json up to date
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +57,7 @@ fn chore() -> Result<ExitCode> {
             if rest.first().is_some_and(|flag| flag == "--write") {
                 tidy::write_arrows(&root)?;
                 audit_docs::write(&root)?;
+                openapi::write(&root)?;
             }
             let faults = tidy::check(&root)?;
             if !faults.is_empty() {

@@ -35,6 +35,7 @@ const PURE: &[&str] = &[
     "memchr",
     "postcard",
     "regex",
+    "schemars",
     "serde",
     "serde_json",
     "ssh-key",
@@ -85,6 +86,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     crate::fuzz::targets(root, &mut faults)?;
     house.picture(root, &mut faults)?;
     crate::audit_docs::check(root, &mut faults);
+    crate::openapi::check(root, &mut faults);
     crate::security::check(root, &mut faults)?;
     Ok(faults)
 }
@@ -466,8 +468,9 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_page_and_a_security_page_that_are_missing_are_found() {
+    fn pages_that_are_made_from_the_code_and_are_missing_are_found() {
         check_spoiled("docs/audit.md: it is not what", |_| ());
+        check_spoiled("docs/openapi.json: it is not what", |_| ());
         check_spoiled("docs/security.md: it is missing", |_| ());
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use store::tables::{Part, PartKind, WebSession};
 use tokio::sync::{broadcast, watch};
 use wire::Fault;
+use wire::route::Who;
 use wire::web::SetSession;
 
 /// Kinds of identity that a connection can have.
@@ -201,6 +202,8 @@ impl Changes {
 pub trait Proof: Sized + Send + 'static {
     /// Kinds of identity that can have it.
     const ACCEPTS: &'static [Kind];
+    /// Who has it in a browser; nobody if nothing is said.
+    const WHO: Option<Who>;
 
     /// Makes it, from the identity of the connection and what the database says of it at this moment.
     fn prove(auth: &Auth, asked: Asked) -> impl Future<Output = Result<Self, Refusal>> + Send;
@@ -215,6 +218,7 @@ pub struct Anybody {
 
 impl Proof for Anybody {
     const ACCEPTS: &'static [Kind] = Kind::ALL;
+    const WHO: Option<Who> = Some(Who::Anybody);
 
     async fn prove(_auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         Ok(Self { asked })
@@ -236,6 +240,7 @@ pub struct Member {
 
 impl Proof for Member {
     const ACCEPTS: &'static [Kind] = &[Kind::Person];
+    const WHO: Option<Who> = Some(Who::Member);
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let member = Self::identify(auth, asked).await?;
@@ -307,6 +312,7 @@ pub struct Surfer {
 
 impl Proof for Surfer {
     const ACCEPTS: &'static [Kind] = &[Kind::Nobody, Kind::Person];
+    const WHO: Option<Who> = Some(Who::Anybody);
 
     async fn prove(_auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
@@ -332,6 +338,7 @@ pub struct SignedIn {
 
 impl Proof for SignedIn {
     const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+    const WHO: Option<Who> = Some(Who::SignedIn);
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let member = Member::identify(auth, asked).await?;
@@ -350,6 +357,7 @@ pub struct Carried {
 
 impl Proof for Carried {
     const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+    const WHO: Option<Who> = None;
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let by = SignedIn::prove(auth, asked).await?;
@@ -372,6 +380,7 @@ macro_rules! administrator {
 
         impl Proof for $name {
             const ACCEPTS: &'static [Kind] = Member::ACCEPTS;
+            const WHO: Option<Who> = Some(Who::Admin(AdminRight::$right));
 
             async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
                 let member = Member::prove(auth, asked).await?;
@@ -411,6 +420,7 @@ impl NodePart {
 
 impl Proof for NodePart {
     const ACCEPTS: &'static [Kind] = &[Kind::Node];
+    const WHO: Option<Who> = None;
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
@@ -427,6 +437,7 @@ pub struct ProxyPart {
 
 impl Proof for ProxyPart {
     const ACCEPTS: &'static [Kind] = &[Kind::Proxy];
+    const WHO: Option<Who> = None;
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
@@ -445,6 +456,7 @@ pub struct AnyPart {
 
 impl Proof for AnyPart {
     const ACCEPTS: &'static [Kind] = &[Kind::Node, Kind::Proxy];
+    const WHO: Option<Who> = None;
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
@@ -459,6 +471,7 @@ pub struct Known;
 
 impl Proof for Known {
     const ACCEPTS: &'static [Kind] = &[Kind::Person, Kind::Node, Kind::Proxy];
+    const WHO: Option<Who> = Some(Who::Member);
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;

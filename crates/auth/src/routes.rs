@@ -18,6 +18,7 @@ use link::Peer;
 use model::limit::REQUEST_BYTES;
 use std::future::Future;
 use std::sync::Arc;
+use wire::route::Who;
 use wire::web::SET_SESSION_HEADER;
 use wire::{Call, Fault};
 
@@ -30,6 +31,9 @@ pub struct Route {
     pub path: String,
     /// Who is let in.
     pub accepts: &'static [Kind],
+    /// Who of those in browsers, as the published list says it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with the list"))]
+    pub who: Option<Who>,
 }
 
 /// All routes of this service.
@@ -167,7 +171,7 @@ impl Routes {
             Method::GET => get(service),
             _ => post(service),
         };
-        self.table.push(Route { method, path: path.clone(), accepts: P::ACCEPTS });
+        self.table.push(Route { method, path: path.clone(), accepts: P::ACCEPTS, who: P::WHO });
         self.router = self.router.route(&path, service);
         self
     }

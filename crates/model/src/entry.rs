@@ -3,6 +3,7 @@
 use crate::role::{Forwarding, SeatRole};
 use crate::{Kernel, Login, Seq, Size, Transfer, UserName, Wanted};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An entry with its place and time.
@@ -31,7 +32,9 @@ pub enum Stream {
 }
 
 /// Number of a person within one recording; 0 is the owner. [`People::Joined`] says who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Party(pub u16);
 

@@ -2,6 +2,7 @@
 
 use crate::seal::SignerCertificate;
 use crate::{ConnectionId, Login, NodeName, RoleName, SessionId, Size, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// First record of a recording; covered by its signatures.
@@ -39,7 +40,7 @@ pub struct Heading {
 }
 
 /// What a session channel was asked to run, or what else the recording is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Kind {
     /// A login shell.

@@ -3,10 +3,13 @@
 use core::fmt;
 use core::num::ParseIntError;
 use core::str::FromStr;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Number of a link; never used twice. Its code is something else, and secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct LinkId(pub u64);
 

@@ -5,11 +5,14 @@ use crate::{Login, NodeName, RoleName, SessionId, Time, UserName};
 use core::fmt;
 use core::num::ParseIntError;
 use core::str::FromStr;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Number of a lock; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct LockId(pub u64);
 
@@ -28,7 +31,9 @@ impl FromStr for LockId {
 }
 
 /// What a lock shuts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LockTarget {
     /// Everything that this person does.
@@ -78,7 +83,7 @@ impl fmt::Display for LockTarget {
 }
 
 /// Why something is locked, in an admin's words; fit for a terminal, a ledger and a recording.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reason(String);
 
@@ -138,7 +143,7 @@ impl From<Reason> for String {
 }
 
 /// A lock: what it names is shut until it is lifted or its time is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
     /// Its number.
     pub id: LockId,

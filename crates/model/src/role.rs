@@ -3,6 +3,7 @@
 use crate::{Correction, LinkId, Lock, NodeName, RoleName, UserName};
 use core::fmt;
 use core::str::FromStr;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -11,7 +12,7 @@ use thiserror::Error;
 pub type Labels = BTreeMap<String, String>;
 
 /// A role: what it allows, what it forbids whatever others allow, and on which terms.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// Its name, as it stands in certificates.
@@ -31,7 +32,7 @@ pub struct Role {
 }
 
 /// What a role allows. Everything not named is denied.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Allow {
     /// Logins; `{user}` stands for the user's own name, `{logins}` for the logins of the user's account.
@@ -56,7 +57,7 @@ pub struct Allow {
 }
 
 /// Sessions that may be joined: those for which all conditions hold. A list that is empty holds for none.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JoinRule {
     /// Whose: names of roles of which the session's owner holds one; `*` is anybody's.
@@ -69,7 +70,7 @@ pub struct JoinRule {
 }
 
 /// What a role forbids.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deny {
     /// Logins, as in [`Allow::logins`]; nobody types as one of them in another's session either.
@@ -82,7 +83,7 @@ pub struct Deny {
 }
 
 /// Terms of a role.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// How sessions are recorded.
@@ -117,7 +118,7 @@ pub struct Options {
 }
 
 /// What the kernel is asked to see of sessions, of those that are recorded at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelOptions {
     /// Programs that run, and how they end. Yes, where the kernel can, if no role says.
@@ -141,7 +142,7 @@ impl KernelOptions {
 }
 
 /// Where others must be there, who counts, how many, and what happens when they no longer are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FourEyes {
     /// What people are told that the session waits for; one short line.
@@ -170,7 +171,18 @@ pub struct FourEyes {
 
 /// What those who must be there have to do with files that are moved. What is stricter is greater.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum FileRule {
@@ -207,7 +219,18 @@ impl Default for FourEyes {
 
 /// What happens to a session when those who must be there are gone. What is stricter is greater.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum OnLeave {
@@ -230,7 +253,7 @@ impl OnLeave {
 }
 
 /// How sessions are recorded where both conditions hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecordWhere {
     /// Labels of the node, as in [`Allow::nodes`]; any node if nothing is said.
@@ -244,7 +267,9 @@ pub struct RecordWhere {
 }
 
 /// Services of a connection beside its sessions. Variants are appended, never reordered: recordings count them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Forwarding {
     /// The client's agent (`-A`).
@@ -274,7 +299,9 @@ impl Forwarding {
 }
 
 /// As what a person is in a session. Variants are appended, never reordered: recordings count them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SeatRole {
     /// Looks.
@@ -324,7 +351,9 @@ impl FromStr for SeatRole {
 }
 
 /// What may be done with a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordingAction {
     /// See that it exists.
@@ -338,7 +367,7 @@ pub enum RecordingAction {
 }
 
 /// Whose recordings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reading {
     /// Nobody's.
@@ -352,7 +381,9 @@ pub enum Reading {
 }
 
 /// A part of the cluster that may be administered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminRight {
     /// Users and invitations.
@@ -368,7 +399,9 @@ pub enum AdminRight {
 }
 
 /// What happens when recording cannot keep up or fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordingPolicy {
     /// Not recorded; the ledger still says that it was.

@@ -1,13 +1,14 @@
 //! The statements that a recording's signatures are made over. Bytes only; the keys live on higher floors.
 
 use crate::{NodeName, Seq, SessionId, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Ed25519 public key, 32 bytes (RFC 8032).
 pub type PublicKey = [u8; 32];
 
 /// Ed25519 signature, 64 bytes, in two halves because serde's arrays end at 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Signature(pub [u8; 32], pub [u8; 32]);
 
 impl From<[u8; 64]> for Signature {

@@ -2,10 +2,11 @@
 
 use crate::limit;
 use core::fmt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Columns and rows of a terminal, always within [`limit::COLUMNS`] and [`limit::ROWS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "(u32, u32)", into = "(u32, u32)")]
 pub struct Size {
     cols: u16,

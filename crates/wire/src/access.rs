@@ -2,10 +2,11 @@
 
 use crate::call;
 use model::{Login, NodeName, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Would this user get in there, and why? Needs the right over roles, or is about oneself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Explain {
     /// Who.
     pub user: UserName,
@@ -16,7 +17,7 @@ pub struct Explain {
 }
 
 /// A decision with its whole reasoning.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// Whether it would be allowed.
     pub allowed: bool,
@@ -29,7 +30,7 @@ pub struct Explanation {
 }
 
 /// One rule that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// The rule, such as `role access: allow.logins`.
     pub rule: String,
@@ -40,7 +41,7 @@ pub struct Step {
 }
 
 /// What a rule says to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Says {
     /// Allows it.

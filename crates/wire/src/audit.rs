@@ -3,10 +3,11 @@
 use crate::call;
 use model::seal::{PublicKey, Signature};
 use model::{AuditEvent, NodeName, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which events to list. All conditions must hold. Needs the right over the audit.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListAudit {
     /// After this number.
     pub after: Option<u64>,
@@ -31,7 +32,7 @@ pub struct ListAudit {
 }
 
 /// One row of the ledger. `hash` is BLAKE3 over the previous row's hash, `number` (u64 LE) and the exact bytes of `event`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRow {
     /// Counted from 1 without holes.
     pub number: u64,
@@ -52,11 +53,11 @@ impl LedgerRow {
 }
 
 /// Asks for the signed head. Needs the right over the audit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadLedgerHead {}
 
 /// The ledger's head: keep one, and nobody can take away what lies before it unseen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerHead {
     /// Number of the last row.
     pub number: u64,

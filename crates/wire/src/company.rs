@@ -4,6 +4,7 @@
 use model::entry::Party;
 use model::role::SeatRole;
 use model::{SessionId, Time, UserName, Wanted};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A line to the node. Each is answered by one line: [`Told::Done`], [`Told::Company`] or [`Told::Refused`].
@@ -114,7 +115,7 @@ pub struct Company {
 }
 
 /// Whether a session runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Nothing was begun: it waits for somebody.
@@ -138,7 +139,7 @@ impl State {
 }
 
 /// Somebody who is in a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Present {
     /// Number within the recording; 0 is the owner.
     pub party: Party,

@@ -8,11 +8,12 @@
 use crate::recording::RecordingFacts;
 use crate::{Done, call};
 use model::{Seq, SessionId, Size, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a player must know before it shows anything. Answer of `film`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Film {
     /// The recording, as in lists.
     pub facts: RecordingFacts,
@@ -41,7 +42,7 @@ pub struct Film {
 }
 
 /// How much happened when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Activity {
     /// Length of a bucket; the first begins with the recording.
     pub bucket_ms: u64,
@@ -53,7 +54,7 @@ pub struct Activity {
 }
 
 /// Where nothing was put out and nothing typed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {
     /// Shorter stretches are not listed.
     pub at_least_ms: u64,
@@ -62,7 +63,7 @@ pub struct Idle {
 }
 
 /// A moment worth going to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// When.
     pub at: u64,
@@ -75,7 +76,9 @@ pub struct Mark {
 }
 
 /// Of which kind a mark is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum MarkKind {
     /// Somebody came, left or was shown out; a file waited for a word.
@@ -103,7 +106,7 @@ pub enum MarkKind {
 }
 
 /// A program that ran for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chapter {
     /// When it began.
     pub at: u64,
@@ -116,7 +119,7 @@ pub struct Chapter {
 }
 
 /// A line of `reel`: first the picture, if a moment was asked for; cues; the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ReelLine {
     /// `{"picture": …}`
@@ -134,7 +137,7 @@ pub enum ReelLine {
 }
 
 /// The whole screen as it stood at a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Picture {
     /// The last entry on it; 0 before the first.
     pub seq: Seq,
@@ -149,11 +152,11 @@ pub struct Picture {
 }
 
 /// Something for the player to do: `[at, seq, code, data]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cue(pub u64, pub Seq, pub Code, pub CueData);
 
 /// What a cue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Code {
     /// Output; data is text.
     #[serde(rename = "o")]
@@ -170,7 +173,7 @@ pub enum Code {
 }
 
 /// What belongs to a cue's code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CueData {
     /// Of output. No character is ever cut between two cues, whatever their codes.
@@ -187,7 +190,7 @@ pub enum CueData {
 }
 
 /// The last line of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// Goes on behind this answer, as the parameter `after` of the next request. A number (the last entry), and what must
     /// be remembered beside it; whoever asks does not look into it.
@@ -208,7 +211,7 @@ pub struct End {
 }
 
 /// A line of `transcript`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TranscriptLine {
     /// A line of text.
@@ -232,7 +235,7 @@ pub enum TranscriptLine {
 }
 
 /// A line of `events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EventLine {
     /// Something that happened.
@@ -242,7 +245,7 @@ pub enum EventLine {
 }
 
 /// Something that happened beside the terminal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When; of what the kernel saw, its own time.
     pub at: u64,
@@ -278,7 +281,9 @@ pub struct Event {
 }
 
 /// Of which class an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum EventClass {
     /// Programs, and what processes do to each other.
@@ -298,7 +303,7 @@ pub enum EventClass {
 }
 
 /// A line of `search`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchLine {
     /// A text that came onto the screen and fits.
@@ -313,7 +318,7 @@ pub enum SearchLine {
 }
 
 /// Where a text came onto the screen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hit {
     /// When.
     pub at: u64,
@@ -331,14 +336,14 @@ pub struct Hit {
 
 /// Asks for a small picture of each of some recordings. That is reading: it needs the right to play, and stands in the
 /// ledger, for the same person and recording once in ten minutes. Recordings that the caller may not play are left out.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadPreviews {
     /// Which, at most [`model::limit::PREVIEWS`].
     pub ids: Vec<SessionId>,
 }
 
 /// A small picture of a recording: of the middle of what happened in it, or of now while it goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// The recording.
     pub id: SessionId,
@@ -355,7 +360,7 @@ pub struct Preview {
 }
 
 /// Characters that look alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The characters; a wide one takes two columns.
     pub text: String,
@@ -383,7 +388,7 @@ pub struct Run {
 }
 
 /// A colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Paint {
     /// Of the 256 colours of xterm; the first 16 are the palette's.
@@ -393,7 +398,7 @@ pub enum Paint {
 }
 
 /// Remarks something on a moment of a recording. Needs the right to play it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AddComment {
     /// Which recording.
     pub id: SessionId,
@@ -404,14 +409,14 @@ pub struct AddComment {
 }
 
 /// Lists what was remarked on a recording, by the moments. Needs the right to play it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListComments {
     /// Which recording.
     pub id: SessionId,
 }
 
 /// Removes a remark: one's own, or any with the right to remove the recording.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveComment {
     /// Which recording.
     pub id: SessionId,
@@ -420,7 +425,7 @@ pub struct RemoveComment {
 }
 
 /// A remark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Comment {
     /// Its number, which no other ever has.
     pub number: u64,

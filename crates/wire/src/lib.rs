@@ -13,10 +13,12 @@ pub mod name;
 pub mod node;
 pub mod people;
 pub mod recording;
+pub mod route;
 pub mod share;
 pub mod stream;
 pub mod web;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub trait Call: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Body of every answer that is no success.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Whose fault it is.
     pub fault: Fault,
@@ -41,7 +43,7 @@ pub struct Failure {
 }
 
 /// Whose fault a failure is; each has its HTTP status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// 400: the request makes no sense.
@@ -88,7 +90,7 @@ impl Fault {
 }
 
 /// An answer with nothing in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}
 
 /// A call as data, for what must treat all of them alike.
@@ -167,6 +169,7 @@ mod tests {
             include_str!("node.rs"),
             include_str!("people.rs"),
             include_str!("recording.rs"),
+            include_str!("route.rs"),
             include_str!("share.rs"),
             include_str!("stream.rs"),
             include_str!("name.rs"),

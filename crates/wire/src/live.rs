@@ -4,10 +4,11 @@ pub use crate::company::{Present, State as LiveState};
 
 use crate::{Done, call};
 use model::{Kind, Login, NodeName, RoleName, SeatRole, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A session that goes on, as its node knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveSession {
     /// The session; its recording has the same id.
     pub id: SessionId,
@@ -48,11 +49,11 @@ pub struct ReportLive {
 
 /// Lists the sessions that go on: the caller's own, and those that the caller may join. The caller's own come first, then
 /// the newest; at most [`model::limit::LIVE_LISTED`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListLive {}
 
 /// A session in that list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListedSession {
     /// Where it goes on.
     pub node: NodeName,

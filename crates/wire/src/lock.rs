@@ -3,11 +3,12 @@
 use crate::{Done, call};
 use model::lock::Reason;
 use model::{Lock, LockId, LockTarget};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Locks something; what runs there ends at once. Needs the right over locks. Nobody can shut out the last who could
 /// lift it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AddLock {
     /// What.
     pub target: LockTarget,
@@ -23,11 +24,11 @@ pub struct AddLock {
 }
 
 /// Lists the locks that count. Needs the right over locks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListLocks {}
 
 /// Lifts a lock. Needs the right over locks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveLock {
     /// Which.
     pub lock: LockId,

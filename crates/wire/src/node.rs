@@ -5,11 +5,12 @@ use crate::{Done, call};
 use model::role::{Labels, RoleSet};
 use model::seal::{PublicKey, SignerCertificate};
 use model::{AuditEvent, NodeName, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which part of scry joins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// A machine with an SSH server.
@@ -117,11 +118,11 @@ pub struct Report {
 }
 
 /// Lists the nodes that the caller may reach with any login.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListNodes {}
 
 /// A node in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// Its name.
     pub name: NodeName,
@@ -139,7 +140,7 @@ pub struct Node {
 }
 
 /// Invites a machine: makes a join token that counts once. Needs the right over nodes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InvitePart {
     /// Which part it may become.
     pub part: Part,
@@ -154,7 +155,7 @@ pub struct InvitePart {
 }
 
 /// The token that was made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct InvitedPart {
     /// The secret; shown once, never stored in clear. Begins with the part's word and a dash.
     pub token: String,
@@ -165,7 +166,7 @@ pub struct InvitedPart {
 }
 
 /// Removes a node: its certificates count no more. Needs the right over nodes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveNode {
     /// Which.
     pub node: NodeName,

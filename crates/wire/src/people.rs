@@ -4,10 +4,11 @@ use crate::web::Shown;
 use crate::{Done, call};
 use model::role::Role;
 use model::{Login, RoleName, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Takes up an invitation and sets the password. Needs no identity; the code is the proof.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SignUp {
     /// Secret of the invitation.
     pub code: String,
@@ -16,14 +17,14 @@ pub struct SignUp {
 }
 
 /// Who may take up an invitation, so that a client can greet them before asking for a password.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadInvitation {
     /// Secret of the invitation.
     pub code: String,
 }
 
 /// An invitation, to the person who holds it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Invitation {
     /// Cluster it is for.
     pub cluster: String,
@@ -68,7 +69,7 @@ pub struct Credentials {
 }
 
 /// What everybody in a cluster may know of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterFacts {
     /// Its name; also the domain of its nodes in generated SSH settings.
     pub name: String,
@@ -85,11 +86,11 @@ pub struct ClusterFacts {
 }
 
 /// Facts of the cluster; needs an identity of any kind.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadCluster {}
 
 /// Makes an invitation. Needs the right over users.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AddUser {
     /// Name of the new user; one who exists already gets a new invitation, to set a new password.
     pub user: UserName,
@@ -101,7 +102,7 @@ pub struct AddUser {
 }
 
 /// The invitation that was made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AddedUser {
     /// Its secret; shown once, never stored in clear.
     pub code: String,
@@ -112,11 +113,11 @@ pub struct AddedUser {
 }
 
 /// Lists users. Needs the right over users.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListUsers {}
 
 /// A user in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct User {
     /// Who.
     pub user: UserName,
@@ -131,25 +132,25 @@ pub struct User {
 }
 
 /// Removes a user. Needs the right over users. The last admin cannot be removed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveUser {
     /// Who.
     pub user: UserName,
 }
 
 /// Lists roles. Needs the right over roles.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListRoles {}
 
 /// Makes or replaces a role. Needs the right over roles.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SetRole {
     /// The role.
     pub role: Role,
 }
 
 /// Removes a role. Needs the right over roles. `admin` cannot be removed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveRole {
     /// Which.
     pub role: RoleName,

@@ -3,6 +3,7 @@
 use crate::{Done, call};
 use model::seal::Receipt;
 use model::{Kind, Login, NodeName, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where auth stands with a recording that the calling node ships.
@@ -31,7 +32,7 @@ pub struct Progress {
 }
 
 /// Which recordings to list. All conditions must hold.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListRecordings {
     /// Made by this user.
     pub user: Option<UserName>,
@@ -60,7 +61,7 @@ pub struct ListRecordings {
 }
 
 /// One half of the recordings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Only {
     /// Of sessions, and of what they left running.
@@ -70,7 +71,7 @@ pub enum Only {
 }
 
 /// A recording in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecordingFacts {
     /// The recording, which is the session.
     pub id: SessionId,
@@ -105,7 +106,7 @@ pub struct RecordingFacts {
 }
 
 /// How far a recording is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// It goes on.
@@ -117,7 +118,7 @@ pub enum Phase {
 }
 
 /// Asks to look at a recording; audited. The answer's ticket opens the stream of its bytes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ViewRecording {
     /// Which.
     pub id: SessionId,
@@ -126,7 +127,7 @@ pub struct ViewRecording {
 }
 
 /// How a recording is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ViewKind {
     /// Played, finished or not.
@@ -138,7 +139,7 @@ pub enum ViewKind {
 }
 
 /// Leave to read a recording's bytes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct View {
     /// Opens the stream; bound to the caller and the recording.
     pub ticket: String,
@@ -147,7 +148,7 @@ pub struct View {
 }
 
 /// Removes a recording for ever; leaves its tombstone in the ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveRecording {
     /// Which.
     pub id: SessionId,

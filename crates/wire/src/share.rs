@@ -3,6 +3,7 @@
 use crate::{Done, call};
 use core::net::IpAddr;
 use model::{LinkId, NodeName, SeatRole, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Before the secret in a code.
@@ -46,7 +47,7 @@ pub fn without_secrets(text: &str) -> String {
 
 /// Makes a link into a session of the caller's own. Its roles must allow it for this seat. Nobody is asked again: who has the
 /// code and may use it comes in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MakeLink {
     /// Where the session runs.
     pub node: NodeName,
@@ -69,7 +70,7 @@ pub struct MakeLink {
 }
 
 /// The link that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MadeLink {
     /// The secret; shown once, never stored in clear. Begins with [`CODE_PREFIX`].
     pub code: String,
@@ -79,11 +80,11 @@ pub struct MadeLink {
 }
 
 /// Lists the links into the caller's own sessions that have not expired, the newest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListLinks {}
 
 /// A link, without its code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Link {
     /// Its number.
     pub id: LinkId,
@@ -116,7 +117,7 @@ pub struct Link {
 }
 
 /// Whether a link counts that has not expired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
     /// It lets in.
@@ -143,14 +144,14 @@ impl LinkState {
 }
 
 /// Revokes a link; whoever came by it must leave. For its owner, and for who has the right over locks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeLink {
     /// Which.
     pub link: Which,
 }
 
 /// A link by its number or by its code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
     /// Its number.
@@ -160,14 +161,14 @@ pub enum Which {
 }
 
 /// Reads a link: what it lets the caller in to. Uses nothing up.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadLink {
     /// Its code.
     pub code: String,
 }
 
 /// What a link lets in to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shared {
     /// Number of the link.
     pub link: LinkId,
@@ -184,14 +185,14 @@ pub struct Shared {
 }
 
 /// Reads a link as somebody who may have no account: as [`ReadLink`], if it is for guests. Needs no identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LookAtLink {
     /// Its code.
     pub code: String,
 }
 
 /// What a guest needs to know in order to come.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
     /// Where it leads.
     pub shared: Shared,

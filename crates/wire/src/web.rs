@@ -1,6 +1,6 @@
 //! What a browser asks, and the names that proxy and auth agree on for it ([0003](../../../docs/design/0003-web.md)).
 //!
-//! A browser's `POST /v1/PATH` is the same call that `scry` makes. The proxy passes on what stands in [`OPEN`] and nothing
+//! A browser's `POST /v1/PATH` is the same call that `scry` makes. The proxy passes on what stands in [`crate::route::OPEN`] and nothing
 //! else, with the headers below, which auth takes from proxies alone: with [`crate::name::CLIENT_ADDRESS_HEADER`] a proxy's
 //! request is that browser's, and without it the proxy's own.
 
@@ -11,6 +11,7 @@ use core::str::FromStr;
 pub use model::FactorKind;
 use model::role::AdminRight;
 use model::{Login, NodeName, RoleName, SeatRole, SessionId, Time, UserName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,66 +26,6 @@ pub const SET_SESSION_HEADER: &str = "scry-set-session";
 pub const ORIGIN_HEADER: &str = "scry-web-origin";
 /// WebSocket subprotocol of a terminal.
 pub const TERMINAL_PROTOCOL: &str = "scry.terminal.1";
-
-/// The calls that a browser may make; to any other path under `/v1/` the proxy says 404, whoever asks.
-///
-/// Not in it: what speaks of machines to machines (`node/…`, `join`, `renew`, `report`, `share/find`, `share/take`); `sign-in`,
-/// whose answer is certificates, which no browser shall hold; and `web/terminal`, which the proxy asks itself, with a key of its
-/// own.
-pub const OPEN: &[&str] = &[
-    "invitation",
-    // Answers nothing but that it was done; `web/sign-in` comes behind it.
-    "sign-up",
-    "cluster",
-    "web/door",
-    "web/sign-in",
-    "web/second",
-    "web/passkey/begin",
-    "web/passkey/finish",
-    "web/me",
-    "web/sign-out",
-    "web/sessions/list",
-    "web/sessions/end",
-    "factors/list",
-    "factors/totp/begin",
-    "factors/totp/finish",
-    "factors/passkey/begin",
-    "factors/passkey/finish",
-    "factors/recovery",
-    "factors/remove",
-    "factors/reset",
-    "users/add",
-    "users/list",
-    "users/remove",
-    "roles/list",
-    "roles/set",
-    "roles/remove",
-    "locks/add",
-    "locks/list",
-    "locks/remove",
-    "nodes/list",
-    // The token that it answers is for a machine, and shown to its admin as `scry nodes invite` shows it.
-    "nodes/invite",
-    "nodes/remove",
-    "access/explain",
-    "sessions/list",
-    "share/create",
-    "share/list",
-    "share/revoke",
-    "share/read",
-    // For guests: it says where a code leads, and uses nothing up.
-    "share/look",
-    "recordings/list",
-    // Its ticket opens what the player reads; the file itself (`recordings/…/bytes`) is not for browsers.
-    "recordings/view",
-    "recordings/previews",
-    "recordings/comments/add",
-    "recordings/comments/list",
-    "recordings/comments/remove",
-    "recordings/remove",
-    "audit/list",
-    "audit/head",
-];
 
 /// A secret for the cookie, or that there shall be none. As a header: the secret, a space, and for how many seconds it counts;
 /// or nothing.
@@ -140,11 +81,11 @@ impl FromStr for SetSession {
 // Signing in and out
 
 /// What whoever opens the page may know before they sign in. Needs no identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadDoor {}
 
 /// The door, from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Door {
     /// Name of the cluster.
     pub cluster: String,
@@ -154,7 +95,7 @@ pub struct Door {
 }
 
 /// Signs in with a password. Needs no identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WebSignIn {
     /// Who.
     pub user: UserName,
@@ -163,7 +104,7 @@ pub struct WebSignIn {
 }
 
 /// What became of a sign-in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Entered {
     /// It is done; the secret is in the header.
@@ -173,7 +114,7 @@ pub enum Entered {
 }
 
 /// The password was right, and something else is asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Wants {
     /// For [`ShowSecond`]; counts for [`model::limit::SECOND_FACTOR_MS`].
     pub ticket: String,
@@ -185,7 +126,7 @@ pub struct Wants {
 }
 
 /// A second factor, shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Shown {
     /// Six digits.
@@ -209,7 +150,7 @@ impl Shown {
 }
 
 /// Shows a second factor after [`WebSignIn`]. Needs no identity; the ticket is the proof of the password.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ShowSecond {
     /// From [`Wants`].
     pub ticket: String,
@@ -218,11 +159,11 @@ pub struct ShowSecond {
 }
 
 /// Begins a sign-in with a passkey alone. Needs no identity; a passkey knows whose it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BeginPasskey {}
 
 /// What the browser is to be asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasskeyAsked {
     /// For the call that ends it; counts for [`model::limit::SECOND_FACTOR_MS`].
     pub ticket: String,
@@ -231,7 +172,7 @@ pub struct PasskeyAsked {
 }
 
 /// Ends a sign-in with a passkey alone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FinishPasskey {
     /// From [`PasskeyAsked`].
     pub ticket: String,
@@ -240,11 +181,11 @@ pub struct FinishPasskey {
 }
 
 /// Who one is. Needs a web session.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReadMe {}
 
 /// Somebody who is signed in, to themselves. What a page shows goes by it; what may be done is decided where it is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Me {
     /// Who.
     pub user: UserName,
@@ -276,7 +217,7 @@ pub struct Me {
 }
 
 /// Ends the caller's web session, or all of theirs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WebSignOut {
     /// All.
     #[serde(default)]
@@ -284,11 +225,11 @@ pub struct WebSignOut {
 }
 
 /// Lists the caller's web sessions, the one that was used last first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListWebSessions {}
 
 /// A web session in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WebSession {
     /// Its number.
     pub id: u64,
@@ -309,14 +250,14 @@ pub struct WebSession {
 }
 
 /// Ends another of the caller's web sessions, or all others.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EndWebSession {
     /// Which.
     pub which: WhichSession,
 }
 
 /// Which web sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhichSession {
     /// The one with this number.
@@ -328,11 +269,11 @@ pub enum WhichSession {
 // Second factors of one's own. They are changed in a browser only.
 
 /// Lists the caller's second factors.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ListFactors {}
 
 /// What somebody has besides a password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Factors {
     /// Each.
     pub factors: Vec<Factor>,
@@ -346,7 +287,7 @@ pub struct Factors {
 }
 
 /// A second factor in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Factor {
     /// Its number.
     pub id: u64,
@@ -361,11 +302,11 @@ pub struct Factor {
 }
 
 /// Begins to add an app that shows six digits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BeginTotp {}
 
 /// What the app must know. Shown once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TotpAsked {
     /// For [`FinishTotp`]; counts for [`model::limit::ENROL_MS`].
     pub ticket: String,
@@ -376,7 +317,7 @@ pub struct TotpAsked {
 }
 
 /// Adds the app, which now shows the right digits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FinishTotp {
     /// From [`TotpAsked`].
     pub ticket: String,
@@ -388,7 +329,7 @@ pub struct FinishTotp {
 }
 
 /// A factor was added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolled {
     /// Which.
     pub factor: Factor,
@@ -398,11 +339,11 @@ pub struct Enrolled {
 }
 
 /// Begins to add a passkey.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BeginNewPasskey {}
 
 /// Adds a passkey.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FinishNewPasskey {
     /// From [`PasskeyAsked`].
     pub ticket: String,
@@ -414,25 +355,25 @@ pub struct FinishNewPasskey {
 }
 
 /// Makes new recovery codes; the ones before do not count any more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RenewRecovery {}
 
 /// Recovery codes, shown once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryCodes {
     /// Each counts once.
     pub recovery: Vec<String>,
 }
 
 /// Removes one of the caller's factors. The last one stays where roles demand one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemoveFactor {
     /// Its number.
     pub id: u64,
 }
 
 /// Takes all second factors from somebody who has lost them, and ends their web sessions. Needs the right over users.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ResetFactors {
     /// Who.
     pub user: UserName,
@@ -617,6 +558,62 @@ pub enum ToPage {
     },
 }
 
+// What is no call
+
+/// That there is a proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ping {
+    /// `proxy`.
+    pub part: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A folder of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Folder {
+    /// Its whole path, as the node names it.
+    pub path: String,
+    /// What is in it: folders first, by their names.
+    pub entries: Vec<FolderEntry>,
+}
+
+/// What stands in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FolderEntry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was changed, if the node says so.
+    pub changed: Option<Time>,
+}
+
+/// What an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A plain file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// Something else.
+    Other,
+}
+
+/// A file that was taken to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Uploaded {
+    /// Its whole path, as the node names it.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
 call! {
     ReadDoor, "web/door", Door;
     WebSignIn, "web/sign-in", Entered;
@@ -641,35 +638,6 @@ call! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_browsers_may_ask_is_a_call_that_exists_and_none_that_is_for_machines() {
-        let calls = crate::paths();
-        let mut open = OPEN.to_vec();
-        for path in OPEN {
-            assert!(calls.contains(path), "{path} is no call");
-        }
-        open.sort_unstable();
-        open.dedup();
-        assert_eq!(open.len(), OPEN.len(), "each once");
-        let closed: Vec<_> = calls.into_iter().filter(|path| !OPEN.contains(path)).collect();
-        // Whoever makes a new call decides: it is open, or stands here.
-        assert_eq!(
-            closed,
-            [
-                "node/live",
-                "join",
-                "renew",
-                "node/heartbeat",
-                "report",
-                "sign-in",
-                "node/progress",
-                "share/find",
-                "share/take",
-                "web/terminal",
-            ]
-        );
-    }
 
     #[test]
     fn messages_look_as_the_page_about_them_says() {

@@ -9,6 +9,7 @@ use link::http::{CallError, Client};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::node::{Heartbeat, Join, Part, Renew};
+use wire::route::{BESIDE, OPEN, Way};
 use wire::{Failure, Fault};
 
 /// What becomes of an empty request.
@@ -216,6 +217,20 @@ fn every_request_that_the_wire_knows_stands_in_the_table_and_no_other() {
     let streams = include_str!("../../../wire/src/stream.rs");
     for path in listed.iter().filter(|path| !calls.contains(path)) {
         assert!(streams.contains(path.as_str()), "{path} is neither a call nor a stream of wire");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_ask_in_a_browser_is_what_the_published_list_says() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (auth, _, _) = Auth::open(&super::house::config(&elsewhere)).await.unwrap();
+    let (table, _) = Routes::new(Arc::new(auth)).into_parts();
+    let here: BTreeMap<_, _> = table.iter().map(|route| (route.path.as_str(), route.who)).collect();
+    for call in OPEN {
+        assert_eq!(here[format!("/v1/{}", call.path).as_str()], Some(call.who), "{}", call.path);
+    }
+    for route in BESIDE.iter().filter(|route| route.way == Way::Stream) {
+        assert_eq!(here[route.path], Some(route.who), "{}", route.path);
     }
 }
 

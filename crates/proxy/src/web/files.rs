@@ -11,11 +11,11 @@ use http::{HeaderValue, Uri, header};
 use link::ssh::Startup;
 use link::ssh::files::{Entry, Files, FilesError, Kind};
 use model::limit::{WEB_FILE_BYTES, WEB_STALL_MS};
-use model::{Login, NodeName};
+use model::{Login, NodeName, Time};
 use serde::Deserialize;
 use std::time::Duration;
 use wire::Fault;
-use wire::web::TerminalTo;
+use wire::web::{EntryKind, Folder, FolderEntry, TerminalTo, Uploaded};
 
 const STALL: Duration = Duration::from_millis(WEB_STALL_MS);
 
@@ -37,9 +37,8 @@ impl Web {
         entries.sort_by(|a, b| {
             (a.kind != Kind::Folder, &a.name).cmp(&(b.kind != Kind::Folder, &b.name))
         });
-        let entries: Vec<_> = entries.into_iter().map(told).collect();
-        let body = serde_json::json!({ "path": path, "entries": entries });
-        Ok(axum::Json(body).into_response())
+        let entries = entries.into_iter().map(told).collect();
+        Ok(axum::Json(Folder { path, entries }).into_response())
     }
 
     /// Gives a file, piece by piece as the browser takes it.
@@ -106,8 +105,7 @@ impl Web {
             file.write(&piece).await.map_err(refused)?;
         }
         let path = file.finish().await.map_err(refused)?;
-        let body = serde_json::json!({ "path": path, "bytes": bytes });
-        Ok(axum::Json(body).into_response())
+        Ok(axum::Json(Uploaded { path, bytes }).into_response())
     }
 
     /// What was asked for, a place to do it, and the way to it.
@@ -157,15 +155,15 @@ fn refused(error: FilesError) -> Refused {
     Refused::new(fault, error.to_string())
 }
 
-fn told(entry: Entry) -> serde_json::Value {
+fn told(entry: Entry) -> FolderEntry {
     let kind = match entry.kind {
-        Kind::File => "file",
-        Kind::Folder => "folder",
-        Kind::Link => "link",
-        Kind::Other => "other",
+        Kind::File => EntryKind::File,
+        Kind::Folder => EntryKind::Folder,
+        Kind::Link => EntryKind::Link,
+        Kind::Other => EntryKind::Other,
     };
-    let changed = entry.changed.map(|seconds| i64::from(seconds) * 1000);
-    serde_json::json!({ "name": entry.name, "kind": kind, "bytes": entry.bytes, "changed": changed })
+    let changed = entry.changed.map(|seconds| Time(i64::from(seconds) * 1000));
+    FolderEntry { name: entry.name, kind, bytes: entry.bytes, changed }
 }
 
 /// A file's name for the browser to keep it under (RFC 6266, RFC 8187).

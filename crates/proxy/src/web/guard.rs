@@ -1,13 +1,14 @@
 //! What must hold of a browser's request before anything is done with it: it comes from the own pages, and for this host.
 
 use super::Refused;
-use super::routes::{Door, Route, Way};
+use super::routes::Route;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use link::{Peer, PeerIdentity};
 use model::limit::{BROWSER_BYTES, WEB_SECRET_BYTES};
 use std::net::SocketAddr;
 use wire::Fault;
+use wire::route::{Door, Way};
 use wire::web::COOKIE;
 
 /// What a browser says of the page that asks (Fetch Metadata).

@@ -2,7 +2,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `routes` | every route, and from which pages it is asked |
+//! | `routes` | which route a request is for |
 //! | `guard` | what must hold of a request before anything is done with it |
 //! | `pages` | the front end, or what stands in its place |
 //! | `pass` | calls and streams, passed on to auth |
@@ -34,11 +34,13 @@ use model::limit::{
     WEB_STREAMS_PER_ADDRESS, WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS,
 };
 use model::role::RoleSet;
-use routes::{Found, Way};
+use routes::Found;
 use std::sync::Arc;
 use terminal::People;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
+use wire::route::Way;
+use wire::web::Ping;
 use wire::{Failure, Fault};
 
 /// Serves browsers.
@@ -118,6 +120,7 @@ impl Web {
                 self.terminal(visitor, request).await
             }
             Way::Ping => axum::Json(ping()).into_response(),
+            Way::Description => described(),
             Way::Call => self.call(&visitor, parts.uri.path(), body).await.into_response(),
             Way::Folder => self.folder(&visitor, &parts.uri).await.into_response(),
             Way::Download => self.download(&visitor, &parts.uri).await.into_response(),
@@ -130,8 +133,15 @@ impl Web {
 const OTHER_METHOD: &str = "this path is asked in another way; calls are POST";
 
 /// Whether there is a proxy.
-fn ping() -> serde_json::Value {
-    serde_json::json!({ "part": "proxy", "version": env!("CARGO_PKG_VERSION") })
+fn ping() -> Ping {
+    Ping { part: "proxy".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// What routes there are, as it is published.
+fn described() -> Response {
+    const KIND: HeaderValue = HeaderValue::from_static("application/json");
+    let text = include_str!("../../../../docs/openapi.json");
+    ([(header::CONTENT_TYPE, KIND)], text).into_response()
 }
 
 fn nothing_here() -> Refused {
