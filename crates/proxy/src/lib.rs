@@ -30,7 +30,9 @@ use carry::Carry;
 use link::front::{Front, Menu};
 use link::http::{Channel, Dialer};
 use link::ssh::Startups;
-use link::tls::{Badge, PeerIdentity, Trust, client_tls, server_config};
+use link::tls::{
+    Badge, PeerIdentity, Trust, WebBadge, client_tls, server_config, server_config_by_name,
+};
 use link::tunnel::Tunnels;
 use model::limit::{SHUTDOWN_MS, WEB_ENDED};
 use model::role::RoleSet;
@@ -58,6 +60,8 @@ pub struct Config {
     pub keep: Arc<dyn Keep>,
     /// Its further names.
     pub names: Names,
+    /// What is shown to whoever calls by a name of it, in place of the cluster's certificate.
+    pub web: Option<WebBadge>,
 }
 
 impl std::fmt::Debug for Config {
@@ -75,7 +79,7 @@ impl std::fmt::Debug for Config {
 /// When the credentials cannot be used or the listener fails at once. Trouble with auth or a node is none: it is logged
 /// and tried again.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let Config { listener, auth, credentials, keep, names } = config;
+    let Config { listener, auth, credentials, keep, names, web: shown } = config;
     let identity = credentials.tls();
     let name = match identity.subject().map_err(Error::Tls)? {
         PeerIdentity::Proxy(name) => name,
@@ -84,7 +88,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let badge = Badge::new(&identity).map_err(Error::Tls)?;
     let authority = credentials.part.cluster.tls_authority.clone();
     let menu = Menu::proxy();
-    let tls = server_config(&badge, &authority, &menu.alpn()).map_err(Error::Tls)?;
+    let tls = match &shown {
+        Some(web) => server_config_by_name(&badge, web, &authority, &menu.alpn()),
+        None => server_config(&badge, &authority, &menu.alpn()),
+    };
+    let tls = tls.map_err(Error::Tls)?;
     let mut front = Front::new(listener, tls, menu).map_err(Error::Listener)?;
     let to_auth = client_tls(&Trust::Authority(authority), Some(&badge), &[ALPN_AUTH]);
     let dialer = Dialer::new(&auth, AUTH_SERVER, to_auth.map_err(Error::Tls)?);

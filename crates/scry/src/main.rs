@@ -9,6 +9,7 @@ mod settings;
 mod show;
 mod start;
 mod try_out;
+mod web_certificate;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};

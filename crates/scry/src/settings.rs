@@ -1,6 +1,7 @@
 //! Settings of `scry start`: flags, then environment, then the TOML file, then defaults; parsed once into a total `Settings`.
 
 use crate::cli::{Invitation, label};
+use crate::web_certificate::Files;
 use clap::Args;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use model::role::Labels;
@@ -46,6 +47,12 @@ pub struct Flags {
     /// Address by which others reach `listen`, as invitations name it
     #[arg(long, env = "SCRY_PUBLIC_ADDRESS", value_name = "HOST:PORT")]
     pub public_address: Option<String>,
+    /// A certificate for browsers that somebody else signed, PEM, the leaf first; read again when it changes, or on SIGHUP
+    #[arg(long, env = "SCRY_WEB_CERT", value_name = "FILE")]
+    pub web_cert: Option<PathBuf>,
+    /// Its key, PEM, without a password
+    #[arg(long, env = "SCRY_WEB_KEY", value_name = "FILE")]
+    pub web_key: Option<PathBuf>,
     /// Where auth listens for the proxy
     #[arg(long, env = "SCRY_AUTH_LISTEN", value_name = "ADDRESS:PORT")]
     pub auth_listen: Option<SocketAddr>,
@@ -199,6 +206,8 @@ struct File {
     listen: Option<SocketAddr>,
     ssh_listen: Option<SocketAddr>,
     public_address: Option<String>,
+    web_cert: Option<PathBuf>,
+    web_key: Option<PathBuf>,
     auth_listen: Option<SocketAddr>,
     diagnostics_listen: Option<SocketAddr>,
     keep_free: Option<Amount>,
@@ -221,6 +230,8 @@ const KEYS: &[&str] = &[
     "listen",
     "ssh_listen",
     "public_address",
+    "web_cert",
+    "web_key",
     "auth_listen",
     "diagnostics_listen",
     "keep_free",
@@ -252,6 +263,8 @@ pub struct Settings {
     pub ssh_listen: Option<SocketAddr>,
     /// Address by which others reach `listen`; `None` takes the address that was bound.
     pub public_address: Option<String>,
+    /// A certificate for browsers, if there is one beside the cluster's.
+    pub web_certificate: Option<Files>,
     /// Where auth listens for the proxy.
     pub auth_listen: SocketAddr,
     /// Where health and metrics are served.
@@ -366,6 +379,12 @@ pub enum SettingsError {
         /// What is wrong with it.
         why: String,
     },
+    /// One of two.
+    #[error("--web-cert and --web-key go together")]
+    HalfCertificate,
+    /// Nobody calls it.
+    #[error("--web-cert is for a proxy, and none runs in this process")]
+    NoProxy,
     /// There is no folder to keep anything in.
     #[error("no home folder is known for this user")]
     #[diagnostic(help("say where to keep data: --data-dir FOLDER"))]
@@ -404,6 +423,15 @@ impl Settings {
             None if around.root => PathBuf::from("/var/lib/scry"),
             None => around.home.as_ref().ok_or(SettingsError::NoHome)?.join(".local/share/scry"),
         };
+        let web_certificate =
+            match (flags.web_cert.or(file.web_cert), flags.web_key.or(file.web_key)) {
+                (None, None) => None,
+                (Some(_), Some(_)) if matches!(roles, Shape::Auth | Shape::Node) => {
+                    return Err(SettingsError::NoProxy);
+                }
+                (Some(chain), Some(key)) => Some(Files { chain, key }),
+                _ => return Err(SettingsError::HalfCertificate),
+            };
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut labels = file.labels;
         labels.extend(flags.labels.unwrap_or_default());
@@ -419,6 +447,7 @@ impl Settings {
                 .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)),
             ssh_listen: flags.ssh_listen.or(file.ssh_listen),
             public_address: flags.public_address.or(file.public_address),
+            web_certificate,
             // A proxy in a process of its own must find it again.
             auth_listen: flags.auth_listen.or(file.auth_listen).unwrap_or(loopback(match roles {
                 Shape::Auth => PORT + 2,

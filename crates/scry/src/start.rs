@@ -6,6 +6,7 @@ use crate::observe::{self, Ready};
 use crate::settings::{Settings, Shape};
 use crate::{front_door, show};
 use anyhow::{Context as _, Result, anyhow, bail};
+use link::tls::WebBadge;
 use model::NodeName;
 use sd_notify::NotifyState;
 use std::net::{IpAddr, SocketAddr};
@@ -280,6 +281,7 @@ async fn auth_and_proxy(
     stop: &CancellationToken,
     services: &mut JoinSet<Result<&'static str>>,
 ) -> Result<Served> {
+    let web = web_certificate(settings, stop, services)?;
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let auth = auth::prepare(auth_config(settings, folder)?).await.context("auth cannot start")?;
@@ -290,7 +292,7 @@ async fn auth_and_proxy(
     spawn_auth(auth, stop, services);
     let also_known_as = vec![format!("proxy.{}", settings.cluster)];
     let names = proxy::Names { also_known_as, web: web_names(settings, address) };
-    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names).await?;
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names, web).await?;
     spawn_proxy(proxy, stop, services);
     let join = Some(node::Invitation { pin, token: join_token });
     Ok(Served { address: Some(address), invitation, proxy: None, join, trouble })
@@ -322,13 +324,14 @@ async fn proxy_alone(
     stop: &CancellationToken,
     services: &mut JoinSet<Result<&'static str>>,
 ) -> Result<Served> {
+    let web = web_certificate(settings, stop, services)?;
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let kept = front_door::Folder::open(&folder.proxy())?;
     let names = proxy::Names { also_known_as: Vec::new(), web: web_names(settings, address) };
     let (auth, credentials) = kept.stand(settings.join.as_ref(), &names).await?;
     let keep = Arc::new(kept);
-    let config = proxy::Config { listener, auth, credentials, keep, names };
+    let config = proxy::Config { listener, auth, credentials, keep, names, web };
     spawn_proxy(config, stop, services);
     Ok(Served { address: Some(address), ..Served::default() })
 }
@@ -428,6 +431,7 @@ async fn proxy_config(
     pin: &str,
     join_token: &str,
     names: proxy::Names,
+    web: Option<WebBadge>,
 ) -> Result<proxy::Config> {
     let keys = proxy::Keys::make()?;
     let trust = link::tls::Trust::Pin(pin.to_owned());
@@ -436,7 +440,20 @@ async fn proxy_config(
         .await
         .context("the proxy cannot join")?;
     let credentials = proxy::Credentials { keys, part };
-    Ok(proxy::Config { listener, auth, credentials, keep: Arc::new(KeepNothing), names })
+    let keep = Arc::new(KeepNothing);
+    Ok(proxy::Config { listener, auth, credentials, keep, names, web })
+}
+
+/// The certificate for browsers, if there is one beside the cluster's; it is read again as long as the proxy runs.
+fn web_certificate(
+    settings: &Settings,
+    stop: &CancellationToken,
+    services: &mut JoinSet<Result<&'static str>>,
+) -> Result<Option<WebBadge>> {
+    let Some(files) = &settings.web_certificate else { return Ok(None) };
+    let (badge, kept) = files.begin(settings.public_address.as_deref())?;
+    services.spawn(kept.keep(stop.child_token()));
+    Ok(Some(badge))
 }
 
 /// What browsers may call a proxy that listens at `address`: this machine, and what others are told.

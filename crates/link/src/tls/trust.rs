@@ -1,10 +1,11 @@
 //! Whom this end trusts: a cluster's authority, or at first only the pin of it.
 
+use super::web::{ByName, WebBadge};
 use super::{Badge, TlsError, certificate_pem, certificates, provider, spki_pin};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore,
     ServerConfig, SignatureScheme,
@@ -78,6 +79,28 @@ pub fn server_config(
     authority: &str,
     protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
+    serving(Arc::new(badge.clone()), authority, protocols)
+}
+
+/// As [`server_config`]; who calls this end by a name of `web`'s is shown that.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn server_config_by_name(
+    badge: &Badge,
+    web: &WebBadge,
+    authority: &str,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let by_name = ByName { cluster: badge.clone(), web: web.clone() };
+    serving(Arc::new(by_name), authority, protocols)
+}
+
+fn serving(
+    shows: Arc<dyn ResolvesServerCert>,
+    authority: &str,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, TlsError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority)?, provider())
         .allow_unauthenticated()
         .build()
@@ -86,7 +109,7 @@ pub fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Refused)?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(badge.clone()));
+        .with_cert_resolver(shows);
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     // A resumed session would bring its client certificate back without a look at its expiry.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -243,6 +243,7 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
         credentials: Credentials { keys, part },
         keep: Arc::new(Kept(Arc::clone(&cluster))),
         names: names(),
+        web: None,
     };
     let stop = CancellationToken::new();
     let stopping = stop.clone();
