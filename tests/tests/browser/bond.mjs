@@ -4,15 +4,17 @@ import {
 } from './kit.mjs';
 
 await play(async ({ page: owner, another }) => {
-  const friend = await another();
+  const friend = await another({ viewport: { width: 800, height: 480 } });
   await Promise.all([signIn(owner), signUp(friend, 'friend', 'access')]);
   await openTerminal(owner);
   await type(owner, `printf '\\e[?1049h\\e[3;7Hwh''ere are we'; read -rs; printf '\\e[?1049l'; clear; echo ba''ck\n`);
   await shows(owner, 'where are we');
   await friend.goto(await share(owner, 'peer'));
   await friend.getByRole('button', { name: 'Join', exact: true }).click();
-  // Not the last bytes, but the whole screen.
+  // Not the last bytes, but the whole screen, and all of it in a smaller window.
   await shows(friend, 'where are we');
+  await allSee(owner, friend);
+  await owner.setViewportSize({ width: 1100, height: 600 });
   await allSee(owner, friend);
   await type(owner, '\n');
   await Promise.all([owner, friend].map((page) => shows(page, 'back')));

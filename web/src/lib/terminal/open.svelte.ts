@@ -102,6 +102,8 @@ export class OpenTerminal {
       onLink: (address) => (this.link = address),
       // A viewer is painted: there is no history of theirs.
       scrollback: this.want.kind === 'open' ? 10_000 : 0,
+      // Whoever joined is shown the owner's picture, and its size comes before it in the same stream.
+      windowOptions: { setWinSizeChars: this.want.kind !== 'open' },
     });
     if (this.disposed) return screen.dispose();
     this.screen = screen;
@@ -109,7 +111,6 @@ export class OpenTerminal {
     screen.term.onData((text) => this.type(encoder.encode(text)));
     screen.term.onBinary((text) => this.type(Uint8Array.from(text, (c) => c.charCodeAt(0))));
     if (this.want.kind !== 'open') {
-      // Whoever joined is shown the owner's picture: its size comes before it, in the same stream.
       screen.term.parser.registerCsiHandler({ final: 't' }, ([what, rows, cols]) => {
         if (what !== 8 || typeof rows !== 'number' || typeof cols !== 'number') return false;
         this.fitPicture({ cols, rows });
