@@ -153,7 +153,7 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   'access/explain': ({ user }) =>
     user === 'mallory'
       ? { allowed: false, because: 'no role of mallory allows the login postgres', steps: [{ rule: 'lock 3', says: 'deny', why: 'the user mallory is locked' }], terms: [] }
-      : { allowed: true, because: 'role admin allows the login root on every node', steps: [{ rule: 'role access: allow.logins', says: 'nothing', why: '{user} is alice, and root was asked for' }, { rule: 'role admin: allow.logins', says: 'allow', why: 'root is in it' }, { rule: 'role admin: allow.nodes', says: 'allow', why: '* accepts every node' }], terms: [['record', 'spool'], ['session_minutes', '480']] },
+      : { allowed: true, because: 'role admin allows the login root on every node', steps: [{ rule: 'role access: allow.logins', says: 'nothing', why: '{user} is alice, and root was asked for' }, { rule: 'role admin: allow.logins', says: 'allow', why: 'root is in it' }, { rule: 'role admin: allow.nodes', says: 'allow', why: '* accepts every node' }], terms: [['recording', 'strict'], ['exec streams kept whole', '16777216 bytes'], ['what is typed', 'who and when'], ['files by sftp and scp', 'what was done, and hashes of the contents'], ['longest session', '480 minutes'], ['four eyes: production', '1 of the roles ops as moderator; each file is approved']] },
 };
 
 const previewLines = (at: number) => [

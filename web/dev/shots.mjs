@@ -1,4 +1,4 @@
-// Pictures of every page in both themes and three widths, and axe on each: `npm run shots [-- NAME…]`.
+// Pictures of every page in both themes and four widths, and axe on each: `npm run shots [-- NAME…]`.
 // With SCRY_URL a real server is looked at (COOKIE is the value of its cookie); else the make-believe one.
 // SHOTS is the folder, outside the repository.
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -123,6 +123,12 @@ const PAGES = [
     await page.getByRole('button', { name: 'Review' }).click();
     await page.getByText('What changes').waitFor();
   }],
+  ['settings-role-asked', '/settings/roles', async (page) => {
+    await page.locator('text=prod-root >> visible=true').first().click();
+    await page.getByRole('button', { name: 'Review' }).click();
+    await page.getByRole('button', { name: 'Ask' }).click();
+    await page.getByText('On these terms').scrollIntoViewIfNeeded();
+  }],
   ['settings-role-wrong', '/settings/roles', async (page) => {
     await page.locator('text=prod-root >> visible=true').first().click();
     await page.getByLabel('On nodes with labels').first().fill('env');
@@ -141,8 +147,8 @@ const PAGES = [
   ['nowhere', '/no/such/page'],
 ];
 
-const SIZES = [[390, 844], [1280, 800], [1920, 1080]];
-const widths = (process.env.WIDTHS ?? '390,1280,1920').split(',').map(Number);
+const SIZES = [[390, 844], [820, 1180], [1280, 800], [1920, 1080]];
+const widths = (process.env.WIDTHS ?? '390,820,1280,1920').split(',').map(Number);
 const themes = (process.env.THEMES ?? 'light,dark').split(',');
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu-sandbox', '--enable-unsafe-swiftshader'] });
 let bad = 0;

@@ -4,12 +4,12 @@ use crate::auth::Auth;
 use crate::clock;
 use crate::error::Refusal;
 use crate::gate::Member;
-use model::Login;
 use model::role::{AdminRight, NodeFacts};
-use policy::{Identity, Trace};
+use model::{Login, SessionId, UserName};
+use policy::{Identity, SessionFacts, Trace};
 use std::sync::Arc;
-use store::tables::{Part, PartKind};
-use wire::access::{Explain, Explanation, Says, Step};
+use store::tables::{Part, PartKind, User};
+use wire::access::{Explain, Explanation, Says, Seat, Step};
 use wire::node::{ListNodes, Node};
 
 pub async fn list_nodes(
@@ -36,11 +36,16 @@ pub async fn list_nodes(
 }
 
 pub async fn explain(auth: Arc<Auth>, by: Member, call: Explain) -> Result<Explanation, Refusal> {
-    if call.user != by.name {
+    if call.user != by.name || call.join.is_some() || call.role.is_some() {
         by.admin(AdminRight::Roles)?;
     }
-    let user = auth.tables.user(&call.user).await?.ok_or_else(|| Refusal::not_found("user"))?;
+    let (mut user, mut roles) = (account(&auth, &call.user).await?, by.roles.clone());
     let now = clock::now();
+    if let Some(role) = &call.role {
+        policy::validate_role(role).map_err(|fault| Refusal::malformed(fault.to_string()))?;
+        user.roles.push(role.name.clone());
+        roles.roles.insert(role.name.clone(), (**role).clone());
+    }
     // What a certificate signed at this moment would be worth.
     let expires = now.plus_ms(model::limit::USER_CERTIFICATE_MS);
     let identity = Identity::of_account(user.name, user.roles, user.logins, expires);
@@ -49,7 +54,21 @@ pub async fn explain(auth: Arc<Auth>, by: Member, call: Explain) -> Result<Expla
     let Some(node) = known else {
         return Ok(unknown_node(&call));
     };
-    Ok(explanation(policy::explain(&by.roles, &identity, &facts(&node), &call.login, now)))
+    let (node, login) = (facts(&node), &call.login);
+    Ok(explanation(match &call.join {
+        None => policy::explain(&roles, &identity, &node, login, now),
+        Some(Seat { seat, owner }) => {
+            let User { name, roles: held, .. } = account(&auth, owner).await?;
+            // One that is not there: it has no number, and no lock is on it.
+            let id = SessionId::from_random([0; 16]);
+            let session = SessionFacts { id, owner: &name, roles: &held, login };
+            policy::explain_join(&roles, &identity, &node, &session, *seat, now)
+        }
+    }))
+}
+
+async fn account(auth: &Auth, name: &UserName) -> Result<User, Refusal> {
+    auth.tables.user(name).await?.ok_or_else(|| Refusal::not_found("user"))
 }
 
 /// Whoever asks about oneself, without a right over roles, learns only of nodes that one can reach.

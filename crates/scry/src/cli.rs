@@ -575,6 +575,15 @@ pub enum Access {
         /// Where to
         #[arg(value_name = "LOGIN@NODE")]
         target: Target,
+        /// Whether they may join a session there, as what
+        #[arg(long, value_name = "SEAT", requires = "of")]
+        join: Option<SeatRole>,
+        /// Whose session
+        #[arg(long, value_name = "USER", requires = "join")]
+        of: Option<UserName>,
+        /// As if this role were saved and they held it: a TOML file, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        with_role: Option<PathBuf>,
         #[command(flatten)]
         show: Show,
     },

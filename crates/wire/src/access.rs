@@ -1,11 +1,12 @@
 //! Questions about what the roles allow.
 
 use crate::call;
+use model::role::{Role, SeatRole};
 use model::{Login, NodeName, UserName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Would this user get in there, and why? Needs the right over roles, or is about oneself.
+/// Would this user get in there, and why? Needs the right over roles, or is about a login of one's own with what is saved.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Explain {
     /// Who.
@@ -14,6 +15,21 @@ pub struct Explain {
     pub login: Login,
     /// Where.
     pub node: NodeName,
+    /// Not by logging in, but by a seat in such a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Seat>,
+    /// A role that is not saved. The answer is as if it were, in place of the one of its name, and as if the user held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Box<Role>>,
+}
+
+/// A seat in somebody's session.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Seat {
+    /// As what.
+    pub seat: SeatRole,
+    /// Whose session.
+    pub owner: UserName,
 }
 
 /// A decision with its whole reasoning.

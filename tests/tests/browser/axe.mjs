@@ -1,7 +1,7 @@
 // Every page, light and dark, with what axe finds in it: nothing serious and nothing critical.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { expect, login, node, openTerminal, origin, panel, play, scryJson, signIn, web } from './kit.mjs';
+import { expect, login, node, openTerminal, origin, panel, play, scryJson, signIn, user, web } from './kit.mjs';
 
 const axe = readFileSync(createRequire(web).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -51,6 +51,24 @@ await play(async ({ page, another }) => {
     await second.getByRole('main').waitFor();
     await look(second, place);
   }
+  // A role is asked about before anybody has it; the answer is the server's, and nothing is saved.
+  await second.goto(`${origin}/settings/roles`);
+  await second.getByRole('button', { name: 'New role' }).click();
+  const dialog = second.getByRole('dialog');
+  await dialog.getByLabel('Name', { exact: true }).fill('fresh');
+  await dialog.getByLabel('Logins').first().fill('daemon');
+  await dialog.getByLabel('On nodes with labels').first().fill('*');
+  await dialog.getByRole('button', { name: 'Review' }).click();
+  for (const [field, words] of [['User', user], ['Login', 'daemon'], ['Node', node]]) await dialog.getByLabel(field, { exact: true }).fill(words);
+  await dialog.getByRole('button', { name: 'Ask' }).click();
+  await dialog.getByText(`${user} as daemon@${node}: allowed.`).waitFor();
+  await dialog.getByText('role fresh: allow.logins').first().waitFor();
+  await dialog.getByLabel('How').selectOption('moderator');
+  await dialog.getByLabel('Whose session').fill(user);
+  await dialog.getByRole('button', { name: 'Ask' }).click();
+  await dialog.getByText(`${user} as a moderator in a session of ${user} as daemon@${node}: denied.`).waitFor();
+  await look(second, 'a role that is asked about');
+  expect(!(await scryJson('roles', 'ls')).some(({ name }) => name === 'fresh'), 'nothing is saved');
   console.log(`axe looked ${looked} times`);
   expect(found.length === 0, `nothing serious is found:\n${found.join('\n')}`);
 });

@@ -166,7 +166,11 @@ async fn nodes_hear_at_once_of_locks_and_of_accounts_that_were_changed_or_remove
     // A lock is seen by whoever asks why.
     lock(&admin, "node", "web-01").await;
     let (who, login, node) = (user("bob"), "bob".parse().unwrap(), "web-01".parse().unwrap());
-    let why = admin.client.call(&Explain { user: who, login, node }).await.unwrap();
+    let why = admin
+        .client
+        .call(&Explain { user: who, login, node, join: None, role: None })
+        .await
+        .unwrap();
     assert!(!why.allowed && why.because.contains("node web-01"), "{why:?}");
     assert!(other.client.call(&ListNodes {}).await.unwrap().is_empty());
 }

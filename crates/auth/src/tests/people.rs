@@ -2,10 +2,10 @@
 
 use super::house::{House, PASSWORD, add, fault, refused, ssh_key, user};
 use crate::clock;
-use model::role::{AdminRight, RecordingPolicy};
+use model::role::{AdminRight, RecordingPolicy, Role, SeatRole};
 use std::net::IpAddr;
 use wire::Fault;
-use wire::access::Explain;
+use wire::access::{Explain, Seat};
 use wire::node::ListNodes;
 use wire::people::{
     ListRoles, ListUsers, ReadCluster, ReadInvitation, RemoveRole, RemoveUser, SetRole, SignIn,
@@ -187,6 +187,8 @@ async fn people_see_the_nodes_they_can_reach_and_may_ask_why() {
         user: user(who),
         login: login.parse().unwrap(),
         node: "web-01".parse().unwrap(),
+        join: None,
+        role: None,
     };
     assert!(alice.client.call(&ask("alice", "alice")).await.unwrap().allowed);
     let answer = alice.client.call(&ask("alice", "root")).await.unwrap();
@@ -195,4 +197,91 @@ async fn people_see_the_nodes_they_can_reach_and_may_ask_why() {
     assert!(admin.client.call(&ask("root-admin", "root")).await.unwrap().allowed);
     let plain = house.person(&admin, "plain", &[]).await;
     assert!(plain.client.call(&ListNodes {}).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_asked_about_before_it_is_saved_and_nothing_of_it_counts() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let bob = house.person(&admin, "bob", &["access"]).await;
+    house.node("web-01").await;
+    let role = |json| -> Role { serde_json::from_value(json).unwrap() };
+    let fresh = role(serde_json::json!({
+        "name": "fresh",
+        "allow": {
+            "logins": ["root"],
+            "nodes": { "*": ["*"] },
+            "join": [{ "roles": ["access"], "seats": ["observer"] }],
+        },
+        "options": {
+            "record": "strict",
+            "four_eyes": [{ "name": "two", "roles": ["admin"], "files": "each" }],
+        },
+    }));
+    let ask = |who: &str, login: &str, role: Option<&Role>| Explain {
+        user: user(who),
+        login: login.parse().unwrap(),
+        node: "web-01".parse().unwrap(),
+        join: None,
+        role: role.cloned().map(Box::new),
+    };
+    let join = |who: &str, seat, owner: &str, role| Explain {
+        join: Some(Seat { seat, owner: user(owner) }),
+        ..ask(who, "alice", role)
+    };
+    let asks = async |question: Explain| admin.client.call(&question).await.unwrap();
+
+    let before = asks(ask("bob", "root", None)).await;
+    let with = asks(ask("bob", "root", Some(&fresh))).await;
+    assert!(!before.allowed && with.allowed, "{before:?} {with:?}");
+    let term = |name: &str| {
+        let found = with.terms.iter().find(|(term, _)| term == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    assert_eq!(term("recording"), "strict");
+    let eyes = with.terms.last().unwrap();
+    assert!(eyes.0.contains("four eyes") || eyes.1.contains("admin"), "{eyes:?}");
+
+    // A seat in somebody's session.
+    let seat = SeatRole::Observer;
+    assert!(!asks(join("bob", seat, "alice", None)).await.allowed);
+    assert!(asks(join("bob", seat, "alice", Some(&fresh))).await.allowed);
+    assert!(!asks(join("bob", SeatRole::Peer, "alice", Some(&fresh))).await.allowed);
+    assert!(
+        !asks(join("bob", seat, "root-admin", Some(&fresh))).await.allowed,
+        "not of that owner"
+    );
+
+    // One that is there is asked about as it would be, and a role that forbids counts beside all others.
+    let denies = role(serde_json::json!({ "name": "access", "deny": { "logins": ["bob"] } }));
+    assert!(asks(ask("bob", "bob", None)).await.allowed);
+    assert!(!asks(ask("bob", "bob", Some(&denies))).await.allowed);
+    assert!(
+        !asks(ask("bob", "bob", Some(&Role { name: "other".parse().unwrap(), ..denies })))
+            .await
+            .allowed
+    );
+
+    // Nothing was saved, nobody got anything.
+    assert!(!asks(ask("bob", "root", None)).await.allowed);
+    assert!(asks(ask("bob", "bob", None)).await.allowed);
+    assert!(
+        !admin.client.call(&ListRoles {}).await.unwrap().iter().any(|one| one.name == fresh.name)
+    );
+
+    // What could not be saved is not asked about, and it needs the right over roles, also about oneself.
+    let mut broken = fresh.clone();
+    broken.allow.logins.push("{usr}".into());
+    assert_eq!(
+        refused(&admin.client, &ask("bob", "root", Some(&broken))).await.0,
+        Fault::Malformed
+    );
+    assert_eq!(refused(&bob.client, &ask("bob", "root", Some(&fresh))).await.0, Fault::Denied);
+    assert_eq!(refused(&bob.client, &join("bob", seat, "alice", None)).await.0, Fault::Denied);
+    assert_eq!(
+        refused(&admin.client, &join("bob", seat, "nobody", Some(&fresh))).await.0,
+        Fault::NotFound
+    );
+    drop(alice);
 }

@@ -1,22 +1,25 @@
 //! `scry access explain`.
 
 use super::profile::Profile;
-use super::reach;
+use super::{reach, roles};
 use crate::cli::Access;
 use crate::show;
 use anyhow::Result;
 use comfy_table::Color;
-use wire::access::{Explain, Says};
+use wire::access::{Explain, Says, Seat};
 
 /// Shows the decision with its whole reasoning.
 pub async fn run(command: &Access) -> Result<()> {
-    let Access::Explain { user, target, show: show_ } = command;
+    let Access::Explain { user, target, join, of, with_role, show: show_ } = command;
     let login = match &target.login {
         Some(login) => login.clone(),
         None => user.as_str().parse()?,
     };
+    let role = with_role.as_deref().map(roles::read).transpose()?.map(Box::new);
+    let seat = join.zip(of.clone()).map(|(seat, owner)| Seat { seat, owner });
     let client = reach::auth(&Profile::signed_in(&show_.place)?).await?;
-    let request = Explain { user: user.clone(), login: login.clone(), node: target.node.clone() };
+    let (who, node) = (user.clone(), target.node.clone());
+    let request = Explain { user: who, login: login.clone(), node, join: seat, role };
     let answer = client.call(&request).await?;
     if show_.json {
         show::json(&answer)?;

@@ -67,7 +67,8 @@ async fn all(place: &Where) -> Result<Vec<Role>> {
     Ok(client.call(&ListRoles {}).await?)
 }
 
-fn read(file: &Path) -> Result<Role> {
+/// Reads a role from a file, or from standard input.
+pub(super) fn read(file: &Path) -> Result<Role> {
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().read_to_string(&mut text)?;

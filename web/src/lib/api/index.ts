@@ -198,8 +198,17 @@ export interface Explanation {
   terms: [string, string][];
 }
 
-export const explain = (user: string, login: string, node: string) =>
-  call<Explanation>('access/explain', { user, login, node });
+export interface Question {
+  user: string;
+  login: string;
+  node: string;
+  /** Not by logging in, but by a seat in such a session of somebody's. */
+  join?: { seat: SeatRole; owner: string };
+  /** One that is not saved, as if it were and the user held it. */
+  role?: Role;
+}
+
+export const explain = (question: Question) => call<Explanation>('access/explain', question);
 
 export const listLocks = (signal?: AbortSignal) => call<Lock[]>('locks/list', {}, signal);
 export const addLock = (target: LockTarget, reason: string, life_ms: number | null, force: boolean) =>
