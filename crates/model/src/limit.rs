@@ -205,6 +205,9 @@ pub const REGEX_BYTES: usize = 1 << 20;
 pub const HITS: usize = 1000;
 /// Milliseconds that one search takes. Cut: as [`HITS`].
 pub const SEARCH_MS: u64 = 20_000;
+/// Bytes of output that are drawn to come from a kept picture to a moment that auth is asked for; pictures stand every quarter
+/// of a MiB. Refuse: it is said that the picture before is too far away, and the moments before it can be played.
+pub const WALK_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of a line of a transcript in pieces. Cut: the rest is a line of its own.
 pub const LINE_BYTES: usize = 16 * 1024;
 /// Bytes of output that are read for one piece of a transcript. Cut: the rest comes with the next.

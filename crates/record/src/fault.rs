@@ -76,6 +76,11 @@ pub enum Fault {
     /// A BESIDE record's own checksum does not fit.
     #[error("the record was altered: its checksum does not fit")]
     Checksum,
+    /// Pictures are too far apart.
+    #[error(
+        "no picture was kept near this moment: the one before lies more than {0} bytes of output back"
+    )]
+    FarPicture(u64),
     /// Time went backwards.
     #[error("the time of an entry lies before that of its predecessor")]
     Time,

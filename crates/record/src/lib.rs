@@ -38,7 +38,7 @@ pub use fault::{Corrupt, Fault};
 pub use frame::{Cut, MAGIC, split};
 pub use glance::{Glance, Glances};
 pub use index::{GapAt, GroupAt, Index, KeyframeAt, finish, receipt_record};
-pub use picture::picture_at;
+pub use picture::{picture_at, picture_within};
 pub use reader::{Entries, From, Recording, Recovered, scan, scan_spool};
 pub use redact::digest_record;
 pub use report::{FoundFault, Report, SeenReceipt, Verdict, Zone};

@@ -5,11 +5,11 @@
 use crate::cue::Place;
 use crate::export::Text;
 use crate::export::paper::{Marker, Moment, Paper, Row, Said, printable};
-use crate::picture::{blank, picture_of};
+use crate::picture::{Drawn, blank, drawn, picture_of};
 use crate::{Corrupt, From, Keyframe, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
-use model::limit::{LINE_BYTES, LINES_BYTES, REEL_ENTRIES};
+use model::limit::{LINE_BYTES, LINES_BYTES, REEL_ENTRIES, WALK_BYTES};
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,13 +140,13 @@ impl Lines {
         };
         let (place, marker) = match start {
             Start::At(ms) => {
-                lines.walk(recording, recording.keyframe_at(ms)?, |next| next.at <= ms)?;
+                lines.walk(recording, recording.keyframe_at(ms)?.as_ref(), |next| next.at <= ms)?;
                 // What stands on the screen is still to be told.
                 (Place::behind(lines.now.1), Marker { rows: 0, ..lines.marker() })
             }
             Start::After(place) => {
                 let wanted = |next: &Stamped| next.seq <= place.seq;
-                lines.walk(recording, recording.keyframe_before(place.seq)?, wanted)?;
+                lines.walk(recording, recording.keyframe_before(place.seq)?.as_ref(), wanted)?;
                 (place, place.marker)
             }
         };
@@ -157,22 +157,33 @@ impl Lines {
         Ok((lines, place))
     }
 
-    /// Goes from a picture to where it begins. So it knows when each row was written, if that was after the picture.
+    /// Goes from a picture to where it begins. So it knows when each row was written, if that was after the picture, and that
+    /// not far away: to draw what is written costs less than to read it.
     fn walk<S: Source>(
         &mut self,
         recording: &Recording<S>,
-        frame: Option<Keyframe>,
+        frame: Option<&Keyframe>,
         wanted: impl Fn(&Stamped) -> bool,
     ) -> Result<(), Corrupt> {
         let (screen, now) = match frame {
-            Some(frame) => (picture_of(&frame), (frame.at, frame.seq)),
+            Some(frame) => (picture_of(frame), (frame.at, frame.seq)),
             None => (blank(recording), (0, Seq(0))),
         };
         self.now = now;
         self.paper = recording.heading().size.map(|_| Paper::new(screen, now));
+        let mut walked = 0_usize;
         for next in recording.entries(From::Seq(now.1.next())) {
             let next = next?;
             if !wanted(&next) {
+                break;
+            }
+            if let Entry::Output { bytes, .. } = &next.entry {
+                walked = walked.saturating_add(bytes.len());
+            }
+            if walked > LINES_BYTES && self.paper.is_some() {
+                let Drawn { screen, seq, at } = drawn(recording, frame, wanted, WALK_BYTES)?;
+                self.now = (at, seq);
+                self.paper = Some(Paper::new(screen, self.now));
                 break;
             }
             self.push(&next);

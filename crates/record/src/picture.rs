@@ -1,7 +1,8 @@
 //! Pictures of a recording: the screen as it was after an entry, or at a moment.
 
-use crate::{Corrupt, From, Keyframe, Recording, Source};
+use crate::{Corrupt, Fault, From, Keyframe, Recording, Source};
 use model::entry::Forward;
+use model::limit::WALK_BYTES;
 use model::{Entry, Seq, Size, Stamped, Stream};
 use screen::Screen;
 
@@ -10,7 +11,20 @@ use screen::Screen;
 /// # Errors
 /// The recording is damaged before that moment.
 pub fn picture_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Screen, Corrupt> {
-    drawn_at(recording, ms).map(|drawn| drawn.screen)
+    picture_within(recording, ms, u64::MAX)
+}
+
+/// As [`picture_at`], if the picture that was kept before is not further away than so many bytes of output.
+///
+/// # Errors
+/// As there; or it is.
+pub fn picture_within<S: Source>(
+    recording: &Recording<S>,
+    ms: u64,
+    most: u64,
+) -> Result<Screen, Corrupt> {
+    let frame = recording.keyframe_at(ms)?;
+    drawn(recording, frame.as_ref(), |next| next.at <= ms, most).map(|drawn| drawn.screen)
 }
 
 /// A screen, and how it came to be.
@@ -23,31 +37,42 @@ pub(crate) struct Drawn {
     pub at: u64,
 }
 
-/// As [`picture_at`], and the last entry on it.
+/// As [`picture_within`] [`WALK_BYTES`], and the last entry on it.
 pub(crate) fn drawn_at<S: Source>(recording: &Recording<S>, ms: u64) -> Result<Drawn, Corrupt> {
-    drawn(recording, recording.keyframe_at(ms)?, |next| next.at <= ms)
+    let frame = recording.keyframe_at(ms)?;
+    drawn(recording, frame.as_ref(), |next| next.at <= ms, WALK_BYTES)
 }
 
 /// The screen as it was after an entry.
 pub(crate) fn drawn_after<S: Source>(recording: &Recording<S>, seq: Seq) -> Result<Drawn, Corrupt> {
-    drawn(recording, recording.keyframe_before(seq)?, |next| next.seq <= seq)
+    let frame = recording.keyframe_before(seq)?;
+    drawn(recording, frame.as_ref(), |next| next.seq <= seq, WALK_BYTES)
 }
 
-/// The screen after the last entry that is wanted, from a keyframe on.
-fn drawn<S: Source>(
+/// The screen after the last entry that is wanted, from a keyframe on, over at most so many bytes of output.
+pub(crate) fn drawn<S: Source>(
     recording: &Recording<S>,
-    frame: Option<Keyframe>,
+    frame: Option<&Keyframe>,
     wanted: impl Fn(&Stamped) -> bool,
+    most: u64,
 ) -> Result<Drawn, Corrupt> {
+    let mut walked = 0_u64;
     let mut drawn = match frame {
-        Some(frame) => Drawn { screen: picture_of(&frame), seq: frame.seq, at: frame.at },
+        Some(frame) => Drawn { screen: picture_of(frame), seq: frame.seq, at: frame.at },
         None => Drawn { screen: blank(recording), seq: Seq(0), at: 0 },
     };
     let mut brush = Brush::default();
-    for next in recording.entries(From::Seq(drawn.seq.next())) {
+    let mut entries = recording.entries(From::Seq(drawn.seq.next()));
+    while let Some(next) = entries.next() {
         let next = next?;
         if !wanted(&next) {
             break;
+        }
+        if let Entry::Output { bytes, .. } = &next.entry {
+            walked = walked.saturating_add(bytes.len() as u64);
+        }
+        if walked > most {
+            return Err(entries.corrupt(Fault::FarPicture(most)));
         }
         brush.draw(&mut drawn.screen, &next.entry);
         (drawn.seq, drawn.at) = (next.seq, next.at);

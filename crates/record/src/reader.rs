@@ -215,14 +215,18 @@ impl<S: Source + ?Sized> Iterator for Entries<'_, S> {
             }
             if let Err(what) = self.load() {
                 self.done = true;
-                let record = self.track.records.saturating_add(1);
-                return Some(Err(Corrupt { offset: self.offset, record, what }));
+                return Some(Err(self.corrupt(what)));
             }
         }
     }
 }
 
 impl<S: Source + ?Sized> Entries<'_, S> {
+    /// Something is wrong where reading has come to.
+    pub(crate) fn corrupt(&self, what: Fault) -> Corrupt {
+        Corrupt { offset: self.offset, record: self.track.records.saturating_add(1), what }
+    }
+
     fn before(&mut self, stamped: &Stamped) -> bool {
         let before = match self.from {
             Some(From::Seq(seq)) => stamped.seq < seq,

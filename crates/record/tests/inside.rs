@@ -14,7 +14,7 @@ use record::find::Pattern;
 use record::lines::{Start, Told, page};
 use record::search::{Found, Search};
 use record::thumb::{Colour, middle};
-use record::{Recording, picture_at};
+use record::{Recording, picture_at, picture_within};
 
 type Film = Recording<Vec<u8>>;
 
@@ -302,4 +302,28 @@ fn a_small_picture_is_of_the_middle_of_what_happened() {
     assert_eq!(texts, [vec!["red", " and ", "bar  "], vec![], vec!["last"]]);
     assert_eq!(thumb.lines[0][0].1.fg, Colour::Indexed(1));
     assert_eq!(thumb.lines[0][2].1.bg, Colour::Rgb(1, 2, 3));
+}
+
+#[test]
+fn a_moment_far_behind_the_last_kept_picture_is_refused_and_said_and_those_before_are_shown() {
+    let heading = kit::heading(1);
+    let mut writer = record::Writer::begin(&heading, kit::node_key(), model::Tick(0));
+    for n in 0..1000_u64 {
+        writer.handle(output(&format!("line {n:04}\r\n")), model::Tick(n));
+    }
+    writer.end(model::entry::Ending::Exit { status: 0 }, model::Tick(1000));
+    let mut file = Vec::new();
+    while let Some(sealed) = writer.poll() {
+        file.extend_from_slice(&sealed.bytes);
+    }
+    let recording = Recording::open(file).unwrap();
+    assert!(recording.index().keyframes.is_empty(), "no picture was kept");
+    let shows = |screen: screen::Screen, line: &str| screen.text().iter().any(|row| row == line);
+    assert!(shows(picture_within(&recording, 99, 1100).unwrap(), "line 0099"));
+    let far = picture_within(&recording, 100, 1100).unwrap_err().to_string();
+    assert!(far.contains("more than 1100 bytes of output back"), "{far}");
+    assert!(shows(picture_at(&recording, 999).unwrap(), "line 0999"), "at home all is drawn");
+    // Text is told whole, however far away pictures are.
+    let told = pages(&recording, Start::After(Place::default()), 400);
+    assert_eq!(told.len(), 1000);
 }

@@ -1,9 +1,10 @@
 //! Whoever comes late sees the screen as it is, at once.
 
+use house::company::Line;
 use house::person::Person;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, sessions};
 use house::terminal::Terminal;
-use house::{Cluster, wait_for};
+use house::{Cluster, assert_success, wait_for};
 use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -126,5 +127,23 @@ fn who_comes_in_the_midst_of_a_flood_sees_what_the_owner_sees_after_it() {
     fs::remove_file(&flood).unwrap();
     owner.terminal.wait_for("done-42");
     owner.all_see_the_same(&viewers);
+    owner.finish();
+}
+
+#[test]
+fn an_owner_by_plain_ssh_hears_who_looks_on_their_own_line_and_never_on_their_terminal() {
+    let cluster = Cluster::start();
+    let bob = Person::invited(&cluster, "bob", &["admin"]);
+    let owner = Owner::start(&cluster, SIZE);
+    // Its node has to ship something before there is a recording.
+    wait_for("the recording", || bob.run(&["recordings", "info", &owner.id]).status.success());
+    let mut line = Line::open(cluster.ssh_command(), &owner.seat());
+    line.wait_for_people("the owner alone", |people| people.len() == 1);
+    let before = owner.terminal.screen();
+    assert_success(&bob.run(&["play", &owner.id, "--print"]));
+    let told = line.wait_for("the word of it", |told| told["told"] == "happened");
+    assert_eq!(told["what"], "bob looks at the recording of this session");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(owner.terminal.screen(), before, "what the program did not write is not there");
     owner.finish();
 }
