@@ -6,7 +6,7 @@ use house::surf::Surf;
 use house::{Cluster, assert_success, wait_for};
 
 #[test]
-fn people_hear_who_looks_at_their_session_and_a_terminal_ends_with_its_web_session() {
+fn people_hear_who_looks_at_their_session_and_terminals_and_files_end_with_their_web_session() {
     if let Some(why) = missing() {
         return println!("skipped: {why}");
     }
