@@ -128,7 +128,11 @@ function textLines(): { at: number; text: string }[] {
   return found;
 }
 
-export const transcriptLines = () => [...textLines().map(({ at, text }, seq) => ({ line: { at, seq, text } })), { fullscreen: { at: 420_000, until: 430_000 } }, end];
+export const transcriptLines = () => {
+  const lines = textLines().map(({ at, text }, seq) => ({ line: { at, seq, text } }));
+  const before = lines.findIndex(({ line }) => line.at > 420_000);
+  return [...lines.slice(0, before), { fullscreen: { at: 420_000, until: 430_000 } }, ...lines.slice(before), end];
+};
 
 /** Of the tenth there are very many. */
 const MANY = 30_000;

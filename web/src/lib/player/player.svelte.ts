@@ -1,5 +1,5 @@
 // The player: a screen, a clock, and a reel that is read as far ahead as is needed. Nothing is ever loaded whole.
-import { reel, type Cue, type End, type Film, type Picture } from '$lib/api/film';
+import { reel, type Cue, type End, type Film, type Picture, type ReelLine } from '$lib/api/film';
 import { Failure } from '$lib/api/call';
 import type { Screen } from '$lib/terminal/screen';
 import { clock as words } from '$lib/words';
@@ -16,6 +16,30 @@ const NEAR_MS = 30_000;
 
 /** The browser's measure of the last jump. */
 const SEEK = 'scry.seek';
+
+/** What is known of a recording before its film. */
+type Known = Pick<Film, 'length_ms' | 'live'>;
+
+export interface Early {
+  at: number;
+  lines: AsyncIterable<ReelLine>;
+}
+
+/** Asks for the picture of a moment and what follows it, now, whoever shows it later. */
+export function ahead(id: string, ticket: string, at: number, signal: AbortSignal): Early {
+  const from = Math.round(at);
+  const all = reel(id, { ticket, at: from, most: FIRST_BYTES }, signal);
+  const first = all.next();
+  // Whoever shows it hears of it.
+  first.catch(() => {});
+  const lines = (async function* () {
+    const { done, value } = await first;
+    if (done) return;
+    yield value;
+    yield* all;
+  })();
+  return { at: from, lines };
+}
 
 function bytesOf(base64: string): Uint8Array {
   const text = atob(base64);
@@ -58,11 +82,13 @@ export class Player {
   constructor(
     private readonly id: string,
     private readonly ticket: string,
-    film: Film,
+    known: Known,
     private readonly screen: Screen,
+    /** The first lines of the reel from a moment on, where they were asked for already. */
+    private early?: Early,
   ) {
-    this.length = film.length_ms;
-    this.live = film.live;
+    this.length = known.length_ms;
+    this.live = known.live;
     this.clock.skipIdle = this.skipIdle;
     this.frame = requestAnimationFrame(() => this.tick());
   }
@@ -192,8 +218,11 @@ export class Player {
     this.reading = true;
     const signal = (this.abort ??= new AbortController()).signal;
     try {
+      const { early } = this;
+      this.early = undefined;
+      const asked = early && early.at === where.at ? early.lines : undefined;
       const parameters = { ticket: this.ticket, ...where, most: where.after ? MOST_BYTES : FIRST_BYTES };
-      for await (const line of reel(this.id, parameters, signal)) {
+      for await (const line of asked ?? reel(this.id, parameters, signal)) {
         if (run !== this.run) return;
         if (Array.isArray(line)) {
           this.cues.push(line);
