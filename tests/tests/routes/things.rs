@@ -19,6 +19,8 @@ pub struct Things<'a> {
     /// In alice's session, which ends with this.
     _owner: Owner<'a>,
     pub address: String,
+    /// Where a file of alice's comes to lie; it goes with the cluster.
+    pub upload: String,
     pub authority: String,
     /// Alice has every right, and everything here is hers.
     pub alice: String,
@@ -130,6 +132,7 @@ impl<'a> Things<'a> {
         Self {
             _owner: owner,
             address: cluster.address.clone(),
+            upload: cluster.path("uploaded").display().to_string(),
             authority,
             login: cluster.login.clone(),
             alice,
@@ -227,9 +230,7 @@ impl<'a> Things<'a> {
                 format!("ticket={}&at=0&for=a", self.ticket)
             }
             "/v1/web/folder" => format!("node={NODE}&login={}&path=/", self.login),
-            "/v1/web/files" => {
-                format!("node={NODE}&login={}&path=/tmp/scry-{}", self.login, self.live)
-            }
+            "/v1/web/files" => format!("node={NODE}&login={}&path={}", self.login, self.upload),
             "/v1/ping" | "/v1/openapi.json" | "/v1/audit/follow" | "/v1/web/terminal" => {
                 String::new()
             }
