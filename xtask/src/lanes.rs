@@ -1,13 +1,16 @@
 //! Runs the tests that cargo has built: two lanes side by side, one after another within each.
 //!
-//! The house's tests mostly wait, for clients, browsers and timeouts; the rooms' compute. Cargo runs all of them in a row.
+//! The house's tests mostly wait, for clients, browsers and timeouts; most rooms' compute. Cargo runs all of them in a row.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Whether the house's tests or the rooms' are meant.
+/// Whose tests run in the house's lane, in this order: its own, and at last, when the other lane is empty, those of the room
+/// that is held to times on real processes.
+const HOUSE: [&str; 2] = ["tests", "crates/host"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
     House,
@@ -37,7 +40,12 @@ pub fn all(root: &Path, run: impl Fn() -> Command + Sync) -> Result<Vec<String>>
         bail!("the tests do not build");
     }
     let programs = programs(root, &String::from_utf8_lossy(&built.stdout))?;
-    let lane = |lane| programs.iter().filter(move |program| program.lane == lane);
+    let lane = |lane| {
+        let mut all: Vec<_> = programs.iter().filter(|program| program.lane == lane).collect();
+        let turn = |place: &Path| HOUSE.iter().position(|house| root.join(house) == place);
+        all.sort_by_key(|program| turn(&program.folder));
+        all.into_iter()
+    };
     let (rooms, house) = std::thread::scope(|scope| {
         let rooms = scope.spawn(|| run_each(lane(Lane::Rooms), &run, true));
         let house = run_each(lane(Lane::House), &run, false);
@@ -89,9 +97,10 @@ fn programs(root: &Path, said: &str) -> Result<Vec<Program>> {
             continue;
         };
         let folder = manifest.parent().unwrap_or(root);
-        let lane = if folder == root.join("tests") { Lane::House } else { Lane::Rooms };
-        let place = folder.strip_prefix(root).unwrap_or(folder).display();
-        let name = format!("{place}: {target}");
+        let place = folder.strip_prefix(root).unwrap_or(folder);
+        let house = HOUSE.iter().any(|house| place == Path::new(house));
+        let lane = if house { Lane::House } else { Lane::Rooms };
+        let name = format!("{}: {target}", place.display());
         programs.push(Program { lane, name, path: path.into(), folder: folder.to_path_buf() });
     }
     Ok(programs)
@@ -115,13 +124,19 @@ mod tests {
         };
         let said = [
             line("/r/tests/Cargo.toml", "locks", true),
+            line("/r/crates/host/Cargo.toml", "freeze", true),
             line("/r/crates/scry/Cargo.toml", "scry", false),
             line("/r/crates/scry/Cargo.toml", "scry", true),
             r#"{"reason":"build-finished","success":true}"#.to_owned(),
         ];
         let found = programs(Path::new("/r"), &said.join("\n")).unwrap();
         let found: Vec<_> = found.iter().map(|one| (one.lane, one.name.as_str())).collect();
-        assert_eq!(found, [(Lane::House, "tests: locks"), (Lane::Rooms, "crates/scry: scry")]);
+        let expected = [
+            (Lane::House, "tests: locks"),
+            (Lane::House, "crates/host: freeze"),
+            (Lane::Rooms, "crates/scry: scry"),
+        ];
+        assert_eq!(found, expected);
         assert!(programs(Path::new("/r"), "warning: something").is_err());
     }
 
