@@ -28,31 +28,39 @@ struct Program {
     folder: PathBuf,
 }
 
-/// Builds everything and runs all tests; `run` makes the command that the tests are run by. The names of those that failed.
-pub fn all(root: &Path, run: impl Fn() -> Command + Sync) -> Result<Vec<String>> {
+/// All programs of tests, built with everything that they run: programs and examples.
+pub struct Built(Vec<Program>);
+
+/// Builds them at once, so that cargo sees the same features for all and compiles nothing twice.
+pub fn build(root: &Path) -> Result<Built> {
     let built = Command::new(env!("CARGO"))
         .current_dir(root)
-        .args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"])
+        .args(["build", "--workspace", "--bins", "--tests", "--examples"])
+        .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run cargo")?;
     if !built.status.success() {
         bail!("the tests do not build");
     }
-    let programs = programs(root, &String::from_utf8_lossy(&built.stdout))?;
-    let lane = |lane| {
-        let mut all: Vec<_> = programs.iter().filter(|program| program.lane == lane).collect();
-        let turn = |place: &Path| HOUSE.iter().position(|house| root.join(house) == place);
-        all.sort_by_key(|program| turn(&program.folder));
-        all.into_iter()
-    };
-    let (rooms, house) = std::thread::scope(|scope| {
-        let rooms = scope.spawn(|| run_each(lane(Lane::Rooms), &run, true));
-        let house = run_each(lane(Lane::House), &run, false);
-        (rooms.join(), house)
-    });
-    let Ok(rooms) = rooms else { bail!("a lane of tests fell over") };
-    Ok([rooms?, house?].concat())
+    let mut programs = programs(root, &String::from_utf8_lossy(&built.stdout))?;
+    let turn = |place: &Path| HOUSE.iter().position(|house| root.join(house) == place);
+    programs.sort_by_key(|program| turn(&program.folder));
+    Ok(Built(programs))
+}
+
+impl Built {
+    /// Runs them all; `run` makes the command that each is run by. The names of those that failed.
+    pub fn run(&self, run: impl Fn() -> Command + Sync) -> Result<Vec<String>> {
+        let lane = |lane| self.0.iter().filter(move |program| program.lane == lane);
+        let (rooms, house) = std::thread::scope(|scope| {
+            let rooms = scope.spawn(|| run_each(lane(Lane::Rooms), &run, true));
+            let house = run_each(lane(Lane::House), &run, false);
+            (rooms.join(), house)
+        });
+        let Ok(rooms) = rooms else { bail!("a lane of tests fell over") };
+        Ok([rooms?, house?].concat())
+    }
 }
 
 /// Runs programs one after another; those of a quiet lane are heard when they have ended, so that lanes do not talk at once.

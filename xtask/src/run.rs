@@ -29,12 +29,11 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
         "counts: {}",
         if long { "full (--long)" } else { "reduced; --long runs the full ones" }
     );
-    // The whole-house tests run scry's binary; it is built first so that they never test an old one. With the tests, so
-    // that cargo sees the same features in both runs and compiles nothing twice.
-    cargo(root, ["build", "--workspace", "--bins", "--tests", "--examples"])?;
+    // The whole-house tests run scry's binary; it is built with them so that they never test an old one.
+    let built = lanes::build(root)?;
     let pages = web::test(root, &target(root));
     let start = without_startup_files();
-    let failed = lanes::all(root, || {
+    let failed = built.run(|| {
         let mut command = start();
         command.env("SCRY_TEST_LONG", if long { "1" } else { "0" });
         command

@@ -713,17 +713,8 @@ mod tests {
 
     #[test]
     fn an_event_is_one_flat_json_object_and_is_read_back() {
-        let event = AuditEvent {
-            time: Time(1),
-            user: "alice".parse().ok(),
-            address: None,
-            node: None,
-            login: None,
-            connection: None,
-            session: None,
-            via: None,
-            what: Audited::Exec { command: "ls".into() },
-        };
+        let exec = Audited::Exec { command: "ls".into() };
+        let event = AuditEvent { user: "alice".parse().ok(), ..AuditEvent::at(Time(1), exec) };
         let text = serde_json::to_string(&event).unwrap_or_default();
         assert_eq!(text, r#"{"time":1,"user":"alice","event":"session.exec","command":"ls"}"#);
         assert_eq!(serde_json::from_str::<AuditEvent>(&text).ok(), Some(event));

@@ -123,7 +123,7 @@ pub(crate) async fn again(post: Arc<Post>, id: SessionId, text: String, stop: Ca
         return;
     }
     let opened = tokio::select! {
-        opened = Sight::again(&post, note.wants) => opened,
+        opened = Sight::of(&post, note.wants) => opened,
         () = stop.cancelled() => return,
     };
     let entered = match opened {

@@ -123,14 +123,14 @@ impl Sight {
         if permit.terms().record == RecordingPolicy::Off || !wants.classes.any() {
             return Ok(None);
         }
-        Self::again(post, wants).await.map(Some)
+        Self::of(post, wants).await.map(Some)
     }
 
-    /// As [`Sight::open`], of what a session left running.
+    /// One that sees what is wanted, as far as it can be had.
     ///
     /// # Errors
-    /// As [`Sight::open`].
-    pub async fn again(post: &Post, wants: Wants) -> Result<Self, String> {
+    /// When nothing may run that the kernel does not see, with why it does not.
+    pub async fn of(post: &Post, wants: Wants) -> Result<Self, String> {
         let Wants { classes: wants, required, lossless } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.

@@ -1,6 +1,7 @@
 //! The certificate for browsers that an admin has from elsewhere: read at the start, and again when its files change or somebody
 //! says so (SIGHUP). What cannot be used is never shown; what was shown before then stays.
 
+use crate::show::now;
 use anyhow::{Context as _, Result, bail};
 use link::http::words;
 use link::tls::{TlsIdentity, WebBadge, WebCertificate};
@@ -8,7 +9,7 @@ use metrics::gauge;
 use model::Time;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::keys::{read_private, read_public};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -145,11 +146,6 @@ fn told(certificate: &WebCertificate) {
     let (names, expires) = (certificate.names().join(", "), certificate.expires());
     gauge!("scry_proxy_web_certificate_expires").set(expires.seconds() as f64);
     tracing::info!(names, expires = expires.0, "the certificate for browsers is shown");
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::house::{House, Node, Person, user};
 use super::live::tell;
 use super::surf::Surf;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use model::LockTarget;
 use model::limit::REEL_WAIT_MS;
 use model::lock::Reason;
@@ -43,6 +44,19 @@ impl Scene {
     }
 }
 
+/// An answer does not go on, and does not end as if it were whole.
+async fn breaks_off(mut answer: Incoming) {
+    let broke = async {
+        while let Some(frame) = answer.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(SOON, broke).await.expect("it goes on"), "it looks whole");
+}
+
 /// Whoever waits for more of a film, and whoever follows the ledger, is cut off at once by what `ends` does.
 async fn check(ends: impl AsyncFnOnce(&mut Scene)) {
     let mut scene = Scene::new().await;
@@ -73,16 +87,7 @@ async fn check(ends: impl AsyncFnOnce(&mut Scene)) {
     let ((status, told), ended) = tokio::join!(waiting, ending);
     assert!([401, 403].contains(&status), "{status}");
     assert!(told.saturating_duration_since(ended) < SOON, "{:?}", told - ended);
-    let broke = async {
-        loop {
-            match ledger.frame().await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) => break true,
-                None => break false,
-            }
-        }
-    };
-    assert!(tokio::time::timeout(SOON, broke).await.expect("it goes on"), "it looks whole");
+    breaks_off(ledger).await;
     assert!(SOON.as_millis() < u128::from(REEL_WAIT_MS), "or it would say nothing");
 }
 
@@ -136,15 +141,7 @@ async fn whoever_loses_the_right_to_the_ledger_is_cut_off_and_sees_it() {
     let mut ledger = one.open("/v1/audit/follow").await.into_body();
     assert!(ledger.frame().await.unwrap().is_ok());
     admin.client.call(&role("")).await.unwrap();
-    let broke = async {
-        while let Some(frame) = ledger.frame().await {
-            if frame.is_err() {
-                return true;
-            }
-        }
-        false
-    };
-    assert!(tokio::time::timeout(SOON, broke).await.expect("it goes on"), "it looks whole");
+    breaks_off(ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
