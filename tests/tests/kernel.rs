@@ -6,6 +6,8 @@ mod aftermath;
 mod hard;
 #[path = "kernel/lossless.rs"]
 mod lossless;
+#[path = "kernel/scope.rs"]
+mod scope;
 
 use house::{Cluster, assert_success, long, text, wait_for};
 use serde_json::Value;

@@ -563,6 +563,9 @@ audited! {
         connections: u64,
         /// Processes that go on behind the end of the recording.
         left: u64,
+        /// Events of files and connections that roles left out of the recording.
+        #[serde(default)]
+        left_out: u64,
     }
     /// Not everything that the kernel saw of a session is in its recording.
     KernelLost "S3071W" "session.kernel_lost" {

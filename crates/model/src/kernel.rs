@@ -3,6 +3,7 @@
 //! Paths, arguments and names are bytes that somebody else chose; they stand as text as in [`crate::transfer`]. An
 //! `error` is a number of errno(3), 0 where it went well.
 
+use crate::scope::Scope;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,38 @@ pub enum Kernel {
     Totals(Totals),
     /// Somebody meddled with what tells this session's processes from others.
     Tampering(Tampering),
+    /// Roles want only some of what is watched. Stands behind the watch.
+    Scope(Scope),
+    /// From here on all of it is recorded, because what the filters go by may mean something else.
+    Unbound(Unbound),
+    /// How much the filters left out, at the end.
+    LeftOut(LeftOut),
+}
+
+/// Why filters count no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unbound {
+    /// A process changed what is mounted, or where paths begin: `/tmp/x` may be any folder.
+    Mounts {
+        /// Number of the process.
+        process: u32,
+        /// By which system call.
+        call: String,
+    },
+    /// Records were lost, and such a change may have been among them.
+    Lost,
+    /// No node watched for a while.
+    Unwatched,
+}
+
+/// Events that roles' filters left out of a recording; none of them is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Of files.
+    pub files: u64,
+    /// Of connections.
+    pub network: u64,
 }
 
 /// A sign of tampering. What it takes (`CAP_AUDIT_CONTROL`, `CAP_BPF`) is root's; login(1) and daemons that sign people in
@@ -499,6 +532,25 @@ impl Kernel {
             Self::Did(event) => format!("{} {event}", event.by.process),
             Self::Totals(totals) => totals.to_string(),
             Self::Tampering(tampering) => tampering.to_string(),
+            Self::Scope(scope) => format!("of these are recorded: {scope}"),
+            Self::Unbound(why) => format!("from here on all of it is recorded: {why}"),
+            Self::LeftOut(LeftOut { files, network }) => {
+                format!(
+                    "{files} events of files and {network} of connections were left out, as roles have it"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unbound {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mounts { process, call } => {
+                write!(out, "process {process} changed what paths mean ({call})")
+            }
+            Self::Lost => out.write_str("records were lost"),
+            Self::Unwatched => out.write_str("nobody watched for a while"),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod limit;
 pub mod link;
 pub mod lock;
 pub mod role;
+pub mod scope;
 pub mod seal;
 pub mod size;
 pub mod time;

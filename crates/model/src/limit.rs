@@ -436,6 +436,11 @@ pub const KERNEL_GATHER_MS: u64 = 20;
 pub const KERNEL_PROCESSES: usize = 2 * KERNEL_SESSION_PROCESSES as usize;
 /// Signs of tampering of each kind that one session's recording tells. Cut: more stand in its events only.
 pub const KERNEL_SIGNS: usize = 16;
+/// Folders, and networks, that the filters of one role name, and those of all roles of one person together. Refuse: a role
+/// with more is not saved. Of roles that come to more all is recorded.
+pub const KERNEL_SCOPE: usize = 256;
+/// Bytes of such a folder. Refuse: the role cannot be read.
+pub const KERNEL_FOLDER_BYTES: usize = 1024;
 /// Programs of one session whose arguments are gathered at once. Cut: the oldest keeps those that it has.
 pub const KERNEL_ARGUMENTS: usize = 64;
 /// Bytes of one program's arguments. Cut: the entry says how many there were.

@@ -1,5 +1,6 @@
 //! Roles as people write them and as they travel to nodes. What they mean is decided in `policy`, nowhere else.
 
+use crate::scope::{FileFilter, NetworkFilter, Wish};
 use crate::{Correction, LinkId, Lock, NodeName, RoleName, UserName};
 use core::fmt;
 use core::str::FromStr;
@@ -118,15 +119,15 @@ pub struct Options {
 }
 
 /// What the kernel is asked to see of sessions, of those that are recorded at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelOptions {
     /// Programs that run, and how they end. Yes, where the kernel can, if no role says.
     pub commands: Option<bool>,
-    /// Files that are opened and changed. No, if no role says.
-    pub files: Option<bool>,
-    /// Connections and where they go. No, if no role says.
-    pub network: Option<bool>,
+    /// Files that are opened and changed; all, or those at and below some folders. No, if no role says.
+    pub files: Option<Wish<FileFilter>>,
+    /// Connections and where they go; all, or those to some networks. No, if no role says.
+    pub network: Option<Wish<NetworkFilter>>,
     /// Whether a session is refused where the kernel does not see all of that.
     pub require: Option<bool>,
     /// Whether a session stands still for a moment rather than that something of it is lost.

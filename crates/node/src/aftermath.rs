@@ -123,7 +123,7 @@ pub(crate) async fn again(post: Arc<Post>, id: SessionId, text: String, stop: Ca
         return;
     }
     let opened = tokio::select! {
-        opened = Sight::of(&post, note.wants) => opened,
+        opened = Sight::of(&post, note.wants.clone()) => opened,
         () = stop.cancelled() => return,
     };
     let entered = match opened {
@@ -179,8 +179,11 @@ async fn run(
     if let Some(ms) = unwatched_ms {
         let gap = Gap { cause: GapCause::Unwatched, bytes: None, entries: None, ms };
         recorder.take(Entry::Gap(gap));
+        sight.missed();
     }
-    recorder.take(Entry::Kernel(Kernel::Watch(sight.watch().clone())));
+    for entry in sight.opening() {
+        recorder.take(entry);
+    }
     note.write(&post.watched);
     let unwatched_ms = unwatched_ms.unwrap_or(0);
     let began = Audited::AftermathBegan { recording: heading.id, processes, unwatched_ms };

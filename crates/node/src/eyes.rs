@@ -6,8 +6,11 @@ use host::kernel::{Arch, Kernel as Program, Last, Place, Records};
 use model::Tick;
 use model::audit::Audited;
 use model::entry::{Entry, Gap, GapCause};
-use model::kernel::{Action, Class, Classes, Kernel, KernelEvent, Tampering, Totals, Watch};
+use model::kernel::{
+    Action, Class, Classes, Kernel, KernelEvent, LeftOut, Tampering, Totals, Unbound, Watch,
+};
 use model::role::RecordingPolicy;
+use model::scope::Scope;
 use policy::LoginPermit;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -66,9 +69,12 @@ impl Eyes {
 }
 
 /// What is wanted of the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wants {
     pub classes: Classes,
+    /// Which of its files and connections are recorded.
+    #[serde(default)]
+    pub scope: Scope,
     /// Whether nothing may run that it does not see.
     pub required: bool,
     /// Whether the session stands still rather than that something is lost.
@@ -79,13 +85,15 @@ impl Wants {
     pub fn of(permit: &LoginPermit) -> Self {
         let terms = permit.terms();
         let (required, lossless) = (terms.kernel_required, terms.kernel_lossless);
-        Self { classes: terms.kernel, required, lossless }
+        let scope = terms.kernel_scope.clone();
+        Self { classes: terms.kernel, scope, required, lossless }
     }
 }
 
 /// What the kernel sees of one session.
 pub(crate) struct Sight {
     watch: Watch,
+    scope: Scope,
     seeing: Option<Seeing>,
     ready: VecDeque<Entry>,
     counts: Counts,
@@ -131,7 +139,7 @@ impl Sight {
     /// # Errors
     /// When nothing may run that the kernel does not see, with why it does not.
     pub async fn of(post: &Post, wants: Wants) -> Result<Self, String> {
-        let Wants { classes: wants, required, lossless } = wants;
+        let Wants { classes: wants, scope, required, lossless } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
         let opening = tokio::task::spawn_blocking(move || match &*opened {
@@ -143,7 +151,7 @@ impl Sight {
             Ok((_, _, classes, lacks)) if required && classes != wants => return Err(lacks),
             Ok((place, records, classes, lacks)) => {
                 let arch = Arch::OWN.ok_or("this processor's calls are not known")?;
-                let trace = Trace::new(arch, 0);
+                let trace = Trace::new(arch, 0).within(scope.clone());
                 (Watch { classes, lacks }, Some(Seeing { place, records, trace }))
             }
             Err(why) if required => return Err(why),
@@ -151,6 +159,7 @@ impl Sight {
         };
         Ok(Self {
             watch,
+            scope,
             seeing,
             ready: VecDeque::new(),
             counts: Counts::default(),
@@ -165,6 +174,22 @@ impl Sight {
     /// What is watched.
     pub fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    /// What stands in front of everything that is seen.
+    pub fn opening(&self) -> Vec<Entry> {
+        let scope = self.seeing.is_some() && !self.scope.is_all();
+        let scope = scope.then(|| Kernel::Scope(self.scope.clone()));
+        let all = [Some(Kernel::Watch(self.watch.clone())), scope];
+        all.into_iter().flatten().map(Entry::Kernel).collect()
+    }
+
+    /// Nobody watched for a while: what happened meanwhile is not known, so nothing is left out from here on.
+    pub fn missed(&mut self) {
+        if let Some(seeing) = &mut self.seeing {
+            seeing.trace.unbind(Unbound::Unwatched);
+        }
+        self.gather();
     }
 
     /// Where the session's process is put.
@@ -239,7 +264,8 @@ impl Sight {
             self.take(traced, now);
         }
         self.left = last.totals.left;
-        self.sum_up(last.totals)
+        let left_out = trace.left_out();
+        self.sum_up(last.totals, left_out)
     }
 
     /// Draws a line through the watch: everything seen before comes out of [`Sight::poll`] with its sums, answered is what
@@ -249,9 +275,10 @@ impl Sight {
         let last = seeing.records.cut().await;
         self.read_last(&mut seeing.trace, &last);
         seeing.trace.cut();
+        let left_out = seeing.trace.left_out();
         self.seeing = Some(seeing);
         self.gather();
-        let told = self.sum_up(last.totals);
+        let told = self.sum_up(last.totals, left_out);
         (self.counts, self.bytes) = (Counts::default(), 0);
         told
     }
@@ -266,23 +293,27 @@ impl Sight {
         trace.thrown_away(last.thrown_away);
     }
 
-    fn sum_up(&mut self, totals: Totals) -> Vec<Audited> {
+    fn sum_up(&mut self, totals: Totals, left_out: Option<LeftOut>) -> Vec<Audited> {
         self.note_missing();
         for found in self.signs.finish(&totals) {
             self.tampered(found);
         }
+        if let Some(left_out) = left_out {
+            self.ready.push_back(Entry::Kernel(Kernel::LeftOut(left_out)));
+        }
         self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
         let mut told = std::mem::take(&mut self.tampering);
-        told.extend(self.events(totals));
+        told.extend(self.events(totals, left_out.unwrap_or_default()));
         told
     }
 
-    fn events(&self, totals: Totals) -> Vec<Audited> {
+    fn events(&self, totals: Totals, left_out: LeftOut) -> Vec<Audited> {
         let Totals { lost, beyond, unheld, skipped, left, .. } = totals;
         let Counts { programs, files, connections } = self.counts;
         let watched = self.watch.classes.to_string();
         let left = left.into();
-        let seen = Audited::KernelSeen { watched, programs, files, connections, left };
+        let left_out = left_out.files.saturating_add(left_out.network);
+        let seen = Audited::KernelSeen { watched, programs, files, connections, left, left_out };
         let beyond = beyond.saturating_add(unheld);
         let short = lost > 0 || beyond > 0 || skipped > 0;
         let missed = short.then_some(Audited::KernelLost { lost, beyond, skipped });
@@ -306,6 +337,9 @@ impl Sight {
                 if let Some(found) = sign {
                     self.tampered(found);
                 }
+            }
+            Traced::Unbound(why) => {
+                self.ready.push_back(Entry::Kernel(Kernel::Unbound(why)));
             }
             Traced::Lost(more) => {
                 let (count, _) = self.missing.get_or_insert((0, now));

@@ -1,6 +1,7 @@
 //! Address lists of the critical option `source-address` (PROTOCOL.certkeys): addresses and CIDR blocks, separated by commas.
 
 use core::net::IpAddr;
+use model::scope::Network;
 
 /// Whether `client` is in the list; `None` if the list cannot be read whole, which must be treated as no.
 pub(crate) fn list_holds(list: &str, client: IpAddr) -> Option<bool> {
@@ -13,31 +14,7 @@ pub(crate) fn list_holds(list: &str, client: IpAddr) -> Option<bool> {
 }
 
 fn block_holds(block: &str, client: IpAddr) -> Option<bool> {
-    let (address, length) = match block.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (block, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Some(width), digits).filter(|length| *length <= width)?;
-    let (network, bits) = (number(address), width - length);
-    if bits < 128 && network & !(u128::MAX << bits) != 0 {
-        return None;
-    }
-    let same_kind = address.is_ipv4() == client.is_ipv4();
-    Some(same_kind && (bits >= 128 || network >> bits == number(client) >> bits))
-}
-
-fn digits(text: &str) -> Option<u32> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
+    block.parse::<Network>().ok().map(|network| network.holds(client))
 }
 
 #[cfg(test)]

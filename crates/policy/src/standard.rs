@@ -1,12 +1,13 @@
 //! The roles that every cluster begins with, and the check of roles that people write.
 
 use crate::rule::{ANY, Condition, LOGINS, USER};
-use model::limit::LOCK_REASON_BYTES;
+use model::limit::{KERNEL_SCOPE, LOCK_REASON_BYTES};
 use model::lock::Reason;
 use model::role::{
-    AdminRight, Allow, Deny, Forwarding, FourEyes, JoinRule, Options, Reading, RecordingAction,
-    Role, RoleSet,
+    AdminRight, Allow, Deny, Forwarding, FourEyes, JoinRule, KernelOptions, Options, Reading,
+    RecordingAction, Role, RoleSet,
 };
+use model::scope::{FileFilter, NetworkFilter, Wish};
 use model::{Login, NameError, RoleName, SeatRole};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -162,6 +163,12 @@ pub enum RoleFault {
         /// As it was written.
         found: String,
     },
+    /// More folders or networks than a filter may name.
+    #[error("{field}: a filter names at most {KERNEL_SCOPE}")]
+    TooMany {
+        /// Where.
+        field: &'static str,
+    },
     /// Logins that reach no node, or the other way round.
     #[error(
         "allow.logins without allow.nodes reaches nothing; add `nodes = {{ \"*\" = [\"*\"] }}` for every node"
@@ -199,11 +206,36 @@ pub fn validate_role(role: &Role) -> Result<(), RoleFault> {
     ] {
         check_some(field, minutes, "no limit of this role")?;
     }
+    check_kernel(&role.options.kernel)?;
     role.options.four_eyes.iter().try_for_each(check_four_eyes)?;
     if !role.allow.logins.is_empty() && role.allow.nodes.is_empty() {
         return Err(RoleFault::NoNodes);
     }
     Ok(())
+}
+
+fn check_kernel(options: &KernelOptions) -> Result<(), RoleFault> {
+    let names = [
+        (
+            "options.kernel.files",
+            options.files.as_ref().map_or(0, |it| names(it, FileFilter::names)),
+        ),
+        (
+            "options.kernel.network",
+            options.network.as_ref().map_or(0, |it| names(it, NetworkFilter::names)),
+        ),
+    ];
+    match names.into_iter().find(|(_, count)| *count > KERNEL_SCOPE) {
+        Some((field, _)) => Err(RoleFault::TooMany { field }),
+        None => Ok(()),
+    }
+}
+
+fn names<F>(wish: &Wish<F>, count: fn(&F) -> usize) -> usize {
+    match wish {
+        Wish::Said(_) => 0,
+        Wish::Only(filter) => count(filter),
+    }
 }
 
 fn check_four_eyes(one: &FourEyes) -> Result<(), RoleFault> {

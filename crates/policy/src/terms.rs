@@ -6,6 +6,7 @@ use model::kernel::Classes;
 use model::role::{
     FileRule, FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
 };
+use model::scope::{Scope, union};
 use model::{Login, RoleName, limit};
 
 /// Terms of a login.
@@ -21,6 +22,8 @@ pub struct Terms {
     pub record_transfers: bool,
     /// What the kernel is to see of sessions that are recorded.
     pub kernel: Classes,
+    /// Which of its files and connections are recorded: what any role wants.
+    pub kernel_scope: Scope,
     /// Whether no session begins where the kernel does not see all of it.
     pub kernel_required: bool,
     /// Whether a session stands still rather than that something of it is lost.
@@ -99,9 +102,13 @@ impl Terms {
             true => "what was done, and the contents",
             false => "what was done, and hashes of the contents",
         };
+        let some = match self.kernel_scope.is_all() {
+            true => String::new(),
+            false => format!(" (of these: {})", self.kernel_scope),
+        };
         let kernel = match self.kernel_required {
-            true => format!("{}; or no session", self.kernel),
-            false => format!("{}, where it can", self.kernel),
+            true => format!("{}{some}; or no session", self.kernel),
+            false => format!("{}{some}, where it can", self.kernel),
         };
         let lossless = if self.kernel_lossless { "; and nothing is lost" } else { "" };
         let kernel = format!("{kernel}{lossless}");
@@ -174,6 +181,8 @@ fn strictest<'r>(
     let ms = |minutes: u32| u64::from(minutes) * MINUTE_MS;
     let least = |wish: fn(&Options) -> Option<u32>| all.clone().filter_map(wish).min().map(ms);
     let any = |wish: fn(&Options) -> Option<bool>| all.clone().any(|o| wish(o) == Some(true));
+    let files = union(all.clone().filter_map(|o| o.kernel.files.as_ref()));
+    let network = union(all.clone().filter_map(|o| o.kernel.network.as_ref()));
     let certificate_ms = least(|o| o.certificate_minutes).and_then(|ms| i64::try_from(ms).ok());
     Terms {
         record: all
@@ -191,9 +200,14 @@ fn strictest<'r>(
         record_transfers: any(|o| o.record_transfers),
         kernel: Classes {
             commands: all.clone().filter_map(|o| o.kernel.commands).max().unwrap_or(true),
-            files: any(|o| o.kernel.files),
-            network: any(|o| o.kernel.network),
+            files: files.is_some(),
+            network: network.is_some(),
         },
+        kernel_scope: Scope {
+            files: files.unwrap_or_default(),
+            network: network.unwrap_or_default(),
+        }
+        .bounded(),
         kernel_required: any(|o| o.kernel.require),
         kernel_lossless: any(|o| o.kernel.lossless),
         session_ms: least(|o| o.session_minutes),
@@ -210,6 +224,7 @@ fn strictest<'r>(
 mod tests {
     use super::*;
     use model::role::KernelOptions;
+    use model::scope::{FileFilter, Wish};
 
     #[test]
     fn the_strictest_wish_of_each_kind_counts() {
@@ -240,7 +255,7 @@ mod tests {
             second_factor: Some(true),
             kernel: KernelOptions {
                 commands: Some(true),
-                files: Some(true),
+                files: Some(Wish::Said(true)),
                 network: None,
                 require: Some(true),
                 lossless: Some(true),
@@ -254,6 +269,7 @@ mod tests {
             record_typed: true,
             record_transfers: true,
             kernel: Classes { commands: true, files: true, network: false },
+            kernel_scope: Scope::ALL,
             kernel_required: true,
             kernel_lossless: true,
             session_ms: Some(30 * 60_000),
@@ -276,5 +292,29 @@ mod tests {
         assert_eq!(strictest([&loose].into_iter(), None).kernel, Classes::NONE);
         let commands = Classes { commands: true, ..Classes::NONE };
         assert_eq!(strictest(core::iter::empty(), None).kernel, commands);
+    }
+
+    #[test]
+    fn a_role_can_only_add_to_what_is_recorded_of_what_the_kernel_sees() {
+        let role = |files: Option<Wish<FileFilter>>| Options {
+            kernel: KernelOptions { files, ..KernelOptions::default() },
+            ..Options::default()
+        };
+        let under = |folder: &str| {
+            let filter =
+                FileFilter { under: vec![folder.parse().unwrap()], ..FileFilter::default() };
+            role(Some(Wish::Only(filter)))
+        };
+        let check = |roles: &[&Options], wanted: &str| {
+            let terms = strictest(roles.iter().copied(), None);
+            assert_eq!(format!("{} ({})", terms.kernel, terms.kernel_scope), wanted);
+        };
+        let (silent, none, all) =
+            (role(None), role(Some(Wish::Said(false))), role(Some(Wish::Said(true))));
+        let (etc, srv) = (under("/etc"), under("/srv"));
+        check(&[&silent, &none], "commands ()");
+        check(&[&etc, &none, &silent], "commands, files (files under /etc)");
+        check(&[&srv, &etc, &srv], "commands, files (files under /etc, and also under /srv)");
+        check(&[&etc, &all], "commands, files ()");
     }
 }

@@ -96,7 +96,11 @@ fn of_kernel(stamped: &Stamped, kernel: &Kernel) -> Option<Note> {
         },
         Kernel::Watch(watch) if watch.lacks.is_empty() => return None,
         Kernel::Totals(totals) if totals.lost == 0 && totals.left == 0 => return None,
-        Kernel::Watch(_) | Kernel::Totals(_) => (at, NoteKind::Mark, text),
+        Kernel::Watch(_)
+        | Kernel::Totals(_)
+        | Kernel::Scope(_)
+        | Kernel::Unbound(_)
+        | Kernel::LeftOut(_) => (at, NoteKind::Mark, text),
         Kernel::Tampering(found) => {
             (found.at.min(at), NoteKind::Mark, format!("TAMPERING: {text}"))
         }

@@ -24,6 +24,7 @@ pub(crate) mod kind {
 /// Marks of a record.
 pub(crate) mod mark {
     pub(crate) const ARGUMENTS_UNREADABLE: u16 = 2;
+    pub(crate) const PATH_CUT: u16 = 4;
     pub(crate) const DELETED: u16 = 16;
     pub(crate) const COMPAT: u16 = 32;
     pub(crate) const BY_AUDIT: u16 = 64;

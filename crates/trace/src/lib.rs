@@ -7,6 +7,7 @@ mod address;
 mod calls;
 mod fold;
 mod layout;
+mod sieve;
 mod signs;
 mod text;
 mod trace;

@@ -4,10 +4,15 @@ use crate::address;
 use crate::calls::{self, Arch, Call};
 use crate::fold::Fold;
 use crate::layout::{HEAD, Head, Pieces, Whole, kind, mark};
+use crate::sieve::{self, Sieve};
 use crate::text::{arguments, portions, string, walked};
+use core::net::IpAddr;
 use model::Tick;
-use model::kernel::{Action, Doer, End, KernelEvent, Named, Place, Program, TcpStep};
+use model::kernel::{
+    Action, Doer, End, KernelEvent, LeftOut, Named, Place, Program, TcpStep, Unbound,
+};
 use model::limit::{KERNEL_ARGUMENTS, KERNEL_ARGUMENTS_BYTES, KERNEL_PROCESSES};
+use model::scope::Scope;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of arguments as text in one event; more follow in others.
@@ -24,6 +29,8 @@ pub enum Traced {
     Did(Box<KernelEvent>),
     /// So many records of what happened before are missing: they found no room, or were not understood.
     Lost(u64),
+    /// From here on nothing is left out that roles do not want.
+    Unbound(Unbound),
 }
 
 /// Reads one session's records.
@@ -39,6 +46,7 @@ pub struct Trace {
     /// Programs, by thread, whose arguments are not there yet.
     unfinished: BTreeMap<u32, Unfinished>,
     fold: Fold,
+    sieve: Sieve,
     ready: VecDeque<Traced>,
 }
 
@@ -63,8 +71,25 @@ impl Trace {
             begun: BTreeMap::new(),
             unfinished: BTreeMap::new(),
             fold: Fold::default(),
+            sieve: Sieve::default(),
             ready: VecDeque::new(),
         }
+    }
+
+    /// Of what is watched only this is wanted.
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { sieve: Sieve::new(scope), ..self }
+    }
+
+    /// From here on everything is wanted, because it is not known what happened before.
+    pub fn unbind(&mut self, why: Unbound) {
+        self.ready.extend(self.sieve.unbind(why).map(Traced::Unbound));
+    }
+
+    /// How much was left out since this was asked last, if anything may have been.
+    pub fn left_out(&mut self) -> Option<LeftOut> {
+        self.sieve.left_out()
     }
 
     /// From here on a recording is told that began at this time of the kernel's clock.
@@ -88,7 +113,7 @@ impl Trace {
     pub fn handle(&mut self, record: &[u8], now: Tick) {
         if self.read(Whole(record), now).is_none() {
             // Counted as lost: it was sent, and nothing of it will be shown.
-            self.ready.push_back(Traced::Lost(1));
+            self.lose(1);
         }
     }
 
@@ -96,7 +121,7 @@ impl Trace {
     pub fn lost(&mut self, so_far: u64) {
         if let Some(more) = so_far.checked_sub(self.lost).filter(|more| *more > 0) {
             self.lost = so_far;
-            self.ready.push_back(Traced::Lost(more));
+            self.lose(more);
         }
     }
 
@@ -104,8 +129,13 @@ impl Trace {
     pub fn thrown_away(&mut self, so_far: u64) {
         if let Some(more) = so_far.checked_sub(self.thrown_away).filter(|more| *more > 0) {
             self.thrown_away = so_far;
-            self.ready.push_back(Traced::Lost(more));
+            self.lose(more);
         }
+    }
+
+    fn lose(&mut self, more: u64) {
+        self.ready.push_back(Traced::Lost(more));
+        self.unbind(Unbound::Lost);
     }
 
     /// What has come of it, in order.
@@ -166,6 +196,13 @@ impl Trace {
             },
             _ => return None,
         };
+        if let Some(why) = self.sieve.look(head.process, &action) {
+            self.ready.push_back(Traced::Unbound(why));
+        }
+        let peer = if head.kind == kind::SOCKET { peer(whole) } else { None };
+        if !self.sieve.passes(&action, !head.has(mark::PATH_CUT), peer) {
+            return Some(());
+        }
         let event = self.event(&head, action);
         if head.kind == kind::EXIT {
             self.begun.remove(&head.process);
@@ -445,6 +482,11 @@ fn told_by_state(call: &Called<'_>) -> bool {
         "listen" => call.error == 0,
         _ => false,
     }
+}
+
+/// The other end that a socket itself has.
+fn peer(whole: Whole<'_>) -> Option<IpAddr> {
+    sieve::peer(whole.u32(144)?, whole.bytes(168, 16)?, whole.u16(186)?)
 }
 
 fn uring(whole: Whole<'_>) -> Option<Action> {

@@ -92,6 +92,7 @@ fn read(last: &Last) -> (Vec<KernelEvent>, u64, u64) {
         match traced {
             Traced::Did(event) => events.push(*event),
             Traced::Lost(more) => missing += more,
+            Traced::Unbound(why) => panic!("{why:?}"),
         }
     }
     (events, count, missing)

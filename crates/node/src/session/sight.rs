@@ -4,8 +4,6 @@ use super::Live;
 use crate::clock;
 use crate::eyes::{Sight, seen};
 use host::Rest;
-use model::entry::Entry;
-use model::kernel::Kernel;
 use model::limit::AFTERMATH_GRACE_MS;
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ impl Live {
     pub(super) fn look(&mut self, sight: Option<Sight>) {
         let (Some(mut sight), Some(recorder)) = (sight, &self.recorder) else { return };
         sight.begin(recorder.began);
-        self.record(Entry::Kernel(Kernel::Watch(sight.watch().clone())));
+        sight.opening().into_iter().for_each(|entry| _ = self.record(entry));
         self.sight = Some(sight);
     }
 

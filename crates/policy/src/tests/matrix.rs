@@ -22,8 +22,8 @@ const OTHERS: [&str; 9] = [
     "name = 'prod-reader'\nallow.recordings = { list = { nodes = { env = ['prod'] } }, play = 'own', export = 'none' }",
     "name = 'no-root'\ndeny = { logins = ['root'], nodes = { env = ['prod'] } }",
     "name = 'strict-prod'\nallow.nodes = { env = ['prod'] }\noptions = { record = 'strict', record_typed = true, \
-     record_transfers = true, kernel = { files = true, network = true, require = true, lossless = true }, exec_stream_bytes = 99999999, session_minutes = 60, idle_minutes = 5, certificate_minutes = 30, disconnect_expired = false, second_factor = true }",
-    "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, kernel = { commands = false }, exec_stream_bytes = 1, \
+     record_transfers = true, kernel = { files = { under = ['/etc', '/srv'], except = ['/srv/cache'] }, network = true, require = true, lossless = true }, exec_stream_bytes = 99999999, session_minutes = 60, idle_minutes = 5, certificate_minutes = 30, disconnect_expired = false, second_factor = true }",
+    "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, kernel = { commands = false, files = { under = ['/root'] }, network = { to = ['10.0.0.0/8'] } }, exec_stream_bytes = 1, \
      record_where = [{ nodes = { env = ['prod'] }, record = 'spool' }] }",
     "name = 'helper'\nallow = { share = ['observer'], guests = ['observer'], join = [{ roles = ['access'], seats = ['observer'] }, \
      { roles = ['*'], nodes = { env = ['dev'] }, seats = ['observer', 'peer', 'moderator'] }] }",

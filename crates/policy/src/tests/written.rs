@@ -1,6 +1,7 @@
 //! What is found in roles that people write.
 
 use crate::{default_roles, validate_role};
+use model::limit::KERNEL_SCOPE;
 use model::role::Role;
 
 #[test]
@@ -127,4 +128,30 @@ fn what_a_person_mistypes_in_a_role_is_found_and_named() {
         let got = validate_role(&role).map_err(|fault| fault.to_string());
         assert_eq!(got, Err(want.to_owned()), "{text}");
     }
+}
+
+#[test]
+fn filters_of_what_the_kernel_sees_are_read_and_bounded() {
+    let read = |kernel: &str| {
+        toml::from_str::<Role>(&format!("name = 'r'\noptions.kernel = {{ {kernel} }}"))
+    };
+    let good = "files = { under = ['/etc', '/srv'], except = ['/srv/cache'] }, network = { to = ['10.0.0.0/8', '::1'] }";
+    assert_eq!(validate_role(&read(good).unwrap()), Ok(()));
+    for (bad, want) in [
+        ("files = { under = ['etc'] }", "a folder begins with a slash"),
+        ("files = { under = ['/etc/'] }", "no slash at its end"),
+        ("files = { over = ['/etc'] }", "unknown field `over`"),
+        ("files = 'yes'", "true, false, or a table that says which"),
+        ("network = { to = ['10.0.0.1/8'] }", "no bits behind its length"),
+        ("network = { to = ['web-01'] }", "a network is an address"),
+    ] {
+        let error = read(bad).unwrap_err().to_string();
+        assert!(error.contains(want), "{bad}: {error}");
+    }
+    let many = |count: usize| {
+        read(&format!("files = {{ except = [{}] }}", vec!["'/x'"; count].join(", ")))
+    };
+    assert_eq!(validate_role(&many(KERNEL_SCOPE).unwrap()), Ok(()));
+    let fault = validate_role(&many(KERNEL_SCOPE + 1).unwrap()).unwrap_err().to_string();
+    assert_eq!(fault, "options.kernel.files: a filter names at most 256");
 }

@@ -12,7 +12,7 @@ pub use ocsf::Ocsf;
 pub use transcript::Transcript;
 
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped, Stream};
-use model::kernel::{Action, Kernel};
+use model::kernel::{Action, Kernel, LeftOut};
 
 /// An export: call `begin` once, `push` for each entry in order, `finish` once; what they return, joined, is the file.
 pub trait Export {
@@ -93,6 +93,10 @@ fn kernel_words(kernel: &Kernel) -> Option<String> {
         Kernel::Watch(watch) => (!watch.lacks.is_empty()).then(|| kernel.words()),
         Kernel::Tampering(_) => Some(format!("TAMPERING: {}", kernel.words())),
         Kernel::Totals(totals) => (totals.lost > 0 || totals.left > 0).then(|| kernel.words()),
+        Kernel::Scope(_) | Kernel::Unbound(_) => Some(kernel.words()),
+        Kernel::LeftOut(LeftOut { files, network }) => {
+            (files + network > 0).then(|| kernel.words())
+        }
     }
 }
 

@@ -127,6 +127,14 @@ impl Export for Ocsf {
                 put(&mut all, &["unmapped", "totals"], json!(totals));
                 all
             }
+            Entry::Kernel(kernel @ (Kernel::Scope(_) | Kernel::Unbound(_))) => {
+                self.beside(*seq, *at, "Watch", 1, &kernel.words())
+            }
+            Entry::Kernel(kernel @ Kernel::LeftOut(left_out)) => {
+                let mut all = self.beside(*seq, *at, "Left Out", 1, &kernel.words());
+                put(&mut all, &["unmapped", "left_out"], json!(left_out));
+                all
+            }
             Entry::Kernel(kernel @ Kernel::Tampering(tampering)) => {
                 let mut all = self.beside(*seq, tampering.at, "Tampering", 4, &kernel.words());
                 put(&mut all, &["unmapped", "tampering"], json!(tampering));

@@ -92,7 +92,7 @@ fn wanted(entry: &Entry, args: &Events) -> bool {
             Class::Files => all || args.files,
             Class::Network => all || args.network,
         },
-        Entry::Kernel(Kernel::Watch(_) | Kernel::Totals(_) | Kernel::Tampering(_)) => true,
+        Entry::Kernel(_) => true,
         Entry::Gap(gap) => {
             matches!(gap.cause, GapCause::Kernel | GapCause::Unwatched | GapCause::Bound)
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::layout::length;
 use model::kernel::Class;
+use model::scope::{FileFilter, NetworkFilter};
 
 const PROGRAMS: &[u8] = include_bytes!("recorded/programs.bin");
 const FILES: &[u8] = include_bytes!("recorded/files.bin");
@@ -31,7 +32,7 @@ fn traced(records: &[Vec<u8>]) -> Vec<Traced> {
 fn events(records: &[Vec<u8>]) -> Vec<KernelEvent> {
     let only = |traced| match traced {
         Traced::Did(event) => *event,
-        Traced::Lost(count) => panic!("{count} are lost"),
+        other => panic!("{other:?}"),
     };
     traced(records).into_iter().map(only).collect()
 }
@@ -167,6 +168,62 @@ fn a_line_through_the_records_loses_nothing_and_what_follows_has_a_time_of_its_o
     let Action::Ran(whole) = &ran.action else { panic!("{ran:?}") };
     assert_eq!((ran.at, whole.kept), (1_000, 20_000));
     assert_eq!((ended.at, ended.by.parent), (5_000, beginner), "who began it is known still");
+}
+
+/// What a kernel saw of files and connections, of which only this is wanted: lines, and how much was left out.
+fn sifted(records: &[Vec<u8>], scope: &Scope) -> (Vec<String>, LeftOut) {
+    let mut trace = Trace::new(Arch::X86_64, 0).within(scope.clone());
+    for record in records {
+        trace.handle(record, Tick(0));
+    }
+    trace.finish(Tick(0));
+    let told = std::iter::from_fn(|| trace.poll());
+    let lines = told.map(|traced| match traced {
+        Traced::Did(event) => format!("{} × {}", event.action, event.times),
+        other => panic!("{other:?}"),
+    });
+    (lines.collect(), trace.left_out().unwrap_or_default())
+}
+
+#[test]
+fn what_roles_do_not_want_is_left_out_and_counted_exactly() {
+    let all = records(FILES);
+    let (whole, none) = sifted(&all, &Scope::ALL);
+    assert_eq!(none, LeftOut::default());
+    let times = |lines: &[String]| -> u64 {
+        lines.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let filter = FileFilter { under: vec!["/etc".parse().unwrap()], ..FileFilter::default() };
+    let scope = Scope { files: vec![filter], network: Vec::new() };
+    let (some, left_out) = sifted(&all, &scope);
+    assert!(left_out.files > 0 && left_out.network == 0, "{left_out:?}");
+    assert_eq!(times(&some) + left_out.files, times(&whole));
+    assert!(
+        some.iter()
+            .all(|line| whole.iter().any(|it| it.split(" × ").next() == line.split(" × ").next()))
+    );
+    assert!(!some.iter().any(|line| line.starts_with("opened /usr/")), "{some:#?}");
+    let filter =
+        NetworkFilter { except: vec!["127.0.0.0/8".parse().unwrap()], ..NetworkFilter::default() };
+    let scope = Scope { files: Vec::new(), network: vec![filter] };
+    let (some, left_out) = sifted(&all, &scope);
+    assert!(left_out.network > 0 && left_out.files == 0, "{left_out:?}");
+    assert_eq!(times(&some) + left_out.network, times(&whole));
+}
+
+#[test]
+fn where_something_was_lost_nothing_is_left_out_any_more() {
+    let filter = FileFilter { under: vec!["/none".parse().unwrap()], ..FileFilter::default() };
+    let scope = Scope { files: vec![filter], network: Vec::new() };
+    let mut trace = Trace::new(Arch::X86_64, 0).within(scope);
+    trace.lost(1);
+    for record in records(FILES) {
+        trace.handle(&record, Tick(0));
+    }
+    trace.finish(Tick(0));
+    let told: Vec<_> = std::iter::from_fn(|| trace.poll()).collect();
+    assert_eq!(told[..2], [Traced::Lost(1), Traced::Unbound(Unbound::Lost)]);
+    assert_eq!(trace.left_out(), Some(LeftOut::default()));
 }
 
 #[test]

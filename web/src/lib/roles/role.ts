@@ -7,7 +7,7 @@ export type Recording = 'off' | 'spool' | 'strict';
 export type Forwarding = 'agent' | 'local' | 'remote' | 'x11';
 export type Action = 'list' | 'play' | 'export' | 'remove';
 /** Yes, no, or nothing. */
-export type Said = boolean | null;
+export type Said = boolean | object | null;
 
 export interface JoinRule {
   roles: string[];
