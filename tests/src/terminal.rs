@@ -20,14 +20,21 @@ pub struct Terminal {
 impl Terminal {
     /// Starts `command` in a window of this size.
     pub fn start(folder: &Path, cols: u16, rows: u16, command: &str) -> Self {
+        Self::set(folder, (cols, rows), command, "")
+    }
+
+    /// With options that stand before the program begins, for that may end before they could be set.
+    fn set(folder: &Path, (cols, rows): (u16, u16), command: &str, options: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let socket = folder.join(format!("tmux-{number}.sock")).display().to_string();
+        let file = folder.join(format!("tmux-{number}.conf"));
+        std::fs::write(&file, format!("set-option -g status off\n{options}\n")).expect("a file");
         let terminal = Self { socket };
         let (cols, rows) = (cols.to_string(), rows.to_string());
         let out = terminal.tmux(&[
             "-f",
-            "/dev/null",
+            &file.display().to_string(),
             "new-session",
             "-d",
             "-x",
@@ -37,16 +44,13 @@ impl Terminal {
             command,
         ]);
         crate::assert_success(&out);
-        crate::assert_success(&terminal.tmux(&["set-option", "-g", "status", "off"]));
-        crate::assert_success(&terminal.tmux(&["resize-window", "-x", &cols, "-y", &rows]));
         terminal
     }
 
     /// Runs a program in a window of this size. The window stays when the program has ended.
-    pub fn run(folder: &Path, (cols, rows): (u16, u16), command: &Command) -> Self {
-        let terminal = Self::start(folder, cols, rows, &format!("exec {}", line(command)));
-        crate::assert_success(&terminal.tmux(&["set-option", "-g", "remain-on-exit", "on"]));
-        terminal
+    pub fn run(folder: &Path, size: (u16, u16), command: &Command) -> Self {
+        let command = format!("exec {}", line(command));
+        Self::set(folder, size, &command, "set-option -g remain-on-exit on")
     }
 
     /// Process id of the program in it.

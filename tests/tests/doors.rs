@@ -20,7 +20,7 @@ fn has(program: &str) -> bool {
 }
 
 fn skip(test: &str, why: &str) {
-    eprintln!("SKIPPED {test}: {why}");
+    eprintln!("skipped: {test}: {why}");
 }
 
 /// An account of the machine that goes when the test does.

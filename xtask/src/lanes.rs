@@ -1,20 +1,37 @@
-//! Runs the tests that cargo has built: two lanes side by side, one after another within each.
+//! Runs the tests that cargo has built: some programs side by side, where cargo runs all of them in a row.
 //!
-//! The house's tests mostly wait, for clients, browsers and timeouts; most rooms' compute. Cargo runs all of them in a row.
+//! The house's tests mostly wait, for clients, browsers and timeouts; most rooms' compute.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-/// Whose tests run in the house's lane, in this order: its own, and at last, when the other lane is empty, those of the room
-/// that is held to times on real processes.
-const HOUSE: [&str; 2] = ["tests", "crates/host"];
+/// How many of the house's programs run at once.
+const HOUSE_LANES: usize = 2;
+/// Which of them begin first, for they take longest.
+const LONG: [&str; 5] = ["sharing", "four_eyes", "browser", "kernel", "crash_alone"];
 
+/// Whose turn it is; what has the same turn runs side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
     House,
     Rooms,
+    /// Alone at the end: what is held to times on real processes.
+    Last,
+}
+
+impl Lane {
+    fn of(place: &Path) -> Self {
+        match place.to_str() {
+            Some("tests") => Self::House,
+            Some("crates/host") => Self::Last,
+            _ => Self::Rooms,
+        }
+    }
 }
 
 /// One program of tests.
@@ -44,51 +61,95 @@ pub fn build(root: &Path) -> Result<Built> {
         bail!("the tests do not build");
     }
     let mut programs = programs(root, &String::from_utf8_lossy(&built.stdout))?;
-    let turn = |place: &Path| HOUSE.iter().position(|house| root.join(house) == place);
-    programs.sort_by_key(|program| turn(&program.folder));
+    let place = |program: &Program| LONG.iter().position(|long| program.name.ends_with(long));
+    programs.sort_by_key(|program| place(program).unwrap_or(LONG.len()));
     Ok(Built(programs))
 }
 
+/// How the tests went.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Went {
+    /// Programs with tests that failed.
+    pub failed: Vec<String>,
+    /// What was not tested here, and why.
+    pub skipped: Vec<String>,
+}
+
 impl Built {
-    /// Runs them all; `run` makes the command that each is run by. The names of those that failed.
-    pub fn run(&self, run: impl Fn() -> Command + Sync) -> Result<Vec<String>> {
-        let lane = |lane| self.0.iter().filter(move |program| program.lane == lane);
-        let (rooms, house) = std::thread::scope(|scope| {
-            let rooms = scope.spawn(|| run_each(lane(Lane::Rooms), &run, true));
-            let house = run_each(lane(Lane::House), &run, false);
-            (rooms.join(), house)
-        });
-        let Ok(rooms) = rooms else { bail!("a lane of tests fell over") };
-        Ok([rooms?, house?].concat())
+    /// Runs them all; `run` makes the command that each is run by.
+    pub fn run(&self, run: impl Fn() -> Command + Sync) -> Result<Went> {
+        let went = Mutex::new(Went::default());
+        let queue = |lane| Mutex::new(self.0.iter().filter(|it| it.lane == lane).collect());
+        let (house, rooms) = (queue(Lane::House), queue(Lane::Rooms));
+        let lanes = std::iter::repeat_n(&house, HOUSE_LANES).chain([&rooms]);
+        std::thread::scope(|scope| {
+            let (run, went) = (&run, &went);
+            let lanes: Vec<_> =
+                lanes.map(|queue| scope.spawn(move || run_each(queue, run, went))).collect();
+            for lane in lanes {
+                lane.join().unwrap_or_else(|_| bail!("a lane of tests fell over"))?;
+            }
+            anyhow::Ok(())
+        })?;
+        run_each(&queue(Lane::Last), &run, &went)?;
+        Ok(went.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Runs programs one after another; those of a quiet lane are heard when they have ended, so that lanes do not talk at once.
-fn run_each<'a>(
-    programs: impl Iterator<Item = &'a Program>,
-    run: impl Fn() -> Command,
-    quiet: bool,
-) -> Result<Vec<String>> {
-    let mut failed = Vec::new();
-    for program in programs {
+/// Runs the programs that nobody has taken yet, one after another. Each is heard when it has ended, so that lanes do not
+/// talk at once.
+fn run_each(
+    queue: &Mutex<VecDeque<&Program>>,
+    run: &impl Fn() -> Command,
+    went: &Mutex<Went>,
+) -> Result<()> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    while let Some(program) = next() {
+        println!("     Running {}", program.name);
         let mut command = run();
-        command.arg(&program.path).current_dir(&program.folder);
-        command.env("CARGO_MANIFEST_DIR", &program.folder);
-        let problem = || format!("cannot run {}", program.path.display());
-        let status = if quiet {
-            let out = command.stdin(Stdio::null()).output().with_context(problem)?;
-            let said = [out.stdout, out.stderr].concat();
-            println!("\n     Ran {}\n{}", program.name, String::from_utf8_lossy(&said).trim_end());
-            out.status
-        } else {
-            println!("\n     Running {}", program.name);
-            command.status().with_context(problem)?
-        };
+        command.arg(&program.path).arg("--show-output").current_dir(&program.folder);
+        command.env("CARGO_MANIFEST_DIR", &program.folder).stdin(Stdio::null());
+        let began = Instant::now();
+        let out = command.output();
+        let out = out.with_context(|| format!("cannot run {}", program.path.display()))?;
+        let Output { status, stdout, stderr } = out;
+        let (said, skipped) = heard(&String::from_utf8_lossy(&stdout));
+        let said = format!("{said}{}", String::from_utf8_lossy(&stderr));
+        println!("\n     Ran {} in {} s\n{said}", program.name, began.elapsed().as_secs());
+        let mut went = went.lock().unwrap_or_else(PoisonError::into_inner);
+        went.skipped.extend(skipped.into_iter().map(|what| format!("{}: {what}", program.name)));
         if !status.success() {
-            failed.push(program.name.clone());
+            went.failed.push(program.name.clone());
         }
     }
-    Ok(failed)
+    Ok(())
+}
+
+/// What a program of tests said, without the words of tests that passed; and those of them that say what was skipped.
+fn heard(said: &str) -> (String, Vec<String>) {
+    let (mut kept, mut skipped) = (String::new(), Vec::new());
+    let (mut passed, mut test) = (false, "");
+    for line in said.lines() {
+        match line {
+            "successes:" => passed = true,
+            "failures:" => passed = false,
+            _ if line.starts_with("test result:") => passed = false,
+            _ => {}
+        }
+        if !passed {
+            kept.push_str(line);
+            kept.push('\n');
+        } else if let Some(name) = line.strip_prefix("---- ") {
+            test = name.strip_suffix(" stdout ----").unwrap_or(name);
+        } else if let Some(why) = line.strip_prefix("skipped: ") {
+            // Some name the test by themselves, as far as its name is clear.
+            let named =
+                |words: &str| test.rsplit("::").next().is_some_and(|it| it.starts_with(words));
+            let why = why.split_once(": ").filter(|(first, _)| named(first)).map_or(why, |it| it.1);
+            skipped.push(format!("{test}: {why}"));
+        }
+    }
+    (kept, skipped)
 }
 
 /// The programs of tests in what cargo says of a build, a line of JSON each.
@@ -106,8 +167,7 @@ fn programs(root: &Path, said: &str) -> Result<Vec<Program>> {
         };
         let folder = manifest.parent().unwrap_or(root);
         let place = folder.strip_prefix(root).unwrap_or(folder);
-        let house = HOUSE.iter().any(|house| place == Path::new(house));
-        let lane = if house { Lane::House } else { Lane::Rooms };
+        let lane = Lane::of(place);
         let name = format!("{}: {target}", place.display());
         programs.push(Program { lane, name, path: path.into(), folder: folder.to_path_buf() });
     }
@@ -141,7 +201,7 @@ mod tests {
         let found: Vec<_> = found.iter().map(|one| (one.lane, one.name.as_str())).collect();
         let expected = [
             (Lane::House, "tests: locks"),
-            (Lane::House, "crates/host: freeze"),
+            (Lane::Last, "crates/host: freeze"),
             (Lane::Rooms, "crates/scry: scry"),
         ];
         assert_eq!(found, expected);
@@ -157,9 +217,40 @@ mod tests {
             folder: "/".into(),
         };
         let all = [program("false"), program("true"), program("false")];
-        for quiet in [true, false] {
-            let failed = run_each(all.iter(), || Command::new("env"), quiet).unwrap();
-            assert_eq!(failed, ["false", "false"]);
-        }
+        let went = Built(all.to_vec()).run(|| Command::new("env")).unwrap();
+        let failed = ["false", "false"].map(str::to_owned).to_vec();
+        assert_eq!(went, Went { failed, skipped: Vec::new() });
+    }
+
+    #[test]
+    fn what_was_skipped_is_said_and_nothing_else_of_tests_that_passed() {
+        let said = "
+running 2 tests
+test one ... ok
+test two ... FAILED
+
+successes:
+
+---- one stdout ----
+begins
+skipped: one: this machine has no browser
+
+successes:
+    one
+
+failures:
+
+---- two stdout ----
+skipped: not this, for it failed
+
+failures:
+    two
+
+test result: FAILED. 1 passed; 1 failed
+";
+        let (kept, skipped) = heard(said);
+        assert_eq!(skipped, ["one: this machine has no browser"]);
+        assert!(kept.contains("not this, for it failed") && kept.contains("test result: FAILED"));
+        assert!(kept.contains("test one ... ok") && !kept.contains("begins"));
     }
 }

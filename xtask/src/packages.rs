@@ -30,6 +30,10 @@ pub const TEST: &[Need] = &[
     Need { shown_by: "/usr/lib/python3/dist-packages/paramiko", package: "python3-paramiko" },
     Need { shown_by: "/usr/lib/python3/dist-packages/asyncssh", package: "python3-asyncssh" },
     Need { shown_by: "setpriv", package: "util-linux" },
+    Need { shown_by: "sudo", package: "sudo" },
+    Need { shown_by: "Xvfb", package: "xvfb" },
+    Need { shown_by: "xauth", package: "xauth" },
+    Need { shown_by: "xdpyinfo", package: "x11-utils" },
 ];
 
 /// Installs what is missing, or says how.

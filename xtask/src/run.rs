@@ -33,11 +33,14 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
     let built = lanes::build(root)?;
     let pages = web::test(root, &target(root));
     let start = without_startup_files();
-    let failed = built.run(|| {
+    let lanes::Went { failed, skipped } = built.run(|| {
         let mut command = start();
         command.env("SCRY_TEST_LONG", if long { "1" } else { "0" });
         command
     })?;
+    if !skipped.is_empty() {
+        println!("\nskipped here:\n  {}", skipped.join("\n  "));
+    }
     if !failed.is_empty() {
         bail!("tests failed: {}", failed.join(", "));
     }

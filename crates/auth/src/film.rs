@@ -253,7 +253,7 @@ fn mark_kind(kind: NoteKind) -> MarkKind {
         NoteKind::Size => MarkKind::Size,
         NoteKind::Gap => MarkKind::Gap,
         NoteKind::Forward => MarkKind::Forward,
-        NoteKind::File => MarkKind::File,
+        NoteKind::File | NoteKind::Seen => MarkKind::File,
         NoteKind::Command => MarkKind::Command,
         NoteKind::End => MarkKind::End,
     }

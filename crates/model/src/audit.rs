@@ -220,11 +220,11 @@ audited! {
         /// Why they had to, if they did not want to.
         #[serde(default, skip_serializing_if = "Option::is_none")] why: Option<String>,
     }
-    /// Somebody tried to type who may not; told once for each seat.
+    /// Somebody tried to type, or asked for something, who may not; told once for each seat and reason.
     SeatInputRefused "S3032W" "seat.input_refused" {
         /// Number within the recording.
         party: u32,
-        /// Why they may not.
+        /// Why they may not, as they were told.
         why: String,
     }
     /// The keyboard went from hand to hand.

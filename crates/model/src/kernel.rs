@@ -141,6 +141,14 @@ pub struct Totals {
     pub left: u32,
 }
 
+impl Totals {
+    /// What the kernel did not see as it should have: processes beside its table, and times that it skipped the recorder.
+    #[must_use]
+    pub fn unseen(&self) -> u64 {
+        self.beyond.saturating_add(self.unheld).saturating_add(self.skipped)
+    }
+}
+
 /// One thing that a process did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelEvent {

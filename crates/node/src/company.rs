@@ -11,7 +11,7 @@ use model::role::SeatRole;
 use model::{SessionId, Time, UserName, Wanted};
 use policy::{Identity, ReturnPermit, SeatPermit};
 use session::company::Silent;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use wire::company::{Ask, Company, Present, State, Told};
@@ -31,6 +31,17 @@ pub(crate) enum Visit {
     Recount { party: Party, counts: Vec<(usize, usize)> },
     /// Something else.
     Ask { by: Speaker, ask: Ask, answer: oneshot::Sender<Told> },
+    /// What they sent means nothing in their seat.
+    Vain { by: Speaker, sent: Vain },
+}
+
+/// What somebody sent in vain, who may have meant it for the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vain {
+    /// Keys.
+    Keys,
+    /// What is no request.
+    Request,
 }
 
 /// Who asks.
@@ -147,6 +158,11 @@ impl Doors {
         answered.await.map_err(|_| Over)
     }
 
+    /// Says that what they sent means nothing; never waits for the program, as typing does.
+    pub async fn vain(&self, by: Speaker, sent: Vain) {
+        let _ = self.visits.send(Visit::Vain { by, sent }).await;
+    }
+
     /// Types. Waits for a program that does not take it.
     pub async fn types(&self, party: Party, bytes: Bytes) -> Result<(), Over> {
         self.typing.send(Typed { party, bytes }).await.map_err(|_| Over)
@@ -173,8 +189,8 @@ pub(crate) struct Person {
     pub seat: Option<SeatRole>,
     pub since: Time,
     pub from: String,
-    /// That they typed in vain was told.
-    pub refused: bool,
+    /// What they tried in vain, for these reasons, was told.
+    pub refused: BTreeSet<&'static str>,
     /// Who they are, besides the owner.
     pub identity: Option<Identity>,
 }
@@ -204,7 +220,8 @@ impl Table {
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
-        let owner = Person { user, seat: None, since, from, refused: false, identity: None };
+        let refused = BTreeSet::new();
+        let owner = Person { user, seat: None, since, from, refused, identity: None };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
         let (session, people) = (Some(id), Vec::new());
@@ -254,7 +271,7 @@ impl Table {
 
     /// Somebody sits down who has entered.
     pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
-        let (since, user, refused) = (clock::now(), identity.user().clone(), false);
+        let (since, user, refused) = (clock::now(), identity.user().clone(), BTreeSet::new());
         let (seat, identity) = (Some(seat), Some(identity));
         self.people.insert(party, Person { user, seat, since, from, refused, identity });
     }

@@ -295,6 +295,17 @@ impl Sight {
 
     fn sum_up(&mut self, totals: Totals, left_out: Option<LeftOut>) -> Vec<Audited> {
         self.note_missing();
+        // Nobody knows when these were, nor how long.
+        let unseen = totals.unseen();
+        if unseen > 0 {
+            let cause = GapCause::Kernel;
+            self.ready.push_back(Entry::Gap(Gap {
+                cause,
+                bytes: None,
+                entries: Some(unseen),
+                ms: 0,
+            }));
+        }
         for found in self.signs.finish(&totals) {
             self.tampered(found);
         }

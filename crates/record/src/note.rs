@@ -1,7 +1,7 @@
 //! What is worth saying about an entry, in a few words.
 
 use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
-use model::kernel::{Action, Kernel};
+use model::kernel::{Action, Class, Kernel};
 use model::{Seq, Transfer};
 
 /// Something that happened, for a status line, a list or a time line.
@@ -40,6 +40,8 @@ pub enum NoteKind {
     File,
     /// A program ran.
     Command,
+    /// The kernel saw a file or a connection; [`Note::seen`] makes it, for there are many.
+    Seen,
     /// The end.
     End,
 }
@@ -69,6 +71,16 @@ impl Note {
         Some(Self { at: stamped.at, seq: stamped.seq, kind, text })
     }
 
+    /// The note of a file or a connection that the kernel saw.
+    #[must_use]
+    pub fn seen(stamped: &Stamped) -> Option<Self> {
+        let Entry::Kernel(Kernel::Did(event)) = &stamped.entry else { return None };
+        let class = event.action.class();
+        let text = clean(&event.to_string(), 240);
+        let (at, seq, kind) = (event.at.min(stamped.at), stamped.seq, NoteKind::Seen);
+        matches!(class, Class::Files | Class::Network).then_some(Self { at, seq, kind, text })
+    }
+
     /// A sign for lists.
     #[must_use]
     pub fn sign(&self) -> char {
@@ -80,6 +92,7 @@ impl Note {
             NoteKind::Forward => '⇄',
             NoteKind::File => '≡',
             NoteKind::Command => '▸',
+            NoteKind::Seen => '·',
             NoteKind::End => '■',
         }
     }
@@ -95,7 +108,9 @@ fn of_kernel(stamped: &Stamped, kernel: &Kernel) -> Option<Note> {
             _ => return None,
         },
         Kernel::Watch(watch) if watch.lacks.is_empty() => return None,
-        Kernel::Totals(totals) if totals.lost == 0 && totals.left == 0 => return None,
+        Kernel::Totals(totals) if totals.lost == 0 && totals.left == 0 && totals.unseen() == 0 => {
+            return None;
+        }
         Kernel::Watch(_)
         | Kernel::Totals(_)
         | Kernel::Scope(_)

@@ -31,7 +31,7 @@ impl Signs {
 
     /// What can be said at the end only: that a process was missing in the kernel's table, and that there was room.
     pub fn finish(&mut self, totals: &Totals) -> Vec<Tampering> {
-        let explained = totals.beyond > 0 || totals.unheld > 0 || totals.skipped > 0;
+        let explained = totals.unseen() > 0;
         let strays = std::mem::take(&mut self.strays);
         if explained { Vec::new() } else { strays }
     }

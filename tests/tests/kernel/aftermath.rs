@@ -195,16 +195,20 @@ fn a_node_that_starts_anew_finds_what_was_left_running_and_says_how_long_nobody_
         daemon.command
     };
     // A session that a kill takes along leaves its daemon to the next start, too.
-    let live = Daemon::leave(&cluster, "sudden", "uname -n sudden").command;
+    let live = {
+        let daemon = Daemon::leave(&cluster, "sudden", "uname -n sudden");
+        wait_for("its aftermath", || daemon.aftermaths().len() == 1);
+        daemon.command
+    };
     let mut open = cluster.ssh_command();
     let word = cluster.path("sudden-word").display().to_string();
-    let inner = "(setsid sh -c 'read x < {word}; uname -n from-live' </dev/null >/dev/null 2>&1 &) & sleep 6";
+    let inner = "(setsid sh -c 'touch {word}-there; read x < {word}; uname -n from-live' </dev/null >/dev/null 2>&1 &) & sleep 6";
     let inner = inner.replace("{word}", &format!("{word}2"));
     assert!(Command::new("mkfifo").arg(format!("{word}2")).status().unwrap().success());
     open.arg(cluster.host()).arg(&inner).stdin(Stdio::null()).stdout(Stdio::null());
     let mut open = open.stderr(Stdio::null()).spawn().unwrap();
     wait_for("the session", || !cluster.live_recordings().is_empty());
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_for("its daemon", || fs::exists(format!("{word}2-there")).unwrap());
     cluster.kill();
     open.wait().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));

@@ -91,10 +91,19 @@ fn a_fork_bomb_does_not_blind_others_and_its_excess_is_counted() {
     assert!(ran <= begun && ran + lost >= begun, "{ran} of {begun} programs, {lost} lost");
     let strays = seen.all("ran").filter(|it| it["by"]["stray"] == true && line(it) == "true bomb");
     assert!(strays.count() as u64 + lost >= beyond);
+    // It stands in the recording as a gap, and in the ledger.
+    let gaps = seen.0.iter().map(|line| &line["entry"]["gap"]);
+    let unseen = beyond + totals["unheld"].as_u64().unwrap() + totals["skipped"].as_u64().unwrap();
+    assert_eq!(gaps.filter(|gap| gap["cause"] == "kernel" && gap["entries"] == unseen).count(), 1);
+    let told = CLUSTER.audit("session.kernel_lost");
+    assert!(
+        told.iter().any(|event| event["beyond"] == unseen - totals["skipped"].as_u64().unwrap()),
+        "{told:#?}"
+    );
 }
 
 #[test]
-fn one_key_leads_from_a_program_to_the_picture_of_its_moment() {
+fn one_key_leads_from_a_program_and_from_a_file_to_the_picture_of_its_moment() {
     let test = "one_key_leads";
     if !can_see(test) || !has(test, "/usr/bin/python3") {
         return;
@@ -119,18 +128,28 @@ fn one_key_leads_from_a_program_to_the_picture_of_its_moment() {
     let player = Terminal::run(&CLUSTER.path(""), (100, 24), &player);
     player.wait_for("clock");
     player.keys(&["Space", "0"]);
-    let mut jumps = 0;
-    while !player.shows(" rm ") {
-        jumps += 1;
-        assert!(jumps < 10, "no jump to rm:\n{}", player.all());
-        player.keys(&["c"]);
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    let screen = player.screen();
-    let clock = screen.iter().find_map(|row| row.split("clock ").nth(1)?.get(..3)?.parse().ok());
-    let clock: i32 = clock.unwrap_or_else(|| panic!("no clock:\n{}", screen.join("\n")));
-    println!("{jumps} jumps to the moment of rm, where the clock shows {clock} of 100");
-    assert!((95..=105).contains(&clock), "{clock}:\n{}", screen.join("\n"));
+    let jump = |key: &str, to: &str| {
+        let mut jumps = 0;
+        while !player.shows(to) {
+            jumps += 1;
+            assert!(jumps < 40, "no jump to {to}:\n{}", player.all());
+            player.keys(&[key]);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let screen = player.screen();
+        let clock =
+            screen.iter().find_map(|row| row.split("clock ").nth(1)?.get(..3)?.parse().ok());
+        let clock: i32 = clock.unwrap_or_else(|| panic!("no clock:\n{}", screen.join("\n")));
+        println!("{jumps} jumps to {to}, where the clock shows {clock} of 100");
+        assert!((95..=105).contains(&clock), "{clock}:\n{}", screen.join("\n"));
+    };
+    jump("c", " rm ");
+    jump("e", "unlink");
+    // All files and connections in a list, from which one key leads there, too.
+    player.keys(&["M"]);
+    player.wait_for("files and connections");
+    player.keys(&["Enter"]);
+    jump("e", "clock ");
 }
 
 #[test]

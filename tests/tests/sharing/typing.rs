@@ -5,6 +5,7 @@ use house::person::Person;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Viewer, Way, guests, told};
 use house::{Cluster, assert_success, wait_for};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
@@ -20,7 +21,6 @@ fn entries(cluster: &Cluster, row: &Value) -> Vec<Value> {
     lines.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Waits for an event of a session in the ledger.
 /// Sends bytes as somebody who comes by plain ssh to the owner alone, and leaves.
 fn send(owner: &Owner<'_>, person: &Person<'_>, seat: &str, pieces: &[Vec<u8>]) {
     let before = owner.last();
@@ -84,6 +84,15 @@ fn nothing_that_an_observer_or_a_moderator_sends_reaches_the_program() {
         assert_eq!(line.ask(ask.clone())["told"], "refused", "{ask}");
     }
     drop((line, sitting));
+    // Each of them tried, and the ledger says so: by keys, by a request that is none, by one that is not theirs to make.
+    for why in ["to look, not to type", "no request", "not yours to say"] {
+        told(&cluster, "seat.input_refused", |event| {
+            event["user"] == "bob" && event["why"].as_str().is_some_and(|it| it.contains(why))
+        });
+    }
+    let vain = cluster.audit("seat.input_refused");
+    let parties: BTreeSet<_> = vain.iter().filter_map(|event| event["party"].as_u64()).collect();
+    assert_eq!((parties.len(), vain.len()), (5, 6), "once a seat and reason: {vain:#?}");
 
     std::thread::sleep(WHILE);
     assert_eq!(fs::read(&file).unwrap(), b"", "something reached the program");

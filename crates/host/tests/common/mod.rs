@@ -239,5 +239,5 @@ pub fn control_groups() -> Option<PathBuf> {
 
 /// Says that a test could not be run, and why; the runner's output keeps it.
 pub fn skip(test: &str, why: &str) {
-    eprintln!("SKIPPED {test}: {why}");
+    eprintln!("skipped: {test}: {why}");
 }

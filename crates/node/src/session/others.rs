@@ -3,7 +3,7 @@
 use super::Live;
 use super::owner::NOT_BACK;
 use crate::clock;
-use crate::company::{Seated, Sit, Speaker, Typed, Visit};
+use crate::company::{Seated, Sit, Speaker, Typed, Vain, Visit};
 use crate::stage::Stage;
 use host::Signals;
 use model::audit::Audited;
@@ -17,6 +17,8 @@ use wire::company::{Ask, Told};
 const LOOK_AGAIN_MS: u64 = 1_000;
 /// Told to an owner whose terminal stands still, or goes on.
 const GOES_ON: &str = "the session goes on";
+/// Why what somebody sent on their line was not done.
+const NO_REQUEST: &str = "what was sent is no request";
 
 impl Live {
     /// Does what somebody asks. What changes by it is looked at by [`Live::tend_company`].
@@ -44,6 +46,15 @@ impl Live {
                 };
                 // Whoever asked may have gone.
                 let _ = answer.send(told);
+            }
+            Visit::Vain { by, sent } => {
+                let Some(party) = self.table.party(&by) else { return };
+                match (sent, self.table.company.may_type(party)) {
+                    (Vain::Request, _) => self.refuse_to(party, NO_REQUEST),
+                    (Vain::Keys, Err(silent)) => self.refuse_to(party, silent.words()),
+                    // Of whoever may type they are a slip.
+                    (Vain::Keys, Ok(())) => {}
+                }
             }
         }
     }
@@ -104,23 +115,29 @@ impl Live {
         self.table.company.handle_timeout(now);
         let stranger = || "you are not in this session".to_owned();
         let party = self.table.party(by).ok_or_else(stranger)?;
-        let refused = |refused: Refused| refused.words().to_owned();
         let company = &mut self.table.company;
-        match ask {
+        let well = |()| Told::Done {};
+        let done = match ask {
             Ask::Who {} => return Ok(Told::Company(self.table.seen())),
-            Ask::Say { text } => self.say(party, text)?,
-            Ask::HandOver { to } => company.hand_over(party, to).map_err(refused)?,
-            Ask::TakeBack {} => company.take_back(party).map_err(refused)?,
-            Ask::Together {} => company.together(party).map_err(refused)?,
-            Ask::ShowOut { party: whom } => company.show_out(party, whom).map_err(refused)?,
-            Ask::Freeze {} => company.freeze(party).map_err(refused)?,
-            Ask::Thaw {} => company.thaw(party).map_err(refused)?,
-            Ask::End {} => company.end(party).map_err(refused)?,
-            Ask::Confirm {} => company.confirm(party, now),
-            Ask::Approve { number } => self.approve(party, number)?,
-            Ask::Refuse { number } => self.refuse_file(party, number)?,
+            Ask::Say { text } => return self.say(party, text).map(well),
+            Ask::Approve { number } => return self.approve(party, number).map(well),
+            Ask::Refuse { number } => return self.refuse_file(party, number).map(well),
+            Ask::HandOver { to } => company.hand_over(party, to),
+            Ask::TakeBack {} => company.take_back(party),
+            Ask::Together {} => company.together(party),
+            Ask::ShowOut { party: whom } => company.show_out(party, whom),
+            Ask::Freeze {} => company.freeze(party),
+            Ask::Thaw {} => company.thaw(party),
+            Ask::End {} => company.end(party),
+            Ask::Confirm {} => {
+                company.confirm(party, now);
+                Ok(())
+            }
+        };
+        if done == Err(Refused::NotAllowed) {
+            self.refuse_to(party, Refused::NotAllowed.words());
         }
-        Ok(Told::Done {})
+        done.map(well).map_err(|refused| refused.words().to_owned())
     }
 
     fn say(&mut self, party: Party, text: String) -> Result<(), String> {
@@ -135,7 +152,7 @@ impl Live {
         Ok(())
     }
 
-    /// Whether what somebody typed may reach the program at this moment. Whoever types in vain is told once.
+    /// Whether what somebody typed may reach the program at this moment.
     pub(super) fn hears(&mut self, typed: &Typed) -> bool {
         let Typed { party, .. } = typed;
         let now = clock::tick();
@@ -145,13 +162,18 @@ impl Live {
             // Nobody did wrong who had the right until the line was cut.
             return false;
         }
-        let why = silent.words().to_owned();
-        if let Some(person) = self.table.people.get_mut(party).filter(|person| !person.refused) {
-            person.refused = true;
-            let event = Audited::SeatInputRefused { party: party.0.into(), why };
+        self.refuse_to(*party, silent.words());
+        false
+    }
+
+    /// Tells the ledger what somebody tried who may not; once for each reason.
+    fn refuse_to(&mut self, party: Party, why: &'static str) {
+        if let Some(person) = self.table.people.get_mut(&party)
+            && person.refused.insert(why)
+        {
+            let event = Audited::SeatInputRefused { party: party.0.into(), why: why.to_owned() };
             self.files.say_as(&person.user, event);
         }
-        false
     }
 
     /// Acts on what changed among the people. Answers why the session must end, if it must.

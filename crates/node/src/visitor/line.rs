@@ -1,7 +1,7 @@
 //! The line on which people in a session speak to its node, and hear what happens in it (`wire::company`).
 
 use super::NOWHERE;
-use crate::company::Speaker;
+use crate::company::{Speaker, Vain};
 use crate::lives::Running;
 use crate::session::refuse;
 use bytes::Bytes;
@@ -59,12 +59,16 @@ pub(crate) async fn speak(
 }
 
 async fn answer(running: &Running, user: &UserName, line: &[u8]) -> Told {
+    let by = Speaker::Person(user.clone());
     let ask = match serde_json::from_slice(line) {
         Ok(ask) => ask,
-        Err(error) => return Told::Refused { why: format!("that is no request: {error}") },
+        Err(error) => {
+            running.doors.vain(by, Vain::Request).await;
+            return Told::Refused { why: format!("that is no request: {error}") };
+        }
     };
     let over = || Told::Over { why: "the session is over".to_owned() };
-    running.doors.ask(Speaker::Person(user.clone()), ask).await.unwrap_or_else(|_| over())
+    running.doors.ask(by, ask).await.unwrap_or_else(|_| over())
 }
 
 /// Writes a line; `false` when nobody reads any more.

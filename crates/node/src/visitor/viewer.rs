@@ -3,7 +3,7 @@
 use super::keys::{Keys, Piece};
 use crate::alarm::Alarm;
 use crate::clock;
-use crate::company::{Doors, Seated, Speaker};
+use crate::company::{Doors, Seated, Speaker, Vain};
 use crate::lives::Running;
 use crate::session::plain;
 use crate::stage::Stage;
@@ -71,6 +71,8 @@ pub(super) struct Viewer {
     note: Option<(String, Tick)>,
     /// Asked whether they are there.
     asked: bool,
+    /// That they pressed keys which mean nothing was passed on.
+    vain: bool,
 }
 
 /// Why a viewer's view is over.
@@ -100,6 +102,7 @@ impl Viewer {
             over: None,
             note: None,
             asked: false,
+            vain: false,
         };
         let help = viewer.key("?");
         viewer.say(format!("{}, {}; {help} shows the keys", viewer.title, seat.word()));
@@ -417,7 +420,12 @@ impl Viewer {
             b'f' if self.seat == SeatRole::Moderator => self.ask(Ask::Freeze {}).await,
             b't' if self.seat == SeatRole::Moderator => self.ask(Ask::Thaw {}).await,
             b'x' if self.seat == SeatRole::Moderator => self.over = Some(Over::End),
-            _ => self.say(format!("{}: {} shows the keys", self.title, self.key("?"))),
+            _ => {
+                self.say(format!("{}: {} shows the keys", self.title, self.key("?")));
+                if !std::mem::replace(&mut self.vain, true) {
+                    self.doors.vain(Speaker::Seat(self.party), Vain::Keys).await;
+                }
+            }
         }
         None
     }

@@ -1,6 +1,6 @@
 //! The player's mind: keys and time in, wishes and a position out. Pure.
 
-use super::wish::{Clock, Film, Key, Overlay, Wish};
+use super::wish::{Clock, Film, Key, Listed, Overlay, Stop, Wish};
 use model::Tick;
 use record::note::time;
 use std::collections::VecDeque;
@@ -81,7 +81,7 @@ impl Mind {
         }
         match self.overlay {
             Some(Overlay::Help) => self.overlay = None,
-            Some(Overlay::List(chosen)) => self.choose(key, chosen, now),
+            Some(Overlay::List(of, chosen)) => self.choose(key, (of, chosen), now),
             None => self.press(key, now),
         }
     }
@@ -189,9 +189,9 @@ impl Mind {
         self.listed = count;
     }
 
-    /// Shows the list, with the place nearest to now chosen.
-    pub fn show_list(&mut self, chosen: usize) {
-        self.overlay = Some(Overlay::List(chosen));
+    /// Shows a list, with the place nearest to now chosen.
+    pub fn show_list(&mut self, of: Listed, chosen: usize) {
+        self.overlay = Some(Overlay::List(of, chosen));
     }
 
     /// Says something for some seconds.
@@ -308,10 +308,12 @@ impl Mind {
             Key::End | Key::Char('G') | Key::Enter => self.go(key, digits, now),
             Key::Char('.') => self.step(Wish::Forward, now),
             Key::Char(',') => self.step(Wish::Back, now),
-            Key::Char('[') => self.marker(false, now),
-            Key::Char(']') => self.marker(true, now),
-            Key::Char('C') => self.command(false, now),
-            Key::Char('c') => self.command(true, now),
+            Key::Char('[') => self.jump(Stop::Marker, false, now),
+            Key::Char(']') => self.jump(Stop::Marker, true, now),
+            Key::Char('C') => self.jump(Stop::Program, false, now),
+            Key::Char('c') => self.jump(Stop::Program, true, now),
+            Key::Char('E') => self.jump(Stop::Seen, false, now),
+            Key::Char('e') => self.jump(Stop::Seen, true, now),
             Key::Char('<' | '{') => self.faster(false, now),
             Key::Char('>' | '}') => self.faster(true, now),
             Key::Backspace => self.set_speed(1.0, now),
@@ -319,7 +321,8 @@ impl Mind {
             Key::Char('/') => self.prompt = Some(String::new()),
             Key::Char('n') => self.search_on(true, now),
             Key::Char('N') => self.search_on(false, now),
-            Key::Char('m') => self.wish(Wish::List),
+            Key::Char('m') => self.wish(Wish::List(Listed::Notes)),
+            Key::Char('M') => self.wish(Wish::List(Listed::Seen)),
             Key::Char('f') if self.before_live => self.wish(Wish::Quit),
             Key::Char('f') => self.follow(now),
             Key::Char('t') => {
@@ -408,14 +411,9 @@ impl Mind {
         self.wish(wish);
     }
 
-    fn marker(&mut self, forward: bool, now: Tick) {
+    fn jump(&mut self, stop: Stop, forward: bool, now: Tick) {
         let from = self.from(forward, now);
-        self.wish(Wish::Marker { from, forward });
-    }
-
-    fn command(&mut self, forward: bool, now: Tick) {
-        let from = self.from(forward, now);
-        self.wish(Wish::Command { from, forward });
+        self.wish(Wish::Beside { stop, from, forward });
     }
 
     /// Where a jump begins: while it plays, a jump back does not land where it just was.
@@ -490,7 +488,7 @@ impl Mind {
         self.prompt = Some(text);
     }
 
-    fn choose(&mut self, key: Key, chosen: usize, now: Tick) {
+    fn choose(&mut self, key: Key, (of, chosen): (Listed, usize), now: Tick) {
         let last = self.listed.saturating_sub(1);
         let chosen = match key {
             Key::Up | Key::Char('k') => chosen.saturating_sub(1),
@@ -504,15 +502,15 @@ impl Mind {
                 let position = self.position(now);
                 self.place(position, now);
                 self.following = false;
-                return self.wish(Wish::Choose(chosen));
+                return self.wish(Wish::Choose(of, chosen));
             }
-            Key::Escape | Key::Char('m' | 'q') => {
+            Key::Escape | Key::Char('m' | 'M' | 'q') => {
                 self.overlay = None;
                 return;
             }
             _ => chosen,
         };
-        self.overlay = Some(Overlay::List(chosen));
+        self.overlay = Some(Overlay::List(of, chosen));
     }
 }
 

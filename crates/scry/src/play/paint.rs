@@ -1,10 +1,11 @@
 //! What the player shows: the recorded screen, letter-boxed or panned, and the status line below it.
 
 use super::mind::Mind;
-use super::wish::{Clock, Overlay};
+use super::outline::Outline;
+use super::wish::{Clock, Listed, Overlay};
 use model::{Tick, Time};
 use record::find::Pattern;
-use record::note::{Note, NoteKind, time};
+use record::note::{NoteKind, time};
 use screen::{BAR, Canvas, Cell, Colour, Pan, Screen, Style};
 
 /// Everything that is shown.
@@ -21,15 +22,17 @@ pub struct Scene<'a> {
     pub started: Time,
     /// Gaps: from, to, in milliseconds.
     pub gaps: &'a [(u64, u64)],
-    /// Marks, people and gaps, as far as they were read.
-    pub notes: &'a [Note],
-    /// How far the notes were read, while they still are.
+    /// The lists, as far as they were read.
+    pub outline: &'a Outline,
+    /// Who of several typed just now.
+    pub types: Option<&'a str>,
+    /// How far the lists were read, while they still are.
     pub reading: Option<u64>,
     /// How far a search has come.
     pub searched: Option<u64>,
 }
 
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 17] = [
     ("space p", "play, pause"),
     ("← → h l", "5 seconds"),
     ("⇧← ⇧→ PgUp PgDn", "60 seconds"),
@@ -39,7 +42,8 @@ const KEYS: [(&str, &str); 16] = [
     ("1:30 G", "to a time"),
     ("[ ]", "previous, next marker"),
     ("C c", "previous, next program that ran"),
-    ("m", "list of markers, people, programs, gaps"),
+    ("E e", "previous, next file or connection seen"),
+    ("m M", "list of markers and programs, of files"),
     ("/ n N", "search, next, previous"),
     ("< > ⌫", "slower, faster, normal"),
     ("i", "skip idle time"),
@@ -59,7 +63,7 @@ pub fn paint(scene: &Scene<'_>, size: (u16, u16), pan: &mut Pan) -> Canvas {
     picture(scene, view, pan, &mut canvas);
     match scene.mind.overlay() {
         Some(Overlay::Help) => help(view, &mut canvas),
-        Some(Overlay::List(chosen)) => list(scene, chosen, view, &mut canvas),
+        Some(Overlay::List(of, chosen)) => list(scene, (of, chosen), view, &mut canvas),
         None => {}
     }
     status(scene, rows - 1, &mut canvas);
@@ -119,20 +123,23 @@ fn help(view: (u16, u16), canvas: &mut Canvas) {
     }
 }
 
-fn list(scene: &Scene<'_>, chosen: usize, view: (u16, u16), canvas: &mut Canvas) {
-    let count = u16::try_from(scene.notes.len().max(1)).unwrap_or(u16::MAX);
-    let title = scene.reading.map_or_else(
-        || "markers, people, gaps".to_owned(),
-        |at| format!("reading, {} so far", time(at)),
-    );
+fn list(scene: &Scene<'_>, (of, chosen): (Listed, usize), view: (u16, u16), canvas: &mut Canvas) {
+    let notes = scene.outline.notes(of);
+    let count = u16::try_from(notes.len().max(1)).unwrap_or(u16::MAX);
+    let title = match (scene.reading, of, scene.outline.left_out(of)) {
+        (Some(at), ..) => format!("reading, {} so far", time(at)),
+        (None, Listed::Notes, 0) => "markers, people, gaps".to_owned(),
+        (None, Listed::Seen, 0) => "files and connections".to_owned(),
+        (None, _, more) => format!("the first {}; {more} more are not listed", notes.len()),
+    };
     let Some(((col, row), (cols, rows))) = window((76, count), view, &title, canvas) else {
         return;
     };
-    if scene.notes.is_empty() && scene.reading.is_none() {
+    if notes.is_empty() && scene.reading.is_none() {
         canvas.text(col, row, col + cols, "there are none in this recording", Style::PLAIN);
     }
     let first = (chosen + 1).saturating_sub(rows.into());
-    for (row, (n, note)) in (row..row + rows).zip(scene.notes.iter().enumerate().skip(first)) {
+    for (row, (n, note)) in (row..row + rows).zip(notes.iter().enumerate().skip(first)) {
         let line = format!("{:>8} {} {}", time(note.at), note.sign(), note.text);
         let line = format!("{line:width$}", width = usize::from(cols));
         let style = Style { inverse: n == chosen, ..note_style(note.kind, Style::PLAIN) };
@@ -152,6 +159,7 @@ fn note_style(kind: NoteKind, style: Style) -> Style {
         | NoteKind::Forward
         | NoteKind::File
         | NoteKind::Command
+        | NoteKind::Seen
         | NoteKind::End => style,
     }
 }
@@ -174,6 +182,7 @@ fn status(scene: &Scene<'_>, row: u16, canvas: &mut Canvas) {
     col = canvas.text(col, row, cols, &clock(scene, position, cols < 60), BAR);
     let middle = message(scene);
     let mut tail = state(mind);
+    tail.extend(scene.types.map(|who| format!("{who} types")));
     if cols >= 60 && !scene.title.is_empty() {
         tail.push(scene.title.to_owned());
     }
@@ -270,7 +279,8 @@ fn bar(scene: &Scene<'_>, position: u64, (from, to): (u16, u16), row: u16, canva
             if col <= place(position) { 75 } else { 244 },
         );
     }
-    for note in scene.notes.iter().filter(|note| note.kind == NoteKind::Mark) {
+    for note in scene.outline.notes(Listed::Notes).iter().filter(|note| note.kind == NoteKind::Mark)
+    {
         put(place(note.at), '◆', 222);
     }
     for (start, end) in scene.gaps {

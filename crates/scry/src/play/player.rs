@@ -6,8 +6,8 @@ use super::mind::Mind;
 use super::outline::Outline;
 use super::paint::{Scene, paint};
 use super::reel::Reel;
-use super::wish::{Film, Wish};
-use model::Tick;
+use super::wish::{Film, Stop, Wish};
+use model::{Seq, Tick};
 use record::find::{Hunt, Outcome, Pattern};
 use record::note::{Note, NoteKind};
 use record::{Recording, Source};
@@ -34,6 +34,8 @@ pub struct Player<S: Source, D: Desk> {
     outline: Outline,
     /// What waits for the outline to be complete.
     waiting: Option<Wish>,
+    /// The note that a jump led to last: time and entry.
+    stands: Option<(u64, Seq)>,
     hunt: Option<Hunt>,
     searched: Option<u64>,
     gaps: Vec<(u64, u64)>,
@@ -61,6 +63,7 @@ impl<S: Source, D: Desk> Player<S, D> {
             title,
             outline: Outline::default(),
             waiting: None,
+            stands: None,
             hunt: None,
             searched: None,
             gaps: Vec::new(),
@@ -141,15 +144,16 @@ impl<S: Source, D: Desk> Player<S, D> {
             }
             Wish::Search { text, forward } => self.search(&text, forward, now),
             Wish::StopSearch => self.hunt = None,
-            Wish::Marker { .. } | Wish::Command { .. } | Wish::List => {
-                if wish == Wish::List {
-                    self.mind.show_list(0);
+            Wish::Beside { .. } | Wish::List(_) => {
+                if let Wish::List(of) = wish {
+                    self.mind.show_list(of, 0);
                 }
                 self.waiting = Some(wish);
             }
-            Wish::Choose(number) => {
-                if let Some(note) = self.outline.notes().get(number) {
+            Wish::Choose(of, number) => {
+                if let Some(note) = self.outline.notes(of).get(number) {
                     let at = note.at;
+                    self.stands = Some((at, note.seq));
                     self.reel.seek(at);
                     self.mind.arrived(at, now);
                 }
@@ -199,7 +203,9 @@ impl<S: Source, D: Desk> Player<S, D> {
             }
         } else if let Some(wish) = self.waiting.clone() {
             let complete = self.outline.run(self.reel.recording(), more);
-            self.mind.listed(self.outline.notes().len());
+            if let Wish::List(of) = wish {
+                self.mind.listed(self.outline.notes(of).len());
+            }
             if complete {
                 self.waiting = None;
                 self.answer(&wish, now);
@@ -210,23 +216,16 @@ impl<S: Source, D: Desk> Player<S, D> {
     /// What waited for the outline.
     fn answer(&mut self, wish: &Wish, now: Tick) {
         match wish {
-            Wish::Marker { from, forward } => {
-                let note = self.outline.beside(*from, *forward).cloned();
-                self.jump(note, "no marker in this direction", now);
+            Wish::Beside { stop, from, forward } => {
+                let at = self.stands.filter(|(at, _)| at == from).map(|(_, seq)| seq);
+                let note = self.outline.beside(*stop, *from, at, *forward).cloned();
+                self.jump(note, none(*stop), now);
             }
-            Wish::Command { from, forward } => {
-                let note = self.outline.command_beside(*from, *forward).cloned();
-                self.jump(
-                    note,
-                    "no program ran in this direction, as far as the kernel was asked to see",
-                    now,
-                );
-            }
-            Wish::List => {
+            Wish::List(of) => {
                 let position = self.mind.position(now);
-                let behind = self.outline.notes().partition_point(|note| note.at <= position);
+                let behind = self.outline.notes(*of).partition_point(|note| note.at <= position);
                 if self.mind.overlay().is_some() {
-                    self.mind.show_list(behind.saturating_sub(1));
+                    self.mind.show_list(*of, behind.saturating_sub(1));
                 }
             }
             _ => {}
@@ -235,7 +234,8 @@ impl<S: Source, D: Desk> Player<S, D> {
 
     fn jump(&mut self, note: Option<Note>, none: &str, now: Tick) {
         match note {
-            Some(Note { at, text, .. }) => {
+            Some(Note { at, text, seq, .. }) => {
+                self.stands = Some((at, seq));
                 self.reel.seek(at);
                 self.mind.arrived(at, now);
                 self.mind.say(text, now);
@@ -291,7 +291,8 @@ impl<S: Source, D: Desk> Player<S, D> {
             title: &self.title,
             started: self.reel.recording().heading().started,
             gaps: &self.gaps,
-            notes: self.outline.notes(),
+            outline: &self.outline,
+            types: self.reel.typist(),
             reading: self.waiting.as_ref().map(|_| self.outline.at()),
             searched: self.searched,
         };
@@ -319,5 +320,16 @@ impl<S: Source, D: Desk> Player<S, D> {
             }
         }
         Ok(())
+    }
+}
+
+/// Said where a jump leads nowhere.
+fn none(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Marker => "no marker in this direction",
+        Stop::Program => "no program ran in this direction, as far as the kernel was asked to see",
+        Stop::Seen => {
+            "no file or connection in this direction, as far as the kernel was asked to see"
+        }
     }
 }

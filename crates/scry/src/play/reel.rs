@@ -1,20 +1,22 @@
 //! A recording as a film: the screen at any moment, forwards, backwards, entry by entry.
 
-use model::Seq;
-use model::entry::{Entry, Stamped, Stream};
+use model::entry::{Entry, Party, People, Stamped, Stream};
 use model::kernel::{Action, Kernel};
+use model::{Seq, UserName};
 use record::find::{Hit, Shown};
 use record::note::Note;
 use record::picture::{blank, draw, picture_of};
-use record::{Corrupt, From as Place, Keyframe, Recording, Source};
+use record::{Corrupt, From as Place, Glance, Keyframe, Recording, Source};
 use screen::Screen;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Entries read ahead at once, at most; and their bytes.
 const AHEAD: usize = 4096;
 const AHEAD_BYTES: usize = 512 * 1024;
 /// Entries that may lie before a keyframe so that walking is still better than jumping to it.
 const WALK: u64 = 4096;
+/// Milliseconds for which somebody is said to type who typed.
+const TYPES_MS: u64 = 1_000;
 
 /// The screen at a moment of a recording, and the way to any other.
 pub struct Reel<S: Source> {
@@ -25,6 +27,10 @@ pub struct Reel<S: Source> {
     /// Bytes of the next entry that are drawn already.
     drawn: usize,
     damage: Option<Corrupt>,
+    /// Who typed last, and when.
+    typed: Option<(Party, u64)>,
+    /// Who came besides the owner, as far as it is known.
+    others: BTreeMap<Party, UserName>,
 }
 
 /// What is on the screen.
@@ -43,7 +49,8 @@ impl<S: Source> Reel<S> {
     pub fn new(recording: Recording<S>) -> Self {
         let screen = blank(&recording);
         let (place, ahead) = (Spot::default(), VecDeque::new());
-        Self { recording, screen, place, ahead, drawn: 0, damage: None }
+        let (typed, others) = (None, BTreeMap::new());
+        Self { recording, screen, place, ahead, drawn: 0, damage: None, typed, others }
     }
 
     /// What it shows.
@@ -64,6 +71,17 @@ impl<S: Source> Reel<S> {
     /// Time of the latest entry that was drawn.
     pub fn at(&self) -> u64 {
         self.place.at
+    }
+
+    /// Who typed just before the latest entry, in a session of more than one.
+    pub fn typist(&self) -> Option<&str> {
+        let (party, at) = self.typed?;
+        let recent = self.place.at.saturating_sub(at) < TYPES_MS;
+        if !recent || self.others.is_empty() {
+            return None;
+        }
+        let owner = (party == Party::OWNER).then_some(&self.recording.heading().user);
+        self.others.get(&party).or(owner).map(UserName::as_str)
     }
 
     /// What a search that begins here must know.
@@ -170,6 +188,7 @@ impl<S: Source> Reel<S> {
         self.damage = None;
         self.ahead.clear();
         self.drawn = 0;
+        self.typed = None;
         match keyframe(&self.recording) {
             Ok(Some(frame)) => {
                 self.screen = picture_of(&frame);
@@ -204,7 +223,32 @@ impl<S: Source> Reel<S> {
         if can_be_seen(&next.entry) {
             self.place.shown = next.seq;
         }
+        match &next.entry {
+            Entry::Typed { party, .. } => {
+                if *party != Party::OWNER && !self.others.contains_key(party) {
+                    self.meet(next.seq);
+                }
+                self.typed = Some((*party, next.at));
+            }
+            Entry::People(people) => meet(&mut self.others, people),
+            _ => {}
+        }
         notes.extend(Note::of(&next));
+    }
+
+    /// Learns who came before an entry: those between the beginning and the picture that it was drawn from are not known.
+    fn meet(&mut self, before: Seq) {
+        for glance in self.recording.glances(Seq(1)).map_while(Result::ok) {
+            let Glance::Meta(entries) = glance else { continue };
+            for entry in entries {
+                if entry.seq >= before {
+                    return;
+                }
+                if let Entry::People(people) = &entry.entry {
+                    meet(&mut self.others, people);
+                }
+            }
+        }
     }
 
     fn fill(&mut self) {
@@ -229,6 +273,12 @@ impl<S: Source> Reel<S> {
                 break;
             }
         }
+    }
+}
+
+fn meet(others: &mut BTreeMap<Party, UserName>, people: &People) {
+    if let People::Seated { party, user, .. } = people {
+        others.insert(*party, user.clone());
     }
 }
 

@@ -4,11 +4,13 @@ use super::mind::Mind;
 use super::outline::Outline;
 use super::paint::{Scene, paint};
 use super::reel::Reel;
-use super::wish::{Film, Key, Overlay, Wish};
+use super::wish::{Film, Key, Listed, Overlay, Stop, Wish};
 use super::{Desk, Options, Turn, as_text, run_at};
 use ed25519_dalek::SigningKey;
 use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
 use model::heading::Kind;
+use model::kernel::{Action, Doer, Kernel, KernelEvent, Named};
+use model::role::SeatRole;
 use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
 use record::find::{Hunt, Outcome, Pattern};
@@ -265,12 +267,84 @@ fn the_outline_lists_marks_people_and_gaps() {
     let film = ten_minutes();
     let mut outline = Outline::default();
     while !outline.run(&film, || false) {}
-    let times: Vec<u64> = outline.notes().iter().map(|note| note.at).collect();
+    let times: Vec<u64> = outline.notes(Listed::Notes).iter().map(|note| note.at).collect();
     assert_eq!(times, [123_500, 200_500, 300_500, 599_000]);
-    assert_eq!(outline.beside(123_500, true).map(|note| note.at), Some(200_500));
-    assert_eq!(outline.beside(200_500, false).map(|note| note.at), Some(123_500));
-    assert_eq!(outline.beside(0, false), None);
-    assert_eq!(outline.beside(400_000, true), None, "the end is no marker");
+    assert_eq!(
+        outline.beside(Stop::Marker, 123_500, None, true).map(|note| note.at),
+        Some(200_500)
+    );
+    assert_eq!(
+        outline.beside(Stop::Marker, 200_500, None, false).map(|note| note.at),
+        Some(123_500)
+    );
+    assert_eq!(outline.beside(Stop::Marker, 0, None, false), None);
+    assert_eq!(outline.beside(Stop::Marker, 400_000, None, true), None, "the end is no marker");
+}
+
+#[test]
+fn files_of_the_same_moment_are_gone_through_one_by_one() {
+    let open = |name: &str| {
+        let (path, folder) = (format!("/etc/{name}"), String::new());
+        let file = Named { path, folder, as_passed: false };
+        let doer = Doer {
+            process: 7,
+            parent: 6,
+            uid: 0,
+            euid: 0,
+            audit: None,
+            name: "rm".to_owned(),
+            stray: false,
+        };
+        let action = Action::Opened { file, flags: 0, place: None, error: 0 };
+        Entry::Kernel(Kernel::Did(KernelEvent { at: 100, by: doer, action, times: 1 }))
+    };
+    let entries: Vec<_> = ["a", "b", "c"].iter().map(|name| (110, open(name))).collect();
+    let film = recording(None, &entries, exit());
+    let mut outline = Outline::default();
+    while !outline.run(&film, || false) {}
+    assert_eq!(outline.notes(Listed::Notes).len(), 1, "only the end");
+    let (mut stands, mut walked) = (None, String::new());
+    for forward in [true, true, true, true, false, false, false] {
+        let ms = if stands.is_some() { 100 } else { 50 };
+        match outline.beside(Stop::Seen, ms, stands, forward) {
+            Some(note) => {
+                stands = Some(note.seq);
+                walked.extend(note.text.split("/etc/").nth(1).and_then(|name| name.chars().next()));
+            }
+            None => walked.push('.'),
+        }
+    }
+    assert_eq!(walked, "abc.ba.");
+}
+
+#[test]
+fn who_of_several_typed_just_now_is_known_wherever_one_begins() {
+    let typed = |party| Entry::Typed { party: Party(party), count: 1, bytes: None };
+    let (party, user) = (Party(1), "bob".parse().unwrap());
+    let seat = People::Seated { party, user, seat: SeatRole::Peer, from: String::new() };
+    let mut entries = vec![
+        (10, typed(0)),
+        (100, Entry::People(seat)),
+        (200, typed(0)),
+        (5_000, typed(1)),
+        (5_100, write(Stream::Stdout, "x")),
+        (20_000, write(Stream::Stdout, "later")),
+    ];
+    let check = |entries: &[(u64, Entry)], ms: u64, who: Option<&str>| {
+        let film = recording(Some(Size::default()), entries, exit());
+        let mut reel = Reel::new(film);
+        reel.seek(ms);
+        assert_eq!(reel.typist(), who, "{ms}");
+    };
+    check(&entries, 50, None);
+    check(&entries, 300, Some("alice"));
+    check(&entries, 5_500, Some("bob"));
+    check(&entries, 20_000, None);
+    // Behind a picture by which all before it is passed over.
+    let flood = (1..=9_000).map(|n| (30_000 + n, write(Stream::Stdout, "0123456789\r\n")));
+    entries.extend(flood);
+    entries.push((40_000, typed(1)));
+    check(&entries, 40_000, Some("bob"));
 }
 
 #[test]
@@ -375,11 +449,15 @@ fn other_keys_wish_for_what_they_say() {
     check("? q", &[]);
     check(".", &[Wish::Forward]);
     check(",", &[Wish::Back]);
-    check("[", &[Wish::Marker { from: 120_000, forward: false }]);
-    check("]", &[Wish::Marker { from: 120_000, forward: true }]);
-    check("C", &[Wish::Command { from: 120_000, forward: false }]);
-    check("c", &[Wish::Command { from: 120_000, forward: true }]);
-    check("m", &[Wish::List]);
+    let beside = |stop, forward| [Wish::Beside { stop, from: 120_000, forward }];
+    check("[", &beside(Stop::Marker, false));
+    check("]", &beside(Stop::Marker, true));
+    check("C", &beside(Stop::Program, false));
+    check("c", &beside(Stop::Program, true));
+    check("E", &beside(Stop::Seen, false));
+    check("e", &beside(Stop::Seen, true));
+    check("m", &[Wish::List(Listed::Notes)]);
+    check("M", &[Wish::List(Listed::Seen)]);
     check("/ F o o enter", &[search(true)]);
     check("/ F x bs o o enter n N", &[search(true), search(true), search(false)]);
     check("/ q esc", &[]);
@@ -463,14 +541,14 @@ fn the_list_is_walked_with_keys() {
     let check = |keys: &str, overlay: Option<Overlay>, wishes: &[Wish]| {
         let mut mind = mind();
         mind.listed(30);
-        mind.show_list(5);
+        mind.show_list(Listed::Notes, 5);
         assert_eq!(press(&mut mind, keys, Tick(0)), wishes, "{keys}");
         assert_eq!(mind.overlay(), overlay, "{keys}");
     };
-    check("down j", Some(Overlay::List(7)), &[]);
-    check("up k k k k k k", Some(Overlay::List(0)), &[]);
-    check("pgdn pgdn pgdn", Some(Overlay::List(29)), &[]);
-    check("G enter", None, &[Wish::Choose(29)]);
+    check("down j", Some(Overlay::List(Listed::Notes, 7)), &[]);
+    check("up k k k k k k", Some(Overlay::List(Listed::Notes, 0)), &[]);
+    check("pgdn pgdn pgdn", Some(Overlay::List(Listed::Notes, 29)), &[]);
+    check("G enter", None, &[Wish::Choose(Listed::Notes, 29)]);
     check("q", None, &[]);
 }
 
@@ -523,7 +601,8 @@ fn painted(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Vec<String> {
         title: "alice@web-01",
         started: Time(0),
         gaps: &[(300_000, 360_000)],
-        notes: &[],
+        outline: &Outline::default(),
+        types: None,
         reading: None,
         searched: None,
     };
@@ -591,7 +670,7 @@ fn every_size_of_terminal_can_be_painted() {
             }
         }
     }
-    mind.show_list(0);
+    mind.show_list(Listed::Notes, 0);
     painted(&screen, &mind, (40, 12));
 }
 

@@ -66,28 +66,43 @@ pub enum Wish {
     },
     /// Stop searching.
     StopSearch,
-    /// Go to the marker beside this moment.
-    Marker {
+    /// Go to what lies beside this moment.
+    Beside {
+        /// Of which kind.
+        stop: Stop,
         /// From when.
         from: u64,
         /// Where to.
         forward: bool,
     },
-    /// Go to the beginning of the program that ran beside this moment.
-    Command {
-        /// From when.
-        from: u64,
-        /// Where to.
-        forward: bool,
-    },
-    /// Make the list; how many there are is told by `Mind::listed`.
-    List,
+    /// Make a list; how many there are is told by `Mind::listed`.
+    List(Listed),
     /// Go to the place of this number in the list.
-    Choose(usize),
+    Choose(Listed, usize),
     /// Pick up what was written since.
     Refresh,
     /// Leave.
     Quit,
+}
+
+/// Where a jump leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// To a mark, a person, a gap.
+    Marker,
+    /// To the beginning of a program.
+    Program,
+    /// To a file or a connection that the kernel saw.
+    Seen,
+}
+
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Marks, people, programs, gaps.
+    Notes,
+    /// Files and connections that the kernel saw.
+    Seen,
 }
 
 /// What covers the picture.
@@ -95,8 +110,8 @@ pub enum Wish {
 pub enum Overlay {
     /// The keys.
     Help,
-    /// The list, with the chosen number.
-    List(usize),
+    /// A list, with the chosen number.
+    List(Listed, usize),
 }
 
 /// How the time is shown.
