@@ -11,7 +11,7 @@ use model::role::SeatRole;
 use model::{SessionId, Time, UserName, Wanted};
 use policy::{Identity, ReturnPermit, SeatPermit};
 use session::company::Silent;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use wire::company::{Ask, Company, Present, State, Told};
@@ -175,6 +175,8 @@ pub(crate) struct Person {
     pub from: String,
     /// That they typed in vain was told.
     pub refused: bool,
+    /// What they asked for without a right to it, and the ledger has heard.
+    pub denied: BTreeSet<&'static str>,
     /// Who they are, besides the owner.
     pub identity: Option<Identity>,
 }
@@ -204,7 +206,8 @@ impl Table {
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
-        let owner = Person { user, seat: None, since, from, refused: false, identity: None };
+        let (refused, denied, identity) = (false, BTreeSet::new(), None);
+        let owner = Person { user, seat: None, since, from, refused, denied, identity };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
         let (session, people) = (Some(id), Vec::new());
@@ -254,9 +257,11 @@ impl Table {
 
     /// Somebody sits down who has entered.
     pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
-        let (since, user, refused) = (clock::now(), identity.user().clone(), false);
+        let (since, user) = (clock::now(), identity.user().clone());
         let (seat, identity) = (Some(seat), Some(identity));
-        self.people.insert(party, Person { user, seat, since, from, refused, identity });
+        let (refused, denied) = (false, BTreeSet::new());
+        let person = Person { user, seat, since, from, refused, denied, identity };
+        self.people.insert(party, person);
     }
 
     /// How a recording says that they sat down.

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::company::{Seated, Sit, Speaker, Typed, Visit};
 use crate::stage::Stage;
 use host::Signals;
+use model::SeatRole;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
 use model::limit::{RETURN_MS, SAID_BYTES};
@@ -104,23 +105,46 @@ impl Live {
         self.table.company.handle_timeout(now);
         let stranger = || "you are not in this session".to_owned();
         let party = self.table.party(by).ok_or_else(stranger)?;
-        let refused = |refused: Refused| refused.words().to_owned();
         let company = &mut self.table.company;
-        match ask {
+        let (action, done) = match ask {
             Ask::Who {} => return Ok(Told::Company(self.table.seen())),
-            Ask::Say { text } => self.say(party, text)?,
-            Ask::HandOver { to } => company.hand_over(party, to).map_err(refused)?,
-            Ask::TakeBack {} => company.take_back(party).map_err(refused)?,
-            Ask::Together {} => company.together(party).map_err(refused)?,
-            Ask::ShowOut { party: whom } => company.show_out(party, whom).map_err(refused)?,
-            Ask::Freeze {} => company.freeze(party).map_err(refused)?,
-            Ask::Thaw {} => company.thaw(party).map_err(refused)?,
-            Ask::End {} => company.end(party).map_err(refused)?,
-            Ask::Confirm {} => company.confirm(party, now),
-            Ask::Approve { number } => self.approve(party, number)?,
-            Ask::Refuse { number } => self.refuse_file(party, number)?,
+            Ask::Say { text } => return self.say(party, text).map(|()| Told::Done {}),
+            Ask::Approve { number } => return self.approve(party, number).map(|()| Told::Done {}),
+            Ask::Refuse { number } => {
+                return self.refuse_file(party, number).map(|()| Told::Done {});
+            }
+            Ask::Confirm {} => {
+                company.confirm(party, now);
+                return Ok(Told::Done {});
+            }
+            Ask::HandOver { to } => ("hand over the keyboard", company.hand_over(party, to)),
+            Ask::TakeBack {} => ("take the keyboard back", company.take_back(party)),
+            Ask::Together {} => ("let all type", company.together(party)),
+            Ask::ShowOut { party: whom } => ("show somebody out", company.show_out(party, whom)),
+            Ask::Freeze {} => ("freeze", company.freeze(party)),
+            Ask::Thaw {} => ("thaw", company.thaw(party)),
+            Ask::End {} => ("end a session", company.end(party)),
+        };
+        match done {
+            Ok(()) => Ok(Told::Done {}),
+            Err(refused) => {
+                if refused == Refused::NotAllowed {
+                    self.denied(party, action);
+                }
+                Err(refused.words().to_owned())
+            }
         }
-        Ok(Told::Done {})
+    }
+
+    /// Somebody asked for what their seat has no right to: the ledger hears of it once for each thing.
+    fn denied(&mut self, party: Party, action: &'static str) {
+        let Some(person) = self.table.people.get_mut(&party) else { return };
+        if !person.denied.insert(action) {
+            return;
+        }
+        let seat = person.seat.map_or("the owner", SeatRole::word);
+        let why = format!("{seat}, person {} of the session, may not", party.0);
+        self.files.say_as(&person.user, Audited::Denied { action: action.to_owned(), why });
     }
 
     fn say(&mut self, party: Party, text: String) -> Result<(), String> {
