@@ -101,8 +101,11 @@ fn the_telepathic_bond_joins_two_people_in_one_terminal() {
 }
 
 #[test]
-fn nothing_serious_stands_in_the_way_of_anybody_on_any_page() {
-    alone("axe", "");
+fn every_page_does_what_it_says_is_in_nobodys_way_and_runs_no_hostile_word() {
+    check(|| {
+        let cluster = Cluster::start_with(&["--label", "evil=<img src=x onerror=ran=1>"]);
+        Browser::trusting(&cluster).watch("axe");
+    });
 }
 
 #[test]

@@ -100,6 +100,7 @@ const roles = [
 type Body = Record<string, unknown>;
 const CALLS: Record<string, (body: Body) => unknown> = {
   'web/door': () => ({ cluster: 'example' }),
+  cluster: () => ({ name: 'example', host_authority: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEexampleEXAMPLEexampleEXAMPLEexample00'] }),
   'web/me': () => me,
   'web/sign-in': ({ user, password }) =>
     password === 'wrong' ? fail(401, 'unauthenticated', 'the user or the password is wrong') : user === 'two' ? { wants: { ticket: 't', factors: ['totp'] } } : { signed_in: me },

@@ -3,6 +3,7 @@
 mod audit_docs;
 mod bench;
 mod bpf;
+mod fewer;
 mod fuzz;
 mod lanes;
 mod openapi;

@@ -88,6 +88,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     crate::audit_docs::check(root, &mut faults);
     crate::openapi::check(root, &mut faults);
     crate::security::check(root, &mut faults)?;
+    crate::fewer::check(root, &mut faults)?;
     Ok(faults)
 }
 

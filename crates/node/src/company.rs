@@ -191,6 +191,8 @@ pub(crate) struct Person {
     pub from: String,
     /// What they tried in vain, for these reasons, was told.
     pub refused: BTreeSet<&'static str>,
+    /// What they asked for without a right to it, and the ledger has heard.
+    pub denied: BTreeSet<&'static str>,
     /// Who they are, besides the owner.
     pub identity: Option<Identity>,
 }
@@ -220,8 +222,8 @@ impl Table {
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
-        let refused = BTreeSet::new();
-        let owner = Person { user, seat: None, since, from, refused, identity: None };
+        let (refused, denied, identity) = (BTreeSet::new(), BTreeSet::new(), None);
+        let owner = Person { user, seat: None, since, from, refused, denied, identity };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
         let (session, people) = (Some(id), Vec::new());
@@ -271,9 +273,11 @@ impl Table {
 
     /// Somebody sits down who has entered.
     pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
-        let (since, user, refused) = (clock::now(), identity.user().clone(), BTreeSet::new());
+        let (since, user) = (clock::now(), identity.user().clone());
         let (seat, identity) = (Some(seat), Some(identity));
-        self.people.insert(party, Person { user, seat, since, from, refused, identity });
+        let (refused, denied) = (BTreeSet::new(), BTreeSet::new());
+        let person = Person { user, seat, since, from, refused, denied, identity };
+        self.people.insert(party, person);
     }
 
     /// How a recording says that they sat down.

@@ -553,7 +553,7 @@ pub enum ToPage {
     Closed {
         /// Why, for a person.
         why: String,
-        /// Whether the session still runs and can be attached again.
+        /// Whether it is worth asking again: the session still runs, or what is in the way may pass.
         again: bool,
     },
 }

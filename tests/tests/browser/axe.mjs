@@ -1,15 +1,26 @@
-// Every page, light and dark, with what axe finds in it: nothing serious and nothing critical.
+// Every page, light and dark, with what axe finds in it: nothing serious and nothing critical; with hostile words on all of them, of
+// which nothing runs; and what is done there by hand.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { expect, login, node, openTerminal, origin, panel, play, scryJson, signIn, user, web } from './kit.mjs';
+import { byKeys, locksAndLedger, peopleAndMachines, pictures, plant } from './desk.mjs';
+import {
+  EVIL, EVIL_NAME, EVIL_WORD, expect, login, node, nothingRan, openTerminal, origin, panel, play, scryJson, shows, signIn, type,
+  until, user, web, wouldRun,
+} from './kit.mjs';
+
+/** What pages may do, word for word. */
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; " +
+  "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
 const axe = readFileSync(createRequire(web).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe finds that is serious or worse. Colours that a recorded program chose are not looked at. The page's own rules forbid
- * scripts from elsewhere: the checker comes in beside them. */
-async function faults(page) {
+/** What axe finds that is serious or worse, by all of its rules or by one. Colours that a recorded program chose are not looked at.
+ * The page's own rules forbid scripts from elsewhere: the checker comes in beside them. */
+async function faults(page, rule) {
   const line = await page.context().newCDPSession(page);
-  const run = `(async () => { ${axe}; const found = await axe.run({ exclude: ['[data-foreign]', '.xterm'] }, { resultTypes: ['violations'] });
+  const how = JSON.stringify({ resultTypes: ['violations'], ...(rule && { runOnly: [rule] }) });
+  const run = `(async () => { ${axe}; const found = await axe.run({ exclude: ['[data-foreign]', '.xterm'] }, ${how});
     return JSON.stringify(found.violations.map(({ impact, id, nodes }) => ({ impact, id, where: nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)) }))); })()`;
   const { result, exceptionDetails } = await line.send('Runtime.evaluate', { expression: run, awaitPromise: true, returnByValue: true });
   expect(!exceptionDetails, `axe runs: ${exceptionDetails?.text}`);
@@ -22,30 +33,43 @@ const PLACES = ['nodes', 'sessions', 'recordings', 'audit', 'me', 'settings/user
 await play(async ({ page, another }) => {
   const found = [];
   let looked = 0;
+  // Of a theme only the colours are its own.
+  const THEMES = [['light', undefined], ['dark', 'color-contrast']];
   const look = async (page, what) => {
-    // A session that is followed asks without end.
-    if (what !== 'recording') await page.waitForLoadState('networkidle');
-    for (const colorScheme of ['light', 'dark']) {
+    await until(`${what} to be there`, () => page.evaluate(() => !document.querySelector('[aria-busy=true], [aria-label=Loading], .breathe[class*=bg-line]')));
+    for (const [colorScheme, rule] of THEMES) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       looked += 1;
-      for (const fault of await faults(page)) found.push(`${what}, ${colorScheme}: ${JSON.stringify(fault)}`);
+      for (const fault of await faults(page, rule)) found.push(`${what}, ${colorScheme}: ${JSON.stringify(fault)}`);
+    }
+    await nothingRan([page]);
+  };
+  const door = async (nobody) => {
+    await wouldRun(nobody, EVIL, EVIL_NAME, EVIL_WORD);
+    for (const place of ['sign-in', 'invitation', 'join#share-0123456789abcdefghjkmnpqrs']) {
+      const policy = (await nobody.goto(`${origin}/${place}`)).headers()['content-security-policy'];
+      expect(policy === POLICY, `what the page may do: ${policy}`);
+      await look(nobody, place);
     }
   };
-  const nobody = await another();
-  for (const place of ['sign-in', 'invitation', 'join#share-0123456789abcdefghjkmnpqrs']) {
-    await nobody.goto(`${origin}/${place}`);
-    await look(nobody, place);
-  }
+  await Promise.all([plant(), another().then(door)]);
   await signIn(page);
   await openTerminal(page);
+  await type(page, `printf '\\e]0;${EVIL}\\a\\e]2;${EVIL}\\a'; echo '${EVIL}' ''there\n`);
+  await shows(page, `${EVIL} there`);
   await panel(page);
   await look(page, `terminal/${node}/${login}`);
+  expect(!(await page.title()).includes('<'), `the title is the page's: ${await page.title()}`);
   const [{ id }] = await scryJson('sessions');
   const second = await page.context().newPage();
   await second.emulateMedia({ reducedMotion: 'reduce' });
   await second.goto(`${origin}/recordings/${id}`);
   await second.getByRole('button', { name: 'Following' }).waitFor();
   await look(second, 'recording');
+  await byKeys(second);
+  await locksAndLedger(second);
+  await peopleAndMachines(second);
+  await pictures(second, 'sessions', 'recordings');
   for (const place of PLACES) {
     await second.goto(`${origin}/${place}`);
     await second.getByRole('main').waitFor();
@@ -69,6 +93,15 @@ await play(async ({ page, another }) => {
   await dialog.getByText(`${user} as a moderator in a session of ${user} as daemon@${node}: denied.`).waitFor();
   await look(second, 'a role that is asked about');
   expect(!(await scryJson('roles', 'ls')).some(({ name }) => name === 'fresh'), 'nothing is saved');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const fresh = async () => (await scryJson('roles', 'ls')).find(({ name }) => name === 'fresh');
+  expect((await fresh())?.allow.logins.includes('daemon'), 'it is saved when that is said');
+  await second.getByRole('row').filter({ hasText: 'fresh' }).first().click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await second.getByRole('dialog', { name: 'Remove the role fresh?' }).getByRole('button', { name: 'Remove' }).click();
+  await until('the role to be gone', async () => !(await fresh()));
+  await nothingRan([page, second]);
   console.log(`axe looked ${looked} times`);
   expect(found.length === 0, `nothing serious is found:\n${found.join('\n')}`);
 });

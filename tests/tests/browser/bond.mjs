@@ -1,33 +1,72 @@
-// The telepathic bond: a link opened in a browser, and two people see and type in one terminal; the keyboard goes to and fro.
+// The telepathic bond: a link opened in a browser, and two people see and type in one terminal while a third looks on; the keyboard
+// goes to and fro. All see the same, with its colours and the cursor.
 import {
-  allSee, hears, isOver, openTerminal, panel, play, say, share, shows, signIn, signUp, type, withPerson,
+  above, allSee, expect, hears, isOver, look, openTerminal, panel, play, present, say, screen, share, shows, signIn, signUp, told, type,
+  until, withPerson,
 } from './kit.mjs';
+
+/** A picture that only the whole screen shows: on the other screen, with colours, another cursor, and nothing at its end. */
+const PICTURE = [
+  String.raw`\e[?1049h\e[5;12H\e[1;33;44mof the sixteen\e[m \e[38;2;250;250;9;48;2;1;60;3mof all\e[m`,
+  String.raw`\e[4mlined\e[m 漢字\e[3;7Hwh''ere are we\e[4 q`,
+].join(' ');
+
+/** A cursor has its shape only where the keyboard is. */
+const looks = async (page) => (await look(page)).replaceAll(/ xterm-cursor-\w+/g, '');
 
 await play(async ({ page: owner, another }) => {
   const friend = await another({ viewport: { width: 800, height: 480 } });
-  await Promise.all([signIn(owner), signUp(friend, 'friend', 'access')]);
+  const third = await another();
+  await Promise.all([signIn(owner), signUp(friend, 'friend', 'access'), signUp(third, 'third', 'access')]);
+  const all = [owner, friend, third];
+  const allShow = (text) => Promise.all(all.map((page) => shows(page, text)));
   await openTerminal(owner);
-  await type(owner, `printf '\\e[?1049h\\e[3;7Hwh''ere are we'; read -rs; printf '\\e[?1049l'; clear; echo ba''ck\n`);
+  await type(owner, `printf '${PICTURE}'; read -rs; printf '\\e[?1049l'; clear; echo ba''ck\n`);
   await shows(owner, 'where are we');
-  await friend.goto(await share(owner, 'peer'));
-  await friend.getByRole('button', { name: 'Join', exact: true }).click();
+  for (const [page, seat] of [[friend, 'peer'], [third, 'observer']]) {
+    await page.goto(await share(owner, seat));
+    await page.getByRole('button', { name: 'Join', exact: true }).click();
+  }
   // Not the last bytes, but the whole screen, and all of it in a smaller window.
-  await shows(friend, 'where are we');
-  await allSee(owner, friend);
+  await allShow('where are we');
+  const seen = await looks(owner);
+  const marks = ['xterm-bold', 'xterm-bg-4', 'rgb(1, 60, 3)', 'xterm-underline', '漢字', 'xterm-cursor'];
+  expect(marks.every((mark) => seen.includes(mark)), `there is something to see: ${seen}`);
+  await allSee(all, looks);
   await owner.setViewportSize({ width: 1100, height: 600 });
-  await allSee(owner, friend);
+  await allSee(all, looks);
   await type(owner, '\n');
-  await Promise.all([owner, friend].map((page) => shows(page, 'back')));
+  await allShow('back');
   await type(friend, 'echo typed-by-the-friend-$((40+2))\n');
-  await Promise.all([owner, friend].map((page) => shows(page, 'typed-by-the-friend-42')));
-  await (await panel(owner)).getByRole('listitem').filter({ hasText: 'friend' }).first().waitFor();
+  await allShow('typed-by-the-friend-42');
+  await (await present(owner, 'friend')).first().waitFor();
+  await third.getByText('you look on').waitFor();
   await say(friend, 'shall I?');
-  await hears(owner, 'shall I?');
+  await Promise.all(all.map((page) => hears(page, 'shall I?')));
+
+  // Everyone sees who types, and nobody else does.
+  const types = async (page, name) => (await (await present(page, name)).filter({ hasText: 'may type' }).count()) > 0;
+  const onlyTypes = async (who) => {
+    for (const page of all) {
+      for (const [name, is] of [['friend', who === friend], ['third', false]]) {
+        await until(`${name} ${is ? 'types' : 'does not type'}`, async () => (await types(page, name)) === is);
+      }
+    }
+    for (const page of all.filter((page) => page !== who)) await type(page, 'echo in-vain\n');
+  };
   await withPerson(owner, 'friend', 'Hand over the keyboard');
   await friend.getByText('Only you type.').waitFor();
+  await onlyTypes(friend);
   await type(friend, 'cat /no/such-cur""se\n');
-  await Promise.all([owner, friend].map((page) => shows(page, 'such-curse: No such file')));
+  await allShow('such-curse: No such file');
   await (await panel(owner)).getByRole('button', { name: 'Take back' }).click();
+  await friend.getByText('you look on').waitFor();
+  await onlyTypes(owner);
+  await type(owner, 'echo mine-$((40+3))\n');
+  await allShow('mine-43');
+  await allSee(all, above);
+  expect(!(await screen(owner)).includes('in-vain'), 'what was typed in vain reached nothing');
+  await told('seat.input_refused', (event) => event.user === 'friend');
   await withPerson(owner, 'friend', 'Show out');
   await isOver(friend);
 });

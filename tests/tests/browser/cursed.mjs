@@ -39,7 +39,7 @@ await play(async ({ page: owner, another }) => {
   const address = later.url();
   await third.goto(address);
   await shows(third, 'such-curse: No such file');
-  await allSee(later, third);
+  await allSee([later, third]);
   await until('both looks in the ledger', async () => {
     const looks = (await scryJson('audit', 'ls', '--event', 'recording.view')).map((event) => event.user);
     return ['later', 'third'].every((name) => looks.includes(name));

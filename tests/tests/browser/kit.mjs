@@ -148,6 +148,26 @@ export function totp(secret, steps = 0) {
 export const screen = (page) =>
   page.locator('.xterm-rows').first().evaluate((rows) => [...rows.children].map((row) => row.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\n'));
 
+/** As `screen`, but for the last row: there whoever looks on is told for some seconds what happens. */
+export const above = async (page) => (await screen(page)).replace(/\n[^\n]*$/, '');
+
+/** How it looks, too: rows of letters that look alike, with their colours and the rest, without what is blank at their ends; the
+ * cursor is a look; its shape, where the page has the keyboard. */
+export const look = (page) =>
+  page.locator('.xterm-rows').first().evaluate((rows) =>
+    [...rows.children].map((row) => {
+      const runs = [];
+      for (const { className, style, textContent } of row.children) {
+        const marks = className.split(' ').filter((name) => name && name !== 'xterm-cursor-blink').sort();
+        const how = [...marks, style.color, style.backgroundColor, style.textDecoration].filter(Boolean).join(' ');
+        const text = textContent.replaceAll('\u00a0', ' ');
+        if (runs.at(-1)?.[0] === how) runs.at(-1)[1] += text;
+        else runs.push([how, text]);
+      }
+      if (runs.at(-1)?.[0] === '') runs.push(['', runs.pop()[1].trimEnd()]);
+      return runs.filter(([, text]) => text).map(([how, text]) => (how ? `{${how}: ${text}}` : text)).join('');
+    }).join('\n'));
+
 /** Waits until the terminal shows a text, and answers all of it. */
 export async function shows(page, text, ms) {
   let seen = '';
@@ -165,6 +185,27 @@ export async function shows(page, text, ms) {
 export async function type(page, text) {
   await page.locator('.xterm-helper-textarea').first().focus();
   await page.keyboard.type(text);
+}
+
+/** Where the middle of a cell of the page's terminal is, counted from 1. */
+export async function cell(page, column, row) {
+  const { x, y, width, height } = await page.locator('.xterm-screen').first().boundingBox();
+  const [cols, rows] = await page.locator('.xterm-rows').first().evaluate((drawn) => {
+    const letters = document.createElement('span');
+    letters.textContent = 'W'.repeat(10);
+    drawn.append(letters);
+    const wide = letters.getBoundingClientRect().width / 10;
+    letters.remove();
+    return [Math.round(drawn.getBoundingClientRect().width / wide), drawn.children.length];
+  });
+  return [x + ((column - 0.5) * width) / cols, y + ((row - 0.5) * height) / rows];
+}
+
+/** Where a text begins on the page's terminal. */
+export async function placeOf(page, text) {
+  const rows = (await shows(page, text)).split('\n');
+  const row = rows.findLastIndex((row) => row.includes(text));
+  return cell(page, rows[row].lastIndexOf(text) + 1, row + 1);
 }
 
 /** Opens a terminal on the node, with a prompt of its own: answers when the shell has it. */
@@ -188,8 +229,9 @@ export async function panel(page) {
   return page.getByRole('complementary', { name: 'People and sharing' });
 }
 
-/** Makes a link into the page's session, as its owner; answers its address. `who`: `account`, `guests` or a user's name. */
-export async function share(page, seat, who = 'account') {
+/** Makes a link into the page's session, as its owner; answers what stands there to be copied: its address, and the lines for
+ * `scry` and for ssh. `who`: `account`, `guests` or a user's name. */
+export async function ways(page, seat, who = 'account') {
   await (await panel(page)).getByRole('button', { name: 'Invite' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('As what').selectOption(seat);
@@ -198,10 +240,13 @@ export async function share(page, seat, who = 'account') {
   if (one) await dialog.getByLabel('User', { exact: true }).fill(who);
   await dialog.getByRole('button', { name: 'Make the link' }).click();
   await dialog.getByRole('img', { name: 'QR code of the link' }).waitFor();
-  const address = await dialog.locator('code').first().innerText();
+  const [address, join, ssh] = await dialog.locator('code:has(+ button)').allInnerTexts();
   await dialog.getByRole('button', { name: 'Done' }).click();
-  return address;
+  return { address, join, ssh };
 }
+
+/** As `ways`; answers the address alone. */
+export const share = async (...what) => (await ways(...what)).address;
 
 /** The line of the panel about somebody. */
 export const present = async (page, name) => (await panel(page)).getByRole('listitem').filter({ hasText: name });
@@ -222,11 +267,12 @@ export async function say(page, text) {
 /** Waits until something that was said stands there. */
 export const hears = async (page, text) => (await panel(page)).getByRole('log').getByText(text).last().waitFor();
 
-/** Waits until all pages show what the first shows, each line in its row and column, on as many rows. */
-export async function allSee(...pages) {
+/** Waits until all pages show what the first shows, each line in its row and column, on as many rows; `as` says how they are
+ * looked at. */
+export async function allSee(pages, as = screen) {
   let seen = [];
   await until('all see the same', async () => {
-    seen = await Promise.all(pages.map((page) => screen(page).catch((error) => error.message)));
+    seen = await Promise.all(pages.map((page) => as(page).catch((error) => error.message)));
     return seen.every((one) => one === seen[0]);
   }).catch((error) => {
     throw new Error(`${error.message}:\n${seen.join('\n-----\n')}`);
@@ -237,6 +283,10 @@ export async function allSee(...pages) {
 
 /** What runs where words become HTML. */
 export const EVIL = '<img src=x onerror="window.ran=1">';
+/** The same for where there is little room. */
+export const EVIL_NAME = '<img src=x onerror=ran=1>';
+/** And in one word. */
+export const EVIL_WORD = '<img/src="x"/onerror="ran=1">';
 
 /** Whatever hostile people say stands there as it is, and nothing of it is an element. */
 export async function nothingRan(pages) {
@@ -246,21 +296,38 @@ export async function nothingRan(pages) {
   }
 }
 
+/** Whether `nothingRan` would have said so: a page without rules makes HTML of the same words. */
+export async function wouldRun(page, ...words) {
+  for (const evil of words) {
+    await page.goto('about:blank');
+    await page.evaluate((evil) => void (document.body.innerHTML = evil), evil);
+    await until(`${evil} to run`, () => page.evaluate(() => window.ran === 1));
+    const told = await nothingRan([page]).catch((error) => error.message);
+    expect(told?.includes('words became HTML'), `${evil} is found where it runs: ${told}`);
+  }
+}
+
 // The stage -----------------------------------------------------------------------------------------------------------
 
+/** What starts a browser that paints terminals by elements: the letters of one that is painted by WebGL could not be read. */
+const ELEMENTS = ['--disable-3d-apis'];
+/** By WebGL, as people's browsers do, here without a graphics card. */
+export const WEBGL = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
+
 /** Plays a scene in a fresh browser. What goes wrong is shown with the page as it stood. `another` gives a page in a window
- * that shares nothing with the first: somebody else's browser. */
+ * that shares nothing with the first: somebody else's browser, of those that `launch` has started. */
 export async function play(scene) {
-  const browser = await chromium.launch({
-    executablePath: given.chromium,
-    // The letters of a terminal that is painted by WebGL could not be read.
-    args: ['--no-sandbox', '--disable-3d-apis'],
-    env: { ...process.env, HOME: given.home },
-  });
+  const browsers = [];
+  const launch = async (flags) => {
+    const how = { executablePath: given.chromium, args: ['--no-sandbox', ...flags], env: { ...process.env, HOME: given.home } };
+    browsers.push(await chromium.launch(how));
+    return browsers.at(-1);
+  };
+  const browser = await launch(ELEMENTS);
   const pages = [];
   const notes = [];
-  const another = async (options) => {
-    const context = await browser.newContext(options);
+  const another = async (options, from = browser) => {
+    const context = await from.newContext(options);
     context.setDefaultTimeout(PATIENCE_MS);
     context.on('response', async (answer) => {
       if (answer.status() < 400) return;
@@ -275,7 +342,7 @@ export async function play(scene) {
     return context.newPage();
   };
   try {
-    await scene({ browser, page: await another(), another, notes });
+    await scene({ browser, page: await another(), another, launch, notes });
     const broken = notes.filter((note) => /Content Security Policy|TrustedHTML|^thrown:|the request cannot be read|"fault":"internal"/.test(note));
     expect(broken.length === 0, `no rule was broken, and nothing asked that cannot be: ${broken.join('\n')}`);
   } catch (error) {
@@ -288,7 +355,7 @@ export async function play(scene) {
     }
     process.exitCode = 1;
   } finally {
-    await browser.close();
+    await Promise.all(browsers.map((one) => one.close()));
   }
   process.exit();
 }

@@ -1,7 +1,8 @@
-// Four eyes: the owner waits, a moderator comes by the page and it begins; freezing, thawing, leaving, coming back, the end.
+// Four eyes: the owner waits, makes a link there, a moderator comes by it and it begins; freezing, thawing, leaving, coming back from
+// the list, the end.
 import { readFileSync } from 'node:fs';
 import {
-  expect, folder, isOver, login, node, origin, panel, play, screen, shows, signUp, told, type, until,
+  expect, folder, isOver, login, node, origin, panel, play, screen, setRole, share, shows, signUp, told, type, until,
 } from './kit.mjs';
 
 /** As long as what stands still is looked at. */
@@ -16,7 +17,7 @@ const runs = async () => {
 const stands = async (pages) => {
   await until('the program to stand still', async () => {
     const before = counted();
-    await new Promise((done) => setTimeout(done, A_WHILE_MS));
+    await new Promise((done) => setTimeout(done, A_WHILE_MS / 5));
     return counted() === before;
   });
   const [before, size] = [await Promise.all(pages.map(screen)), counted()];
@@ -35,7 +36,8 @@ async function comes(page) {
 
 await play(async ({ page: bob, another }) => {
   const carol = await another();
-  await Promise.all([signUp(bob, 'bob', 'worker'), signUp(carol, 'carol', 'eyes')]);
+  await setRole('caller', `[allow]\nshare = ['moderator']`);
+  await Promise.all([signUp(bob, 'bob', 'worker', 'caller'), signUp(carol, 'carol', 'eyes')]);
 
   // The waiting room says what is waited for.
   await bob.goto(`${origin}/terminal/${node}/${login}`);
@@ -44,8 +46,15 @@ await play(async ({ page: bob, another }) => {
   expect(why.includes('a second pair'), `what is waited for is said: ${why}`);
   await bob.getByText('waiting', { exact: true }).waitFor();
 
-  await comes(carol);
+  // Whoever waits calls somebody by a link.
+  await carol.goto(await share(bob, 'moderator'));
+  await carol.getByText('bob invites you').waitFor();
+  await carol.getByText('As moderator.').waitFor();
+  expect(await bob.getByText('Nothing runs yet.').isVisible(), 'looking at the link begins nothing');
+  await carol.getByRole('button', { name: 'Join', exact: true }).click();
   await bob.getByText('Nothing runs yet.').waitFor({ state: 'detached' });
+  await told('share.use', (event) => event.user === 'carol');
+  await told('seat.taken', (event) => event.user === 'carol' && event.seat === 'moderator');
   await type(bob, 'exec env PS1=sc""ry: bash --norc --noprofile\n');
   await Promise.all([bob, carol].map((page) => shows(page, 'scry:', 30_000)));
   await type(bob, `clear; while sleep 0.05; do printf x | tee -a ${ticks}; done\n`);

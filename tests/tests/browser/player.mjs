@@ -1,5 +1,6 @@
-// A recording in the player: from the list, found by what stood there, linked to, remarked on, its events; a session that goes on,
-// rewound and followed; from the ledger to the moment; and signing out while one looks.
+// A recording in the player: from the list, found by what stood there, linked to, by its keys, remarked on, its events; a session that
+// goes on, rewound and followed; from the ledger to the moment; and signing out while one looks.
+import { readFileSync } from 'node:fs';
 import {
   EVIL, allSee, expect, isOver, knock, login, node, nothingRan, openTerminal, origin, play, screen, scry, scryJson, setRole, shows,
   signIn, signOut, signUp, type, until, user,
@@ -19,6 +20,145 @@ async function showsOnly(page, there, notThere) {
   await until(there, async () => (seen = await screen(page).catch(() => '')).includes(there) && !seen.includes(notThere)).catch((error) => {
     throw new Error(`${error.message}, without ${notThere}:\n${seen}`);
   });
+}
+
+/** Whether this machine takes the kernel's program. */
+const hasKernel = async () => (await scry('doctor')).includes('can tell what runs');
+
+/** The keys of the player and its menu, each by what it does, from a moment where it stands still; ends where it began. */
+async function keys(page, id) {
+  const press = async (...all) => {
+    for (const key of all) await page.keyboard.press(key);
+  };
+  const isAt = (what, fits) => until(what, async () => fits(await second(page)));
+  const begin = page.url();
+  const last = Number(await page.getByRole('slider', { name: 'Time line' }).getAttribute('aria-valuemax'));
+  expect(last >= 4, `there is something to go through: ${last}`);
+
+  // Moments: the ends, a part, a time, seconds and steps.
+  await press('End');
+  await isAt('the end', (at) => at === last);
+  await press('h');
+  await isAt('five seconds before the end', (at) => at === Math.max(0, last - 5));
+  await press('ArrowRight');
+  await isAt('the end again', (at) => at === last);
+  await press('5');
+  await isAt('the middle', (at) => Math.abs(at - last / 2) <= 1);
+  await press('G');
+  await isAt('the fifth second', (at) => at === Math.min(5, last));
+  await press('Home');
+  await isAt('the beginning', (at) => at === 0);
+  await press('0', ':', '0', '2', 'G');
+  await isAt('a time', (at) => at === 2);
+  await page.goto(begin);
+  await showsOnly(page, 'first-needle', 'second-needle');
+  const still = await screen(page);
+  await press(',');
+  await until('a step back', async () => (await screen(page)) !== still);
+  // From there on step by step, each drawn.
+  await until('and on', async () => {
+    if ((await screen(page)) === still) return true;
+    await press('.');
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    return false;
+  });
+
+  // How it is played.
+  const speed = (times) => page.getByRole('button', { name: `Speed ${times}`, exact: true }).waitFor();
+  await press('>');
+  await speed(2);
+  await press('<', '<');
+  await speed(0.5);
+  await press('Backspace');
+  await speed(1);
+  await press('i');
+  await page.getByRole('button', { name: 'Pauses played' }).waitFor();
+  await press('i');
+  await page.getByRole('button', { name: 'Pauses cut' }).waitFor();
+  await press('>', '>', '>', ' ');
+  await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
+  await shows(page, 'second-needle');
+  await press(' ');
+  await page.getByRole('button', { name: 'Play', exact: true }).or(page.getByRole('button', { name: 'Again from the beginning' })).first().waitFor();
+  await press('Backspace');
+
+  // Marks, one after the other, and back.
+  const said = page.locator('p[role=status]');
+  const through = async (key, end = 'nothing more there') => {
+    const all = [];
+    for (let count = 0; count < 60 && !all.at(-1)?.includes(end); count += 1) {
+      await press(key);
+      all.push(await said.innerText());
+    }
+    expect(all.at(-1)?.includes(end), `${key} comes to ${end}: ${all}`);
+    return all;
+  };
+  await press('End');
+  const back = await through('[');
+  expect(back.length > 1, `there is a mark on the way back: ${back}`);
+  await press('Home');
+  await through(']');
+  if (await hasKernel()) {
+    await press('Home');
+    const programs = await through('c', 'uname');
+    await press('C');
+    await said.filter({ hasText: programs.at(-2) }).waitFor();
+  }
+
+  // What is taken away.
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
+  const kept = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.goto(begin);
+  await showsOnly(page, 'first-needle', 'second-needle');
+  await press('y');
+  await until('a link to the moment', async () => (await kept()) === begin);
+  const more = async (name) => {
+    await page.getByRole('button', { name: 'More' }).click();
+    await page.getByRole('menuitem', { name }).click();
+  };
+  await more('Copy the screen as text');
+  const bare = (text) => text.replaceAll(/ +$/gm, '').trimEnd();
+  await until('the screen as text', async () => bare(await kept()) === bare(await screen(page)));
+  for (const [name, fits] of [
+    ['Download as asciicast', (text) => JSON.parse(text.split('\n')[0]).version === 3 && text.includes('first-needle')],
+    ['Download as text', (text) => text.includes('first-needle') && text.includes('second-needle')],
+  ]) {
+    const [download] = await Promise.all([page.waitForEvent('download'), more(name)]);
+    const text = readFileSync(await download.path(), 'utf8');
+    expect(fits(text), `${name}, as ${download.suggestedFilename()}: ${text.slice(0, 200)}`);
+  }
+
+  // What is beside it and around it.
+  const tab = (name, is) => page.locator(`[role=tab][aria-selected=${is}]`).filter({ hasText: name }).waitFor();
+  await press('m');
+  await tab('Events', true);
+  await press('x');
+  await tab('Text', true);
+  const time = page.getByTitle('Gone, left, on the wall');
+  await press('t');
+  await time.filter({ hasText: /^-/ }).waitFor();
+  await press('t');
+  await time.filter({ hasText: /^\d\d:\d\d:\d\d/ }).waitFor();
+  await press('t', 'F');
+  await until('the whole screen', () => page.evaluate(() => document.fullscreenElement !== null));
+  await press('F');
+  await until('the window again', () => page.evaluate(() => document.fullscreenElement === null));
+  await press('?');
+  const list = page.getByRole('dialog', { name: 'Keys' });
+  await list.getByText('Cut pauses, or not').waitFor();
+  await press('Escape');
+  await list.waitFor({ state: 'detached' });
+  // And to all of them by one key, and back by the field that finds everything.
+  await press('q');
+  await page.waitForURL('**/recordings');
+  await press('Control+K');
+  await page.getByRole('combobox', { name: 'Find a node, a session, a page' }).fill(id.slice(0, 8));
+  await page.getByRole('option', { name: /^Recordings that begin with/ }).waitFor();
+  await press('Enter');
+  await page.waitForURL(`**/recordings?q=${id.slice(0, 8)}`);
+  await page.locator(`a[href="/recordings/${id}"]`).first().waitFor();
+  await page.goto(begin);
+  await shows(page, 'first-needle');
 }
 
 await play(async ({ page, another }) => {
@@ -77,7 +217,8 @@ await play(async ({ page, another }) => {
   await showsOnly(alice, 'first-needle', 'second-needle');
   await page.goto(address);
   await shows(page, 'first-needle');
-  await allSee(page, alice);
+  await allSee([page, alice]);
+  await keys(page, id);
 
   // A remark on the moment is words, and there for both.
   await page.keyboard.press('r');
@@ -94,7 +235,7 @@ await play(async ({ page, another }) => {
 
   // What the kernel saw leads to its moment.
   await page.getByRole('tab', { name: 'Events' }).click();
-  if ((await scry('doctor')).includes('can tell what runs')) {
+  if (await hasKernel()) {
     // Of thousands of rows a few are drawn, and any is found.
     const [tree, row] = [page.getByRole('tree'), (text) => page.getByRole('treeitem', { name: text })];
     await page.keyboard.press('Home');
@@ -112,8 +253,8 @@ await play(async ({ page, another }) => {
       const [now, all] = await Promise.all([tree.locator('[aria-selected=true]').boundingBox(), tree.boundingBox()]);
       return now && all && now.y >= all.y && now.y + now.height <= all.y + all.height + 1 && tree.locator('[aria-selected=true]').innerText();
     };
-    // What the program did in its first millisecond stands below it.
-    await until('the row of now, behind all of the files', async () => (await seen().catch(() => '')) && (await row('uname --machine').count()) > 0);
+    const number = async () => Number(await tree.locator('[aria-selected=true]').getAttribute('data-row'));
+    await until('the row of now, behind all of the files', async () => (await seen().catch(() => '')) && (await number()) > 2 * MANY);
     await page.keyboard.press('Home');
     await until('the rows of the beginning', async () => (await tree.locator('[data-row="0"]').count()) > 0);
     // By keys alone: to the last row, and to its moment.
@@ -142,7 +283,7 @@ await play(async ({ page, another }) => {
   expect(!(await screen(page)).includes('later-43'), 'what was rewound stays where it is');
   await page.getByRole('button', { name: 'Follow', exact: true }).click();
   await shows(page, 'later-43');
-  await allSee(page, owner);
+  await allSee([page, owner]);
 
   // From the ledger to the moment.
   await page.getByRole('link', { name: 'Audit' }).first().click();

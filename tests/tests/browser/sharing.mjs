@@ -1,14 +1,38 @@
-// Links into a session: as observer and as peer, with an account, at the door, and as a guest. What is typed, said and shown, and
-// by whom; none of it ever runs as HTML; and a guest's browser gets at nothing but the session.
+// Links into a session: as observer and as peer, with an account, at the door, and as a guest, with a browser or with plain ssh.
+// What is typed, said and shown, and by whom; none of it ever runs as HTML; and a guest's browser gets at nothing but the session,
+// and there at nothing but what an observer may.
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import {
-  EVIL, allSee, calls, expect, hears, isOver, knock, login, node, nothingRan, openTerminal, panel, play, say, screen, scry, scryJson,
-  setRole, share, shows, signIn, signUp, told, type, until, user, withPerson,
+  EVIL, EVIL_NAME, above, allSee, audit, calls, expect, folder, hears, isOver, knock, login, node, nothingRan, openTerminal, panel,
+  play, say, screen, scry, scryJson, setRole, share, shows, signIn, signUp, told, type, until, user, ways, withPerson, wouldRun,
 } from './kit.mjs';
+
+/** What an observer asks for in vain, as the ledger calls it. */
+const DENIED = ['take the keyboard back', 'let all type', 'hand over the keyboard', 'show somebody out', 'freeze', 'thaw', 'end a session'];
+
+/** Types a line into a shell on a terminal of somebody's own, as a machine has it that knows nothing of the cluster. */
+function inShell(line) {
+  const home = `${folder}/guest`;
+  mkdirSync(home);
+  const env = { ...process.env, TERM: 'xterm-256color', SHELL: '/bin/sh' };
+  delete env.SSH_AUTH_SOCK;
+  const shell = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], { cwd: home, env });
+  const seen = { text: '', over: false };
+  for (const stream of [shell.stdout, shell.stderr]) stream.setEncoding('utf8').on('data', (text) => (seen.text += text));
+  shell.on('close', () => (seen.over = true));
+  const says = async (text) =>
+    until(text, () => seen.text.includes(text)).catch((error) => {
+      throw new Error(`${error.message}; ssh says:\n${seen.text}`);
+    });
+  return { type: (text) => shell.stdin.write(text), says, over: () => until('the end of ssh', () => seen.over), seen };
+}
 
 await play(async ({ page: owner, another }) => {
   await setRole('host', `[allow]\nshare = ['observer', 'peer']\nguests = ['observer']`);
   await scry('users', 'add', user, '--role', 'admin', '--role', 'host');
   const [alice, bob, zoe] = [await another(), await another(), await another()];
+  await wouldRun(zoe, EVIL, EVIL_NAME);
   await Promise.all([signIn(owner), signUp(alice, 'alice', 'access')]);
   await openTerminal(owner);
 
@@ -26,6 +50,9 @@ await play(async ({ page: owner, another }) => {
   await bob.context().clearCookies();
   await bob.goto(lookers);
   await bob.getByText('Sign in to see into which one.').waitFor();
+  const [plain] = await Promise.all([bob.waitForEvent('popup'), bob.getByRole('link', { name: 'With scry or plain ssh' }).click()]);
+  await plain.getByText("scry join 'ADDRESS'").waitFor();
+  await plain.close();
   expect(!(await bob.locator('body').innerText()).includes(user), 'nothing is told at the door');
   await bob.getByRole('button', { name: 'Sign in' }).click();
   await knock(bob, 'bob');
@@ -34,18 +61,20 @@ await play(async ({ page: owner, another }) => {
   await shows(bob, 'scry:');
 
   // Who has no account comes as a guest where the link says so; what they call themselves is words, too.
-  const guests = await share(owner, 'observer', 'guests');
+  const { address: guests, ssh } = await ways(owner, 'observer', 'guests');
   await zoe.goto(guests);
-  await zoe.getByLabel('Your name').fill(EVIL.slice(0, 32));
+  await zoe.getByLabel('Your name').fill(EVIL_NAME);
   await zoe.getByRole('button', { name: 'Join', exact: true }).click();
   await shows(zoe, 'scry:');
   const all = [owner, alice, bob, zoe];
-  await until('four are there', async () => (await (await panel(owner)).getByRole('listitem').filter({ hasText: 'since' }).count()) === 4);
+  const peopleAre = async (count) =>
+    until(`${count} in the panel`, async () => (await (await panel(owner)).getByRole('listitem').filter({ hasText: 'since' }).count()) === count);
+  await peopleAre(4);
 
   // All see what is written, and what is no letter, too.
   await type(owner, `clear; printf '\\e]0;${EVIL}\\a\\e[1;31mred\\e[m ${EVIL} 漢字\\n'; seq 3\n`);
   await Promise.all(all.map((page) => shows(page, '漢字')));
-  await allSee(...all);
+  await allSee(all, above);
   await type(alice, 'echo by-the-peer-$((40+1))\n');
   await Promise.all(all.map((page) => shows(page, 'by-the-peer-41')));
 
@@ -55,7 +84,7 @@ await play(async ({ page: owner, another }) => {
   await type(zoe, 'echo by-the-guest\n');
   await type(alice, 'echo later-$((40+2))\n');
   await Promise.all(all.map((page) => shows(page, 'later-42')));
-  await allSee(...all);
+  await allSee(all, above);
   expect(!/observer|guest/.test(await screen(owner)), 'the keys of those who look on are not typed');
 
   // The keyboard is handed over, and taken back.
@@ -117,11 +146,88 @@ await play(async ({ page: owner, another }) => {
   expect(inside.length === 0, `a guest's browser is let in: ${JSON.stringify(inside)}`);
   console.log(`${opened.length} ways were tried with a guest's browser`);
 
+  // Over the line that is theirs, too: what an observer may not is refused, and changes nothing.
+  const others = await scryJson('sessions');
+  const parties = others[0].people.map(({ party }) => party);
+  const asks = [
+    ...['take_back', 'together', 'freeze', 'thaw', 'end'].map((ask) => ({ ask })),
+    ...parties.flatMap((party) => [{ ask: 'hand_over', to: party }, { ask: 'show_out', party }]),
+    ...['approve', 'refuse'].flatMap((ask) => [{ ask, number: 0 }, { ask, number: 1 }]),
+  ];
+  const size = { cols: 33, rows: 7 };
+  const seconds = [
+    { open: { node, login, ...size } }, { attach: { node, session, ...size } }, { join: { node, session, seat: 'peer', ...size } },
+    { link: { code: 'share-0123456789abcdefghjkmnpqrs', ...size } },
+  ];
+  const answered = await zoe.evaluate(
+    async ({ link, asks, seconds, size }) => {
+      const open = () =>
+        new Promise((done) => {
+          const socket = new WebSocket(`wss://${location.host}/v1/web/terminal`, 'scry.terminal.1');
+          const line = { socket, texts: [] };
+          socket.onopen = () => socket.send(JSON.stringify({ link: { code: link, name: 'mallory', ...size } }));
+          socket.onmessage = ({ data }) => {
+            if (typeof data !== 'string') return;
+            line.texts.push(JSON.parse(data));
+            if (line.texts.at(-1).opened) done(line);
+          };
+          line.closed = new Promise((over) => (socket.onclose = () => over(line.texts.findLast((text) => text.closed)?.closed ?? 'cut')));
+          void line.closed.then(() => done(line));
+        });
+      const line = await open();
+      for (const ask of asks) line.socket.send(JSON.stringify({ ask }));
+      line.socket.send(JSON.stringify({ resize: { cols: 20, rows: 5 } }));
+      line.socket.send(new TextEncoder().encode('echo by-mallory\n'));
+      const answers = () => line.texts.filter(({ told }) => ['done', 'refused'].includes(told?.told)).map(({ told }) => told.told);
+      const end = performance.now() + 15_000;
+      while (answers().length < asks.length && performance.now() < end) await new Promise((again) => setTimeout(again, 10));
+      const found = { answers: answers(), second: [] };
+      line.socket.send(JSON.stringify({ leave: {} }));
+      await line.closed;
+      for (const second of seconds) {
+        const { socket, closed } = await open();
+        socket.send(JSON.stringify(second));
+        found.second.push(await closed);
+      }
+      return found;
+    },
+    { link: new URL(guests).hash.slice(1).split('.')[0], asks, seconds, size },
+  );
+  expect(answered.answers.length === asks.length && answered.answers.every((told) => told === 'refused'), `all is refused: ${answered.answers}`);
+  expect(
+    answered.second.length === seconds.length && answered.second.every((closed) => /open already/.test(closed.why) && !closed.again),
+    `nothing else is opened over it: ${JSON.stringify(answered.second)}`,
+  );
+  await until('each thing in the ledger, once', async () => {
+    const denied = (await audit('access.denied')).filter((event) => event.user === 'guest:mallory' && event.session === session);
+    return denied.length === DENIED.length && DENIED.every((action) => denied.some((event) => event.action === action));
+  });
+  await until('mallory to be gone', async () => !(await (await panel(owner)).getByRole('listitem').filter({ hasText: 'mallory' }).count()));
+  await peopleAre(4);
+  await type(owner, 'clear; stty size; echo still-$((40+5))\n');
+  await Promise.all(all.map((page) => shows(page, 'still-45')));
+  const [rows, cols] = /^(\d+) (\d+)$/m.exec(await screen(owner)).slice(1).map(Number);
+  expect(rows > 7 && cols > 33, `the owner's size is the owner's: ${rows}, ${cols}`);
+  expect(!(await screen(owner)).includes('mallory'), 'and so is what is typed');
+  console.log(`${asks.length + seconds.length} things were asked over a guest's line`);
+
+  // The line for plain ssh is all that somebody needs who has nothing of the cluster.
+  const yan = inShell(ssh);
+  await yan.says('Your name, for the others to see:');
+  yan.type('yan\r');
+  await told('seat.taken', (event) => event.user === 'guest:yan' && event.seat === 'observer');
+  await peopleAre(5);
+  await type(owner, 'echo for-ss""h-too\n');
+  await yan.says('for-ssh-too');
+  await withPerson(owner, 'yan', 'Show out');
+  await yan.over();
+  await peopleAre(4);
+
   // Somebody is shown out, and hears it.
   await withPerson(owner, 'bob', 'Show out');
   await isOver(bob);
   await told('seat.left', (event) => event.user === 'bob');
-  await until('three are left', async () => (await (await panel(owner)).getByRole('listitem').filter({ hasText: 'since' }).count()) === 3);
+  await peopleAre(3);
 
   // Taking the link back ends what came by it, and it counts no more.
   const links = (await panel(owner)).getByRole('region', { name: 'Links into this session' });

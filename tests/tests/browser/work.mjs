@@ -1,9 +1,10 @@
-// Work in a web terminal: vim on the whole screen, another size, files by the picker and by dropping them, and away again; all of
-// it in the ledger as sftp is.
+// Work in a web terminal: vim on the whole screen, another size, links, what is copied and pasted, files by the picker and by dropping
+// them, and away again; all of it in the ledger as sftp is. And a terminal that is painted by WebGL.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import {
-  expect, folder, isOver, node, openTerminal, play, screen, shows, signIn, told, type, until,
+  WEBGL, expect, folder, isOver, login, node, openTerminal, origin, placeOf, play, screen, scryJson, shows, signIn, told, type,
+  until,
 } from './kit.mjs';
 
 const desk = `${folder}/desk`;
@@ -25,7 +26,115 @@ const vimFits = (page, fits) =>
     return rows === (await drawn(page)) && fits(cols, rows) && [cols, rows];
   });
 
-await play(async ({ page }) => {
+/** Links of a terminal: said by the pointer, opened with Ctrl alone, and nothing but the web. */
+async function links(page) {
+  const context = page.context();
+  await context.route('https://example.org/**', (route) => route.fulfill({ contentType: 'text/html', body: '<title>there</title>' }));
+  const link = (address, words) => String.raw`\e]8;;${address}\e\\${words}\e]8;;\e\\`;
+  const words = [link('javascript:window.ran=1', 'the-ba%s'), link('https://example.org/by-name', 'the-goo%s'), 'https://example.org/by-it%s'];
+  await type(page, `clear; printf '${words.join(' ')}\n' d-one d-one self\n`);
+  const opened = [];
+  context.on('page', (page) => opened.push(page));
+  const follow = async (text) => {
+    const place = await placeOf(page, text);
+    await page.mouse.move(...place);
+    await page.mouse.click(...place);
+    await page.keyboard.down('Control');
+    await page.mouse.click(...place);
+    await page.keyboard.up('Control');
+  };
+  await follow('the-bad-one');
+  for (const [text, address] of [['the-good-one', 'https://example.org/by-name'], ['https://example.org/by-itself', 'https://example.org/by-itself']]) {
+    await page.mouse.move(...(await placeOf(page, text)));
+    await page.getByText(`Ctrl-click opens ${address}`).waitFor();
+    await follow(text);
+    const other = await until(`the page of ${text}`, () => opened.at(-1));
+    await other.waitForURL(address);
+    expect(await other.evaluate(() => window.opener === null && document.referrer === ''), 'it knows nothing of this one');
+    expect(opened.length === 1, `a click without Ctrl, or a link to a script, opens nothing: ${opened.map((page) => page.url())}`);
+    opened.length = 0;
+    await other.close();
+  }
+  expect(await page.evaluate(() => window.ran === undefined), 'no link runs here');
+  await context.unroute('https://example.org/**');
+}
+
+/** What is selected, copied, pasted and found. Several lines are asked about where a program would take each by itself. */
+async function clipboard(page) {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
+  const kept = () => page.evaluate(() => navigator.clipboard.readText());
+  const keep = (text) => page.evaluate((text) => navigator.clipboard.writeText(text), text);
+  await type(page, 'clear; echo copied-$((40+2))\n');
+  await page.mouse.dblclick(...(await placeOf(page, 'copied-42')));
+  await page.keyboard.press('Control+Shift+C');
+  await until('the word that was selected', async () => (await kept()) === 'copied-42');
+  await keep('echo pasted-$((40+3))');
+  await page.keyboard.press('Control+Shift+V');
+  await shows(page, 'echo pasted-$((40+3))');
+  await page.keyboard.press('Enter');
+  await shows(page, 'pasted-43');
+  // A shell that is told what is pasted runs nothing before Enter.
+  await keep('echo one-$((40+4))\necho two-$((40+5))');
+  await page.keyboard.press('Control+Shift+V');
+  await shows(page, 'echo two-$((40+5))');
+  expect(!(await screen(page)).includes('one-44'), 'nothing runs by itself');
+  await page.keyboard.press('Enter');
+  await shows(page, 'two-45');
+  await type(page, 'clear; cat > lines.txt\n');
+  await keep('first\nsecond\n');
+  const dialog = page.getByRole('dialog', { name: 'Paste several lines?' });
+  for (const [button, expected] of [['Cancel', ''], ['Paste', 'first\nsecond\n']]) {
+    await page.keyboard.press('Control+Shift+V');
+    await dialog.getByText('first').waitFor();
+    await dialog.getByRole('button', { name: button, exact: true }).click();
+    await dialog.waitFor({ state: 'detached' });
+    if (expected) await shows(page, 'second');
+    else await type(page, '');
+    await until(`${button} to have done that`, () => readFileSync(`${desk}/lines.txt`, 'utf8') === expected);
+  }
+  await page.keyboard.press('Control+D');
+  await type(page, 'seq 200; echo en""d\n');
+  await shows(page, 'end');
+  await page.keyboard.press('Control+Shift+F');
+  await page.getByLabel('Find in the terminal').fill('second');
+  await page.getByRole('search').getByRole('status').filter({ hasText: '1 of 1' }).waitFor();
+  await shows(page, 'second');
+  expect(!(await screen(page)).includes('\n200'), 'what was found above is gone to');
+  await page.keyboard.press('Escape');
+}
+
+/** A terminal that is painted by WebGL shows what is written, in its colours. */
+async function painted(page, notes) {
+  await signIn(page);
+  await page.goto(`${origin}/terminal/${node}/${login}`);
+  await page.getByRole('button', { name: 'Files' }).and(page.locator(':enabled')).waitFor();
+  const quiet = notes.length;
+  await type(page, String.raw`exec sh -c 'printf "\033[2J\033[5;1H\033[48;2;1;200;3m%400s\033[m"; read x; exit'` + '\n');
+  const green = async () => {
+    const shot = (await page.locator('.xterm-screen').screenshot()).toString('base64');
+    return page.evaluate(async (shot) => {
+      const bytes = Uint8Array.from(atob(shot), (letter) => letter.charCodeAt(0));
+      const picture = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+      const pen = new OffscreenCanvas(picture.width, picture.height).getContext('2d');
+      pen.drawImage(picture, 0, 0);
+      const { data } = pen.getImageData(0, 0, picture.width, picture.height);
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4) count += Number(data[at] === 1 && data[at + 1] === 200 && data[at + 2] === 3);
+      return count;
+    }, shot);
+  };
+  // Two rows and more.
+  await until('what WebGL paints', async () => (await green()) > 30_000);
+  expect(await page.locator('.xterm-screen canvas').count(), 'it is painted on a canvas');
+  expect(!(await page.locator('.xterm-rows').count()), 'and by nothing else');
+  const said = notes.slice(quiet).filter((note) => /^(error|warning|thrown)/.test(note));
+  expect(!said.length, `nothing is wrong with that: ${said}`);
+  await type(page, '\n');
+  await isOver(page);
+}
+
+await play(async ({ page, another, launch, notes }) => {
+  const webgl = launch(WEBGL).then((browser) => another({}, browser));
   await signIn(page);
   await openTerminal(page);
   await type(page, `cd ${desk}; echo before-$((40+2))\n`);
@@ -51,6 +160,21 @@ await play(async ({ page }) => {
   expect(!(await screen(page)).includes('forests'), 'what stood there before is back');
   const poem = 'Tiger Tiger, burning bright,\nIn the forests of the night;\nIn the forests of the night;\n';
   expect(readFileSync(`${desk}/poem.txt`, 'utf8') === poem, 'vim wrote the file');
+
+  // Another one beside it, and back to the first.
+  const first = page.url();
+  await page.getByRole('button', { name: 'More' }).click();
+  await page.getByRole('menuitem', { name: 'Another terminal here' }).click();
+  await page.waitForURL(/\?n=/);
+  await until('two sessions', async () => (await scryJson('sessions')).length === 2);
+  expect(!(await screen(page)).includes('before-42'), 'it is another terminal');
+  await page.goBack();
+  await page.waitForURL(first);
+  await shows(page, 'before-42');
+
+  await links(page);
+  await clipboard(page);
+  await painted(await webgl, notes);
 
   // A file by the picker.
   await page.getByRole('button', { name: 'Files' }).click();

@@ -5,6 +5,8 @@ class Router {
   path = $state(location.pathname);
   search = $state(location.search);
   hash = $state(location.hash);
+  /** Counts the addresses that were gone to: a page begins anew at each, and not with what it notes in its own. */
+  visit = $state(0);
   readonly route: Route = $derived(match(this.path));
   readonly query = $derived(new URLSearchParams(this.search));
 
@@ -19,7 +21,7 @@ class Router {
     if (to === location.pathname + location.search + location.hash) return;
     history[how.replace ? 'replaceState' : 'pushState'](null, '', to);
     const other = location.pathname !== this.path;
-    this.read();
+    this.read(how.replace);
     if (other && !how.replace) {
       // Whoever does not see the page hears that there is another one.
       queueMicrotask(() => {
@@ -42,7 +44,8 @@ class Router {
     this.go(location.pathname + (text ? `?${text}` : '') + location.hash, { replace: true });
   }
 
-  private read(): void {
+  private read(noted = false): void {
+    if (!noted && (location.pathname !== this.path || location.search !== this.search)) this.visit += 1;
     this.path = location.pathname;
     this.search = location.search;
     this.hash = location.hash;

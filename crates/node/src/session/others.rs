@@ -6,6 +6,7 @@ use crate::clock;
 use crate::company::{Seated, Sit, Speaker, Typed, Vain, Visit};
 use crate::stage::Stage;
 use host::Signals;
+use model::SeatRole;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
 use model::limit::{RETURN_MS, SAID_BYTES};
@@ -116,28 +117,45 @@ impl Live {
         let stranger = || "you are not in this session".to_owned();
         let party = self.table.party(by).ok_or_else(stranger)?;
         let company = &mut self.table.company;
-        let well = |()| Told::Done {};
-        let done = match ask {
+        let (action, done) = match ask {
             Ask::Who {} => return Ok(Told::Company(self.table.seen())),
-            Ask::Say { text } => return self.say(party, text).map(well),
-            Ask::Approve { number } => return self.approve(party, number).map(well),
-            Ask::Refuse { number } => return self.refuse_file(party, number).map(well),
-            Ask::HandOver { to } => company.hand_over(party, to),
-            Ask::TakeBack {} => company.take_back(party),
-            Ask::Together {} => company.together(party),
-            Ask::ShowOut { party: whom } => company.show_out(party, whom),
-            Ask::Freeze {} => company.freeze(party),
-            Ask::Thaw {} => company.thaw(party),
-            Ask::End {} => company.end(party),
+            Ask::Say { text } => return self.say(party, text).map(|()| Told::Done {}),
+            Ask::Approve { number } => return self.approve(party, number).map(|()| Told::Done {}),
+            Ask::Refuse { number } => {
+                return self.refuse_file(party, number).map(|()| Told::Done {});
+            }
             Ask::Confirm {} => {
                 company.confirm(party, now);
-                Ok(())
+                return Ok(Told::Done {});
             }
+            Ask::HandOver { to } => ("hand over the keyboard", company.hand_over(party, to)),
+            Ask::TakeBack {} => ("take the keyboard back", company.take_back(party)),
+            Ask::Together {} => ("let all type", company.together(party)),
+            Ask::ShowOut { party: whom } => ("show somebody out", company.show_out(party, whom)),
+            Ask::Freeze {} => ("freeze", company.freeze(party)),
+            Ask::Thaw {} => ("thaw", company.thaw(party)),
+            Ask::End {} => ("end a session", company.end(party)),
         };
-        if done == Err(Refused::NotAllowed) {
-            self.refuse_to(party, Refused::NotAllowed.words());
+        match done {
+            Ok(()) => Ok(Told::Done {}),
+            Err(refused) => {
+                if refused == Refused::NotAllowed {
+                    self.denied(party, action);
+                }
+                Err(refused.words().to_owned())
+            }
         }
-        done.map(well).map_err(|refused| refused.words().to_owned())
+    }
+
+    /// Somebody asked for what their seat has no right to: the ledger hears of it once for each thing.
+    fn denied(&mut self, party: Party, action: &'static str) {
+        let Some(person) = self.table.people.get_mut(&party) else { return };
+        if !person.denied.insert(action) {
+            return;
+        }
+        let seat = person.seat.map_or("the owner", SeatRole::word);
+        let why = format!("{seat}, person {} of the session, may not", party.0);
+        self.files.say_as(&person.user, Audited::Denied { action: action.to_owned(), why });
     }
 
     fn say(&mut self, party: Party, text: String) -> Result<(), String> {

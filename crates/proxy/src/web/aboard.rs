@@ -124,12 +124,10 @@ impl Web {
             agent: None,
             compress: false,
         };
-        let stream = self.carry.open(node, visitor.address).await.map_err(|error| {
-            let fault = match error {
-                NoTunnel::NotConnected(_) => Fault::NotFound,
-                NoTunnel::Silent { .. } => Fault::Unavailable,
-            };
-            NotAboard::Refused(Refused::new(fault, format!("{node} is not connected just now")))
+        // It is one of the cluster's, or nobody would have been let in: its tunnel may come any moment, as after a restart here.
+        let stream = self.carry.open(node, visitor.address).await.map_err(|_: NoTunnel| {
+            let why = format!("{node} is not connected just now");
+            NotAboard::Refused(Refused::new(Fault::Unavailable, why))
         })?;
         link::ssh::client::connect(stream, settings, sign_in).await.map_err(NotAboard::Ssh)
     }

@@ -308,6 +308,29 @@ mod tests {
     }
 
     #[test]
+    fn what_pages_may_do_is_this_word_for_word() {
+        let built = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+            connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
+            frame-ancestors 'none'; require-trusted-types-for 'script'; \
+            trusted-types svelte-trusted-html";
+        let plain = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+            form-action 'none'; frame-ancestors 'none'";
+        for (files, path, policy) in [
+            (BUILT, "/", built),
+            (BUILT, "/nodes", built),
+            (BUILT, "/favicon.svg", built),
+            (BUILT, "/assets/main-1a2b.js", built),
+            (BUILT, "/assets/main-0000.js", plain),
+            (BUILT, "/join/plain", plain),
+            (&[], "/", plain),
+            (&[], "/join", plain),
+        ] {
+            let answer = ask(files, path, &[]);
+            assert_eq!(header(&answer, header::CONTENT_SECURITY_POLICY), policy, "{path}");
+        }
+    }
+
+    #[test]
     fn every_page_is_guarded_and_none_is_posted_to() {
         let uri = Uri::from_static("/");
         for method in [Method::GET, Method::HEAD, Method::POST] {

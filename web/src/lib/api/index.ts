@@ -93,6 +93,15 @@ export const revokeLink = (id: number) => call<object>('share/revoke', { link: {
 export const readLink = (code: string) => call<Shared>('share/read', { code });
 export const lookAtLink = (code: string) => call<{ shared: Shared; cluster: string }>('share/look', { code });
 
+/** What is known of the cluster at the door. */
+export interface ClusterFacts {
+  name: string;
+  /** Public keys of its host authority. */
+  host_authority: string[];
+}
+
+export const readCluster = () => call<ClusterFacts>('cluster', {});
+
 // Recordings ----------------------------------------------------------------------------------------------------------
 
 export type Phase = 'live' | 'interrupted' | 'stored';

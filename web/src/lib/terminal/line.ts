@@ -16,7 +16,7 @@ export interface Listener {
   message: (message: Exclude<ToPage, { opened: unknown } | { closed: unknown }>) => void;
   /** The connection was lost, and is tried again. */
   lost: (since: number, tries: number) => void;
-  /** It is over. `again`: the session still runs. */
+  /** It is over. `again`: it may be asked for again. */
   closed: (why: string, again: boolean) => void;
 }
 
@@ -142,14 +142,14 @@ export class Line {
       this.listener.opened(message.opened, again);
     } else if ('closed' in message) {
       const { why, again } = message.closed;
-      if (this.resume && !this.seen) {
-        // It is over; a new one, then.
-        this.resume = undefined;
+      if (again && (this.seen || this.resume) && !this.over) {
+        // The session runs on; only this way to it is gone, or not there yet.
         this.socket?.close();
         return;
       }
-      if (again && this.seen && !this.over) {
-        // The session runs on; only this way to it is gone.
+      if (this.resume && !this.seen) {
+        // It is over; a new one, then.
+        this.resume = undefined;
         this.socket?.close();
         return;
       }
@@ -161,7 +161,7 @@ export class Line {
     if (this.over) return;
     const now = Date.now();
     this.lostSince ||= now;
-    if (!this.seen && this.tries >= 3) return this.end('The server cannot be reached. Check your connection.', true);
+    if (!this.seen && !this.resume && this.tries >= 3) return this.end('The server cannot be reached. Check your connection.', true);
     if (now - this.lostSince > TRY_MS) {
       return this.end('The connection was lost, and did not come back in time.', false);
     }

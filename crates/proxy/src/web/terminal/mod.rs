@@ -213,6 +213,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_asks_again_where_what_is_in_the_way_may_pass_and_nowhere_else() {
+        let refused = |fault| End::refused(Refused::new(fault, "because"));
+        for (end, again) in [
+            (refused(Fault::Unavailable), true),
+            (refused(Fault::Denied), false),
+            (refused(Fault::NotFound), false),
+            (refused(Fault::TooMany), false),
+            (refused(Fault::Unauthenticated), false),
+            (End::again("because"), true),
+            (End::over("because".to_owned()), false),
+        ] {
+            let closed = ToPage::Closed { why: "because".to_owned(), again };
+            assert_eq!(end.last(), Some(closed), "{end:?}");
+        }
+        assert_eq!(End::Lost.last(), None);
+    }
+
+    #[test]
     fn nobody_has_more_terminals_than_the_limit_and_a_closed_one_counts_no_more() {
         let people = People::default();
         let [alice, bob] = ["alice", "bob"].map(|name| name.parse::<UserName>().unwrap());

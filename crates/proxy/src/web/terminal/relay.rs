@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use wire::company::{Ask, Told};
 use wire::web::{FromPage, ToPage};
+use wire::{Failure, Fault};
 
 /// Messages to the page that were not sent yet. Wait: the company's line is not read.
 const TOLD: usize = 64;
@@ -45,13 +46,18 @@ pub(super) enum End {
     Lost,
     /// The way to the node broke; the session may still run.
     Broken(String),
-    /// Nothing was opened.
-    Refused(String),
+    /// Nothing was opened. `again`: what is in the way may pass.
+    Refused { why: String, again: bool },
 }
 
 impl End {
     pub(super) fn refused(refused: Refused) -> Self {
-        Self::Refused(refused.failure.message)
+        let Failure { fault, message } = refused.failure;
+        Self::Refused { why: message, again: fault == Fault::Unavailable }
+    }
+
+    fn malformed(why: String) -> Self {
+        Self::Refused { why, again: false }
     }
 
     pub(super) fn over(why: String) -> Self {
@@ -74,14 +80,15 @@ impl End {
             Self::Left => "left",
             Self::Lost => "lost",
             Self::Broken(_) => "broken",
-            Self::Refused(_) => "refused",
+            Self::Refused { .. } => "refused",
         }
     }
 
     /// What the page is told at last, if it is there.
     pub(super) fn last(&self) -> Option<ToPage> {
         let (why, again) = match self {
-            Self::Over(why) | Self::Refused(why) => (why.clone(), false),
+            Self::Over(why) => (why.clone(), false),
+            Self::Refused { why, again } => (why.clone(), *again),
             Self::Broken(why) => (why.clone(), true),
             Self::Left => ("you have left".to_owned(), false),
             Self::Lost => return None,
@@ -219,8 +226,8 @@ async fn listen(
                 }
             }
             Ok(FromPage::Leave {}) => return End::Left,
-            Ok(_) => return End::Refused("this terminal is open already".to_owned()),
-            Err(error) => return End::Refused(format!("the page speaks otherwise: {error}")),
+            Ok(_) => return End::malformed("this terminal is open already".to_owned()),
+            Err(error) => return End::malformed(format!("the page speaks otherwise: {error}")),
         }
     }
     End::Lost
