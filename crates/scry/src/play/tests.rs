@@ -296,7 +296,7 @@ fn files_of_the_same_moment_are_gone_through_one_by_one() {
             stray: false,
         };
         let action = Action::Opened { file, flags: 0, place: None, error: 0 };
-        Entry::Kernel(Kernel::Did(KernelEvent { at: 100, by: doer, action, times: 1 }))
+        Entry::Kernel(Kernel::Did(Box::new(KernelEvent { at: 100, by: doer, action, times: 1 })))
     };
     let entries: Vec<_> = ["a", "b", "c"].iter().map(|name| (110, open(name))).collect();
     let film = recording(None, &entries, exit());
@@ -327,8 +327,8 @@ fn who_of_several_typed_just_now_is_known_wherever_one_begins() {
         (100, Entry::People(seat)),
         (200, typed(0)),
         (5_000, typed(1)),
-        (5_100, write(Stream::Stdout, "x")),
-        (20_000, write(Stream::Stdout, "later")),
+        (5_100, out("x")),
+        (20_000, out("later")),
     ];
     let check = |entries: &[(u64, Entry)], ms: u64, who: Option<&str>| {
         let film = recording(Some(Size::default()), entries, exit());
@@ -341,7 +341,7 @@ fn who_of_several_typed_just_now_is_known_wherever_one_begins() {
     check(&entries, 5_500, Some("bob"));
     check(&entries, 20_000, None);
     // Behind a picture by which all before it is passed over.
-    let flood = (1..=9_000).map(|n| (30_000 + n, write(Stream::Stdout, "0123456789\r\n")));
+    let flood = (1..=9_000).map(|n| (30_000 + n, out("0123456789\r\n")));
     entries.extend(flood);
     entries.push((40_000, typed(1)));
     check(&entries, 40_000, Some("bob"));
