@@ -32,7 +32,7 @@ await play(async ({ page, another }) => {
     }
   };
   const nobody = await another();
-  for (const place of ['sign-in', 'invitation', 'join#share-0123456789abcdefghjkmnpqrs']) {
+  for (const place of ['sign-in', 'invitation', 'login', 'login#abcd-efgh', 'join#share-0123456789abcdefghjkmnpqrs']) {
     await nobody.goto(`${origin}/${place}`);
     await look(nobody, place);
   }
