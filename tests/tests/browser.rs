@@ -73,6 +73,11 @@ fn people_sign_up_with_a_passkey_or_an_app_and_out_everywhere() {
 }
 
 #[test]
+fn a_terminal_is_signed_in_by_a_passkey_in_a_browser_and_by_nothing_less() {
+    alone("login", "");
+}
+
+#[test]
 fn others_come_by_a_link_and_see_and_do_what_it_says_and_nothing_of_theirs_runs() {
     alone("sharing", "");
 }

@@ -105,6 +105,13 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   'web/sign-in': ({ user, password }) =>
     password === 'wrong' ? fail(401, 'unauthenticated', 'the user or the password is wrong') : user === 'two' ? { wants: { ticket: 't', factors: ['totp'] } } : { signed_in: me },
   'web/second': () => me,
+  'arrival/read': ({ code }) =>
+    code === 'gone-gone'
+      ? fail(404, 'not_found', 'no terminal waits with this code: it was signed in, turned away, or has waited too long; begin anew in the terminal')
+      : { code, user: 'alice', cluster: 'example', machine: 'build-07.example.org', address: code === 'near-near' ? '192.0.2.7' : '198.51.100.23', near: code === 'near-near', key: 'SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8', since: NOW - 20_000, expires: NOW + 280_000 },
+  'arrival/let-in': ({ by }) =>
+    (by as { password?: string }).password === 'wrong' ? fail(401, 'unauthenticated', 'the user name or the password is wrong') : (by as { password?: string }).password === 'two' ? { wants: { ticket: 't', factors: ['totp'] } } : { answer: '7k2m-qx9d' },
+  'arrival/turn-away': () => ({}),
   'web/sign-out': () => ({}),
   'web/sessions/list': () => [
     { id: 1, created: NOW - 2 * HOUR, last_seen: NOW, expires: NOW + DAY, address: '192.0.2.7', browser: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36', factors: ['totp'], here: true },

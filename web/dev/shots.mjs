@@ -44,6 +44,24 @@ const PAGES = [
     await page.getByRole('button', { name: 'Authenticator app' }).click();
     await page.getByRole('img', { name: 'QR code' }).waitFor();
   }, 'nobody'],
+  ['login', '/login', undefined, 'nobody'],
+  ['login-far', '/login#7k2m-qx9d', undefined, 'nobody'],
+  ['login-near', `/login#near-near.40001.${'a0'.repeat(32)}`, undefined, 'nobody'],
+  ['login-gone', '/login#gone-gone', undefined, 'nobody'],
+  ['login-password', '/login#7k2m-qx9d', async (page) => {
+    await page.getByRole('button', { name: 'use the password' }).click();
+    await page.getByLabel('Password of').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in the terminal' }).click();
+    await page.getByText('is wrong').waitFor();
+  }, 'nobody'],
+  ['login-answer', '/login#7k2m-qx9d', async (page) => {
+    await page.getByRole('button', { name: 'use the password' }).click();
+    await page.getByLabel('Password of').fill('correct');
+    await page.getByRole('button', { name: 'Sign in the terminal' }).click();
+    await page.locator('[data-answer]').waitFor();
+  }, 'nobody'],
+  ['login-done', '/login#done', undefined, 'nobody'],
+  ['login-away', '/login#away', undefined, 'nobody'],
   ['nodes', '/nodes'],
   ['nodes-empty', '/nodes', undefined, 'empty'],
   ['nodes-broken', '/nodes', undefined, 'broken'],

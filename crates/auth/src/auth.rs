@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::looks::Looks;
 use crate::password::Passwords;
+use crate::porch::Porch;
 use crate::previews::Previewed;
 use crate::sealing::{Sealer, SealerWork};
 use crate::shelf::Shelf;
@@ -58,6 +59,8 @@ pub struct Auth {
     /// Codes of links that did not count, by who showed them and at which node; none is auth itself: what a node says of
     /// somebody counts there only. Locked for a look-up.
     codes: Mutex<Throttle<(Option<NodeName>, UserName)>>,
+    /// Terminals that wait to be let in. Locked for a look-up.
+    arrivals: Mutex<Porch>,
     /// The sessions that go on. Locked to put a node's word there or to take it; nothing is decided meanwhile.
     live: Mutex<Live>,
     /// Changes of users and roles, one after the other, because each asks whether an admin is left.
@@ -145,6 +148,7 @@ impl Auth {
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
             codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),
+            arrivals: Mutex::default(),
             live: Mutex::default(),
             people_turn: tokio::sync::Mutex::default(),
             parts_turn: tokio::sync::Mutex::default(),
@@ -158,6 +162,11 @@ impl Auth {
     /// What nodes say of the sessions that go on.
     pub fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Terminals that wait to be let in.
+    pub fn arrivals(&self) -> MutexGuard<'_, Porch> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether somebody at this address has tried too often.

@@ -24,8 +24,8 @@ use zeroize::Zeroizing;
 const TOTP: &str = "totp";
 /// Bytes of an app's secret (RFC 4226 §4 R6: 160 bits are recommended).
 const SECRET_BYTES: usize = 20;
-/// Characters of a recovery code, and how many stand together.
-const RECOVERY_CHARS: (usize, usize) = (16, 4);
+/// Characters of a recovery code.
+const RECOVERY_CHARS: usize = 16;
 
 /// Kinds of second factors that somebody has, each once.
 pub async fn of(auth: &Auth, user: &UserName) -> Result<Vec<FactorKind>, Refusal> {
@@ -47,7 +47,8 @@ pub async fn check_code(
     match shown {
         Shown::Passkey(_) => Ok(Err("a passkey was shown where codes are asked for")),
         Shown::Recovery(code) => {
-            let Some(left) = auth.tables.use_recovery(user, &written(code), now).await? else {
+            let Some(left) = auth.tables.use_recovery(user, &secret::written(code), now).await?
+            else {
                 return Ok(Err("the recovery code is not theirs, or was used"));
             };
             let event = of_user(asked, user, Audited::RecoveryUsed { left });
@@ -180,7 +181,7 @@ pub async fn finish_totp(
 /// Adds a factor that was just shown; this web session counts as one in which it was.
 pub async fn add(auth: &Auth, by: &SignedIn, new: NewFactor) -> Result<Enrolled, Refusal> {
     let (recovery, kind) = (recovery_codes(), new.kind);
-    let hashed: Vec<_> = recovery.iter().map(|code| written(code)).collect();
+    let hashed: Vec<_> = recovery.iter().map(|code| secret::written(code)).collect();
     let added = auth.tables.put_factor(new, &hashed, FACTORS).await?;
     let (factor, first) = added.ok_or_else(|| {
         Refusal::new(
@@ -224,7 +225,7 @@ pub async fn renew_recovery(
         return Err(Refusal::new(Fault::Conflict, words));
     }
     let recovery = recovery_codes();
-    let hashed: Vec<_> = recovery.iter().map(|code| written(code)).collect();
+    let hashed: Vec<_> = recovery.iter().map(|code| secret::written(code)).collect();
     auth.tables.renew_recovery(&by.member.name, &hashed).await?;
     auth.ledger.tell(vec![by.member.asked.event(Audited::RecoveryRenewed {})]).await;
     Ok(RecoveryCodes { recovery })
@@ -256,25 +257,7 @@ pub async fn reset(auth: Arc<Auth>, by: UserAdmin, call: ResetFactors) -> Result
 
 /// New codes, as they are shown.
 fn recovery_codes() -> Vec<String> {
-    let (chars, group) = RECOVERY_CHARS;
-    let fresh = || {
-        let code: Vec<char> = secret::fresh().chars().rev().take(chars).collect();
-        let groups: Vec<String> = code.chunks(group).map(|part| part.iter().collect()).collect();
-        groups.join("-")
-    };
-    (0..RECOVERY_CODES).map(|_| fresh()).collect()
-}
-
-/// A code as it is kept, however it is typed: the alphabet has no letter that is taken for another (Crockford's).
-fn written(code: &str) -> String {
-    let plain = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
-    plain
-        .map(|c| match c {
-            'o' => '0',
-            'i' | 'l' => '1',
-            c => c,
-        })
-        .collect()
+    (0..RECOVERY_CODES).map(|_| secret::typed(RECOVERY_CHARS)).collect()
 }
 
 #[cfg(test)]
@@ -309,18 +292,6 @@ mod tests {
         assert!(uri.starts_with("otpauth://totp/lab:alice%40example.org?"), "{uri}");
         assert!(uri.contains(&format!("secret={secret}")) && uri.contains("issuer=lab"), "{uri}");
         assert!(app("not base32!", "alice", "lab").is_err());
-    }
-
-    #[test]
-    fn recovery_codes_are_read_however_they_are_typed() {
-        let codes = recovery_codes();
-        assert_eq!(codes.len(), RECOVERY_CODES);
-        for code in &codes {
-            assert_eq!(code.len(), 19, "{code}");
-            let loud =
-                code.to_ascii_uppercase().replace('-', " ").replace('0', "O").replace('1', "l");
-            assert_eq!(written(&loud), code.replace('-', ""));
-        }
     }
 
     #[test]

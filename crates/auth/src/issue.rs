@@ -31,6 +31,11 @@ impl PersonKeys {
     pub fn read(ssh_key: &str, tls_request: String) -> Result<Self, Refusal> {
         Ok(Self { ssh: read_key(ssh_key)?, tls_request })
     }
+
+    /// Of the SSH key, as `ssh-add -l` prints it.
+    pub fn fingerprint(&self) -> String {
+        self.ssh.fingerprint(ssh_key::HashAlg::Sha256).to_string()
+    }
 }
 
 /// A person's two certificates, of the same life.

@@ -9,6 +9,7 @@
 //! | `gate` | the proofs: who asks, and what they may |
 //! | `people`, `locks`, `links`, `access`, `machines`, `parts`, `recordings`, `receive`, `audit` | the handlers |
 //! | `browser`, `web`, `factors`, `passkeys`, `terminal` | people with a browser: who they are, second factors, their terminals |
+//! | `arrivals`, `porch` | terminals that wait to be let in by a browser |
 //! | `look`, `shelf`, `pour` | who may read a recording; those that are played, held open; long answers |
 //! | `film`, `inside`, `event`, `taken`, `previews`, `comments` | what a browser's player gets: pictures, what stands in it, other formats, small pictures, what people say of it |
 //! | `inflow`, `sealing` | recordings as they arrive, and on their way into the final store |
@@ -19,6 +20,7 @@
 //! | `signin`, `password`, `throttle`, `secret` | sign-in |
 
 mod access;
+mod arrivals;
 mod audit;
 mod auth;
 mod browser;
@@ -45,6 +47,7 @@ mod parts;
 mod passkeys;
 mod password;
 mod people;
+mod porch;
 mod pour;
 mod previews;
 mod query;

@@ -153,22 +153,40 @@ pub async fn begin(
     by: Surfer,
     _call: BeginPasskey,
 ) -> Result<PasskeyAsked, Refusal> {
+    ask_alone(&auth, &by, ALONE).await
+}
+
+pub async fn finish(auth: Arc<Auth>, by: Surfer, call: FinishPasskey) -> Result<Me, Refusal> {
+    let user = show_alone(&auth, &by, ALONE, &call.ticket, &call.passkey).await?;
+    let shown = vec![FactorKind::Passkey];
+    enter(&auth, &by.asked, &by.browser, &user, shown, "passkey").await
+}
+
+/// Asks for a passkey alone, of whomever. `what` says what the ticket is for.
+pub async fn ask_alone(auth: &Auth, by: &Surfer, what: &str) -> Result<PasskeyAsked, Refusal> {
     if auth.waits(by.asked.address()) {
         return Err(Refusal::new(Fault::TooMany, "too many failed sign-ins: wait some minutes"));
     }
     let bound = Bound::or_refuse(&by.browser)?;
     let asking = bound.webauthn.start_discoverable_authentication();
     let (asked, state) = asking.map_err(Error::Passkey)?;
-    let ticket = keep(&auth, ALONE, None, text(&state)?, SECOND_FACTOR_MS).await?;
+    let ticket = keep(auth, what, None, text(&state)?, SECOND_FACTOR_MS).await?;
     Ok(PasskeyAsked { ticket, passkey: options(&asked)? })
 }
 
-pub async fn finish(auth: Arc<Auth>, by: Surfer, call: FinishPasskey) -> Result<Me, Refusal> {
+/// Whose passkey is shown to [`ask_alone`]; one that does not count is counted and audited.
+pub async fn show_alone(
+    auth: &Auth,
+    by: &Surfer,
+    what: &str,
+    ticket: &str,
+    shown: &Value,
+) -> Result<User, Refusal> {
     let bound = Bound::or_refuse(&by.browser)?;
-    let begun = auth.tables.take_begun(&call.ticket, ALONE, clock::now()).await?;
+    let begun = auth.tables.take_begun(ticket, what, clock::now()).await?;
     let spec = begun.ok_or_else(late)?.spec;
     let state: DiscoverableAuthentication = serde_json::from_str(&spec).map_err(|_| late())?;
-    let credential: PublicKeyCredential = read(&call.passkey)?;
+    let credential: PublicKeyCredential = read(shown)?;
     let wrong = || Refusal::new(Fault::Unauthenticated, "this passkey does not count here");
     let known = match bound.webauthn.identify_discoverable_authentication(&credential) {
         Ok((handle, id)) => Some((handle, auth.tables.passkey(id).await?)),
@@ -182,10 +200,10 @@ pub async fn finish(auth: Arc<Auth>, by: Surfer, call: FinishPasskey) -> Result<
         return Err(wrong());
     };
     let name = factor.made.user.clone();
-    let tries = count_try(&auth, &by.asked, &name).await?;
+    let tries = count_try(auth, &by.asked, &name).await?;
     let user = auth.tables.user(&name).await?.ok_or_else(wrong)?;
     let checked = match bound.among(vec![factor]).pop() {
-        Some((factor, passkey)) if handle(&auth, &user) == shown => {
+        Some((factor, passkey)) if handle(auth, &user) == shown => {
             let done =
                 bound.webauthn.finish_discoverable_authentication_v2(&credential, state, &passkey);
             done.map(|result| (factor, passkey, result)).map_err(|error| why(&error))
@@ -198,11 +216,10 @@ pub async fn finish(auth: Arc<Auth>, by: Surfer, call: FinishPasskey) -> Result<
             passkey.update_credential(&result);
             let spec = bound.keep(passkey)?;
             auth.tables.passkey_used(factor.number, &spec, clock::now()).await?;
-            let shown = vec![FactorKind::Passkey];
-            enter(&auth, &by.asked, &by.browser, &user, shown, "passkey").await
+            Ok(user)
         }
         Err(why) => {
-            failed(&auth, &by.asked, &name, tries, why).await?;
+            failed(auth, &by.asked, &name, tries, why).await?;
             Err(wrong())
         }
     }

@@ -4,8 +4,8 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
 use crate::{
-    access, audit, comments, factors, film, inside, links, live, locks, machines, parts, passkeys,
-    people, previews, receive, recordings, signin, taken, terminal, web,
+    access, arrivals, audit, comments, factors, film, inside, links, live, locks, machines, parts,
+    passkeys, people, previews, receive, recordings, signin, taken, terminal, web,
 };
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -50,6 +50,13 @@ impl Routes {
             .call(people::read_invitation)
             .call(people::sign_up)
             .call(signin::sign_in)
+            .call(arrivals::begin)
+            .call(arrivals::come_in)
+            .call(arrivals::leave)
+            .call(arrivals::read)
+            .call(arrivals::passkey)
+            .call(arrivals::let_in)
+            .call(arrivals::turn_away)
             .call(people::read_cluster)
             .call(people::add_user)
             .call(people::list_users)

@@ -2,6 +2,8 @@
 
 /// Random bytes of a secret.
 const SECRET_BYTES: usize = 16;
+/// Characters of a code that stand together.
+const TYPED_GROUP: usize = 4;
 /// Crockford's alphabet in small letters: no character is taken for another when read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -10,6 +12,25 @@ pub fn fresh() -> String {
     let mut bytes = [0_u8; SECRET_BYTES];
     rand::fill(&mut bytes);
     encode(&bytes)
+}
+
+/// So many random characters of five bits each, with dashes between groups of four: for people who type them.
+pub fn typed(chars: usize) -> String {
+    let code: Vec<char> = fresh().chars().rev().take(chars).collect();
+    let groups: Vec<String> = code.chunks(TYPED_GROUP).map(|part| part.iter().collect()).collect();
+    groups.join("-")
+}
+
+/// What was typed as it is kept, however it is typed: the alphabet has no letter that is taken for another.
+pub fn written(typed: &str) -> String {
+    let plain = typed.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+    plain
+        .map(|c| match c {
+            'o' => '0',
+            'i' | 'l' => '1',
+            c => c,
+        })
+        .collect()
 }
 
 /// A secret of 256 random bits that no person types, as hexadecimal digits.
@@ -48,6 +69,17 @@ mod tests {
         for secret in &secrets {
             assert_eq!(secret.len(), 26);
             assert!(secret.bytes().all(|byte| ALPHABET.contains(&byte)), "{secret}");
+        }
+    }
+
+    #[test]
+    fn codes_are_read_however_they_are_typed() {
+        for chars in [8, 16] {
+            let code = typed(chars);
+            assert_eq!(code.len(), chars + chars / 4 - 1, "{code}");
+            let loud =
+                code.to_ascii_uppercase().replace('-', " ").replace('0', "O").replace('1', "l");
+            assert_eq!(written(&loud), code.replace('-', ""));
         }
     }
 

@@ -53,7 +53,7 @@ pub async fn sign_in(auth: Arc<Auth>, by: Anybody, call: SignIn) -> Result<Crede
     Ok(credentials)
 }
 
-fn must_enrol(why: &str) -> Refusal {
+pub fn must_enrol(why: &str) -> Refusal {
     let words = "your roles demand a second factor, and you have none yet: sign in with a browser, at the \
                  address of your proxy, and add one";
     Refusal::denied("sign in", why, words)
@@ -64,7 +64,8 @@ fn wants(second: &[FactorKind]) -> Refusal {
     let words = match second.contains(&FactorKind::Totp) {
         true => "a second factor is wanted: the six digits that your app shows, or a recovery code",
         false => {
-            "a second factor is wanted, and a passkey works in a browser only: give a recovery code"
+            "a second factor is wanted, and a passkey works in a browser only: use `scry login --browser`, \
+             or give a recovery code"
         }
     };
     Refusal::new(Fault::SecondFactor, words)

@@ -1,5 +1,6 @@
 //! Auth as a whole, on loopback, as its clients see it.
 
+mod arrivals;
 mod attacks;
 mod authenticator;
 mod browsers;

@@ -15,7 +15,7 @@ use policy::Identity;
 use std::sync::Arc;
 use store::tables::{Begun, User, WebSession};
 use wire::web::{
-    Door, EndWebSession, Entered, ListWebSessions, Me, ReadDoor, ReadMe, ShowSecond, Shown,
+    Door, EndWebSession, Entered, ListWebSessions, Me, ReadDoor, ReadMe, ShowSecond, Shown, Wants,
     WebSignIn, WebSignOut, WhichSession,
 };
 use wire::{Done, Fault};
@@ -32,41 +32,68 @@ pub async fn door(auth: Arc<Auth>, by: Surfer, _call: ReadDoor) -> Result<Door, 
 pub async fn sign_in(auth: Arc<Auth>, by: Surfer, call: WebSignIn) -> Result<Entered, Refusal> {
     let password = Zeroizing::new(call.password);
     let (user, _) = by_password(&auth, &by.asked, &call.user, password).await?;
-    let factors = factors::of(&auth, &user.name).await?;
-    if factors.is_empty() {
-        let me = enter(&auth, &by.asked, &by.browser, &user, Vec::new(), "password").await?;
-        return Ok(Entered::SignedIn(me));
+    match ask_second(&auth, &by, &user, SECOND).await? {
+        Some(wants) => Ok(Entered::Wants(wants)),
+        None => {
+            let me = enter(&auth, &by.asked, &by.browser, &user, Vec::new(), "password").await?;
+            Ok(Entered::SignedIn(me))
+        }
     }
-    let asked = passkeys::ask(&auth, &by.browser, &user).await?;
-    let (passkey, spec) = asked.map_or((None, String::new()), |(asked, spec)| (Some(asked), spec));
-    let ticket = begin(&auth, SECOND, Some(&user.name), spec, SECOND_FACTOR_MS).await?;
-    Ok(Entered::Wants(wire::web::Wants { ticket, factors, passkey }))
 }
 
 pub async fn second(auth: Arc<Auth>, by: Surfer, call: ShowSecond) -> Result<Me, Refusal> {
-    let begun = auth.tables.begun(&call.ticket, SECOND, clock::now()).await?.ok_or_else(late)?;
-    let name = begun.user.ok_or_else(late)?;
-    let tries = count_try(&auth, &by.asked, &name).await?;
-    let user = auth.tables.user(&name).await?.ok_or_else(late)?;
-    let checked = match &call.shown {
-        Shown::Passkey(shown) => {
-            // A question is answered once.
-            let taken = auth.tables.take_begun(&call.ticket, SECOND, clock::now()).await?;
-            let spec = taken.ok_or_else(late)?.spec;
-            passkeys::check(&auth, &by.browser, &user, &spec, shown).await?
-        }
-        code => factors::check_code(&auth, &by.asked, &name, code).await?,
-    };
-    if let Err(why) = checked {
-        failed(&auth, &by.asked, &name, tries, why).await?;
-        return Err(Refusal::new(Fault::Unauthenticated, WRONG_SECOND));
-    }
-    let kind = call.shown.kind();
-    if kind != FactorKind::Passkey {
-        auth.tables.take_begun(&call.ticket, SECOND, clock::now()).await?.ok_or_else(late)?;
-    }
+    let (user, kind) = show_second(&auth, &by, SECOND, &call.ticket, &call.shown).await?;
     let method = format!("password and {kind}");
     enter(&auth, &by.asked, &by.browser, &user, vec![kind], &method).await
+}
+
+/// Asks for the second factor of somebody whose password was right, if they have one. `what` says what the ticket is for.
+pub async fn ask_second(
+    auth: &Auth,
+    by: &Surfer,
+    user: &User,
+    what: &str,
+) -> Result<Option<Wants>, Refusal> {
+    let factors = factors::of(auth, &user.name).await?;
+    if factors.is_empty() {
+        return Ok(None);
+    }
+    let asked = passkeys::ask(auth, &by.browser, user).await?;
+    let (passkey, spec) = asked.map_or((None, String::new()), |(asked, spec)| (Some(asked), spec));
+    let ticket = begin(auth, what, Some(&user.name), spec, SECOND_FACTOR_MS).await?;
+    Ok(Some(Wants { ticket, factors, passkey }))
+}
+
+/// Whose second factor is shown to [`ask_second`], and which; what does not count is counted and audited.
+pub async fn show_second(
+    auth: &Auth,
+    by: &Surfer,
+    what: &str,
+    ticket: &str,
+    shown: &Shown,
+) -> Result<(User, FactorKind), Refusal> {
+    let begun = auth.tables.begun(ticket, what, clock::now()).await?.ok_or_else(late)?;
+    let name = begun.user.ok_or_else(late)?;
+    let tries = count_try(auth, &by.asked, &name).await?;
+    let user = auth.tables.user(&name).await?.ok_or_else(late)?;
+    let checked = match shown {
+        Shown::Passkey(shown) => {
+            // A question is answered once.
+            let taken = auth.tables.take_begun(ticket, what, clock::now()).await?;
+            let spec = taken.ok_or_else(late)?.spec;
+            passkeys::check(auth, &by.browser, &user, &spec, shown).await?
+        }
+        code => factors::check_code(auth, &by.asked, &name, code).await?,
+    };
+    if let Err(why) = checked {
+        failed(auth, &by.asked, &name, tries, why).await?;
+        return Err(Refusal::new(Fault::Unauthenticated, WRONG_SECOND));
+    }
+    let kind = shown.kind();
+    if kind != FactorKind::Passkey {
+        auth.tables.take_begun(ticket, what, clock::now()).await?.ok_or_else(late)?;
+    }
+    Ok((user, kind))
 }
 
 /// Said of a ticket that does not count.

@@ -621,6 +621,29 @@ audited! {
         /// How many web sessions ended by it.
         count: u64,
     }
+    /// Somebody showed in a browser who they are, for a terminal that waits to be signed in: `scry login --browser`. The terminal is
+    /// in when it shows the answer that their page was given.
+    ArrivalLetIn "S1007I" "user.terminal_let_in" {
+        /// How, such as `passkey`, `password` or `password and totp`.
+        method: String,
+        /// Address of the terminal.
+        from: String,
+        /// What the terminal calls its machine: its own word.
+        machine: String,
+        /// Fingerprint of the SSH key that is certified when it is in.
+        key: String,
+    }
+    /// A terminal that waits to be signed in was turned away in a browser, by somebody who was shown its code: it is not theirs.
+    ArrivalTurnedAway "S1007W" "user.terminal_turned_away" {
+        /// Whom it asked for.
+        whose: UserName,
+        /// Address of the terminal.
+        from: String,
+        /// What the terminal calls its machine: its own word.
+        machine: String,
+        /// Fingerprint of its SSH key.
+        key: String,
+    }
     /// A second factor was added.
     FactorAdded "S1030I" "factor.add" {
         /// `totp` or `passkey`.

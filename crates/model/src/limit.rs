@@ -330,6 +330,17 @@ pub const SECOND_FACTOR_MS: i64 = 5 * 60 * 1000;
 pub const ENROL_MS: i64 = 15 * 60 * 1000;
 /// Sign-ins and new factors at once that have begun and wait for their second half. Cut: the oldest does not count any more.
 pub const BEGUN: u32 = 10_000;
+/// Milliseconds that a terminal waits to be let in by a browser. Refuse: begin anew.
+pub const ARRIVAL_MS: i64 = 5 * 60 * 1000;
+/// Terminals at once that wait to be let in, of all people and of one address (an IPv6 address is its /64). Refuse: 429 until
+/// some have expired.
+pub const ARRIVALS: (usize, usize) = (1000, 32);
+/// Bytes of the keys that such a terminal sends. Refuse.
+pub const ARRIVAL_BYTES: usize = 8 * 1024;
+/// Bytes of what such a terminal calls its machine. Cut.
+pub const ARRIVAL_HOST_BYTES: usize = 64;
+/// Answers that a terminal shows and that do not fit. Cut: with the last one it is turned away.
+pub const ARRIVAL_ANSWERS: u32 = 3;
 /// Second factors of one person. Refuse: remove one first.
 pub const FACTORS: u32 = 20;
 /// Bytes of a second factor's name. Cut.

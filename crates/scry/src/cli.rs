@@ -152,9 +152,18 @@ pub struct Login_ {
     /// How long to stay signed in, such as 8h or 30m; roles may give less
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     pub life_ms: Option<u64>,
+    /// Show who you are in a browser instead, where passkeys work: on this machine, or on any other
+    #[arg(long)]
+    pub browser: bool,
+    /// Only print the address for the browser; do not open one here
+    #[arg(long, requires = "browser")]
+    pub no_open: bool,
     /// Do not put the key into a running ssh-agent
     #[arg(long)]
     pub no_agent: bool,
+    /// Print JSON: first the address for the browser, if one is wanted, on a line of its own; in the end who is signed in
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub place: Where,
 }

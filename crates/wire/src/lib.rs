@@ -4,6 +4,7 @@
 //! Byte streams are bodies: see [`stream`].
 
 pub mod access;
+pub mod arrival;
 pub mod audit;
 pub mod company;
 pub mod film;
@@ -119,6 +120,7 @@ fn reread<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
 pub fn calls() -> Vec<Shape> {
     [
         access::CALLS,
+        arrival::CALLS,
         audit::CALLS,
         film::CALLS,
         live::CALLS,
@@ -161,6 +163,7 @@ mod tests {
         assert_eq!(paths.len(), all);
         let sources = [
             include_str!("access.rs"),
+            include_str!("arrival.rs"),
             include_str!("audit.rs"),
             include_str!("company.rs"),
             include_str!("film.rs"),
@@ -178,6 +181,6 @@ mod tests {
         let modules = include_str!("lib.rs").matches("\npub mod ").count();
         assert_eq!(modules, sources.len(), "a new module is listed here, and in `calls`");
         let calling = sources.iter().filter(|source| source.contains("\ncall! {")).count();
-        assert_eq!(calling, 10, "a module with calls stands in `calls`");
+        assert_eq!(calling, 11, "a module with calls stands in `calls`");
     }
 }

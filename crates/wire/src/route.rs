@@ -4,6 +4,7 @@
 //! A path that begins with `/v1/` and is not here is not there; a path that does not is a page, and pages hold nothing secret.
 
 use crate::access::Explain;
+use crate::arrival::{BeginArrivalPasskey, LetIn, ReadArrival, TurnAway};
 use crate::audit::{LedgerRow, ListAudit, ReadLedgerHead};
 use crate::film::{
     AddComment, EventLine, Film, ListComments, ReadPreviews, ReelLine, RemoveComment, SearchLine,
@@ -179,8 +180,8 @@ pub const FAILURE: Form = form::<Failure>;
 
 /// The calls that a browser may make; to any other path under `/v1/` the proxy says 404, whoever asks.
 ///
-/// Not in it: what speaks of machines to machines (`node/…`, `join`, `renew`, `report`, `share/find`, `share/take`); `sign-in`,
-/// whose answer is certificates, which no browser shall hold; and `web/terminal`, which the proxy asks itself, with a key of its
+/// Not in it: what speaks of machines to machines (`node/…`, `join`, `renew`, `report`, `share/find`, `share/take`); `sign-in` and
+/// what a terminal asks that waits to be let in, whose answer is certificates, which no browser shall hold; and `web/terminal`, which the proxy asks itself, with a key of its
 /// own.
 pub const OPEN: &[OpenCall] = &[
     open::<ReadInvitation>(Anybody),
@@ -192,6 +193,11 @@ pub const OPEN: &[OpenCall] = &[
     open::<ShowSecond>(Anybody),
     open::<BeginPasskey>(Anybody),
     open::<FinishPasskey>(Anybody),
+    // For a terminal that waits; the code names it, and who lets it in shows there and then who they are, cookie or not.
+    open::<ReadArrival>(Anybody),
+    open::<BeginArrivalPasskey>(Anybody),
+    open::<LetIn>(Anybody),
+    open::<TurnAway>(Anybody),
     open::<ReadMe>(SignedIn),
     open::<WebSignOut>(SignedIn),
     open::<ListWebSessions>(SignedIn),
@@ -410,6 +416,9 @@ mod tests {
         assert_eq!(
             closed,
             [
+                "arrival/begin",
+                "arrival/come-in",
+                "arrival/leave",
                 "node/live",
                 "join",
                 "renew",

@@ -46,7 +46,7 @@ await play(async ({ page, another }) => {
   };
   const door = async (nobody) => {
     await wouldRun(nobody, EVIL, EVIL_NAME, EVIL_WORD);
-    for (const place of ['sign-in', 'invitation', 'join#share-0123456789abcdefghjkmnpqrs']) {
+    for (const place of ['sign-in', 'invitation', 'login', 'login#abcd-efgh', 'join#share-0123456789abcdefghjkmnpqrs']) {
       const policy = (await nobody.goto(`${origin}/${place}`)).headers()['content-security-policy'];
       expect(policy === POLICY, `what the page may do: ${policy}`);
       await look(nobody, place);

@@ -5,10 +5,13 @@ use house::asker::{Answered, Asker};
 use house::person::Person;
 use house::sharing::Owner;
 use house::{CLUSTER, Cluster, NODE, PASSWORD, assert_success};
-use link::tls::{Badge, TlsIdentity};
+use link::http::Dialer;
+use link::tls::{Badge, KeyRequest, TlsIdentity, Trust, client_tls};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use wire::arrival::Arrive;
+use wire::name::{ALPN_AUTH, AUTH_SERVER};
 use wire::web::COOKIE;
 
 /// Shown in alice's session, and on no other screen.
@@ -27,6 +30,8 @@ pub struct Things<'a> {
     /// What alice's terminals log in as.
     pub login: String,
     pub cookies: Cookies,
+    /// The code of a terminal that waits to be let in by alice.
+    pub arrival: String,
     pub live: String,
     pub stored: Vec<String>,
     pub ticket: String,
@@ -129,6 +134,7 @@ impl<'a> Things<'a> {
         let node = node["tls_certificate"].as_str().unwrap().to_owned();
         let node = badge(node, read(&keys.join("tls.key")));
         let badges = Badges { alice: client("client"), bob: client("bob"), node };
+        let arrival = arrives(&cluster.address, &authority, &alice).await;
         Self {
             _owner: owner,
             address: cluster.address.clone(),
@@ -137,6 +143,7 @@ impl<'a> Things<'a> {
             login: cluster.login.clone(),
             alice,
             cookies: Cookies { alice: cookie, bob, ended, locked, removed },
+            arrival,
             live,
             stored,
             ticket: view["ticket"].as_str().unwrap().to_owned(),
@@ -171,9 +178,9 @@ impl<'a> Things<'a> {
     pub fn body(&self, path: &str, time: usize) -> Value {
         let spare = ["spare-a", "spare-b"][time];
         match path {
-            "invitation" | "sign-up" | "web/sign-in" | "web/second" | "web/passkey/finish" => {
-                json!({})
-            }
+            "invitation" | "sign-up" | "web/sign-in" | "web/second" | "web/passkey/finish"
+            | "arrival/passkey" | "arrival/let-in" | "arrival/turn-away" => json!({}),
+            "arrival/read" => json!({ "code": self.arrival }),
             "web/sign-out" => json!({ "everywhere": "no such thing" }),
             "cluster"
             | "web/door"
@@ -317,6 +324,22 @@ impl Desk {
         self.call("", "sign-up", &call).await;
         self.sign_in(name).await
     }
+}
+
+/// A terminal asks to be signed in by alice's browser, and waits; answers its code.
+async fn arrives(address: &str, authority: &str, alice: &str) -> String {
+    let tls = client_tls(&Trust::Authority(authority.to_owned()), None, &[ALPN_AUTH]).unwrap();
+    let client = Dialer::new(address, AUTH_SERVER, tls).dial().await.unwrap();
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+    let key = ssh_key::PrivateKey::from(pair).public_key().to_openssh().unwrap();
+    let arrive = Arrive {
+        user: alice.parse().unwrap(),
+        ssh_key: key,
+        tls_request: KeyRequest::make().unwrap().request,
+        wanted_ms: None,
+        machine: "laptop".to_owned(),
+    };
+    client.call(&arrive).await.unwrap().code
 }
 
 fn id(row: &Value) -> String {

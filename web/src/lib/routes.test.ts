@@ -7,6 +7,8 @@ test('each address means one page, and what is no page is nowhere', () => {
   check('/nodes', { page: 'nodes' });
   check('/nodes/', { page: 'nodes' });
   check('/nodes/x', { page: 'nowhere' });
+  check('/login', { page: 'login' });
+  check('/login/x', { page: 'nowhere' });
   check('/terminal/web-01/root', { page: 'terminal', node: 'web-01', login: 'root' });
   check('/terminal/web-01', { page: 'nowhere' });
   check('/terminal/web-01/root/x', { page: 'nowhere' });

@@ -4,6 +4,7 @@ export type Route =
   | { page: 'home' }
   | { page: 'sign-in' }
   | { page: 'invitation' }
+  | { page: 'login' }
   | { page: 'nodes' }
   | { page: 'terminal'; node: string; login: string }
   | { page: 'sessions' }
@@ -31,6 +32,7 @@ export function match(path: string): Route {
       return { page: 'home' };
     case 'sign-in':
     case 'invitation':
+    case 'login':
     case 'nodes':
     case 'sessions':
     case 'join':

@@ -74,7 +74,7 @@ impl Scene {
 }
 
 /// What the app shows so many steps from now.
-fn digits(secret: &str, steps: i64) -> String {
+pub(super) fn digits(secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let app = Builder::new().with_secret(secret).build().unwrap();
     app.generate(u64::try_from(clock::now().seconds() + 30 * steps).unwrap()).to_string()

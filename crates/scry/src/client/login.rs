@@ -1,5 +1,6 @@
 //! Signing up, in and out.
 
+use super::by_browser::{self, Wish};
 use super::profile::{self, Address, Keys, Profile};
 use super::reach;
 use crate::cli::{Invitation, Login_, Show, Where};
@@ -65,13 +66,24 @@ pub async fn login(args: &Login_) -> Result<()> {
         (None, Some(known)) => known.user.clone(),
         (None, None) => own_name().context("say who you are: --user NAME")?,
     };
-    let password = password(&format!("Password of {user}: "))?;
-    let at = Address { address, pin };
-    let profile = sign_in(&at, user, password, args.life_ms, &profile::home()?).await?;
+    let (at, home) = (Address { address, pin }, profile::home()?);
+    let profile = match args.browser {
+        true => {
+            let (life_ms, open, json) = (args.life_ms, !args.no_open, args.json);
+            by_browser::sign_in(&at, &Wish { user, life_ms, open, json }, &home).await?
+        }
+        false => {
+            let password = password(&format!("Password of {user}: "))?;
+            sign_in(&at, user, password, args.life_ms, &home).await?
+        }
+    };
     if !args.no_agent {
         into_agent(&profile)?;
     }
-    greet(&profile);
+    match args.json {
+        true => show::json(&told(&profile)?)?,
+        false => greet(&profile),
+    }
     Ok(())
 }
 
@@ -93,11 +105,7 @@ pub fn status(show_: &Show) -> Result<()> {
     let profile = Profile::load(&show_.place)?;
     let left = profile.expires.0.saturating_sub(show::now().0);
     if show_.json {
-        let mut value = serde_json::to_value(&profile)?;
-        if let Some(object) = value.as_object_mut() {
-            object.insert("signed_in".into(), (left > 0).into());
-        }
-        show::json(&value)?;
+        show::json(&told(&profile)?)?;
         return Ok(());
     }
     show::line(format!("cluster   {} at {}", profile.cluster.name, profile.address));
@@ -114,6 +122,15 @@ pub fn status(show_: &Show) -> Result<()> {
         show::line(format!("seal key  {key}"));
     }
     Ok(())
+}
+
+/// A profile for programs, and whether it still counts.
+fn told(profile: &Profile) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(profile)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("signed_in".into(), (profile.expires > show::now()).into());
+    }
+    Ok(value)
 }
 
 async fn sign_in(
@@ -164,14 +181,14 @@ fn second(code: &str) -> Shown {
 }
 
 /// A message of auth's as a sentence.
-fn sentence(message: &str) -> String {
+pub fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
 /// An Ed25519 key for SSH and a P-256 key for TLS: one key, one purpose.
-fn make_keys() -> Result<(Keys, String)> {
+pub fn make_keys() -> Result<(Keys, String)> {
     let seed: [u8; 32] = rand::random();
     let pair = ssh_key::private::Ed25519Keypair::from_seed(&seed);
     let private = ssh_key::PrivateKey::new(ssh_key::private::KeypairData::Ed25519(pair), "scry")?;
@@ -212,6 +229,14 @@ fn into_agent(profile: &Profile) -> Result<()> {
 
 fn agent_runs() -> bool {
     std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty())
+}
+
+/// What this machine is called, for whoever is asked to let it in.
+pub fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok());
+    name.unwrap_or_default().trim().to_owned()
 }
 
 fn own_name() -> Option<UserName> {

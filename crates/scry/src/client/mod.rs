@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+mod by_browser;
 pub mod company;
 pub mod config;
 pub mod events;
@@ -10,6 +11,7 @@ pub mod join;
 pub mod locks;
 pub mod login;
 pub mod nodes;
+mod opener;
 mod overlay;
 pub mod profile;
 pub mod reach;

@@ -1,5 +1,5 @@
 // Browsers: who is signed in, by which factors, and where else (wire::web).
-import { call, type Time } from './call';
+import { call, Failure, type Time } from './call';
 import type { AdminRight, SeatRole } from './model';
 
 export type FactorKind = 'totp' | 'passkey' | 'recovery';
@@ -52,6 +52,29 @@ export const beginPasskeySignIn = () =>
 export const finishPasskeySignIn = (ticket: string, passkey: unknown) =>
   call<Me>('web/passkey/finish', { ticket, passkey });
 export const signOut = (everywhere = false) => call<object>('web/sign-out', { everywhere });
+
+/** A terminal that waits to be let in (wire::arrival). */
+export interface Arrival {
+  code: string;
+  user: string;
+  cluster: string;
+  machine: string;
+  address: string;
+  near: boolean;
+  key: string;
+  since: Time;
+  expires: Time;
+  no_passkeys?: string;
+}
+export type Proof =
+  | { password: string }
+  | { second: { ticket: string; shown: Shown } }
+  | { passkey: { ticket: string; passkey: unknown } };
+export const readArrival = (code: string) => call<Arrival>('arrival/read', { code });
+export const beginArrivalPasskey = (code: string) =>
+  call<{ ticket: string; passkey: PublicKeyCredentialRequestOptionsJSON }>('arrival/passkey', { code });
+export const letIn = (code: string, by: Proof) => call<{ answer: string } | { wants: Wants }>('arrival/let-in', { code, by });
+export const turnAway = (code: string) => call<object>('arrival/turn-away', { code });
 
 export interface Invitation {
   cluster: string;
@@ -111,6 +134,10 @@ export function passkeyTrouble(no_passkeys: string | undefined): string {
   }
   return no_passkeys ? `Not at this address: ${no_passkeys}` : '';
 }
+
+/** Why somebody is not in, in words for them: no passkey was shown, or what was shown does not count. */
+export const whyNot = (thrown: unknown): string =>
+  thrown instanceof DOMException ? 'No passkey was shown. Try again, or use another way.' : Failure.of(thrown).message;
 
 /** Makes a passkey; null if the person said no. */
 export async function createPasskey(options: PublicKeyCredentialCreationOptionsJSON): Promise<unknown> {
