@@ -14,6 +14,7 @@ mod machines;
 mod people;
 mod recordings;
 mod routes;
+mod segments;
 mod shut_out;
 mod storage;
 mod surf;

@@ -4,6 +4,7 @@
 //! Byte streams are bodies: see [`stream`].
 
 pub mod access;
+pub mod asciinema;
 pub mod audit;
 pub mod company;
 pub mod film;
