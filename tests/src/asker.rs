@@ -159,8 +159,8 @@ impl Asker {
         }
     }
 
-    /// After a WebSocket has begun: sends one message, and reads texts until one of them has one of these beginnings. Nothing if
-    /// the other end closes before.
+    /// After a WebSocket has begun: sends one message, and reads until one that comes has one of these beginnings. Nothing if the
+    /// other end closes before.
     pub async fn converse(&mut self, message: &str, until: &[&str]) -> Option<String> {
         // RFC 6455 §5.2: a text in one piece, masked with zeros.
         let mut frame = vec![0x81];
@@ -175,15 +175,23 @@ impl Asker {
         frame.extend(message.as_bytes());
         self.stream.as_mut()?.write_all(&frame).await.ok()?;
         loop {
-            while let Some((kind, from, size)) = piece(&self.held) {
-                if self.held.len() < from + size {
-                    break;
-                }
-                let text = String::from_utf8_lossy(&self.held[from..from + size]).into_owned();
+            let (kind, bytes) = self.hear().await?;
+            let text = String::from_utf8_lossy(&bytes);
+            if matches!(kind, 1 | 2) && until.iter().any(|begins| text.starts_with(begins)) {
+                return Some(text.into_owned());
+            }
+        }
+    }
+
+    /// After a WebSocket has begun: the next frame, with its kind (RFC 6455 §11.8). Nothing if the other end has hung up.
+    pub async fn hear(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            if let Some((kind, from, size)) = piece(&self.held)
+                && self.held.len() >= from + size
+            {
+                let bytes = self.held[from..from + size].to_vec();
                 self.held.drain(..from + size);
-                if kind == 1 && until.iter().any(|begins| text.starts_with(begins)) {
-                    return Some(text);
-                }
+                return Some((kind, bytes));
             }
             timeout(PATIENCE, self.more()).await.ok()??;
         }
@@ -193,6 +201,17 @@ impl Asker {
     pub fn leave(&mut self) {
         self.stream = None;
     }
+}
+
+/// What makes a request a WebSocket of this protocol.
+pub fn upgrade(protocol: &str) -> [String; 5] {
+    [
+        "Connection: Upgrade".to_owned(),
+        "Upgrade: websocket".to_owned(),
+        "Sec-WebSocket-Version: 13".to_owned(),
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
+        format!("Sec-WebSocket-Protocol: {protocol}"),
+    ]
 }
 
 /// Size of the chunk that begins here, and where its bytes begin (RFC 9112 §7.1).

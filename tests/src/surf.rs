@@ -4,6 +4,7 @@ use crate::{Cluster, PASSWORD};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use wire::web::COOKIE;
 
 /// One browser; its requests come from the own pages unless it is told otherwise.
 pub struct Surf {
@@ -32,6 +33,13 @@ impl Surf {
         let (status, answer) = surf.call("web/sign-in", &call);
         assert_eq!(status, 200, "{answer}");
         surf
+    }
+
+    /// The secret in its cookie.
+    pub fn secret(&self) -> String {
+        let jar = fs::read_to_string(&self.jar).expect("a jar");
+        let secret = jar.lines().find_map(|line| line.split_once(&format!("\t{COOKIE}\t")));
+        secret.expect("a cookie").1.to_owned()
     }
 
     /// Makes a call as its pages do; answers status and body.

@@ -101,6 +101,11 @@ fn a_recording_is_found_linked_to_and_followed_in_the_player_and_from_the_ledger
 }
 
 #[test]
+fn a_player_that_nobody_here_wrote_shows_a_recording_at_any_second_and_a_session_as_it_goes_on() {
+    alone("embed", "");
+}
+
+#[test]
 fn the_telepathic_bond_joins_two_people_in_one_terminal() {
     alone("bond", "");
 }

@@ -8,7 +8,7 @@ mod things;
 
 use expect_test::expect_file;
 use house::Cluster;
-use house::asker::{Answered, Asker};
+use house::asker::{Answered, Asker, upgrade};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use link::http::{Client, Dialer};
 use link::tls::{Badge, Trust, client_tls};
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use table::{Cells, METHODS, SUFFIXES, Target, targets};
 use things::Things;
 use tokio::task::JoinSet;
+use wire::asciinema::alis::PROTOCOL;
 use wire::name::{ALPN_AUTH, AUTH_SERVER, CLIENT_ADDRESS_HEADER, LINK_HEADER};
 use wire::web::{COOKIE, ORIGIN_HEADER, SESSION_HEADER, TERMINAL_PROTOCOL};
 
@@ -223,14 +224,7 @@ async fn terminals(things: &Things<'_>, callers: &[Caller]) -> Vec<(String, Vec<
         let mut row = Vec::new();
         for caller in callers {
             let mut asker = things.browser(caller.badge.as_ref());
-            let upgrade = [
-                "Connection: Upgrade".to_owned(),
-                "Upgrade: websocket".to_owned(),
-                "Sec-WebSocket-Version: 13".to_owned(),
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
-                format!("Sec-WebSocket-Protocol: {TERMINAL_PROTOCOL}"),
-            ];
-            let headers = [&caller.headers[..], &upgrade].concat();
+            let headers = [&caller.headers[..], &upgrade(TERMINAL_PROTOCOL)].concat();
             let answered = asker.ask("GET", "/v1/web/terminal", &headers, "").await;
             if answered.status != 101 {
                 row.push(answered.status.to_string());
@@ -245,7 +239,27 @@ async fn terminals(things: &Things<'_>, callers: &[Caller]) -> Vec<(String, Vec<
         }
         rows.push((name.to_owned(), row));
     }
+    rows.push(("alice's recording as a live stream".to_owned(), streams(things, callers).await));
     rows
+}
+
+/// What each of them is told on the WebSocket of a live stream, with alice's own ticket.
+async fn streams(things: &Things<'_>, callers: &[Caller]) -> Vec<String> {
+    let path = format!("/v1/recordings/{}/alis?ticket={}", things.stored[0], things.ticket);
+    let mut row = Vec::new();
+    for caller in callers {
+        let mut asker = things.browser(caller.badge.as_ref());
+        let headers = [&caller.headers[..], &upgrade(PROTOCOL)].concat();
+        let answered = asker.ask("GET", &path, &headers, "").await;
+        row.push(match answered.status {
+            101 => match asker.converse("", &["ALiS"]).await {
+                Some(_) => "opened".to_owned(),
+                None => "closed".to_owned(),
+            },
+            status => status.to_string(),
+        });
+    }
+    row
 }
 
 /// What auth itself answers, to whom proxies let pass: everything that there is, with what only a proxy may say beside it.

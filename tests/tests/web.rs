@@ -1,9 +1,17 @@
 //! What a proxy does for browsers, from the outside: what is cut when somebody signs out, and who is told of whoever looks.
 
+use house::asker::{Asker, upgrade};
 use house::browser::{Browser, missing};
 use house::person::Person;
 use house::surf::Surf;
 use house::{Cluster, assert_success, wait_for};
+use std::io::{Read, Write as _};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use wire::asciinema::alis::PROTOCOL;
+use wire::web::COOKIE;
 
 #[test]
 fn people_hear_who_looks_at_their_session_and_terminals_and_files_end_with_their_web_session() {
@@ -32,4 +40,93 @@ fn people_hear_who_looks_at_their_session_and_terminals_and_files_end_with_their
         }
         String::new()
     });
+}
+
+/// Lines of a flood: more than all buffers on the way hold.
+const FLOOD: usize = 2_500_000;
+
+/// Frames of a live stream, until one of them contains a text; all of their bytes.
+async fn until(asker: &mut Asker, text: &str) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    loop {
+        let (kind, frame) = asker.hear().await.unwrap_or_else(|| panic!("it ended before {text}"));
+        assert!(matches!(kind, 2 | 9), "it was closed before {text}: {frame:?}");
+        let found = frame.windows(text.len()).any(|some| some == text.as_bytes());
+        frames.push(frame);
+        if found {
+            return frames;
+        }
+    }
+}
+
+/// Reads to the end, and says when a text came; answers how many bytes there were.
+fn drained(mut from: impl Read, text: &'static [u8], came: mpsc::Sender<()>) -> usize {
+    let (mut piece, mut tail, mut all) = (vec![0; 64 * 1024], Vec::new(), 0);
+    while let Ok(read @ 1..) = from.read(&mut piece) {
+        all += read;
+        tail.extend_from_slice(&piece[..read]);
+        if tail.windows(text.len()).any(|some| some == text) {
+            let _ = came.send(());
+        }
+        tail.drain(..tail.len().saturating_sub(text.len()));
+    }
+    all
+}
+
+#[test]
+fn who_reads_a_live_stream_slowly_is_given_the_picture_of_now_and_loses_the_stream_with_the_right()
+{
+    let cluster = Cluster::start();
+    let _bob = Person::invited(&cluster, "bob", &["admin"]);
+    let surf = Surf::of(&cluster, "bob");
+    let flood =
+        format!("stty -echo; echo begun; read x; seq {FLOOD}; sleep 3; echo all-of-it; read y");
+    let mut ssh = cluster.ssh_command();
+    ssh.args(["-tt", &cluster.host(), &flood]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut ssh = ssh.spawn().expect("ssh runs");
+    let (mut typed, shown) = (ssh.stdin.take().unwrap(), ssh.stdout.take().unwrap());
+    let (came, passed) = mpsc::channel();
+    let owner = thread::spawn(move || drained(shown, b"all-of-it", came));
+    let session = || cluster.live_recordings().into_iter().find(|row| row["kind"] == "exec");
+    wait_for("the recording", || session().is_some());
+    let id = session().unwrap()["id"].as_str().unwrap().to_owned();
+    let call = serde_json::json!({ "id": id, "how": "follow" });
+    let (status, view) = surf.call("recordings/view", &call);
+    assert_eq!(status, 200, "{view}");
+    let view: serde_json::Value = serde_json::from_str(&view).unwrap();
+    let path = format!("/v1/recordings/{id}/alis?ticket={}", view["ticket"].as_str().unwrap());
+    let status = cluster.scry_json(&["status", "--json"]);
+    let authority = status["cluster"]["tls_authority"].as_str().unwrap();
+    let own = [format!("Origin: {}", surf.origin), format!("Cookie: {COOKIE}={}", surf.secret())];
+    let headers = [&upgrade(PROTOCOL)[..], &own].concat();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut asker = Asker::new(&cluster.address, "localhost", b"http/1.1", authority, None);
+        assert_eq!(asker.ask("GET", &path, &headers, "").await.status, 101);
+        assert_eq!(until(&mut asker, "begun").await[0], b"ALiS\x01");
+        // Nothing is read while a flood passes, and it passes.
+        typed.write_all(b"\n").unwrap();
+        passed.recv_timeout(Duration::from_secs(60)).expect("nobody holds up the owner");
+        // Until auth has the rest.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let told = until(&mut asker, "all-of-it").await;
+        let bytes: usize = told.iter().map(Vec::len).sum();
+        assert_eq!(told.last().unwrap()[0], 1, "it is in a picture");
+        assert!(bytes < FLOOD * 6, "{bytes} bytes are not all of it");
+        let (_, marker) = asker.hear().await.unwrap();
+        assert!(marker.ends_with(b"this player reads too slowly"), "{marker:?}");
+        // Whoever is removed is told no more, at once, and why.
+        assert_success(&cluster.scry(&["users", "rm", "bob"]));
+        let closed = loop {
+            match asker.hear().await.expect("it ends with a reason") {
+                (8, closed) => break closed,
+                (kind, frame) => assert!(kind == 9 || frame[0] != 1, "{frame:?}"),
+            }
+        };
+        let reason = String::from_utf8_lossy(&closed[2..]);
+        assert!(closed[..2] == 4000_u16.to_be_bytes() && !reason.is_empty(), "{closed:?} {reason}");
+    });
+    typed.write_all(b"\n").unwrap();
+    drop(typed);
+    ssh.wait().unwrap();
+    assert!(owner.join().unwrap() > FLOOD * 7, "the owner saw all of it");
 }

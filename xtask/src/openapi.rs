@@ -133,7 +133,7 @@ fn operation_beside(generator: &mut SchemaGenerator, route: &Beside) -> Value {
         Answer::Bytes(kind) => ("200", body(kind, json!({})), &["429"]),
         Answer::Socket(protocol) => {
             let text = format!(
-                "A WebSocket of the subprotocol `{protocol}`; its messages stand in docs/design/0003-web.md."
+                "A WebSocket of the subprotocol `{protocol}`; its messages stand in docs/design/0003-web.md or docs/embed.md."
             );
             ("101", json!({ "description": text }), &["426", "429"])
         }

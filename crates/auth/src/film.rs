@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::limit::{REEL_BYTES, REEL_WAIT_MS};
+use record::Corrupt;
 use record::cue::{self, Cue, Piece, Place};
 use record::film as shot;
 use record::note::{Note, NoteKind};
@@ -147,10 +148,7 @@ impl Told {
         let (picture, begun) = match start {
             Start::After(place) => (None, place),
             Start::At(ms) => {
-                let picture = cue::picture(recording, ms).map_err(|damage| {
-                    let words = format!("the recording cannot be read at this moment: {damage}");
-                    Refusal::new(Fault::Unavailable, words)
-                })?;
+                let picture = cue::picture(recording, ms).map_err(damaged)?;
                 let place = picture.place;
                 (Some(shown(picture)), place)
             }
@@ -209,17 +207,23 @@ pub fn place(text: &str) -> Result<Place, Refusal> {
     text.parse().map_err(|_| Refusal::malformed("`after` must be what an `end` said"))
 }
 
+/// Said where there is no picture of a moment.
+pub fn damaged(damage: Corrupt) -> Refusal {
+    let words = format!("the recording cannot be read at this moment: {damage}");
+    Refusal::new(Fault::Unavailable, words)
+}
+
 /// What is wrong with a recording that cannot be read to its end.
-fn damage(tape: &Tape) -> Option<String> {
+pub fn damage(tape: &Tape) -> Option<String> {
     tape.recording.damage().map(ToString::to_string)
 }
 
-fn shown(picture: cue::Picture) -> Picture {
+pub fn shown(picture: cue::Picture) -> Picture {
     let cue::Picture { at, size, dump, place } = picture;
     Picture { seq: place.seq, at, cols: size.cols(), rows: size.rows(), dump }
 }
 
-fn cue_data(cue: Cue) -> (Code, CueData) {
+pub fn cue_data(cue: Cue) -> (Code, CueData) {
     match cue {
         Cue::Text(text) => (Code::Output, CueData::Text(text)),
         Cue::Bytes(bytes) => (Code::Bytes, CueData::Text(STANDARD.encode(bytes))),
@@ -238,12 +242,12 @@ fn chapter(chapter: shot::Chapter) -> Chapter {
     Chapter { at, until, seq, text }
 }
 
-fn mark(note: Note) -> Mark {
+pub fn mark(note: Note) -> Mark {
     let Note { at, seq, kind, text } = note;
     Mark { at, seq, kind: mark_kind(kind), text }
 }
 
-fn mark_kind(kind: NoteKind) -> MarkKind {
+pub fn mark_kind(kind: NoteKind) -> MarkKind {
     match kind {
         NoteKind::Mark => MarkKind::Mark,
         NoteKind::People => MarkKind::People,

@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::event::{classes, event};
-use crate::film::{Tells, answer, place, tell_or_wait};
+use crate::film::{Tells, answer, damaged, place, tell_or_wait};
 use crate::gate::Member;
 use crate::look::{Look, Needs};
 use crate::pour::{Pour, pour};
@@ -20,7 +20,6 @@ use record::search::{Found, Search};
 use record::{Corrupt, Glance};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wire::Fault;
 use wire::film::{End, EventClass, EventLine, Hit, SearchLine, TranscriptLine};
 
 /// Lines of text.
@@ -212,11 +211,6 @@ fn end(tape: &Tape, place: Place, at: u64, more: bool, damage: Option<&Corrupt>)
         length_ms: tape.recording.length_ms(),
         damage: damage.map(ToString::to_string),
     }
-}
-
-fn damaged(damage: Corrupt) -> Refusal {
-    let words = format!("the recording cannot be read at this place: {damage}");
-    Refusal::new(Fault::Unavailable, words)
 }
 
 fn bounded(asked: Option<u64>, (usual, most): (usize, usize)) -> usize {

@@ -57,6 +57,7 @@ mod routes;
 mod safe;
 mod sealing;
 mod secret;
+mod segments;
 mod serve;
 mod shelf;
 mod signin;

@@ -5,7 +5,7 @@ use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
 use crate::{
     access, arrivals, audit, comments, factors, film, inside, links, live, locks, machines, parts,
-    passkeys, people, previews, receive, recordings, signin, taken, terminal, web,
+    passkeys, people, previews, receive, recordings, segments, signin, taken, terminal, web,
 };
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -118,6 +118,8 @@ impl Routes {
             .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
             .stream(Method::GET, "/v1/recordings/{id}/film", film::film)
             .stream(Method::GET, "/v1/recordings/{id}/reel", film::reel)
+            .stream(Method::GET, "/v1/recordings/{id}/segments", segments::index)
+            .stream(Method::GET, "/v1/recordings/{id}/segment", segments::segment)
             .stream(Method::GET, "/v1/recordings/{id}/transcript", inside::transcript)
             .stream(Method::GET, "/v1/recordings/{id}/events", inside::events)
             .stream(Method::GET, "/v1/recordings/{id}/search", inside::search)

@@ -15,6 +15,7 @@ mod machines;
 mod people;
 mod recordings;
 mod routes;
+mod segments;
 mod shut_out;
 mod storage;
 mod surf;

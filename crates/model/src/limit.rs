@@ -177,6 +177,16 @@ pub const POURS: usize = 32;
 pub const POUR_BYTES: usize = 64 * 1024;
 /// Milliseconds for which a download waits for its reader. Then: it breaks off.
 pub const POUR_STALL_MS: u64 = 60_000;
+/// Segments in which a recording is told to a player that nobody here wrote. Cut: neighbours become one.
+pub const SEGMENTS_SHOWN: usize = 4096;
+/// Bytes of output of one of them. Snapshot: it ends with the picture at its end.
+pub const SEGMENT_SHOWN_BYTES: usize = 1024 * 1024;
+/// Events of one of them. Snapshot: as [`SEGMENT_SHOWN_BYTES`].
+pub const SEGMENT_SHOWN_EVENTS: usize = 65_536;
+/// Bytes of output of a live stream (ALiS) that are asked of auth at once. Wait: further ones, until these are sent.
+pub const ALIS_BYTES: usize = 64 * 1024;
+/// Milliseconds by which such a stream may be behind while there is more. Snapshot: it goes on with the picture of now.
+pub const ALIS_BEHIND_MS: u64 = 2_000;
 /// Comments on one recording. Refuse.
 pub const COMMENTS: u32 = 1000;
 /// Characters of a comment. Refuse.

@@ -147,6 +147,12 @@ impl Piece {
 }
 
 impl Place {
+    /// Whether it is within a character, whose rest comes later, or never.
+    #[must_use]
+    pub fn is_within_character(&self) -> bool {
+        self.unfinished.len > 0
+    }
+
     /// Behind an entry.
     #[must_use]
     pub fn behind(seq: Seq) -> Self {

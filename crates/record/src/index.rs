@@ -102,6 +102,16 @@ impl Index {
         thin(&mut self.digests);
     }
 
+    /// Moments at which the recording is best cut, in milliseconds: where a group begins, at most so many, by time.
+    #[must_use]
+    pub fn cuts(&self, most: usize) -> Vec<u64> {
+        let mut cuts: Vec<u64> = self.groups.iter().map(|group| group.at).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let of = cuts.len().div_ceil(most.max(1)).max(1);
+        cuts.into_iter().step_by(of).collect()
+    }
+
     /// The first byte at which two lists differ, if their files do: whatever was added, taken out or replaced
     /// stands there, or before it.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<u64> {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arrival;
+pub mod asciinema;
 pub mod audit;
 pub mod company;
 pub mod film;

@@ -5,6 +5,7 @@
 
 use crate::access::Explain;
 use crate::arrival::{BeginArrivalPasskey, LetIn, ReadArrival, TurnAway};
+use crate::asciinema::segments::{Index, Segment};
 use crate::audit::{LedgerRow, ListAudit, ReadLedgerHead};
 use crate::film::{
     AddComment, EventLine, Film, ListComments, ReadPreviews, ReelLine, RemoveComment, SearchLine,
@@ -39,7 +40,7 @@ pub enum Door {
     Open,
     /// To read, from the own pages.
     Read,
-    /// To change something, from the own pages, which say so in `Origin`.
+    /// To change something or to open a WebSocket, from the own pages, which say so in `Origin`.
     Change,
 }
 
@@ -69,6 +70,8 @@ pub enum Way {
     Stream,
     /// A WebSocket becomes a terminal.
     Terminal,
+    /// A WebSocket becomes a live stream for asciinema-player.
+    Alis,
     /// A folder of a node is listed.
     Folder,
     /// A file comes from a node.
@@ -311,6 +314,35 @@ pub const BESIDE: &[Beside] = &[
             Number("most", "About how many bytes of output are told."),
         ],
         Answer::Lines(form::<ReelLine>),
+    ),
+    beside(
+        Method::Get,
+        "/v1/recordings/{id}/segments",
+        WATCHED,
+        "For asciinema-player, as its `segmented` recording: what segments there are, as far as the recording reaches.",
+        &[TICKET],
+        Answer::Json(form::<Index>),
+    ),
+    beside(
+        Method::Get,
+        "/v1/recordings/{id}/segment",
+        WATCHED,
+        "For asciinema-player: one segment; the index has its address.",
+        &[
+            TICKET,
+            Number("from", "Its first moment, in milliseconds since the recording began."),
+            Number("to", "The first moment behind it; of the last its own last."),
+            Flag("last", "Whether it is the last."),
+        ],
+        Answer::Json(form::<Segment>),
+    ),
+    beside(
+        Method::Get,
+        "/v1/recordings/{id}/alis",
+        (Change, Way::Alis, Member),
+        "For asciinema-player: a recording that goes on, live, as ALiS v1.",
+        &[TICKET],
+        Answer::Socket(crate::asciinema::alis::PROTOCOL),
     ),
     beside(
         Method::Get,

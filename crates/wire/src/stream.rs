@@ -9,6 +9,9 @@
 //! | `GET /v1/recordings/{id}/film?ticket=T` | – | [`crate::film::Film`] |
 //! | `GET /v1/recordings/{id}/reel?ticket=T&at=MS&most=B` | – | lines of [`crate::film::ReelLine`]: the picture at that moment, then what follows, until about B bytes of output |
 //! | `GET /v1/recordings/{id}/reel?ticket=T&after=A&most=B` | – | the same without the picture, behind A ([`crate::film::End::after`]). At the end, while live, the answer waits up to 20 s for more |
+//! | `GET /v1/recordings/{id}/segments?ticket=T` | – | [`crate::asciinema::segments::Index`] |
+//! | `GET /v1/recordings/{id}/segment?ticket=T&from=MS&to=MS&last=1` | – | [`crate::asciinema::segments::Segment`]: the picture before the first moment, then what follows up to the other; `last=1` for the one that reaches to the end |
+//! | `GET /v1/recordings/{id}/alis?ticket=T`, of a proxy only | – | a WebSocket of [`crate::asciinema::alis`]: what reels tell, one after the other |
 //! | `GET /v1/recordings/{id}/transcript?ticket=T&after=A&most=N` | – | lines of [`crate::film::TranscriptLine`] behind A, about N of them; with `at=MS` those that stand on the screen then, and what follows. At the end, while live, the answer waits as that of a reel |
 //! | `GET /v1/recordings/{id}/events?ticket=T&after=A&class=C,C&most=N` | – | lines of [`crate::film::EventLine`] of these classes, all if none is named; waits in the same way |
 //! | `GET /v1/recordings/{id}/search?ticket=T&for=TEXT&case=1&regex=1&after=A` | – | lines of [`crate::film::SearchLine`] as they are found; TEXT is percent-encoded, `case=1` where capitals matter, `regex=1` where TEXT is a regular expression (crate `regex`) |

@@ -234,7 +234,7 @@ impl<'a> Things<'a> {
     pub fn query(&self, path: &str) -> String {
         match path {
             path if path.starts_with("/v1/recordings/{id}/") => {
-                format!("ticket={}&at=0&for=a", self.ticket)
+                format!("ticket={}&at=0&for=a&from=0&to=0&last=1", self.ticket)
             }
             "/v1/web/folder" => format!("node={NODE}&login={}&path=/", self.login),
             "/v1/web/files" => format!("node={NODE}&login={}&path={}", self.login, self.upload),

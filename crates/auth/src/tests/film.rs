@@ -27,7 +27,7 @@ async fn stored(house: &House) -> (Person, Node, Tape) {
     (admin, web, tape)
 }
 
-async fn get(client: &Client, path: &str) -> Result<String, CallError> {
+pub(super) async fn get(client: &Client, path: &str) -> Result<String, CallError> {
     let (_, body) = client.get_bytes(path, 1 << 20).await?;
     Ok(String::from_utf8(body.to_vec()).unwrap())
 }
@@ -172,7 +172,7 @@ async fn no_film_is_shown_without_ticket_and_right() {
     }
     let mine = ticket(&alice.client, hers.id).await;
     let theirs = ticket(&admin.client, other.id).await;
-    for what in ["film", "reel?at=0", "reel?after=0"] {
+    for what in ["film", "reel?at=0", "reel?after=0", "segments", "segment?from=0&to=1"] {
         let path = |id, ticket: &str| {
             let joint = if what.contains('?') { '&' } else { '?' };
             format!("/v1/recordings/{id}/{what}{joint}ticket={ticket}")
@@ -185,7 +185,18 @@ async fn no_film_is_shown_without_ticket_and_right() {
         let nobody = house.client(None).await;
         assert_eq!(fault(get(&nobody, &path(hers.id, &mine)).await), Fault::Unauthenticated);
     }
-    for wrong in ["reel", "reel?at=x", "reel?at=1&after=2", "reel?after=", "reel?after=1-zz"] {
+    for wrong in [
+        "reel",
+        "reel?at=x",
+        "reel?at=1&after=2",
+        "reel?after=",
+        "reel?after=1-zz",
+        "segment",
+        "segment?from=0",
+        "segment?from=1&to=1",
+        "segment?from=2&to=1&last=1",
+        "segment?from=0&to=x",
+    ] {
         let joint = if wrong.contains('?') { '&' } else { '?' };
         let path = format!("/v1/recordings/{}/{wrong}{joint}ticket={mine}", hers.id);
         assert_eq!(fault(get(&alice.client, &path).await), Fault::Malformed, "{wrong}");

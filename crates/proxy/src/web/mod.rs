@@ -6,11 +6,13 @@
 //! | `guard` | what must hold of a request before anything is done with it |
 //! | `pages` | the front end, or what stands in its place |
 //! | `pass` | calls and streams, passed on to auth |
+//! | `alis` | a session that goes on, for asciinema-player |
 //! | `aboard` | the way onto a node for whoever sits before a page |
 //! | `terminal` | a WebSocket as a terminal |
 //! | `files` | files up and down, and folders |
 
 mod aboard;
+mod alis;
 mod files;
 mod guard;
 mod pages;
@@ -119,6 +121,7 @@ impl Web {
                 let request = Request::from_parts(parts, body);
                 self.terminal(visitor, request).await
             }
+            Way::Alis => self.alis(visitor, Request::from_parts(parts, body)).await,
             Way::Ping => axum::Json(ping()).into_response(),
             Way::Description => described(),
             Way::Call => self.call(&visitor, parts.uri.path(), body).await.into_response(),

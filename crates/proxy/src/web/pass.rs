@@ -53,7 +53,7 @@ impl Web {
     }
 }
 
-fn place(places: &Startups, visitor: &Visitor) -> Result<Startup, Refused> {
+pub(super) fn place(places: &Startups, visitor: &Visitor) -> Result<Startup, Refused> {
     places.take(Some(visitor.address.ip())).ok_or_else(|| {
         let why = "too much is asked from this address at once: try again in a moment";
         Refused::new(Fault::TooMany, why)
