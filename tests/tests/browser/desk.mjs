@@ -79,16 +79,16 @@ export async function locksAndLedger(page) {
   expect((await locks())[0]?.reason === `because ${EVIL}`, 'it is locked');
 
   await page.goto(`${origin}/audit`);
-  await page.getByLabel('Events', { exact: true }).selectOption('lock.');
+  await page.getByRole('combobox', { name: 'Events' }).selectOption('lock.');
   await page.waitForURL('**/audit?word=lock.');
   const rows = page.getByRole('row').filter({ has: page.getByRole('cell') });
   await until('locks alone', async () => {
     const all = await rows.allInnerTexts();
     return all.length >= 2 && all.every((text) => /Locked|Lifted|lock on/.test(text));
   });
-  await page.getByLabel('User', { exact: true }).fill('nobody-here');
+  await page.getByRole('textbox', { name: 'User' }).fill('nobody-here');
   await page.getByText('No event fits').waitFor();
-  await page.getByLabel('User', { exact: true }).fill(user);
+  await page.getByRole('textbox', { name: 'User' }).fill(user);
   await rows.filter({ hasText: 'because' }).click();
   const detail = page.getByRole('dialog');
   await detail.getByText('lock.create').first().waitFor();

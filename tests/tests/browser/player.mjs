@@ -265,7 +265,9 @@ await play(async ({ page, another }) => {
   } else console.log('skipped: events of the kernel in the player: this machine takes no kernel program');
 
   // A session that goes on is followed, rewound, and followed again.
-  const owner = await page.context().newPage();
+  // A page behind another one is drawn once a second.
+  const owner = await another();
+  await signIn(owner);
   await openTerminal(owner);
   await type(owner, 'echo early-$((40+1))\n');
   await page.getByRole('link', { name: 'Sessions' }).first().click();

@@ -33,7 +33,7 @@ await play(async ({ page: owner, another }) => {
   await scry('users', 'add', user, '--role', 'admin', '--role', 'host');
   const [alice, bob, zoe] = [await another(), await another(), await another()];
   await wouldRun(zoe, EVIL, EVIL_NAME);
-  await Promise.all([signIn(owner), signUp(alice, 'alice', 'access')]);
+  await Promise.all([signIn(owner), signUp(alice, 'alice', 'access'), signUp(bob, 'bob', 'access')]);
   await openTerminal(owner);
 
   // Somebody who is signed in comes as a peer.
@@ -46,7 +46,6 @@ await play(async ({ page: owner, another }) => {
 
   // Somebody who is not signs in first, and comes where the link leads.
   const lookers = await share(owner, 'observer', 'bob');
-  await signUp(bob, 'bob', 'access');
   await bob.context().clearCookies();
   await bob.goto(lookers);
   await bob.getByText('Sign in to see into which one.').waitFor();

@@ -287,7 +287,11 @@ class Terminals {
   at(path: string, href: string, want: Want): OpenTerminal {
     const there = this.all.find((terminal) => terminal.key === href);
     if (there) return there;
-    const terminal = new OpenTerminal(href, path, href, want);
+    // What follows from its state belongs to no page, or it would be stale on the next one. It is no effect: nothing has to end it.
+    let terminal!: OpenTerminal;
+    $effect.root(() => {
+      terminal = new OpenTerminal(href, path, href, want);
+    });
     this.all = [...this.all, terminal];
     return terminal;
   }
