@@ -294,9 +294,14 @@ impl Cluster {
 
     /// The newest stored recording whose command is `command`.
     pub fn recording_of(&self, command: &str) -> serde_json::Value {
-        let rows = self.stored_recordings();
-        let found = rows.iter().find(|row| row["command"] == command);
-        found.unwrap_or_else(|| panic!("no recording of {command:?} in {rows:#?}")).clone()
+        let mut found = None;
+        // Auth may hear of a recording after its session has ended.
+        wait_for(&format!("the recording of {command:?}"), || {
+            let rows = self.stored_recordings();
+            found = rows.into_iter().find(|row| row["command"] == command);
+            found.is_some()
+        });
+        found.expect("it was waited for")
     }
 
     /// Takes a recording out as a file; each time another one, for tests share a cluster.

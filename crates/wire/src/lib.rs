@@ -165,6 +165,7 @@ mod tests {
         let sources = [
             include_str!("access.rs"),
             include_str!("arrival.rs"),
+            include_str!("asciinema.rs"),
             include_str!("audit.rs"),
             include_str!("company.rs"),
             include_str!("film.rs"),

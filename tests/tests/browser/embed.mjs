@@ -56,7 +56,7 @@ await play(async ({ page, another }) => {
   // The recording, at any second, both ways.
   const recording = (await scryJson('recordings', 'ls')).find((one) => one.id === id);
   await live.goto(`${origin}/show/show.html?${id}`);
-  await live.waitForFunction(() => globalThis.player);
+  await live.waitForFunction(() => globalThis.player?.seek);
   await live.evaluate(() => globalThis.player.seek(0));
   const seconds = recording.length_ms / 1000;
   const length = await live.evaluate(() => globalThis.player.getDuration());

@@ -84,6 +84,8 @@ const EXPECTED: &[(&str, [Outcome; 6])] = &[
     ("/v1/recordings/{id}/bytes", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/film", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/reel", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/recordings/{id}/segments", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/recordings/{id}/segment", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/cast", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/text", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/comments/add", [OUT, Senseless, NO, NO, OUT, Senseless]),
