@@ -79,14 +79,16 @@ fn who_reads_a_live_stream_slowly_is_given_the_picture_of_now_and_loses_the_stre
     let cluster = Cluster::start();
     let _bob = Person::invited(&cluster, "bob", &["admin"]);
     let surf = Surf::of(&cluster, "bob");
-    let flood =
-        format!("stty -echo; echo begun; read x; seq {FLOOD}; sleep 3; echo all-of-it; read y");
+    // The words that are waited for do not stand in the command, which is told as what ran.
+    let flood = format!(
+        "stty -echo; echo begun-$((40+1)); read x; seq {FLOOD}; sleep 3; echo all-of-$((40+2)); read y"
+    );
     let mut ssh = cluster.ssh_command();
     ssh.args(["-tt", &cluster.host(), &flood]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut ssh = ssh.spawn().expect("ssh runs");
     let (mut typed, shown) = (ssh.stdin.take().unwrap(), ssh.stdout.take().unwrap());
     let (came, passed) = mpsc::channel();
-    let owner = thread::spawn(move || drained(shown, b"all-of-it", came));
+    let owner = thread::spawn(move || drained(shown, b"all-of-42", came));
     let session = || cluster.live_recordings().into_iter().find(|row| row["kind"] == "exec");
     wait_for("the recording", || session().is_some());
     let id = session().unwrap()["id"].as_str().unwrap().to_owned();
@@ -102,13 +104,13 @@ fn who_reads_a_live_stream_slowly_is_given_the_picture_of_now_and_loses_the_stre
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut asker = Asker::new(&cluster.address, "localhost", b"http/1.1", authority, None);
         assert_eq!(asker.ask("GET", &path, &headers, "").await.status, 101);
-        assert_eq!(until(&mut asker, "begun").await[0], b"ALiS\x01");
+        assert_eq!(until(&mut asker, "begun-41").await[0], b"ALiS\x01");
         // Nothing is read while a flood passes, and it passes.
         typed.write_all(b"\n").unwrap();
         passed.recv_timeout(Duration::from_secs(60)).expect("nobody holds up the owner");
         // Until auth has the rest.
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        let told = until(&mut asker, "all-of-it").await;
+        let told = until(&mut asker, "all-of-42").await;
         let bytes: usize = told.iter().map(Vec::len).sum();
         assert_eq!(told.last().unwrap()[0], 1, "it is in a picture");
         assert!(bytes < FLOOD * 6, "{bytes} bytes are not all of it");
