@@ -189,9 +189,7 @@ pub(crate) struct Person {
     pub seat: Option<SeatRole>,
     pub since: Time,
     pub from: String,
-    /// What they tried in vain, for these reasons, was told.
-    pub refused: BTreeSet<&'static str>,
-    /// What they asked for without a right to it, and the ledger has heard.
+    /// What they tried without a right to it, and the ledger has heard: why not, or what.
     pub denied: BTreeSet<&'static str>,
     /// Who they are, besides the owner.
     pub identity: Option<Identity>,
@@ -222,8 +220,8 @@ impl Table {
         let told = broadcast::Sender::new(TOLD);
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
-        let (refused, denied, identity) = (BTreeSet::new(), BTreeSet::new(), None);
-        let owner = Person { user, seat: None, since, from, refused, denied, identity };
+        let (denied, identity) = (BTreeSet::new(), None);
+        let owner = Person { user, seat: None, since, from, denied, identity };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
         let (session, people) = (Some(id), Vec::new());
@@ -275,9 +273,8 @@ impl Table {
     pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
         let (since, user) = (clock::now(), identity.user().clone());
         let (seat, identity) = (Some(seat), Some(identity));
-        let (refused, denied) = (BTreeSet::new(), BTreeSet::new());
-        let person = Person { user, seat, since, from, refused, denied, identity };
-        self.people.insert(party, person);
+        let denied = BTreeSet::new();
+        self.people.insert(party, Person { user, seat, since, from, denied, identity });
     }
 
     /// How a recording says that they sat down.

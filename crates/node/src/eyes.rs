@@ -298,13 +298,7 @@ impl Sight {
         // Nobody knows when these were, nor how long.
         let unseen = totals.unseen();
         if unseen > 0 {
-            let cause = GapCause::Kernel;
-            self.ready.push_back(Entry::Gap(Gap {
-                cause,
-                bytes: None,
-                entries: Some(unseen),
-                ms: 0,
-            }));
+            self.note_gap(unseen, 0);
         }
         for found in self.signs.finish(&totals) {
             self.tampered(found);
@@ -367,7 +361,10 @@ impl Sight {
     /// A gap for what is missing so far.
     fn note_missing(&mut self) {
         let Some((count, since)) = self.missing.take() else { return };
-        let ms = clock::tick().since(since);
+        self.note_gap(count, clock::tick().since(since));
+    }
+
+    fn note_gap(&mut self, count: u64, ms: u64) {
         let gap = Gap { cause: GapCause::Kernel, bytes: None, entries: Some(count), ms };
         self.ready.push_back(Entry::Gap(gap));
     }

@@ -3,7 +3,7 @@
 use super::Live;
 use super::owner::NOT_BACK;
 use crate::clock;
-use crate::company::{Seated, Sit, Speaker, Typed, Vain, Visit};
+use crate::company::{Person, Seated, Sit, Speaker, Typed, Vain, Visit};
 use crate::stage::Stage;
 use host::Signals;
 use model::SeatRole;
@@ -149,13 +149,25 @@ impl Live {
 
     /// Somebody asked for what their seat has no right to: the ledger hears of it once for each thing.
     fn denied(&mut self, party: Party, action: &'static str) {
-        let Some(person) = self.table.people.get_mut(&party) else { return };
-        if !person.denied.insert(action) {
-            return;
+        self.tell_once(party, action, |person| {
+            let seat = person.seat.map_or("the owner", SeatRole::word);
+            let why = format!("{seat}, person {} of the session, may not", party.0);
+            Audited::Denied { action: action.to_owned(), why }
+        });
+    }
+
+    /// Tells the ledger something of somebody, if it has not heard of `what` before.
+    fn tell_once(
+        &mut self,
+        party: Party,
+        what: &'static str,
+        event: impl FnOnce(&Person) -> Audited,
+    ) {
+        if let Some(person) = self.table.people.get_mut(&party)
+            && person.denied.insert(what)
+        {
+            self.files.say_as(&person.user, event(person));
         }
-        let seat = person.seat.map_or("the owner", SeatRole::word);
-        let why = format!("{seat}, person {} of the session, may not", party.0);
-        self.files.say_as(&person.user, Audited::Denied { action: action.to_owned(), why });
     }
 
     fn say(&mut self, party: Party, text: String) -> Result<(), String> {
@@ -186,12 +198,10 @@ impl Live {
 
     /// Tells the ledger what somebody tried who may not; once for each reason.
     fn refuse_to(&mut self, party: Party, why: &'static str) {
-        if let Some(person) = self.table.people.get_mut(&party)
-            && person.refused.insert(why)
-        {
-            let event = Audited::SeatInputRefused { party: party.0.into(), why: why.to_owned() };
-            self.files.say_as(&person.user, event);
-        }
+        self.tell_once(party, why, |_| Audited::SeatInputRefused {
+            party: party.0.into(),
+            why: why.to_owned(),
+        });
     }
 
     /// Acts on what changed among the people. Answers why the session must end, if it must.

@@ -31,6 +31,8 @@ pub struct Reel<S: Source> {
     typed: Option<(Party, u64)>,
     /// Who came besides the owner, as far as it is known.
     others: BTreeMap<Party, UserName>,
+    /// Whether all are known who came before the latest entry: what a picture passes over is not read.
+    met: bool,
 }
 
 /// What is on the screen.
@@ -50,7 +52,7 @@ impl<S: Source> Reel<S> {
         let screen = blank(&recording);
         let (place, ahead) = (Spot::default(), VecDeque::new());
         let (typed, others) = (None, BTreeMap::new());
-        Self { recording, screen, place, ahead, drawn: 0, damage: None, typed, others }
+        Self { recording, screen, place, ahead, drawn: 0, damage: None, typed, others, met: true }
     }
 
     /// What it shows.
@@ -189,6 +191,7 @@ impl<S: Source> Reel<S> {
         self.ahead.clear();
         self.drawn = 0;
         self.typed = None;
+        self.met = false;
         match keyframe(&self.recording) {
             Ok(Some(frame)) => {
                 self.screen = picture_of(&frame);
@@ -225,7 +228,7 @@ impl<S: Source> Reel<S> {
         }
         match &next.entry {
             Entry::Typed { party, .. } => {
-                if *party != Party::OWNER && !self.others.contains_key(party) {
+                if *party != Party::OWNER && !self.met && !self.others.contains_key(party) {
                     self.meet(next.seq);
                 }
                 self.typed = Some((*party, next.at));
@@ -236,8 +239,9 @@ impl<S: Source> Reel<S> {
         notes.extend(Note::of(&next));
     }
 
-    /// Learns who came before an entry: those between the beginning and the picture that it was drawn from are not known.
+    /// Learns who came before an entry; once, for who comes later is drawn.
     fn meet(&mut self, before: Seq) {
+        self.met = true;
         for glance in self.recording.glances(Seq(1)).map_while(Result::ok) {
             let Glance::Meta(entries) = glance else { continue };
             for entry in entries {
