@@ -38,7 +38,14 @@ struct qstr { u32 len; const unsigned char *name; };
 struct super_block { u32 s_dev; };
 struct inode { u16 i_mode; unsigned long i_ino; struct super_block *i_sb; };
 struct hlist_bl_node { struct hlist_bl_node *next, **pprev; };
-struct dentry { struct dentry *d_parent; struct qstr d_name; struct inode *d_inode; struct hlist_bl_node d_hash; };
+struct seqcount { u32 sequence; };
+struct dentry {
+	struct seqcount d_seq;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct hlist_bl_node d_hash;
+};
 struct vfsmount { struct dentry *mnt_root; };
 struct mount { struct mount *mnt_parent; struct dentry *mnt_mountpoint; struct vfsmount mnt; };
 struct path { struct vfsmount *mnt; struct dentry *dentry; };

@@ -31,6 +31,7 @@ enum mark {
 	DELETED = 16,             /* the program's file has no name any more, or never had */
 	COMPAT = 32,              /* a 32-bit call */
 	BY_AUDIT = 64,            /* known by its audit session, not by the tree of processes */
+	PATH_MOVED = 128,         /* folders were moved while a path was read, twice: it does not stand here */
 };
 
 /* What a role wants to know: bits of `session.wants`. */

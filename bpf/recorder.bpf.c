@@ -164,8 +164,27 @@ static __always_inline char *buffer(u64 which)
 	return bpf_map_lookup_elem(&scratch, &key);
 }
 
+/* The way from a file to the root as it was walked: what it leads over, and how often each part of it had been moved. */
+struct way { u64 offset, sum, steps; };
+static __always_inline volatile struct way *way_in(char *buffer)
+{
+	return (void *)(buffer + SCRATCH - sizeof(struct way));
+}
+
+static __always_inline u32 moves_of(struct dentry *d)
+{
+	u32 moves = 0;
+	bpf_core_read(&moves, sizeof(moves), &d->d_seq);
+	return moves;
+}
+
+static __always_inline u64 add_step(u64 sum, struct vfsmount *mnt, struct dentry *d, u32 moves)
+{
+	return (sum ^ (u64)mnt ^ ((u64)d << 1) ^ ((u64)moves << 40)) * 0x9e3779b97f4a7c15ull;
+}
+
 /* A path from the file itself: its components, the last first, each ended by a zero. Mounts are walked through. */
-__noinline u64 walk(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
+__noinline u64 walk_once(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
 {
 	char *b = buffer(which);
 	if (!b)
@@ -173,9 +192,15 @@ __noinline u64 walk(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
 	struct vfsmount *mnt = (void *)mount_at;
 	struct dentry *d = (void *)dentry_at;
 	bool stop = false;
-	volatile u64 *running = (void *)(b + SCRATCH - 8);
-	*running = offset;
+	volatile struct way *way = way_in(b);
+	way->offset = offset;
+	way->sum = 0;
 	for (int i = 0; i < STEPS; i++) {
+		u32 moves = moves_of(d);
+		if (moves & 1)
+			return OUT(offset, PATH_MOVED);
+		way->sum = add_step(way->sum, mnt, d, moves);
+		way->steps = i + 1;
 		struct dentry *parent = BPF_CORE_READ(d, d_parent), *root = BPF_CORE_READ(mnt, mnt_root);
 		if (d == root || d == parent) {
 			struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
@@ -185,22 +210,63 @@ __noinline u64 walk(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
 				mnt = (void *)below + bpf_core_field_offset(struct mount, mnt);
 				continue;
 			}
-			if (i > 0)
-				return OUT(*running, 0);
+			if (way->offset != offset)
+				return OUT(way->offset, 0);
 			stop = true; /* "/" itself, or the file of a mount without a name, such as memfd:x */
 		}
-		u64 o = *running;
+		u64 o = way->offset;
 		if (o > HEAD_END - COMPONENT)
 			break;
 		long n = bpf_probe_read_kernel_str(b + o, COMPONENT, BPF_CORE_READ(d, d_name.name));
 		if (n <= 0)
 			break;
-		*running = o + n;
+		way->offset = o + n;
 		if (stop)
 			break;
 		d = parent;
 	}
-	return OUT(*running, stop ? 0 : PATH_CUT);
+	return OUT(way->offset, stop ? 0 : PATH_CUT);
+}
+
+/* The sum of a way, as it is now. */
+__noinline u64 sum_of(u64 mount_at, u64 dentry_at, u64 steps)
+{
+	struct vfsmount *mnt = (void *)mount_at;
+	struct dentry *d = (void *)dentry_at;
+	u64 sum = 0;
+	for (int i = 0; i < STEPS; i++) {
+		if (i >= steps)
+			break;
+		sum = add_step(sum, mnt, d, moves_of(d));
+		struct dentry *parent = BPF_CORE_READ(d, d_parent);
+		if (d == parent || d == BPF_CORE_READ(mnt, mnt_root)) {
+			struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+			d = BPF_CORE_READ(m, mnt_mountpoint);
+			mnt = (void *)BPF_CORE_READ(m, mnt_parent) + bpf_core_field_offset(struct mount, mnt);
+		} else {
+			d = parent;
+		}
+	}
+	return sum;
+}
+
+/* A path that was one: no lock can be taken here, so where folders were moved between its parts it is walked again, and
+ * left out if that was so again. The kernel counts in each name how often it was moved (`d_seq`): a way that leads over the
+ * same names, moved as often as before, stood all the while between the two looks. */
+__noinline u64 walk(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
+{
+	for (int i = 0; i < 2; i++) {
+		u64 out = walk_once(which, offset, mount_at, dentry_at);
+		char *b = buffer(which);
+		if (!b)
+			break;
+		if (out >> 32 & PATH_MOVED)
+			continue;
+		volatile struct way *way = way_in(b);
+		if (sum_of(mount_at, dentry_at, way->steps) == way->sum)
+			return out;
+	}
+	return OUT(offset, PATH_MOVED);
 }
 
 /* User memory: in one copy; where a page is not there, page by page, so that it costs that page only. */
@@ -564,7 +630,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 			APPEND(e->resolved, WALK(FOR_CALL, &f->f_path));
 			e->inode = BPF_CORE_READ(f, f_inode, i_ino);
 			e->device = BPF_CORE_READ(f, f_inode, i_sb, s_dev);
-			resolved = true;
+			resolved = e->resolved;
 		}
 		if (f && kind == SOCKET && (BPF_CORE_READ(f, f_inode, i_mode) & 0170000) == 0140000) {
 			struct socket *so = BPF_CORE_READ(f, private_data);

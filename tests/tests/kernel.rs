@@ -327,14 +327,17 @@ fn files_are_seen_as_the_very_files_and_what_is_only_passed_says_so() {
     assert_eq!((&gone["folder"], &gone["as_passed"]), (&at.into(), &true.into()));
 }
 
-/// Compiles a program of these tests; says by the test's name if that cannot be done.
+/// Compiles a program of these tests; says by the test's name if there is no compiler, or not the libraries that it needs
+/// for these flags.
 fn compiled(test: &str, source: &str, flags: &[&str]) -> Option<String> {
     let at = CLUSTER.path(source.trim_end_matches(".c"));
     let mut gcc = Command::new("gcc");
     gcc.args(flags).arg("-o").arg(&at);
     gcc.arg(format!("{}/src/{source}", env!("CARGO_MANIFEST_DIR")));
+    let plain = flags.iter().all(|flag| !["-m32", "-static"].contains(flag));
     match gcc.output() {
         Ok(out) if out.status.success() => Some(at.display().to_string()),
+        Ok(out) if plain => panic!("{source}: {}", String::from_utf8_lossy(&out.stderr)),
         other => {
             println!("skipped: {test}: gcc {flags:?} does not compile it: {other:?}");
             None

@@ -300,7 +300,7 @@ pub struct Named {
 }
 
 /// A file's number, and that of what it is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Place {
     /// As the kernel counts devices: 12 bits of major, 20 of minor.
     pub device: u32,
@@ -315,13 +315,13 @@ pub struct Program {
     pub file: String,
     /// The interpreter of a script.
     pub interpreter: String,
-    /// The file that runs.
+    /// The file that runs; empty where its folders were moved while the path was read.
     pub program: String,
     /// Where that is.
     pub place: Place,
     /// Whether that file has no name any more, or never had, as of memfd_create(2).
     pub deleted: bool,
-    /// Where the process was.
+    /// Where the process was; likewise.
     pub folder: String,
     /// Its arguments; those that do not stand here follow as [`Action::Arguments`].
     pub arguments: Vec<String>,
@@ -402,6 +402,13 @@ impl fmt::Display for Named {
 }
 
 impl Program {
+    /// The last part of its path; of what was asked for, where that is not known.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let path = if self.program.is_empty() { &self.file } else { &self.program };
+        path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+    }
+
     /// The command as somebody could have typed it, as far as it stands here.
     #[must_use]
     pub fn line(&self) -> String {

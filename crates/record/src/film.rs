@@ -366,8 +366,7 @@ impl Chapters {
         if self.around.len().saturating_add(self.running.len()) >= FILM_RUNNING {
             return;
         }
-        let name = program.program.rsplit('/').next().unwrap_or_default();
-        if AROUND.contains(&name) && (begun_by_shell || self.around.contains(&process)) {
+        if AROUND.contains(&program.name()) && (begun_by_shell || self.around.contains(&process)) {
             self.around.insert(process);
         } else if let Some(chapter) = self.running.get_mut(&process) {
             chapter.text = clean(&program.line(), CHAPTER_CHARS);

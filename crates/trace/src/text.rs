@@ -7,8 +7,11 @@ pub(crate) fn string(bytes: &[u8]) -> String {
     text_of(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
 }
 
-/// A path from its components, the last first, each ended by a zero.
+/// A path from its components, the last first, each ended by a zero; nothing where it could not be walked.
 pub(crate) fn walked(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
     let mut parts: Vec<&[u8]> =
         bytes.split(|byte| *byte == 0).filter(|it| !it.is_empty()).collect();
     // The file of a mount that has no name, such as memfd:x, pipe:[1].
@@ -79,7 +82,7 @@ mod tests {
         for (bytes, path) in [
             (&b"c\0b\0a\0"[..], "/a/b/c"),
             (b"/\0", "/"),
-            (b"", "/"),
+            (b"", ""),
             (b"x\0", "/x"),
             (b"x\0/\0", "/x"),
             (b"memfd:a b\0", "memfd:a b"),

@@ -311,7 +311,7 @@ impl Trace {
         let call = Called::read(self.arch, head, whole)?;
         let named = |text: &[u8], folder: &[u8]| Named {
             path: string(text),
-            folder: if folder.is_empty() { String::new() } else { walked(folder) },
+            folder: walked(folder),
             as_passed: true,
         };
         let file = || match call.resolved.is_empty() {
@@ -327,8 +327,8 @@ impl Trace {
                 Action::NotRan { file: named(call.text, call.folder), arguments, error }
             }
             kind::OPEN => {
-                let place = (!call.resolved.is_empty())
-                    .then_some(Place { device: whole.u32(132)?, inode: whole.u64(136)? });
+                let place = Place { device: whole.u32(132)?, inode: whole.u64(136)? };
+                let place = (place != Place::default()).then_some(place);
                 Action::Opened { file: file(), flags: call.flags(), place, error }
             }
             kind::CHANGE => {

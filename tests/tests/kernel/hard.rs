@@ -3,8 +3,10 @@
 use super::{CLUSTER, Seen, can_see, compiled, has, line, over_ssh};
 use house::terminal::Terminal;
 use house::{Cluster, assert_success, long, text};
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -57,6 +59,65 @@ fn a_path_that_turns_while_it_is_opened_is_told_as_the_file_that_was_opened() {
     assert!(counts[0] > 0 && counts[1] > 0, "the link did not turn while it was opened");
     let missing = (counts[0] - opened("good"), counts[1] - opened("evil"));
     assert!(missing.0 + missing.1 <= lost, "{missing:?} are missing, {lost} are said to be lost");
+}
+
+/// The deep folder is in `one` only while that bears this name: no path over `two` to the file ever was one.
+#[test]
+fn a_path_over_folders_that_move_is_one_that_was_or_says_that_it_is_as_passed() {
+    let test = "a_path_over_folders";
+    if !can_see(test) {
+        return;
+    }
+    // In memory, where renaming takes less time than reading a long path; by somebody whom nobody records.
+    let base = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = base.path().display().to_string();
+    let deep = (0..50).fold(format!("{folder}/one"), |path, n| format!("{path}/{}", n % 10));
+    let (inside, out) = (format!("{deep}/in"), format!("{folder}/out"));
+    fs::create_dir_all(&inside).unwrap();
+    fs::write(format!("{inside}/file"), "").unwrap();
+    let many: u64 = if long() { 200_000 } else { 20_000 };
+    let command = format!(
+        "python3 -c \"import os\nwhile 1:\n try: folder = os.open('{inside}', os.O_PATH); break\n except OSError: pass\n\
+         for n in range({many}): os.close(os.open('file', 0, dir_fd=folder))\""
+    );
+    let over = AtomicBool::new(false);
+    let turns = std::thread::scope(|scope| {
+        let turner = scope.spawn(|| {
+            let (one, two) = (format!("{folder}/one"), format!("{folder}/two"));
+            let mut turns = 0;
+            while !over.load(Ordering::Relaxed) {
+                for (from, to) in [(&inside, &out), (&one, &two), (&two, &one), (&out, &inside)] {
+                    fs::rename(from, to).unwrap();
+                }
+                turns += 1;
+            }
+            turns
+        });
+        assert_success(&CLUSTER.ssh(&command));
+        over.store(true, Ordering::Relaxed);
+        turner.join().unwrap()
+    });
+    let seen = Seen::of(&CLUSTER, &command);
+    let paths = [format!("{inside}/file"), format!("{out}/file")];
+    let (mut were, mut passed) = (0, 0);
+    let mut never = BTreeMap::new();
+    for it in seen.all("opened") {
+        let (file, times) = (&it["action"]["opened"]["file"], it["times"].as_u64().unwrap());
+        let path = file["path"].as_str().unwrap();
+        match (path.ends_with("file"), file["as_passed"].as_bool().unwrap()) {
+            (false, _) => {}
+            (true, true) => passed += times,
+            (true, false) if paths.iter().any(|one| one == path) => were += times,
+            (true, false) => *never.entry(path.to_owned()).or_insert(0) += times,
+        }
+    }
+    let lost = seen.totals()["lost"].as_u64().unwrap();
+    println!(
+        "{turns} turns, {many} opens: {were} paths that were, {passed} as passed, {lost} lost"
+    );
+    assert_eq!(never, BTreeMap::new(), "paths that never were");
+    assert!(turns > many / 100, "the folders moved {turns} times only");
+    assert_eq!(were + passed, many - lost);
 }
 
 #[test]

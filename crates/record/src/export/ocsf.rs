@@ -332,7 +332,7 @@ fn launched(by: &Doer, program: &Program) -> Value {
     put(&mut began, &["parent_process"], json!({ "pid": by.parent }));
     let place = format!("{}:{}", program.place.device, program.place.inode);
     let file = json!({
-        "name": name_of(&program.program),
+        "name": program.name(),
         "path": program.program,
         "type_id": 1,
         "uid": place,
