@@ -4,6 +4,7 @@ mod bulk;
 mod echo;
 mod examples;
 mod figures;
+mod freeze;
 mod group;
 mod kernel;
 mod login;
@@ -47,6 +48,7 @@ const BENCHES: &[Bench] = &[
     player::BENCH,
     web::BENCH,
     sharing::BENCH,
+    freeze::BENCH,
     kernel::BENCH,
 ];
 

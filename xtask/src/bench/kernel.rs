@@ -2,15 +2,16 @@
 //! are, and in one whose files and connections are too; and a system call of somebody else meanwhile.
 //!
 //! Processor time of the work itself, as the shell counts it: on a machine that others use too, the wall clock says more
-//! of them.
+//! of them. The sessions stand open side by side and work in turns, a fraction of a second each, so that what the machine
+//! does meanwhile falls on all alike.
 
 use super::figures::{Bar, Row, Samples, Value};
 use super::sides::{Side, Sides, Wish, run as run_program};
 use super::{Bench, Context};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// See the module.
 pub const BENCH: Bench = Bench {
@@ -25,10 +26,11 @@ const WATCHED: [(&str, &str); 3] = [
     ("commands = true", "programs watched"),
     ("commands = true, files = true, network = true", "all watched"),
 ];
-/// Until a node has heard of a changed role.
-const HEARD: Duration = Duration::from_millis(1_000);
 const SMALL: &str = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
                      int main(void) { puts(\"x\"); return 0; }\n";
+
+/// Pieces of work of each session in a round.
+const PIECES: usize = 6;
 
 /// A piece of work of which the processor time of `count` turns is told.
 struct Work {
@@ -47,7 +49,7 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let source = sides.folder().join("small.c");
     fs::write(&source, SMALL)?;
     let turns = |quick, full| context.reduced(quick, full);
-    let (forks, opens, compiles) = (turns(200, 1_000), turns(5_000, 50_000), turns(3, 12));
+    let (forks, opens, compiles) = (turns(100, 300), turns(5_000, 30_000), turns(3, 12));
     let loops =
         |count: usize, body: &str| format!("for ((i = 0; i < {count}; i++)); do {body}; done");
     let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
@@ -82,21 +84,45 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let mut outside: [Samples; 3] = Default::default();
     let rounds = context.reduced(3, 9);
     for round in 0..rounds {
-        context.say(&format!("kernel: round {} of {rounds}", round + 1));
+        context.say(&format!("kernel: round {} of {rounds}, somebody outside", round + 1));
         for turn in 0..WATCHED.len() {
             let now = (turn + round) % WATCHED.len();
             set(sides, &role, WATCHED[now].0)?;
-            for (work, all) in works.iter().zip(&mut samples) {
-                let spent = inside(sides, &work.script)? / work.count * work.per_second;
-                all[now].add(vec![spent]);
-            }
-            let mut session = open(sides)?;
-            let spent = stranger(context.reduced(300_000, 1_500_000));
-            let _ = session.kill();
-            let _ = session.wait();
-            outside[now].add(vec![spent?]);
+            let mut session = Standing::open(sides)?;
+            session.spent(":")?;
+            outside[now].add(vec![stranger(context.reduced(300_000, 1_500_000))?]);
         }
     }
+    let mut standing = Vec::new();
+    for (watched, _) in WATCHED {
+        set(sides, &role, watched)?;
+        standing.push(Standing::open(sides)?);
+    }
+    // While it stands there, the system calls of all others are looked at, too.
+    let mut last = standing.pop();
+    for round in 0..rounds {
+        context.say(&format!("kernel: round {} of {rounds}, inside", round + 1));
+        for (work, all) in works.iter().zip(&mut samples) {
+            let mut spent = [const { Vec::new() }; 3];
+            for piece in 0..PIECES {
+                for turn in 0..WATCHED.len() {
+                    let now = (turn + piece) % WATCHED.len();
+                    let of = match standing.get_mut(now) {
+                        Some(of) => {
+                            last = None;
+                            of
+                        }
+                        None => last.insert(Standing::open(sides)?),
+                    };
+                    spent[now].push(of.spent(&work.script)? / work.count * work.per_second);
+                }
+            }
+            for (of, spent) in all.iter_mut().zip(spent) {
+                of.add(spent);
+            }
+        }
+    }
+    drop((standing, last));
     set(sides, &role, WATCHED[1].0)?;
     for (work, all) in works.iter().zip(&samples) {
         for watched in [1, 2] {
@@ -135,40 +161,52 @@ fn row(
 
 /// Has the role of everybody here say what is watched.
 fn set(sides: &Sides, role: &str, watched: &str) -> Result<()> {
-    let path = sides.folder().join("role.toml");
     let options = format!("[options]\nkernel = {{ {watched} }}");
-    let role = match role.contains("[options]") {
+    sides.set_role(&match role.contains("[options]") {
         true => role.replace("[options]", &options),
         false => format!("{role}\n{options}\n"),
-    };
-    fs::write(&path, role)?;
-    run_program(sides.scry(&["roles", "set"]).arg(&path))?;
-    std::thread::sleep(HEARD);
-    Ok(())
+    })
 }
 
-/// Seconds of processor time that a script takes in a session.
-fn inside(sides: &Sides, script: &str) -> Result<f64> {
-    let timed = format!("TIMEFORMAT='%U %S'; time {{ {script}; }} >/dev/null 2>&1");
-    let command = format!("exec bash -c {}", quoted(&timed));
-    let mut ssh = sides.command(Side::Scry, Wish::default(), &command);
-    let out = ssh.output()?;
-    let told = String::from_utf8_lossy(&out.stderr).into_owned();
-    let sum = told.split_whitespace().filter_map(|one| one.parse::<f64>().ok()).sum::<f64>();
-    (sum > 0.0).then_some(sum).with_context(|| format!("bash told no time: {told}"))
+/// A session that does what it is told, in one shell.
+struct Standing {
+    ssh: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+impl Standing {
+    fn open(sides: &Sides) -> Result<Self> {
+        let shell = r#"TIMEFORMAT="%3U %3S"; while read -r line; do eval "$line"; done"#;
+        let mut ssh =
+            sides.command(Side::Scry, Wish::default(), &format!("exec bash -c '{shell}'"));
+        let mut ssh = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = ssh.stdin.take().context("piped")?;
+        let output = BufReader::new(ssh.stdout.take().context("piped")?);
+        let mut standing = Self { ssh, input, output };
+        // The first thing that a shell does takes longer.
+        standing.spent("/bin/true")?;
+        Ok(standing)
+    }
+
+    /// Seconds of processor time that a script takes here.
+    fn spent(&mut self, script: &str) -> Result<f64> {
+        writeln!(self.input, "{{ time {{ {script}; }} >/dev/null 2>&1; }} 2>&1")?;
+        let mut told = String::new();
+        self.output.read_line(&mut told)?;
+        let times: Vec<f64> = told.split_whitespace().filter_map(|one| one.parse().ok()).collect();
+        match times[..] {
+            [user, system] => Ok(user + system),
+            _ => bail!("the shell of a session told no time: {told:?}"),
+        }
+    }
 }
 
-/// A session that stands there and does nothing.
-fn open(sides: &Sides) -> Result<Child> {
-    let mut ssh = sides.command(Side::Scry, Wish::default(), "echo there; exec sleep 600");
-    let mut child = ssh.stdout(Stdio::piped()).spawn()?;
-    let mut out = child.stdout.take().context("piped")?;
-    std::io::Read::read_exact(&mut out, &mut [0; 6])?;
-    Ok(child)
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let _ = self.ssh.kill();
+        let _ = self.ssh.wait();
+    }
 }
 
 /// Nanoseconds of processor time that one of so many reads and writes takes somebody who is in no session.

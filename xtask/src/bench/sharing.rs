@@ -147,7 +147,7 @@ fn bound(what: &str, unit: &'static str, ours: &Samples, bar: Bar) -> Result<Row
 }
 
 /// The one session that runs.
-fn session(sides: &Sides) -> Result<String> {
+pub fn session(sides: &Sides) -> Result<String> {
     let listed = listed(sides, 1)?;
     let id = listed.first().and_then(|one| one["id"].as_str());
     id.map(str::to_owned).context("a session without an id")

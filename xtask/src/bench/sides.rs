@@ -14,7 +14,10 @@ use tempfile::TempDir;
 
 const CLUSTER: &str = "home";
 const NODE: &str = "box";
-const PASSWORD: &str = "correct horse battery";
+/// Until a node has heard of a changed role.
+const HEARD: Duration = Duration::from_millis(1_000);
+/// Of whoever signs up here.
+pub const PASSWORD: &str = "correct horse battery";
 const ACCOUNT: &str = "scrybench";
 const SSHD: &str = "/usr/sbin/sshd";
 /// The same for both, so that the ciphers of a row are those it names.
@@ -163,7 +166,7 @@ impl Sides {
         if let Some(login) = wish.login {
             command.args(["-l", login]);
         }
-        let host = if side.is_ours() { format!("{NODE}.{CLUSTER}") } else { "peer".to_owned() };
+        let host = if side.is_ours() { self.host() } else { "peer".to_owned() };
         command.arg(host).arg(remote).stdin(Stdio::null());
         command.env_remove("SSH_AUTH_SOCK").env("TERM", "xterm-256color");
         command
@@ -175,6 +178,20 @@ impl Sides {
         command.env("SCRY_HOME", self.folder.path().join("client")).env_remove("SSH_AUTH_SOCK");
         command.env("TERM", "xterm-256color").args(args);
         command
+    }
+
+    /// Has scry take a role, written in TOML, and waits until its node has heard of it.
+    pub fn set_role(&self, role: &str) -> Result<()> {
+        let path = self.folder().join("role.toml");
+        fs::write(&path, role)?;
+        run(self.scry(&["roles", "set"]).arg(&path))?;
+        std::thread::sleep(HEARD);
+        Ok(())
+    }
+
+    /// scry's node, as settings of ssh name it.
+    pub fn host(&self) -> String {
+        format!("{NODE}.{CLUSTER}")
     }
 
     /// A figure that scry itself shows, if it does.
