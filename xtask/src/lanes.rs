@@ -76,6 +76,11 @@ pub struct Went {
 }
 
 impl Built {
+    /// Where a program is that bears this name: its package's folder and its target.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.0.iter().find(|program| program.name == name).map(|program| program.path.clone())
+    }
+
     /// Runs them all; `run` makes the command that each is run by.
     pub fn run(&self, run: impl Fn() -> Command + Sync) -> Result<Went> {
         let went = Mutex::new(Went::default());

@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask try`, `test`, `bench`, `lint`, `web`, `bpf`, `tidy`.
+//! Chores of the project: `cargo xtask try`, `test`, `bench`, `simulate`, `lint`, `web`, `bpf`, `tidy`.
 
 mod audit_docs;
 mod bench;
@@ -10,6 +10,7 @@ mod openapi;
 mod packages;
 mod run;
 mod security;
+mod simulate;
 mod tidy;
 mod web;
 
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   try [ARGS]     build the release and run the main job, `scry try ARGS`
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
+  simulate [--hours N]  the simulations with seeds that nobody has run, for a day or as long as said
   lint           formatting, clippy and cargo deny
   web            build the pages for browsers into web/dist, which needs node; `try` and `test` do it by themselves
   bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
@@ -47,6 +49,7 @@ fn chore() -> Result<ExitCode> {
             _ => bail!("`cargo xtask test` knows one flag, --long"),
         },
         Some((command, rest)) if command == "bench" => bench::run(&root, rest)?,
+        Some((command, rest)) if command == "simulate" => simulate::run(&root, rest)?,
         Some((command, [])) if command == "lint" => run::lint(&root)?,
         Some((command, [])) if command == "web" => web::build(&root)?,
         Some((command, rest)) if command == "bpf" => match rest {

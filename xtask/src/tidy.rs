@@ -164,7 +164,7 @@ impl House {
             if floor(name).is_none_or(|own| own > 1) {
                 continue;
             }
-            let testing = ["proptest", "insta", "expect-test", "flate2", "toml", "rand"];
+            let testing = ["chance", "proptest", "insta", "expect-test", "flate2", "toml", "rand"];
             for other in seen {
                 let allowed = floor(other).is_some()
                     || PURE.contains(&other.as_str())

@@ -3,6 +3,9 @@
 //! The session's loop offers what the recorder took and never waits: the stage draws behind it. What it has not drawn yet
 //! is bounded; beyond the bound it is thrown away, and the stage begins anew with the picture that the recorder has.
 
+#[cfg(test)]
+mod simulation;
+
 use model::entry::Entry;
 use model::limit::STAGE_BYTES;
 use model::{Seq, Size};
@@ -36,19 +39,102 @@ pub(crate) struct Stage {
 struct Waiting {
     entries: VecDeque<(Seq, Entry)>,
     bytes: usize,
+    /// Bytes of it at most.
+    most: usize,
     /// Nothing is drawn before this has come.
     base: Option<oneshot::Receiver<Keyframe>>,
-    /// More waited than may: a new base is needed.
+    /// The last entry that the screen shows.
+    shown: Seq,
+    /// Something is missing: a new base is needed.
     lost: bool,
     over: bool,
+}
+
+/// What the stage does next.
+enum Next {
+    /// It waits for a picture, and begins with that.
+    Base(oneshot::Receiver<Keyframe>),
+    /// It draws entries, of so many bytes.
+    Draw(VecDeque<(Seq, Entry)>, usize),
+    /// There is nothing to do.
+    Wait,
+    /// And there never will be.
+    Over,
+}
+
+impl Waiting {
+    fn new(base: Option<oneshot::Receiver<Keyframe>>, most: usize) -> Self {
+        let (entries, bytes, shown) = (VecDeque::new(), 0, Seq(0));
+        Self { entries, bytes, most, base, shown, lost: false, over: false }
+    }
+
+    fn offer(&mut self, seq: Seq, entry: Entry) {
+        let bytes = match &entry {
+            Entry::Output { bytes, .. } => bytes.len(),
+            Entry::Resize(_) => 0,
+            _ => return,
+        };
+        if self.lost {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > self.most {
+            self.lose();
+        } else {
+            self.entries.push_back((seq, entry));
+        }
+    }
+
+    fn lose(&mut self) {
+        self.entries = VecDeque::new();
+        (self.bytes, self.lost) = (0, true);
+    }
+
+    fn begin_anew(&mut self, base: Option<oneshot::Receiver<Keyframe>>) {
+        (self.lost, self.base) = (false, base);
+    }
+
+    fn next(&mut self) -> Next {
+        if let Some(base) = self.base.take() {
+            return Next::Base(base);
+        }
+        let mut entries = mem::take(&mut self.entries);
+        let bytes = mem::take(&mut self.bytes);
+        let shown = self.shown;
+        entries.retain(|(seq, _)| *seq > shown);
+        match entries.back() {
+            Some((last, _)) => {
+                self.shown = *last;
+                Next::Draw(entries, bytes)
+            }
+            None if self.over => Next::Over,
+            None => Next::Wait,
+        }
+    }
+
+    /// The picture that was waited for shows everything up to `seq`; without one what was drawn upon it would be wrong.
+    fn based(&mut self, seq: Option<Seq>) {
+        match seq {
+            Some(seq) => self.shown = seq,
+            None if self.base.is_none() => self.lose(),
+            None => {}
+        }
+    }
+}
+
+fn draw_all(screen: &mut Screen, entries: VecDeque<(Seq, Entry)>) {
+    let mut brush = Brush::default();
+    for (_, entry) in entries {
+        brush.draw(screen, &entry);
+    }
+    brush.finish(screen);
 }
 
 impl Stage {
     /// Begins with a picture that holds everything up to the first entry that is offered. Without one it is empty.
     pub fn new(size: Size, base: Option<oneshot::Receiver<Keyframe>>) -> Arc<Self> {
-        let (entries, bytes) = (VecDeque::new(), 0);
         Arc::new(Self {
-            waiting: Mutex::new(Waiting { entries, bytes, base, lost: false, over: false }),
+            waiting: Mutex::new(Waiting::new(base, STAGE_BYTES)),
             filled: Notify::new(),
             screen: Mutex::new(Screen::new(size.cols(), size.rows())),
             drawn: watch::Sender::new(0),
@@ -57,23 +143,7 @@ impl Stage {
 
     /// Shows an entry that the recorder took. Never waits.
     pub fn offer(&self, seq: Seq, entry: Entry) {
-        let bytes = match &entry {
-            Entry::Output { bytes, .. } => bytes.len(),
-            Entry::Resize(_) => 0,
-            _ => return,
-        };
-        let mut waiting = self.waiting();
-        if waiting.lost {
-            return;
-        }
-        waiting.bytes = waiting.bytes.saturating_add(bytes);
-        if waiting.bytes > STAGE_BYTES {
-            waiting.entries = VecDeque::new();
-            (waiting.bytes, waiting.lost) = (0, true);
-        } else {
-            waiting.entries.push_back((seq, entry));
-        }
-        drop(waiting);
+        self.waiting().offer(seq, entry);
         self.filled.notify_one();
     }
 
@@ -84,9 +154,7 @@ impl Stage {
 
     /// Begins anew with a picture that holds everything up to the next entry that is offered.
     pub fn begin_anew(&self, base: Option<oneshot::Receiver<Keyframe>>) {
-        let mut waiting = self.waiting();
-        (waiting.lost, waiting.base) = (false, base);
-        drop(waiting);
+        self.waiting().begin_anew(base);
         self.filled.notify_one();
     }
 
@@ -112,51 +180,41 @@ impl Stage {
 
     /// Draws until the session is over. The one task of the stage.
     pub async fn draw(self: Arc<Self>) {
-        let mut shown = Seq(0);
         loop {
-            let base = self.waiting().base.take();
-            if let Some(base) = base
-                && let Ok(keyframe) = base.await
-            {
-                shown = keyframe.seq;
-                let screen = tokio::task::spawn_blocking(move || picture_of(&keyframe)).await;
-                if let Ok(screen) = screen {
-                    *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = screen;
+            let next = self.waiting().next();
+            match next {
+                Next::Base(base) => {
+                    let mut seq = None;
+                    if let Ok(keyframe) = base.await {
+                        let shows = keyframe.seq;
+                        let picture = tokio::task::spawn_blocking(move || picture_of(&keyframe));
+                        if let Ok(picture) = picture.await {
+                            *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = picture;
+                            seq = Some(shows);
+                        }
+                    }
+                    self.waiting().based(seq);
                 }
-                self.tell();
-            }
-            let (entries, bytes, over) = {
-                let mut waiting = self.waiting();
-                if waiting.base.is_some() {
-                    // What waits is drawn upon that.
+                Next::Draw(entries, bytes) => {
+                    let stage = Arc::clone(&self);
+                    let work = move || {
+                        let screen =
+                            &mut *stage.screen.lock().unwrap_or_else(PoisonError::into_inner);
+                        draw_all(screen, entries);
+                    };
+                    if bytes <= LITTLE_BYTES {
+                        work();
+                    } else if tokio::task::spawn_blocking(work).await.is_err() {
+                        return;
+                    }
+                }
+                Next::Wait => {
+                    self.filled.notified().await;
+                    // Whose session it is sees it first, and what comes close together is drawn once.
+                    tokio::time::sleep(BEHIND).await;
                     continue;
                 }
-                let entries = mem::take(&mut waiting.entries);
-                (entries, mem::take(&mut waiting.bytes), waiting.over)
-            };
-            if entries.is_empty() {
-                if over {
-                    return;
-                }
-                self.filled.notified().await;
-                // Whose session it is sees it first, and what comes close together is drawn once.
-                tokio::time::sleep(BEHIND).await;
-                continue;
-            }
-            let fresh = entries.into_iter().filter(move |(seq, _)| *seq > shown);
-            let stage = Arc::clone(&self);
-            let work = move || {
-                let mut brush = Brush::default();
-                let mut screen = stage.screen.lock().unwrap_or_else(PoisonError::into_inner);
-                for (_, entry) in fresh {
-                    brush.draw(&mut screen, &entry);
-                }
-                brush.finish(&mut screen);
-            };
-            if bytes <= LITTLE_BYTES {
-                work();
-            } else if tokio::task::spawn_blocking(work).await.is_err() {
-                return;
+                Next::Over => return,
             }
             self.tell();
         }

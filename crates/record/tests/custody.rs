@@ -2,7 +2,7 @@
 //!
 //! Faults: a disk that is full or fails and comes back, dead auth, a clock that jumps both ways, a crash at any write
 //! (torn ones too), requests and receipts that are lost, late or doubled, reconnects.
-//! The same seed gives the same run. `SCRY_TEST_LONG=1` runs ten times as many seeds.
+//! The same seed gives the same run. `SCRY_TEST_LONG=1` runs ten times as many seeds (see `chance`).
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,24 +20,12 @@ const SEEDS: u64 = 5_000;
 
 #[test]
 fn what_got_a_number_is_at_auth_in_the_spool_or_in_a_counted_gap() {
-    let seeds = if kit::long() { SEEDS * 10 } else { SEEDS };
-    let (first, seeds) = match std::env::var("SCRY_TEST_SEED") {
-        Ok(seed) => (seed.parse().unwrap(), 1),
-        Err(_) => (0, seeds),
-    };
+    let seeds = chance::seeds(SEEDS, 10);
+    let runs = seeds.end - seeds.start;
     let mut counts = Counts::default();
-    for seed in first..first + seeds {
-        let run = std::panic::AssertUnwindSafe(|| World::new(seed).run());
-        match std::panic::catch_unwind(run) {
-            Ok(one) => counts.add(&one),
-            Err(panic) => {
-                eprintln!("seed {seed} failed; SCRY_TEST_SEED={seed} runs it alone");
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
-    println!("{seeds} seeds: {counts:?}");
-    let lively = |count: u64, one_in: u64| count * one_in >= seeds;
+    chance::each(seeds, |seed| counts.add(&World::new(seed).run()));
+    println!("{runs} seeds: {counts:?}");
+    let lively = |count: u64, one_in: u64| count * one_in >= runs;
     let all = [
         (counts.gaps, 10),
         (counts.crashes, 5),
@@ -48,5 +36,8 @@ fn what_got_a_number_is_at_auth_in_the_spool_or_in_a_counted_gap() {
         (counts.ahead, 500),
         (counts.crashes_in_recovery, 50),
     ];
-    assert!(seeds == 1 || all.iter().all(|(count, one_in)| lively(*count, *one_in)), "{counts:?}");
+    assert!(
+        runs < SEEDS || all.iter().all(|(count, one_in)| lively(*count, *one_in)),
+        "{counts:?}"
+    );
 }

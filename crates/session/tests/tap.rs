@@ -343,8 +343,7 @@ fn is_end(talk: &Talk, who: Who, raw: &[u8]) -> bool {
 
 /// Fewer in a normal run.
 fn cases() -> u32 {
-    let long = std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1");
-    if long { 20_000 } else { 400 }
+    if chance::long() { 20_000 } else { 400 }
 }
 
 proptest! {

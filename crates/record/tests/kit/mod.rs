@@ -24,9 +24,8 @@ use model::{Heading, Seq, Size, Tick};
 use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
 
 /// Whether the full counts are asked for (`cargo xtask test --long`).
-#[expect(clippy::disallowed_methods, reason = "a test is told by the environment how much to do")]
 pub fn long() -> bool {
-    std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1")
+    chance::long()
 }
 
 /// Output of the terminal.

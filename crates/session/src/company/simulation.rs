@@ -1,12 +1,12 @@
 //! A company under random use beside a plain model, in virtual time: the same seed gives the same run.
 //!
 //! Two companies get the same acts. One is told of the time at every quantum, the other only with the acts: they must
-//! tell the same, and the same as the model. `SCRY_TEST_LONG=1` runs twenty times as many seeds.
+//! tell the same, and the same as the model. `SCRY_TEST_LONG=1` runs twenty times as many seeds (see `chance`).
 
 use super::kit::{self, Act, Answer, Replay};
 use super::reference::{QUANTUM_MS, Reference};
 use super::{Alternative, Change, Company, Demand, EndCause, Standing};
-use crate::simulation::Random;
+use chance::Random;
 use model::Tick;
 use model::entry::Party;
 use model::limit::{CONFIRM_GRACE_MS, SEATS};
@@ -285,13 +285,14 @@ fn run(seed: u64) -> World {
 
 #[test]
 fn nothing_passes_without_right_and_quorum_and_every_change_is_told_once() {
-    let seeds = if long() { SEEDS * 20 } else { SEEDS };
+    let seeds = chance::seeds(SEEDS, 20);
+    let runs = seeds.end - seeds.start;
     let mut tally = Tally::new();
-    for seed in 0..seeds {
+    chance::each(seeds, |seed| {
         for (what, count) in run(seed).tally {
             *tally.entry(what).or_default() += count;
         }
-    }
+    });
     // Times in a hundred runs, at least.
     for (what, least) in [
         ("came", 1000),
@@ -319,7 +320,7 @@ fn nothing_passes_without_right_and_quorum_and_every_change_is_told_once() {
         ("held back", 3000),
     ] {
         let count = tally.get(what).copied().unwrap_or(0);
-        assert!(100 * count > seeds * least, "the runs are lively: {tally:?}");
+        assert!(runs < SEEDS || 100 * count > runs * least, "the runs are lively: {tally:?}");
     }
 }
 
@@ -329,11 +330,4 @@ fn the_same_seed_gives_the_same_run() {
         let (one, other) = (run(seed), run(seed));
         assert_eq!((one.told, one.tally), (other.told, other.tally), "seed {seed}");
     }
-}
-
-// The attribute says to the tidy test what the module's says to the compiler.
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test is told by the environment how much to do")]
-fn long() -> bool {
-    std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1")
 }
