@@ -17,18 +17,19 @@ export function recordings(now: number) {
     ending: 'exit 0',
     gaps: 0,
     verification: 'complete',
+    tally: { commands: 41, files: 212 },
     ...more,
   });
   return [
     one(0, { phase: 'live', ending: null, verification: null, started: now - 754_000 }),
-    one(1, {}),
+    one(1, { tally: { commands: 12, files: 37, people: ['bob'] } }),
     one(2, { user: 'carol', node: 'db-01.example.org', login: 'postgres', kind: 'exec', command: 'pg_dump --jobs 4 shop | gzip > /var/backups/shop.sql.gz', length_ms: 92_000, bytes: 1_200 }),
-    one(3, { user: 'bob', node: 'web-02', login: 'deploy', length_ms: 36_060_000, bytes: 52_000_000 }),
-    one(4, { user: 'erin', node: 'web-02', kind: 'subsystem', name: 'sftp', length_ms: 4_000, bytes: 812 }),
-    one(5, { user: 'dave', node: 'build-01', gaps: 1, ending: 'the recorder’s process died', verification: 'unfinished' }),
-    one(6, { user: 'mallory', node: 'bastion', login: 'mallory', verification: 'broken', ending: 'disconnected', length_ms: 12_000 }),
+    one(3, { user: 'bob', node: 'web-02', login: 'deploy', length_ms: 36_060_000, bytes: 52_000_000, tally: { commands: 18_204, files: 10_000, more_files: true, people: ['alice', 'guest:Zoe', 'carol'] } }),
+    one(4, { user: 'erin', node: 'web-02', kind: 'subsystem', name: 'sftp', length_ms: 4_000, bytes: 812, tally: { commands: null, files: 3 } }),
+    one(5, { user: 'dave', node: 'build-01', gaps: 1, ending: 'the recorder’s process died', verification: 'unfinished', tally: null }),
+    one(6, { user: 'mallory', node: 'bastion', login: 'mallory', verification: 'broken', ending: 'disconnected', length_ms: 12_000, tally: { commands: null, files: null } }),
     one(7, { user: 'bob', phase: 'interrupted', node: 'web-03', ending: null, verification: null }),
-    one(8, { user: 'alice', kind: 'connection', ending: 'disconnected', length_ms: 3_600_000 }),
+    one(8, { user: 'alice', kind: 'connection', ending: 'disconnected', length_ms: 3_600_000, tally: { commands: null, files: null } }),
     one(9, { user: 'carol', node: 'staging-01', login: 'carol', kind: 'exec', command: 'make test', length_ms: 61_000 }),
   ];
 }
@@ -87,6 +88,7 @@ export function film(facts: object | undefined) {
     ],
     folded: {},
     chapters: [{ at: 400_000, until: 490_000, seq: 1, text: './deploy.sh --all' }],
+    typing: { people: ['alice', 'bob'], bursts: [[800, 2_700, 0], [6_900, 9_100, 0], [52_000, 54_000, 1], [66_000, 71_000, 0], [70_000, 72_000, 1], [190_000, 194_000, 1]] },
     damage: null,
   };
 }

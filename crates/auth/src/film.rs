@@ -24,7 +24,7 @@ use store::tables::Phase;
 use tokio::sync::watch;
 use wire::Fault;
 use wire::film::{
-    Activity, Chapter, Code, CueData, End, Film, Idle, Mark, MarkKind, Picture, ReelLine,
+    Activity, Chapter, Code, CueData, End, Film, Idle, Mark, MarkKind, Picture, ReelLine, Typing,
 };
 
 /// What a player must know before it shows anything.
@@ -52,6 +52,7 @@ pub async fn film(auth: Arc<Auth>, by: Member, request: Request) -> Result<Respo
             marks: film.notes().into_iter().map(mark).collect(),
             folded: film.folded().into_iter().map(|(kind, n)| (mark_kind(kind), n)).collect(),
             chapters: film.chapters(length_ms).into_iter().map(chapter).collect(),
+            typing: film.typing().map(typing),
             damage: film.damage().map(ToString::to_string).or(damage),
         }
     });
@@ -235,6 +236,20 @@ pub fn cue_data(cue: Cue) -> (Code, CueData) {
 fn activity(film: &shot::Film) -> Activity {
     let shot::Activity { bucket_ms, bytes, keys } = film.activity().clone();
     Activity { bucket_ms, bytes, keys: film.is_exact().then_some(keys) }
+}
+
+fn typing(all: Vec<shot::Burst>) -> Typing {
+    let mut typing = Typing::default();
+    for shot::Burst { at, until, user } in all {
+        let known = typing.people.iter().position(|one| *one == user);
+        let who = known.unwrap_or_else(|| {
+            typing.people.push(user);
+            typing.people.len() - 1
+        });
+        // There are never more people in a session than that.
+        typing.bursts.push((at, until, u16::try_from(who).unwrap_or(u16::MAX)));
+    }
+    typing
 }
 
 fn chapter(chapter: shot::Chapter) -> Chapter {

@@ -19,7 +19,7 @@ use model::audit::Audited;
 use model::entry::{Ending, Gap, GapCause};
 use model::seal::{Head, Receipt};
 use model::{AuditEvent, NodeName, SessionId};
-use record::Chain;
+use record::{Chain, Counter};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,6 +70,7 @@ struct Open {
     len: u64,
     receipt: Option<Receipt>,
     gaps: u64,
+    counter: Counter,
     /// An append, or its row, failed: what is in the file must be looked at again.
     unsure: bool,
 }
@@ -225,13 +226,13 @@ impl Inflow {
         let file = self.intake.open_file(id).await?;
         let (source, key) = (file.source(), self.keys.seal_key());
         let scan = tokio::task::spawn_blocking(move || {
-            let chain = Chain::over(&source, &[key])?;
+            let (chain, counter) = Chain::counted(&source, &[key])?;
             let gaps = record::scan(&source).map_or(0, |recovered| recovered.gaps);
-            Ok::<_, record::Corrupt>((chain, gaps))
+            Ok::<_, record::Corrupt>((chain, counter, gaps))
         });
         let scanned = scan.await.map_err(|_| IntakeError::Stopping)?;
         let damaged = |what: String| Error::Damaged { id, what };
-        let (chain, gaps) = scanned.map_err(|corrupt| damaged(corrupt.to_string()))?;
+        let (chain, counter, gaps) = scanned.map_err(|corrupt| damaged(corrupt.to_string()))?;
         let records = chain.head().records;
         if records < known {
             return Err(damaged(format!(
@@ -241,7 +242,7 @@ impl Inflow {
         file.truncate(chain.valid_len()).await?;
         // An append syncs even if it is empty: the run before may have ended between its write and its sync.
         let len = file.append(Bytes::new()).await?;
-        let mut open = Open { file, chain, len, receipt, gaps, unsure: false };
+        let mut open = Open { file, chain, len, receipt, gaps, counter, unsure: false };
         if records > known {
             self.advance(id, &mut open).await?;
         }
@@ -291,6 +292,7 @@ impl Inflow {
         open.len = open.file.append(behind.into()).await?;
         open.chain = load.chain.clone();
         open.gaps = load.gaps.unwrap_or(open.gaps);
+        open.counter.add(load.counter.clone());
         Ok(())
     }
 
@@ -301,6 +303,7 @@ impl Inflow {
             length_ms: open.chain.last_at_ms(),
             bytes: open.len,
             gaps: open.gaps,
+            tally: open.counter.tally(),
             ending: open.chain.ended().map(ending_words),
             receipt: receipt.clone(),
         };

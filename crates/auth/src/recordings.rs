@@ -254,6 +254,7 @@ impl Presence {
             phase,
             ending: row.ending,
             gaps: row.gaps,
+            tally: row.tally,
             verification: row.verification,
             aftermaths: Vec::new(),
         }
@@ -283,6 +284,7 @@ mod tests {
             bytes: 0,
             records: 0,
             gaps: 0,
+            tally: None,
             phase,
             ending: None,
             verification: None,

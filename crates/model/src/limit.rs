@@ -35,6 +35,10 @@ pub const EXEC_STREAM_BYTES: u64 = 16 * 1024 * 1024;
 pub const ELIDED_BYTES: u64 = 1024 * 1024;
 /// Milliseconds by which the screen model may trail the recorder before the lag is shown. Snapshot: keyframes come later.
 pub const MODEL_LAG_MS: u64 = 2_000;
+/// Different files that are told apart when they are counted for the list of recordings. Cut: it says that there are more.
+pub const TALLY_FILES: usize = 10_000;
+/// People besides its owner whom that list names of a recording. Cut: it says that there are more.
+pub const TALLY_PEOPLE: usize = 64;
 
 // Sessions and connections on a node
 
@@ -153,6 +157,10 @@ pub const FILM_IDLE_MS: u64 = 5_000;
 pub const FILM_CHAPTERS: usize = 400;
 /// Milliseconds of the shortest chapter.
 pub const FILM_CHAPTER_MS: u64 = 1_000;
+/// Milliseconds without a key after which somebody's typing is another burst.
+pub const FILM_BURST_MS: u64 = 1_000;
+/// Bursts of typing of a film. Cut: those of one person that are twice as far apart are one.
+pub const FILM_BURSTS: usize = 2_000;
 /// Programs that run at once of which a film knows when they began. Cut: further ones are no chapters.
 pub const FILM_RUNNING: usize = 4096;
 /// Bytes of a file up to which its activity is counted exactly. Cut: of longer ones packed bytes are told, and no keys.

@@ -4,6 +4,7 @@ use crate::fault::{Corrupt, Fault};
 use crate::frame::{HEADER_BYTES, Header, MAGIC, magic};
 use crate::reader::record_at;
 use crate::source::{Source, Window};
+use crate::tally::Counter;
 use crate::track::{Step, Track, check_signer, gaps};
 use model::Heading;
 use model::entry::{Ending, Stamped};
@@ -54,13 +55,24 @@ impl Chain {
     /// # Errors
     /// A record is wrong, or the bytes cannot be read. A torn record at the end is no error: see [`Chain::valid_len`].
     pub fn over<S: Source + ?Sized>(source: &S, keys: &[PublicKey]) -> Result<Self, Corrupt> {
-        let mut chain = Self::new(keys);
+        Self::counted(source, keys).map(|(chain, _)| chain)
+    }
+
+    /// As [`Chain::over`], with what those records say to be counted.
+    ///
+    /// # Errors
+    /// As [`Chain::over`].
+    pub fn counted<S: Source + ?Sized>(
+        source: &S,
+        keys: &[PublicKey],
+    ) -> Result<(Self, Counter), Corrupt> {
+        let (mut chain, mut counter) = (Self::new(keys), Counter::default());
         let mut window = Window::new();
         let mut record = 1;
         let fail = |offset, record| move |what| Corrupt { offset, record, what };
         match source.read_at(0, MAGIC.len()).map_err(Fault::from).and_then(|front| magic(&front)) {
             Ok(true) => {}
-            Ok(false) if source.len() < MAGIC.len() as u64 => return Ok(chain),
+            Ok(false) if source.len() < MAGIC.len() as u64 => return Ok((chain, counter)),
             Ok(false) => return Err(fail(0, record)(Fault::NotARecording)),
             Err(what) => return Err(fail(0, record)(what)),
         }
@@ -69,13 +81,13 @@ impl Chain {
             let fail = fail(chain.bytes, record);
             let (header, payload) = match record_at(&mut window, source, start) {
                 Ok(Some(found)) => found,
-                Ok(None) | Err(Fault::Torn) => return Ok(chain),
+                Ok(None) | Err(Fault::Torn) => return Ok((chain, counter)),
                 Err(what) => return Err(fail(what)),
             };
             if header.beside() {
                 chain.track.step(&header, payload).map_err(fail)?;
             } else {
-                chain.take(&header, payload).map_err(fail)?;
+                counter.count(&chain.take(&header, payload).map_err(fail)?.meta);
             }
             chain.bytes = start.saturating_add(header.record_bytes());
             record += 1;

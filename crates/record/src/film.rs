@@ -3,13 +3,13 @@
 
 use crate::note::{Note, NoteKind, clean};
 use crate::{Corrupt, From, Glance, Recording, Source};
-use model::entry::{Entry, Stamped, Stream};
+use model::entry::{Entry, Party, People, Stamped, Stream};
 use model::kernel::{Action, Kernel, KernelEvent, Program};
 use model::limit::{
-    FILM_BUCKETS, FILM_CHAPTER_MS, FILM_CHAPTERS, FILM_EXACT_BYTES, FILM_EXACT_OUTPUT, FILM_IDLE,
-    FILM_IDLE_MS, FILM_MARKS, FILM_RUNNING,
+    FILM_BUCKETS, FILM_BURST_MS, FILM_BURSTS, FILM_CHAPTER_MS, FILM_CHAPTERS, FILM_EXACT_BYTES,
+    FILM_EXACT_OUTPUT, FILM_IDLE, FILM_IDLE_MS, FILM_MARKS, FILM_RUNNING,
 };
-use model::{Seq, Size};
+use model::{Seq, Size, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Milliseconds of a bucket of a recording that is short.
@@ -39,6 +39,7 @@ pub struct Film {
     active: Option<u64>,
     notes: BTreeMap<NoteKind, Spread>,
     chapters: Chapters,
+    typing: Typing,
     damage: Option<Corrupt>,
 }
 
@@ -51,6 +52,17 @@ pub struct Activity {
     pub bytes: Vec<u64>,
     /// Bytes that were typed in each.
     pub keys: Vec<u64>,
+}
+
+/// Somebody typed, from the first key to the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burst {
+    /// Time of the first.
+    pub at: u64,
+    /// Time of the last.
+    pub until: u64,
+    /// Who.
+    pub user: UserName,
 }
 
 /// A program that ran for a while.
@@ -130,6 +142,12 @@ impl Film {
         self.chapters.all(length_ms)
     }
 
+    /// Who typed when, by the beginnings, if that were several; none where not every entry was counted.
+    #[must_use]
+    pub fn typing(&self) -> Option<Vec<Burst>> {
+        self.exact.then(|| self.typing.all())
+    }
+
     /// Why not everything was counted.
     #[must_use]
     pub fn damage(&self) -> Option<&Corrupt> {
@@ -150,6 +168,7 @@ impl Film {
             active: None,
             notes: BTreeMap::new(),
             chapters: Chapters::new(),
+            typing: Typing::of(recording.heading().user.clone()),
             damage: None,
         }
     }
@@ -188,8 +207,9 @@ impl Film {
                 self.activity.add(at, bytes.len() as u64, 0);
                 self.counted = self.counted.saturating_add(bytes.len() as u64);
             }
-            Entry::Typed { count, .. } => {
+            Entry::Typed { count, party, .. } => {
                 self.busy(at, at);
+                self.typing.typed(*party, at);
                 self.activity.add(at, 0, (*count).into());
             }
             Entry::Output { bytes, .. } => {
@@ -235,6 +255,9 @@ impl Film {
         self.seq = self.seq.max(stamped.seq);
         if let Entry::Kernel(Kernel::Did(event)) = &stamped.entry {
             self.chapters.take(event, stamped.seq);
+        }
+        if let Entry::People(People::Seated { party, user, .. }) = &stamped.entry {
+            self.typing.names.insert(*party, user.clone());
         }
         if let Some(note) = Note::of(stamped) {
             self.note(note);
@@ -398,9 +421,112 @@ impl Chapters {
     }
 }
 
+/// Who typed when.
+#[derive(Debug, Clone)]
+struct Typing {
+    names: BTreeMap<Party, UserName>,
+    /// Of each the first and the last key of each burst.
+    bursts: BTreeMap<Party, Vec<(u64, u64)>>,
+    count: usize,
+    apart_ms: u64,
+}
+
+impl Typing {
+    fn of(owner: UserName) -> Self {
+        let names = [(Party::OWNER, owner)].into();
+        Self { names, bursts: BTreeMap::new(), count: 0, apart_ms: FILM_BURST_MS }
+    }
+
+    fn typed(&mut self, party: Party, at: u64) {
+        let bursts = self.bursts.entry(party).or_default();
+        match bursts.last_mut() {
+            Some((_, until)) if at.saturating_sub(*until) < self.apart_ms => *until = at,
+            _ => {
+                bursts.push((at, at));
+                self.count = self.count.saturating_add(1);
+            }
+        }
+        while self.count > FILM_BURSTS {
+            self.apart_ms = self.apart_ms.saturating_mul(2);
+            let apart = self.apart_ms;
+            for bursts in self.bursts.values_mut() {
+                // The one before takes in the one behind it.
+                bursts.dedup_by(|next, before| {
+                    let one = next.0.saturating_sub(before.1) < apart;
+                    before.1 = if one { next.1 } else { before.1 };
+                    one
+                });
+            }
+            self.count = self.bursts.values().map(Vec::len).sum();
+        }
+    }
+
+    /// By the beginnings. Whoever typed alone needs not be told apart from anybody.
+    fn all(&self) -> Vec<Burst> {
+        let named = |(party, bursts)| self.names.get(party).map(|user| (user, bursts));
+        let of = |(user, bursts): (&UserName, &Vec<(u64, u64)>)| -> Vec<Burst> {
+            let burst = |&(at, until)| Burst { at, until, user: user.clone() };
+            bursts.iter().map(burst).collect()
+        };
+        let mut all: Vec<_> = self.bursts.iter().filter_map(named).flat_map(of).collect();
+        let first = all.first().map(|burst| burst.user.clone());
+        if all.iter().all(|burst| Some(&burst.user) == first.as_ref()) {
+            return Vec::new();
+        }
+        all.sort_by_key(|burst| burst.at);
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn typing(keys: &[(u16, u64)]) -> Typing {
+        let mut typing = Typing::of("alice".parse().unwrap());
+        typing.names.insert(Party(1), "bob".parse().unwrap());
+        typing.names.insert(Party(2), "alice".parse().unwrap());
+        keys.iter().for_each(|(party, at)| typing.typed(Party(*party), *at));
+        typing
+    }
+
+    #[test]
+    fn who_of_several_typed_is_told_by_bursts() {
+        let check = |keys: &[(u16, u64)], expected: &[(&str, u64, u64)]| {
+            let all = typing(keys).all();
+            let all: Vec<_> =
+                all.iter().map(|one| (one.user.as_str(), one.at, one.until)).collect();
+            assert_eq!(all, expected);
+        };
+        check(&[], &[]);
+        check(&[(0, 10), (0, 9_000)], &[]);
+        // The owner came back by a link of their own.
+        check(&[(0, 10), (2, 9_000)], &[]);
+        let keys = [(0, 10), (1, 20), (0, 1_009), (0, 2_009), (1, 5_000), (1, 5_999), (0, 6_000)];
+        let expected = [
+            ("alice", 10, 1_009),
+            ("bob", 20, 20),
+            ("alice", 2_009, 2_009),
+            ("bob", 5_000, 5_999),
+            ("alice", 6_000, 6_000),
+        ];
+        check(&keys, &expected);
+    }
+
+    #[test]
+    fn too_many_bursts_become_longer_ones_and_no_key_lies_outside() {
+        let keys: Vec<_> =
+            (0..10 * FILM_BURSTS as u64).map(|n| ((n % 2) as u16, n * 700)).collect();
+        let typing = typing(&keys);
+        let all = typing.all();
+        assert!(all.len() <= FILM_BURSTS && typing.count == all.len(), "{}", all.len());
+        let (alice, bob): (Vec<_>, Vec<_>) =
+            all.iter().partition(|burst| burst.user.as_str() == "alice");
+        for (party, at) in keys {
+            let whose = if party == 0 { &alice } else { &bob };
+            assert!(whose.iter().any(|burst| burst.at <= at && at <= burst.until), "{party} {at}");
+        }
+    }
 
     #[test]
     fn a_long_recording_has_no_more_buckets_than_a_short_one_and_no_byte_is_lost() {

@@ -45,6 +45,12 @@ pub fn cell(text: impl ToString, colour: Option<Color>) -> Cell {
     }
 }
 
+/// Columns of the terminal that standard output is; none if it is none, and whoever reads takes lines of any length.
+pub fn width() -> Option<u16> {
+    let terminal = std::io::stdout().is_terminal();
+    terminal.then(|| crossterm::terminal::size().map_or(80, |(columns, _)| columns))
+}
+
 /// A moment in this machine's time zone, as `2026-11-23 14:05:09`.
 pub fn moment(time: Time) -> String {
     jiff::Timestamp::from_millisecond(time.0).map_or_else(

@@ -41,7 +41,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 /// The steps that made the tables what they are. One that was released never changes: databases know its checksum.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("first", include_str!("../migrations/sqlite/0001_first.sql")),
     ("machines", include_str!("../migrations/sqlite/0002_machines.sql")),
     ("locks", include_str!("../migrations/sqlite/0003_locks.sql")),
@@ -51,6 +51,7 @@ const MIGRATIONS: [(&str, &str); 9] = [
     ("web", include_str!("../migrations/sqlite/0007_web.sql")),
     ("comments", include_str!("../migrations/sqlite/0008_comments.sql")),
     ("aftermaths", include_str!("../migrations/sqlite/0009_aftermaths.sql")),
+    ("tallies", include_str!("../migrations/sqlite/0010_tallies.sql")),
 ];
 
 /// Connections that read at once, besides the one that writes. More wait.

@@ -37,8 +37,20 @@ pub struct Film {
     pub folded: BTreeMap<MarkKind, u64>,
     /// Programs that ran for a while, by their beginning; the longest ones if there are many.
     pub chapters: Vec<Chapter>,
+    /// Who typed when, if several did; none where finding that out would take too long.
+    pub typing: Option<Typing>,
     /// Why nothing behind `seq` can be read, if the file is damaged.
     pub damage: Option<String>,
+}
+
+/// Who typed when. Nothing where one person typed alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Typing {
+    /// Who typed, by the first key of each.
+    pub people: Vec<UserName>,
+    /// Times of the first and of the last key, and who of `people`, from 0; at most [`model::limit::FILM_BURSTS`], by their
+    /// beginnings. Those of different people may overlap.
+    pub bursts: Vec<(u64, u64, u16)>,
 }
 
 /// How much happened when.

@@ -2,7 +2,7 @@
 
 use crate::{Done, call};
 use model::seal::Receipt;
-use model::{Kind, Login, NodeName, SessionId, Time, UserName};
+use model::{Kind, Login, NodeName, SessionId, Tally, Time, UserName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,8 @@ pub struct RecordingFacts {
     pub ending: Option<String>,
     /// Gaps in it.
     pub gaps: u64,
+    /// What was counted in it as it arrived; none of recordings that came before auth counted.
+    pub tally: Option<Tally>,
     /// Result of verification when it was stored, as `scry verify` words it.
     pub verification: Option<String>,
     /// Recordings of what this session left running, in the order in which they began; not in answers to a node.

@@ -1,8 +1,8 @@
 // The telepathic bond: a link opened in a browser, and two people see and type in one terminal while a third looks on; the keyboard
 // goes to and fro. All see the same, with its colours and the cursor.
 import {
-  above, allSee, expect, hears, isOver, look, openTerminal, panel, play, present, say, screen, share, shows, signIn, signUp, told, type,
-  until, withPerson,
+  above, allSee, expect, hears, isOver, look, openTerminal, origin, panel, play, present, say, screen, scryJson, share, shows, signIn,
+  signUp, told, type, until, user, withPerson,
 } from './kit.mjs';
 
 /** A picture that only the whole screen shows: on the other screen, with colours, another cursor, and nothing at its end. */
@@ -69,4 +69,28 @@ await play(async ({ page: owner, another }) => {
   await told('seat.input_refused', (event) => event.user === 'friend');
   await withPerson(owner, 'friend', 'Show out');
   await isOver(friend);
+
+  // Afterwards the list says who was there, and the player who typed what.
+  const [{ id }] = await scryJson('sessions');
+  await type(owner, 'exit\n');
+  await isOver(owner);
+  const { tally } = await until('the recording', async () => (await scryJson('recordings', 'ls')).find((one) => one.id === id && one.phase === 'stored'));
+  expect(JSON.stringify(tally.people) === '["friend","third"]', `who was there: ${JSON.stringify(tally)}`);
+  await owner.goto(`${origin}/recordings`);
+  await owner.getByRole('row').getByText('with friend and third').waitFor();
+  const typist = owner.locator('[data-types]');
+  for (const [text, who] of [['such-curse: No such file', 'friend'], ['mine-43', user]]) {
+    await owner.goto(`${origin}/recordings/${id}?t=0`);
+    await owner.getByRole('button', { name: /^(Play|Pause)$/ }).and(owner.locator(':enabled')).waitFor();
+    await owner.keyboard.press('/');
+    const field = owner.getByLabel('Find what stood on the screen');
+    await field.fill(text);
+    await owner.locator('mark').first().waitFor();
+    await field.press('Enter');
+    await shows(owner, text);
+    await typist.filter({ hasText: `${who} types` }).waitFor();
+    expect((await typist.innerText()).trim() === `${who} types`, `and nobody else: ${await typist.innerText()}`);
+  }
+  const lane = await owner.locator('svg [data-typed]').evaluateAll((all) => [...new Set(all.map((one) => one.dataset.typed))].sort());
+  expect(JSON.stringify(lane) === JSON.stringify(['friend', user].sort()), `who typed, on the time line: ${lane}`);
 });

@@ -161,6 +161,18 @@ async function keys(page, id) {
   await shows(page, 'first-needle');
 }
 
+/** What the kernel told of a recording, counted from its events one by one. */
+async function countedByHand(id) {
+  const said = (await scry('recordings', 'events', id, '--json')).trim().split('\n').map((line) => JSON.parse(line));
+  const did = said.filter(({ aftermath }) => !aftermath).map(({ entry }) => entry.kernel?.did).filter(Boolean);
+  const files = new Set();
+  for (const { action } of did) {
+    const { file, other, error } = action.opened ?? action.changed ?? action.uring ?? {};
+    if (!error) for (const one of [file, other].filter(Boolean)) files.add(one.path.startsWith('/') ? one.path : `${one.folder}/${one.path}`);
+  }
+  return { commands: did.filter(({ action }) => action.ran).length, files: files.size };
+}
+
 await play(async ({ page, another }) => {
   await setRole('auditor', `[allow.recordings]\nlist = 'all'\nplay = 'all'`);
   await signIn(page);
@@ -182,6 +194,18 @@ await play(async ({ page, another }) => {
   await evil;
   await page.reload();
   await page.getByText(EVIL).first().waitFor();
+  // What ran there and what was touched is counted, or it is said that nobody knows.
+  if (await hasKernel()) {
+    const all = await scryJson('recordings', 'ls');
+    const [long, short] = [all.find((one) => one.id === id), all.find((one) => one.kind === 'exec')];
+    const [ofLong, ofShort] = [await countedByHand(long.id), await countedByHand(short.id)];
+    expect(ofShort.commands > 0 && ofShort.files > 0, `there is something to count: ${JSON.stringify(ofShort)}`);
+    expect(JSON.stringify(short.tally) === JSON.stringify(ofShort), `of few: ${JSON.stringify([short.tally, ofShort])}`);
+    expect(long.tally.commands === ofLong.commands && ofLong.commands > 3, `of many: ${JSON.stringify([long.tally, ofLong.commands])}`);
+    expect(long.tally.files === MANY && long.tally.more_files && ofLong.files > MANY, `of many files: ${JSON.stringify([long.tally, ofLong.files])}`);
+    const words = `${ofLong.commands} programs · 10,000+ files`;
+    await page.getByRole('row').filter({ has: page.locator(`a[href="/recordings/${id}"]`) }).getByText(words).waitFor();
+  } else console.log('skipped: counts of programs and files: this machine takes no kernel program');
   await page.locator(`a[href="/recordings/${id}"]`).first().click();
   await page.waitForURL(`**/recordings/${id}*`);
   await page.getByRole('heading', { name: `${user} as ${login}@${node}` }).waitFor();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, clock, fits, parseClock, size, span } from './words';
+import { ago, clock, companyWords, countWords, fits, parseClock, size, span } from './words';
 
 test('times are said as people say them', () => {
   const now = 1_790_000_000_000;
@@ -39,4 +39,20 @@ test('sizes and filters', () => {
   expect(fits('web prod', 'web-01', 'env=prod')).toBe(true);
   expect(fits('web dev', 'web-01', 'env=prod')).toBe(false);
   expect(fits('', 'anything')).toBe(true);
+});
+
+test('counts say what is known, and nothing else is nought', () => {
+  const tally = (commands: number | null, files: number | null, people: string[] = []) => ({ commands, files, people });
+  expect(countWords(null).text).toBe('not counted');
+  expect(countWords(tally(null, null))).toEqual({ text: '', why: '' });
+  expect(countWords(tally(0, 0)).text).toBe('0 programs · 0 files');
+  expect(countWords(tally(1, null))).toEqual({ text: '1 program', why: 'Files were not watched.' });
+  expect(countWords(tally(null, 2))).toEqual({ text: '2 files', why: 'Programs were not watched.' });
+  expect(countWords({ ...tally(12, 10_000), more_files: true }).text).toBe('12 programs · 10,000+ files');
+  expect(companyWords(null)).toBe('');
+  expect(companyWords(tally(1, 1))).toBe('');
+  expect(companyWords(tally(1, 1, ['bob']))).toBe('with bob');
+  expect(companyWords(tally(1, 1, ['bob', 'guest:Zoe']))).toBe('with bob and Zoe');
+  expect(companyWords(tally(1, 1, ['bob', 'guest:Zoe', 'carol']))).toBe('with bob and 2 others');
+  expect(companyWords({ ...tally(1, 1, ['bob', 'carol']), more_people: true })).toBe('with bob and 1+ others');
 });

@@ -1,4 +1,5 @@
 // Times, sizes and counts in words.
+import type { Tally } from './api';
 import type { Time } from './api/call';
 
 const MINUTE = 60_000;
@@ -91,11 +92,35 @@ export function moment(time: Time, seconds = false): string {
   return `${date(time)}, ${new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second })}`;
 }
 
+/** How many programs ran and how many files were touched, as far as that is known, and in a sentence why it is not. */
+export function countWords(tally: Tally | null): { text: string; why: string } {
+  if (!tally) return { text: 'not counted', why: 'It was recorded before programs and files were counted.' };
+  const { commands, files, more_files } = tally;
+  const programs = commands === null ? '' : many(commands, 'program');
+  const touched = files === null ? '' : more_files ? `${files.toLocaleString('en')}+ files` : many(files, 'file');
+  if (!programs && !touched) return { text: '', why: '' };
+  const why = programs ? (touched ? '' : 'Files were not watched.') : 'Programs were not watched.';
+  return { text: [programs, touched].filter(Boolean).join(' · '), why };
+}
+
+/** `with bob`, `with bob and carol`, `with bob and 2 others`; empty where the owner was alone, or nobody counted. */
+export function companyWords(tally: Tally | null): string {
+  const people = (tally?.people ?? []).map(called);
+  const [first, second] = people;
+  if (!first) return '';
+  if (people.length === 1 && !tally?.more_people) return `with ${first}`;
+  if (people.length === 2 && !tally?.more_people) return `with ${first} and ${second}`;
+  return `with ${first} and ${people.length - 1}${tally?.more_people ? '+' : ''} others`;
+}
+
 /** The first eight digits of an id. */
 export const short = (id: string): string => id.replaceAll('-', '').slice(0, 8);
 
 /** What a guest calls themselves; everybody else's name as it is. */
 export const called = (user: string): string => user.replace(/^guest:/, '');
+
+/** The hue by which a person is known everywhere, in degrees. */
+export const hueOf = (user: string): number => [...user].reduce((sum, c) => (sum * 31 + (c.codePointAt(0) ?? 0)) % 360, 7);
 
 /** Whether each word of `wanted` stands somewhere in one of `texts`. */
 export function fits(wanted: string, ...texts: (string | null | undefined)[]): boolean {

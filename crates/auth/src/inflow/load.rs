@@ -3,7 +3,7 @@
 use model::entry::{Entry, Gap};
 use model::seal::Head;
 use model::{Heading, NodeName, SessionId};
-use record::{Accepted, Chain};
+use record::{Accepted, Chain, Counter};
 
 /// What a recording's heading must say.
 pub struct Expected<'a> {
@@ -31,6 +31,8 @@ pub struct Load {
     pub gaps: Option<u64>,
     /// Those in this body.
     pub gaps_here: Vec<Gap>,
+    /// What else is counted in this body.
+    pub counter: Counter,
     /// What is wrong with the first record that is not good.
     pub wrong: Option<String>,
 }
@@ -49,6 +51,7 @@ impl Load {
             heading: None,
             gaps: None,
             gaps_here: Vec::new(),
+            counter: Counter::default(),
             wrong: None,
         };
         let mut signed = None;
@@ -87,6 +90,7 @@ impl Load {
     }
 
     fn note(&mut self, accepted: Accepted, signed: &mut Option<Head>) {
+        self.counter.count(&accepted.meta);
         let gaps = accepted.meta.into_iter().filter_map(|stamped| match stamped.entry {
             Entry::Gap(gap) => Some(gap),
             _ => None,

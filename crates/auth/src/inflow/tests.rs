@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::Auth;
-use crate::tests::house::{Tape, config, heading, signing_key, tape};
+use crate::tests::house::{Tape, busy_tape, config, heading, signing_key, tally};
 use model::Time;
 use model::seal::SignerCertificate;
 use record::Verdict;
@@ -37,7 +37,7 @@ fn recording(keys: &Keys) -> Tape {
         issuer: keys.seal_key(),
         signature: keys.sign_seal(&statement),
     };
-    tape(heading(1, "alice", &name, "lab", signer), &key)
+    busy_tape(heading(1, "alice", &name, "lab", signer), &key)
 }
 
 /// Ships from where auth stands, five records at a time, and seals. Remembers the last answer.
@@ -92,6 +92,7 @@ async fn whatever_step_a_crash_comes_behind_nothing_received_is_missing() {
         let row = auth.tables.recording(&tape.id).await.unwrap().unwrap();
         assert_eq!(row.verification.as_deref(), Some("complete"), "after {steps} steps");
         assert_eq!((row.gaps, row.records), (1, tape.records.len() as u64));
+        assert_eq!(row.tally, Some(tally()), "after {steps} steps");
         let stored = Some(store::intake::Stored {
             object_key: row.object_key.as_deref().unwrap(),
             bytes: row.bytes,
@@ -124,6 +125,7 @@ async fn whatever_step_fails_it_goes_on_without_a_restart() {
         let row = auth.tables.recording(&tape.id).await.unwrap().unwrap();
         assert_eq!(row.verification.as_deref(), Some("complete"), "after {steps} steps");
         assert_eq!((row.gaps, row.records), (1, tape.records.len() as u64));
+        assert_eq!(row.tally, Some(tally()), "after {steps} steps");
         auth.tables.close().await;
         if outcome.is_ok() {
             break;

@@ -4,9 +4,10 @@ use crate::{Config, prepare, serve};
 use ed25519_dalek::SigningKey;
 use link::http::{CallError, Client, Dialer};
 use link::tls::{Badge, KeyRequest, TlsIdentity, Trust, client_tls};
-use model::entry::{Ending, Entry, Gap, GapCause, Stream};
+use model::entry::{Ending, Entry, Gap, GapCause, Party, People, Stream};
+use model::kernel::{Action, Classes, Doer, Kernel, KernelEvent, Named, Place, Program, Watch};
 use model::seal::SignerCertificate;
-use model::{Heading, Kind, NodeName, SessionId, Tick, Time, UserName};
+use model::{Heading, Kind, NodeName, SeatRole, SessionId, Tally, Tick, Time, UserName};
 use record::Writer;
 use ssh_key::PrivateKey;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
@@ -186,6 +187,10 @@ impl Node {
     pub fn tape(&self, id: u8, owner: &str) -> Tape {
         tape(heading(id, owner, &self.name, "lab", self.signer.clone()), &self.key)
     }
+
+    pub fn busy_tape(&self, id: u8, owner: &str) -> Tape {
+        busy_tape(heading(id, owner, &self.name, "lab", self.signer.clone()), &self.key)
+    }
 }
 
 pub fn config(dir: &TempDir) -> Config {
@@ -292,14 +297,73 @@ pub fn heading(
     }
 }
 
+/// What the kernel and who comes tell in a [`busy_tape`], counted.
+pub fn tally() -> Tally {
+    let people = vec![user("bob")];
+    Tally { commands: Some(2), files: Some(1), people, ..Tally::default() }
+}
+
+/// What stands in a [`busy_tape`] at this second, besides output.
+fn told(second: u64) -> Option<Entry> {
+    let did = |action| {
+        let name = "sh".to_owned();
+        let by = Doer { process: 2, parent: 1, uid: 0, euid: 0, audit: None, name, stray: false };
+        Kernel::Did(Box::new(KernelEvent { at: second * 1000, by, action, times: 1 }))
+    };
+    Some(match second {
+        0 => {
+            let classes = Classes { commands: true, files: true, network: false };
+            Entry::Kernel(Kernel::Watch(Watch { classes, lacks: String::new() }))
+        }
+        3 | 23 => Entry::Kernel(did(Action::Ran(Box::new(Program {
+            file: "/bin/true".to_owned(),
+            interpreter: String::new(),
+            program: "/bin/true".to_owned(),
+            place: Place { device: 1, inode: 2 },
+            deleted: false,
+            folder: "/".to_owned(),
+            arguments: vec!["true".to_owned()],
+            bytes: 5,
+            kept: 5,
+            unreadable: false,
+            gid: (0, 0),
+            login: None,
+            capabilities: 0,
+        })))),
+        4 | 24 => {
+            let file = Named { path: "/etc/hosts".to_owned(), ..Named::default() };
+            Entry::Kernel(did(Action::Opened { file, flags: 0, place: None, error: 0 }))
+        }
+        7 | 27 => {
+            let (party, seat) = (Party(1), SeatRole::Peer);
+            let from = "192.0.2.8:1".to_owned();
+            Entry::People(People::Seated { party, user: user("bob"), seat, from })
+        }
+        8 => Entry::People(People::Left { party: Party(1) }),
+        _ => return None,
+    })
+}
+
 /// Forty seconds of output with a gap, checkpoints and an end.
 pub fn tape(heading: Heading, key: &SigningKey) -> Tape {
+    taped(heading, key, |_| None)
+}
+
+/// As [`tape`], with what [`tally`] counts.
+pub fn busy_tape(heading: Heading, key: &SigningKey) -> Tape {
+    taped(heading, key, told)
+}
+
+fn taped(heading: Heading, key: &SigningKey, told: fn(u64) -> Option<Entry>) -> Tape {
     let mut writer = Writer::begin(&heading, key.clone(), Tick(0));
     let mut records = Vec::new();
     for second in 0..40_u64 {
         let now = Tick(second * 1000);
         let bytes = format!("line {second} of the session\r\n").into();
         writer.handle(Entry::Output { stream: Stream::Pty, bytes }, now);
+        if let Some(entry) = told(second) {
+            writer.handle(entry, now);
+        }
         if second == 20 {
             let gap = Gap { cause: GapCause::DiskFull, bytes: Some(5), entries: None, ms: 1 };
             writer.handle(Entry::Gap(gap), now);

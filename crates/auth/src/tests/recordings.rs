@@ -48,7 +48,7 @@ async fn a_recording_is_shipped_in_pieces_over_a_restart_stored_and_played() {
     let house = House::start().await;
     let admin = house.admin().await;
     let web = house.node("web-01").await;
-    let tape = web.tape(1, "root-admin");
+    let tape = web.busy_tape(1, "root-admin");
     let half = tape.records.len() / 2;
     let first = ship(&web, tape.id, 0, tape.slice(0, half)).await.unwrap();
     assert_eq!(first.receipt.as_ref().unwrap().head.records, tape.records[half - 1].1);
@@ -75,6 +75,7 @@ async fn a_recording_is_shipped_in_pieces_over_a_restart_stored_and_played() {
     let row = list(&admin.client).await.remove(0);
     assert_eq!((row.phase, row.ending.as_deref()), (Phase::Stored, Some("exit 0")));
     assert_eq!((row.gaps, row.verification.as_deref()), (1, Some("complete")));
+    assert_eq!(row.tally, Some(super::house::tally()), "each once, whatever came twice");
     let ticket = view(&admin.client, tape.id, ViewKind::Play).await;
     let (bytes, total, live) = read(&admin.client, tape.id, &ticket, 0).await;
     assert_eq!((bytes.len() as u64, total, live), (row.bytes, row.bytes, false));

@@ -8,7 +8,7 @@ use crate::{play, show};
 use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::Color;
 use link::http::CallError;
-use model::{Kind, SessionId};
+use model::{Kind, SessionId, Tally};
 use record::Recording;
 use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript};
 use std::io::{IsTerminal as _, Write};
@@ -187,22 +187,65 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
         show::remark("No recording fits.");
         return Ok(());
     }
-    let mut table =
-        show::table(&["ID", "BEGAN", "LENGTH", "WHO", "WHERE", "WHAT", "SIZE", "STATE"]);
-    for row in &rows {
-        table.add_row([
+    show::line(listed(&rows, show::width()));
+    Ok(())
+}
+
+/// Columns from which on there is room for what was counted.
+const WIDE: u16 = 150;
+
+/// The list as a table; `width` is that of the terminal, none where nobody reads it on one.
+fn listed(rows: &[RecordingFacts], width: Option<u16>) -> comfy_table::Table {
+    let counted = width.is_none_or(|width| width >= WIDE);
+    let header = ["ID", "BEGAN", "LENGTH", "WHO", "WHERE", "WHAT", "RAN", "FILES", "SIZE", "STATE"];
+    let kept = |name: &&str| counted || !["RAN", "FILES"].contains(name);
+    let mut table = show::table(&header.into_iter().filter(kept).collect::<Vec<_>>());
+    for row in rows {
+        let cells = [
             show::cell(row.id.short(), Some(Color::Cyan)),
             show::cell(show::moment(row.started), None),
             show::cell(show::length(row.length_ms), None),
-            show::cell(&row.user, None),
+            show::cell(people(row), None),
             show::cell(format!("{}@{}", row.login, row.node), None),
             show::cell(what(&row.kind), None),
+            show::cell(ran(row), None),
+            show::cell(files(row), None),
             show::cell(show::bytes(row.bytes), None),
             state(row),
-        ]);
+        ];
+        let all = header.into_iter().zip(cells);
+        table.add_row(all.filter(|(name, _)| kept(name)).map(|(_, cell)| cell));
     }
-    show::line(table);
-    Ok(())
+    table
+}
+
+/// Whose it is, and who came, as far as a column has room.
+fn people(row: &RecordingFacts) -> String {
+    let Some(tally) = row.tally.as_ref().filter(|tally| !tally.people.is_empty()) else {
+        return row.user.to_string();
+    };
+    match tally.people.as_slice() {
+        [one] => format!("{}, {}", row.user, show::clean(one.as_str(), 24)),
+        all => format!("{} and {}{}", row.user, all.len(), plus(tally.more_people)),
+    }
+}
+
+/// Behind a number that is the least.
+fn plus(more: bool) -> &'static str {
+    if more { "+" } else { "" }
+}
+
+/// How many programs ran, as far as that was counted: `–` where nobody was asked, `?` where nobody counted.
+fn ran(row: &RecordingFacts) -> String {
+    let Some(tally) = &row.tally else { return "?".to_owned() };
+    tally.commands.map_or_else(|| "–".to_owned(), |count| count.to_string())
+}
+
+/// How many files were touched, likewise.
+fn files(row: &RecordingFacts) -> String {
+    let Some(tally) = &row.tally else { return "?".to_owned() };
+    let number = |count| format!("{count}{}", plus(tally.more_files));
+    tally.files.map_or_else(|| "–".to_owned(), number)
 }
 
 /// What was asked for, for a table.
@@ -249,6 +292,7 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
     let lines = [
         ("recording", row.id.to_string()),
         ("user", row.user.to_string()),
+        ("with", told(&row, with)),
         ("where", format!("{}@{}", row.login, row.node)),
         ("what", what(&row.kind)),
         ("from", row.client.clone()),
@@ -257,6 +301,8 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
         ("size", show::bytes(row.bytes)),
         ("state", phase.to_owned()),
         ("ended", row.ending.clone().unwrap_or_else(|| "–".to_owned())),
+        ("ran", told(&row, |tally| number(tally.commands, false, "programs"))),
+        ("touched", told(&row, |tally| number(tally.files, tally.more_files, "files"))),
         ("gaps", row.gaps.to_string()),
         ("verified", row.verification.clone().unwrap_or_else(|| "not yet".to_owned())),
     ];
@@ -266,6 +312,27 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
         show::line(format!("{name:10} {value}"));
     }
     Ok(())
+}
+
+/// Something of what was counted, if it was.
+fn told(row: &RecordingFacts, words: impl Fn(&Tally) -> String) -> String {
+    let not = || "not counted: it came before that was done".to_owned();
+    row.tally.as_ref().map_or_else(not, words)
+}
+
+/// Who came besides the owner.
+fn with(tally: &Tally) -> String {
+    let names: Vec<_> = tally.people.iter().map(|user| show::clean(user.as_str(), 80)).collect();
+    match names.as_slice() {
+        [] => "nobody".to_owned(),
+        all if tally.more_people => format!("{} and others", all.join(", ")),
+        all => all.join(", "),
+    }
+}
+
+fn number(count: Option<u64>, more: bool, what: &str) -> String {
+    let not = || "not known: nothing was asked to tell".to_owned();
+    count.map_or_else(not, |count| format!("{count}{} {what}", if more { " or more" } else { "" }))
 }
 
 async fn rm(ids: &[String], yes: bool, place: &Where) -> Result<()> {
@@ -402,6 +469,65 @@ fn position(text: &str, length_ms: u64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Time;
+
+    fn facts(tally: Option<Tally>) -> RecordingFacts {
+        RecordingFacts {
+            id: SessionId::from_random([1; 16]),
+            user: "alice".parse().unwrap(),
+            login: "root".parse().unwrap(),
+            node: "web-01".parse().unwrap(),
+            kind: Kind::Shell,
+            client: String::new(),
+            started: Time(0),
+            length_ms: 0,
+            bytes: 0,
+            phase: Phase::Stored,
+            ending: None,
+            gaps: 0,
+            tally,
+            verification: None,
+            aftermaths: Vec::new(),
+        }
+    }
+
+    /// Some fields of the only row, by their names.
+    fn check(tally: Option<Tally>, who: &str, ran: &str, files: &str) {
+        let text = listed(&[facts(tally)], None).to_string();
+        let (header, row) = text.split_once('\n').unwrap();
+        let field = |from: &str, to: &str| {
+            let (from, to) = (header.find(from).unwrap(), header.find(to).unwrap());
+            row.chars().skip(from).take(to - from).collect::<String>().trim().to_owned()
+        };
+        assert_eq!(field("WHO", "WHERE"), who, "{text}");
+        assert_eq!(field("RAN", "FILES"), ran, "{text}");
+        assert_eq!(field("FILES", "SIZE"), files, "{text}");
+    }
+
+    #[test]
+    fn the_list_says_what_was_counted_and_what_was_not() {
+        let people = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let tally = |commands, files, names| {
+            let people = people(names);
+            Tally { commands, files, people, ..Tally::default() }
+        };
+        check(None, "alice", "?", "?");
+        check(Some(tally(None, None, &[])), "alice", "–", "–");
+        check(Some(tally(Some(0), Some(37), &["guest:Zoe"])), "alice, guest:Zoe", "0", "37");
+        let many = Tally { more_files: true, ..tally(Some(1), Some(10_000), &["bob", "carol"]) };
+        check(Some(many), "alice and 2", "1", "10000+");
+        let most = Tally { more_people: true, ..tally(None, None, &["bob", "carol"]) };
+        check(Some(most), "alice and 2+", "–", "–");
+    }
+
+    #[test]
+    fn counts_have_columns_only_where_they_fit() {
+        for (width, there) in [(None, true), (Some(WIDE), true), (Some(WIDE - 1), false)] {
+            let text = listed(&[facts(None)], width).to_string();
+            assert_eq!(text.contains("RAN"), there, "{width:?}: {text}");
+            assert!(text.contains("STATE"), "{width:?}: {text}");
+        }
+    }
 
     #[test]
     fn a_place_is_read_as_people_write_it() {

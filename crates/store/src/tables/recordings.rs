@@ -5,7 +5,9 @@ use super::{TableError, Tables, failed, json, rows, signed};
 use crate::hex;
 use model::role::Labels;
 use model::seal::Receipt;
-use model::{ConnectionId, Heading, Kind, Login, NodeName, SessionId, Time, UserName, limit};
+use model::{
+    ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tally, Time, UserName, limit,
+};
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -72,6 +74,8 @@ pub struct Recording {
     pub records: u64,
     /// Gaps in it.
     pub gaps: u64,
+    /// What was counted in it; none if it came before that was done.
+    pub tally: Option<Tally>,
     /// How far it is.
     pub phase: Phase,
     /// How it ended, in words, if it did.
@@ -99,6 +103,8 @@ pub struct Advance {
     pub bytes: u64,
     /// Gaps so far.
     pub gaps: u64,
+    /// What was counted so far.
+    pub tally: Tally,
     /// How it ended, if its end was in the shipment.
     pub ending: Option<String>,
     /// Auth's word that it has it.
@@ -239,7 +245,7 @@ impl Tables {
         let done = sqlx::query(
             "UPDATE recording SET length_ms = $2, bytes = $3, records = $4, gaps = $5,
                ending = COALESCE($6, ending), head_hash = $7, receipt = $8, received = $9,
-               phase = 'live'
+               phase = 'live', tally = $10
              WHERE id = $1 AND phase <> 'stored' AND removed IS NULL",
         )
         .bind(key(id))
@@ -251,6 +257,7 @@ impl Tables {
         .bind(&head.hash[..])
         .bind(json("receipt", &advance.receipt)?)
         .bind(now.0)
+        .bind(json("tally", &advance.tally)?)
         .execute(&self.write)
         .await
         .map_err(failed("advance a recording"))?;
@@ -513,6 +520,7 @@ fn read(row: &SqliteRow) -> Result<Recording, TableError> {
         bytes: fields.count("bytes")?,
         records: fields.count("records")?,
         gaps: fields.count("gaps")?,
+        tally: fields.maybe_json("tally")?,
         phase: phase.parse().map_err(unreadable)?,
         ending: fields.maybe_text("ending")?,
         verification: fields.maybe_text("verification")?,

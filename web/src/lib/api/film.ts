@@ -29,6 +29,13 @@ export interface Chapter {
   text: string;
 }
 
+/** Who typed when; nothing where one person typed alone. */
+export interface Typing {
+  people: string[];
+  /** First key, last key, who. */
+  bursts: [at: number, until: number, who: number][];
+}
+
 export interface Film {
   facts: RecordingFacts;
   size: [number, number] | null;
@@ -41,6 +48,8 @@ export interface Film {
   marks: Mark[];
   folded: Partial<Record<MarkKind, number>>;
   chapters: Chapter[];
+  /** Null where finding it out would take too long. */
+  typing: Typing | null;
   damage: string | null;
 }
 

@@ -106,6 +106,18 @@ export const readCluster = () => call<ClusterFacts>('cluster', {});
 
 export type Phase = 'live' | 'interrupted' | 'stored';
 
+/** What was counted in a recording as it arrived. */
+export interface Tally {
+  /** Programs that ran; null where the kernel was not asked. */
+  commands: number | null;
+  /** Different files that were touched or moved; null where nothing tells of files. */
+  files: number | null;
+  more_files?: boolean;
+  /** Who came besides the owner. */
+  people?: string[];
+  more_people?: boolean;
+}
+
 export type RecordingFacts = Kind & {
   id: string;
   user: string;
@@ -118,6 +130,8 @@ export type RecordingFacts = Kind & {
   phase: Phase;
   ending: string | null;
   gaps: number;
+  /** Null of recordings that are older than counting. */
+  tally: Tally | null;
   verification: string | null;
 };
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Mark, MarkKind } from '$lib/api/film';
-import { beside, cluster, heights, ticks, toTime, toX } from './timeline';
+import { beside, cluster, heights, ticks, toTime, toX, typistsAt } from './timeline';
 
 const mark = (at: number, kind: MarkKind): Mark => ({ at, seq: at, kind, text: '' });
 
@@ -46,4 +46,22 @@ test('jumping to marks leaves out the end and programs, unless they are meant', 
   expect(beside(marks, 9, true)).toBeUndefined();
   expect(beside(marks, 9, false)?.at).toBe(1);
   expect(beside(marks, 0, true, ['command'])?.at).toBe(5);
+});
+
+test('whoever types is said to while they do and a moment longer, and the other is not', () => {
+  const typing = { people: ['alice', 'bob'], bursts: [[0, 4_000, 0], [4_500, 6_000, 1], [5_000, 5_000, 0], [9_000, 9_000, 1]] as [number, number, number][] };
+  for (const [at, who] of [
+    [0, ['alice']],
+    [4_400, ['alice']],
+    [4_500, ['bob']],
+    [5_000, ['bob', 'alice']],
+    [5_900, ['bob']],
+    [6_999, ['bob']],
+    [7_000, []],
+    [9_500, ['bob']],
+    [99_000, []],
+  ] as const) {
+    expect(typistsAt(typing, at), String(at)).toEqual(who);
+  }
+  expect(typistsAt(null, 5)).toEqual([]);
 });

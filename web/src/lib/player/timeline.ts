@@ -1,5 +1,5 @@
 // The maths of the time line: where a moment stands, how high a bar is, which marks are drawn as one.
-import type { Mark, MarkKind } from '$lib/api/film';
+import type { Mark, MarkKind, Typing } from '$lib/api/film';
 
 /** Where a moment stands, from 0 to `width`. */
 export function toX(at: number, length: number, width: number): number {
@@ -83,4 +83,20 @@ export function beside(marks: readonly Mark[], at: number, forward: boolean, kin
   return forward
     ? marks.find((mark) => fits(mark) && mark.at > at)
     : marks.findLast((mark) => fits(mark) && mark.at < at);
+}
+
+/** For so long somebody is said to type who typed. */
+const TYPES_MS = 1_000;
+
+/** Who types at a moment: those who are between their keys, or else whoever typed last, a moment ago. */
+export function typistsAt(typing: Typing | null | undefined, at: number): string[] {
+  const now = new Set<number>();
+  let last: [until: number, who: number] | undefined;
+  for (const [from, until, who] of typing?.bursts ?? []) {
+    if (from > at) break;
+    if (at <= until) now.add(who);
+    else if (at - until < TYPES_MS && until >= (last?.[0] ?? 0)) last = [until, who];
+  }
+  if (!now.size && last) now.add(last[1]);
+  return [...now].flatMap((who) => typing?.people[who] ?? []);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use model::seal::{Head, Receipt, Signature, SignerCertificate};
-use model::{ConnectionId, Heading, Kind, Seq, SessionId};
+use model::{ConnectionId, Heading, Kind, Seq, SessionId, Tally};
 
 fn id(n: u8) -> SessionId {
     SessionId::from_random([n; 16])
@@ -43,7 +43,13 @@ fn advance(bytes: u64) -> Advance {
     let head = Head { records: bytes / 10, seq: Seq(7), hash: [8; 32] };
     let signature = Signature([1; 32], [2; 32]);
     let receipt = Receipt { head, received: Time(90), key: [5; 32], signature };
-    Advance { length_ms: 1234, bytes, gaps: 1, ending: None, receipt }
+    Advance { length_ms: 1234, bytes, gaps: 1, tally: tally(bytes), ending: None, receipt }
+}
+
+/// As it was counted up to so many bytes.
+fn tally(bytes: u64) -> Tally {
+    let people = vec![user("bob"), "guest:Zoe".parse().unwrap()];
+    Tally { commands: Some(bytes / 10), files: None, people, ..Tally::default() }
 }
 
 fn filed() -> Filed {
@@ -93,6 +99,7 @@ async fn a_recording_begins_advances_is_interrupted_goes_on_and_is_filed() {
         bytes: 5000,
         records: 20,
         gaps: 1,
+        tally: Some(tally(200)),
         phase: Phase::Stored,
         ending: Some("exit 0".into()),
         verification: Some("signed".into()),
@@ -104,6 +111,26 @@ async fn a_recording_begins_advances_is_interrupted_goes_on_and_is_filed() {
     };
     assert_eq!(tables.recording(&id(1)).await.unwrap(), Some(expected));
     assert!(tables.unfiled_recordings().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn recordings_that_are_older_than_counting_are_not_counted_which_is_not_nought() {
+    let (dir, tables) = tables().await;
+    let heading = heading(1, "alice", "web-01");
+    tables.begin_recording(&heading, &labels("prod"), Time(80)).await.unwrap();
+    tables.advance_recording(&id(1), &advance(100), Time(90)).await.unwrap();
+    for sql in [
+        "ALTER TABLE recording DROP COLUMN tally",
+        "DELETE FROM _sqlx_migrations WHERE description = 'tallies'",
+    ] {
+        sqlx::query(sql).execute(&tables.write).await.unwrap();
+    }
+    let tables = reopened(&dir, tables).await;
+    let row = tables.recording(&id(1)).await.unwrap().unwrap();
+    assert_eq!((row.tally, row.gaps, row.records), (None, 1, 10));
+    // What still arrives is counted from its beginning.
+    tables.advance_recording(&id(1), &advance(200), Time(91)).await.unwrap();
+    assert_eq!(tables.recording(&id(1)).await.unwrap().unwrap().tally, Some(tally(200)));
 }
 
 #[tokio::test]
