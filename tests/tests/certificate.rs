@@ -1,6 +1,9 @@
 //! A certificate that somebody else signed, for browsers: it is shown by its names, parts of the cluster never see it, and a new
 //! one is shown without anybody being cut off.
 
+#[path = "certificate/acme.rs"]
+mod acme;
+
 use house::asker::Asker;
 use house::person::words;
 use house::{Cluster, NODE, PASSWORD, assert_success, scry_path, text, wait_for};

@@ -34,6 +34,7 @@ pub const TEST: &[Need] = &[
     Need { shown_by: "Xvfb", package: "xvfb" },
     Need { shown_by: "xauth", package: "xauth" },
     Need { shown_by: "xdpyinfo", package: "x11-utils" },
+    Need { shown_by: "pebble", package: "pebble" },
 ];
 
 /// Installs what is missing, or says how.

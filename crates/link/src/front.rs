@@ -12,7 +12,7 @@ pub(crate) use places::{Place, Places};
 pub use relay::relay_line;
 pub use secure::Secure;
 
-use crate::tls::Peer;
+use crate::tls::{Challenges, Peer};
 use hello::recognise;
 use model::limit::{
     CONNECTIONS, CONNECTIONS_PER_ADDRESS, HANDSHAKE_MS, HANDSHAKES, HANDSHAKES_PER_ADDRESS,
@@ -169,6 +169,16 @@ async fn arrive(
             Ok(Some(Arrival::Auth(raw)))
         }
         Spoken::Tls(_) => handshake(raw, tls).await.map(Some),
+        Spoken::Challenge => {
+            let challenges = menu.challenges.as_ref().map(Challenges::config).transpose();
+            let config = challenges.map_err(io::Error::other)?;
+            let config = config.ok_or(io::ErrorKind::Unsupported)?;
+            // The handshake is all that it came for; what it might say behind it is not read.
+            let mut looked = TlsAcceptor::from(config).accept(raw).await?;
+            tracing::debug!(%address, "an ACME server has looked");
+            looked.shutdown().await?;
+            Ok(None)
+        }
         Spoken::PlainHttp => {
             raw.write_all(hello::PLAIN_HTTP_ANSWER).await?;
             raw.shutdown().await?;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`tls`] | identities, the cluster's TLS authority, trust by pin or by authority |
 //! | [`front`] | the one port: limits, recognising what a client speaks, the TLS handshake |
+//! | [`acme`] | certificates for browsers, from a server that nobody here wrote |
 //! | [`http`] | HTTP/2 server and client, typed calls, `CONNECT` streams |
 //! | [`tunnel`] | a node's connection to a proxy, on which the roles turn |
 //! | [`duplex`] | byte streams in both directions, and the pipe between two of them |
@@ -13,6 +14,7 @@
 //! | `flood` | what strangers bring about: told while it is little, counted beyond |
 //! | [`ssh`] | the only code that names russh |
 
+pub mod acme;
 pub mod duplex;
 mod flood;
 pub mod front;

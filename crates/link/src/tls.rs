@@ -2,12 +2,14 @@
 
 mod authority;
 mod badge;
+mod challenge;
 mod identity;
 mod trust;
 mod web;
 
 pub use authority::{Authority, TLS_AUTHORITY_MS, pin_of, pin_of_request};
 pub use badge::{Badge, KeyRequest, TlsIdentity};
+pub use challenge::{Challenges, Running};
 pub use identity::{Peer, PeerIdentity};
 pub use trust::{ClientTls, Trust, client_tls, server_config, server_config_by_name};
 pub use web::{WebBadge, WebCertificate, WebCertificateError};

@@ -288,6 +288,26 @@ pub const SILENT_CLIENT_MS: u64 = 300;
 /// Milliseconds a service has to stop before its tasks are aborted and named.
 pub const SHUTDOWN_MS: u64 = 5_000;
 
+// A certificate for browsers that an ACME server signs (RFC 8555)
+
+/// Names for which a proxy asks; each has a certificate of its own. Refuse: at the start.
+pub const ACME_NAMES: usize = 32;
+/// Bytes of one answer of the server. Refuse: reported as not understood.
+pub const ACME_ANSWER_BYTES: usize = 256 * 1024;
+/// Milliseconds until the server must have answered one request. Refuse: reported as unreachable.
+pub const ACME_CALL_MS: u64 = 30_000;
+/// Milliseconds in which it must have looked at a name, and again in which it must have signed. Refuse: tried again later.
+pub const ACME_LOOK_MS: u64 = 60_000;
+/// Milliseconds until the second try when the server had no part in the failure of the first, and when it had: it counts
+/// those (Let's Encrypt takes five an hour for one name). Wait: twice as long each time.
+pub const ACME_AGAIN_MS: (i64, i64) = (5_000, 2 * 60 * 1000);
+/// Longest of these pauses, in milliseconds.
+pub const ACME_AGAIN_MOST_MS: i64 = 60 * 60 * 1000;
+/// Longest pause in milliseconds that a server is believed when it asks for one.
+pub const ACME_ASKED_MOST_MS: i64 = 24 * 3600 * 1000;
+/// Characters of what a server says that are told. Cut.
+pub const ACME_TOLD_CHARS: usize = 500;
+
 // Browsers
 
 /// Calls of browsers that a proxy passes on at once. Refuse: 429.

@@ -31,7 +31,7 @@ use link::front::{Front, Menu};
 use link::http::{Channel, Dialer};
 use link::ssh::Startups;
 use link::tls::{
-    Badge, PeerIdentity, Trust, WebBadge, client_tls, server_config, server_config_by_name,
+    Badge, Challenges, PeerIdentity, Trust, WebBadge, client_tls, server_config_by_name,
 };
 use link::tunnel::Tunnels;
 use model::limit::{SHUTDOWN_MS, WEB_ENDED};
@@ -60,8 +60,10 @@ pub struct Config {
     pub keep: Arc<dyn Keep>,
     /// Its further names.
     pub names: Names,
-    /// What is shown to whoever calls by a name of it, in place of the cluster's certificate.
-    pub web: Option<WebBadge>,
+    /// What is shown to whoever calls by a name of one of them, in place of the cluster's certificate.
+    pub web: Vec<WebBadge>,
+    /// What ACME servers are answered, if certificates are asked for.
+    pub challenges: Option<Challenges>,
 }
 
 impl std::fmt::Debug for Config {
@@ -79,7 +81,7 @@ impl std::fmt::Debug for Config {
 /// When the credentials cannot be used or the listener fails at once. Trouble with auth or a node is none: it is logged
 /// and tried again.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let Config { listener, auth, credentials, keep, names, web: shown } = config;
+    let Config { listener, auth, credentials, keep, names, web: shown, challenges } = config;
     let identity = credentials.tls();
     let name = match identity.subject().map_err(Error::Tls)? {
         PeerIdentity::Proxy(name) => name,
@@ -87,11 +89,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     };
     let badge = Badge::new(&identity).map_err(Error::Tls)?;
     let authority = credentials.part.cluster.tls_authority.clone();
-    let menu = Menu::proxy();
-    let tls = match &shown {
-        Some(web) => server_config_by_name(&badge, web, &authority, &menu.alpn()),
-        None => server_config(&badge, &authority, &menu.alpn()),
-    };
+    let menu = Menu { challenges, ..Menu::proxy() };
+    let tls = server_config_by_name(&badge, &shown, &authority, &menu.alpn());
     let tls = tls.map_err(Error::Tls)?;
     let mut front = Front::new(listener, tls, menu).map_err(Error::Listener)?;
     let to_auth = client_tls(&Trust::Authority(authority), Some(&badge), &[ALPN_AUTH]);

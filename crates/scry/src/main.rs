@@ -7,8 +7,10 @@ mod observe;
 mod play;
 mod settings;
 mod show;
+mod shown;
 mod start;
 mod try_out;
+mod web_acme;
 mod web_certificate;
 
 use anyhow::Result;

@@ -1,7 +1,12 @@
 //! Settings of `scry start`: flags, then environment, then the TOML file, then defaults; parsed once into a total `Settings`.
 
+mod acme;
+
+pub use acme::Acme;
+
 use crate::cli::{Invitation, label};
 use crate::web_certificate::Files;
+use acme::{AcmeError, Contact, Directory, Given, WebName};
 use clap::Args;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use model::role::Labels;
@@ -53,6 +58,27 @@ pub struct Flags {
     /// Its key, PEM, without a password
     #[arg(long, env = "SCRY_WEB_KEY", value_name = "FILE")]
     pub web_key: Option<PathBuf>,
+    /// Names for which to get certificates for browsers from an ACME server, such as Let's Encrypt; port 443 of them must lead to `listen`
+    #[arg(long, env = "SCRY_WEB_ACME", value_name = "NAME,…", value_delimiter = ',')]
+    pub web_acme: Option<Vec<WebName>>,
+    /// You agree to the ACME server's terms of service; it gives nothing to whoever does not
+    #[arg(
+        long,
+        env = "SCRY_WEB_ACME_AGREE_TOS",
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub web_acme_agree_tos: Option<bool>,
+    /// Address of mail that the ACME server may write to; it is told none if not said
+    #[arg(long, env = "SCRY_WEB_ACME_CONTACT", value_name = "ADDRESS")]
+    pub web_acme_contact: Option<Contact>,
+    /// The ACME server's directory; Let's Encrypt's if not said
+    #[arg(long, env = "SCRY_WEB_ACME_DIRECTORY", value_name = "URL")]
+    pub web_acme_directory: Option<Directory>,
+    /// Authority of the ACME server's own certificate, PEM, if machines do not trust it anyway
+    #[arg(long, env = "SCRY_WEB_ACME_CA", value_name = "FILE")]
+    pub web_acme_ca: Option<PathBuf>,
     /// Where auth listens for the proxy
     #[arg(long, env = "SCRY_AUTH_LISTEN", value_name = "ADDRESS:PORT")]
     pub auth_listen: Option<SocketAddr>,
@@ -181,6 +207,7 @@ macro_rules! read_as_text {
     )*};
 }
 
+use read_as_text;
 read_as_text!(Joining, Size, Amount);
 
 /// How log lines look.
@@ -208,6 +235,11 @@ struct File {
     public_address: Option<String>,
     web_cert: Option<PathBuf>,
     web_key: Option<PathBuf>,
+    web_acme: Option<Vec<WebName>>,
+    web_acme_agree_tos: Option<bool>,
+    web_acme_contact: Option<Contact>,
+    web_acme_directory: Option<Directory>,
+    web_acme_ca: Option<PathBuf>,
     auth_listen: Option<SocketAddr>,
     diagnostics_listen: Option<SocketAddr>,
     keep_free: Option<Amount>,
@@ -232,6 +264,11 @@ const KEYS: &[&str] = &[
     "public_address",
     "web_cert",
     "web_key",
+    "web_acme",
+    "web_acme_agree_tos",
+    "web_acme_contact",
+    "web_acme_directory",
+    "web_acme_ca",
     "auth_listen",
     "diagnostics_listen",
     "keep_free",
@@ -265,6 +302,8 @@ pub struct Settings {
     pub public_address: Option<String>,
     /// A certificate for browsers, if there is one beside the cluster's.
     pub web_certificate: Option<Files>,
+    /// Certificates for browsers that an ACME server gives.
+    pub acme: Option<Acme>,
     /// Where auth listens for the proxy.
     pub auth_listen: SocketAddr,
     /// Where health and metrics are served.
@@ -385,6 +424,10 @@ pub enum SettingsError {
     /// Nobody calls it.
     #[error("--web-cert is for a proxy, and none runs in this process")]
     NoProxy,
+    /// What an ACME server is to give.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Acme(#[from] AcmeError),
     /// There is no folder to keep anything in.
     #[error("no home folder is known for this user")]
     #[diagnostic(help("say where to keep data: --data-dir FOLDER"))]
@@ -432,6 +475,14 @@ impl Settings {
                 (Some(chain), Some(key)) => Some(Files { chain, key }),
                 _ => return Err(SettingsError::HalfCertificate),
             };
+        let acme = Given {
+            names: flags.web_acme.or(file.web_acme),
+            contact: flags.web_acme_contact.or(file.web_acme_contact),
+            agree: flags.web_acme_agree_tos.or(file.web_acme_agree_tos),
+            directory: flags.web_acme_directory.or(file.web_acme_directory),
+            authority: flags.web_acme_ca.or(file.web_acme_ca),
+        };
+        let acme = acme.gather(roles)?;
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut labels = file.labels;
         labels.extend(flags.labels.unwrap_or_default());
@@ -448,6 +499,7 @@ impl Settings {
             ssh_listen: flags.ssh_listen.or(file.ssh_listen),
             public_address: flags.public_address.or(file.public_address),
             web_certificate,
+            acme,
             // A proxy in a process of its own must find it again.
             auth_listen: flags.auth_listen.or(file.auth_listen).unwrap_or(loopback(match roles {
                 Shape::Auth => PORT + 2,

@@ -4,9 +4,9 @@
 use crate::cli::Invitation;
 use crate::observe::{self, Ready};
 use crate::settings::{Settings, Shape};
+use crate::shown::Shown;
 use crate::{front_door, show};
 use anyhow::{Context as _, Result, anyhow, bail};
-use link::tls::WebBadge;
 use model::NodeName;
 use sd_notify::NotifyState;
 use std::net::{IpAddr, SocketAddr};
@@ -155,6 +155,8 @@ impl Cluster {
     /// Starts what the settings ask for; the services run from here on.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self> {
         let folder = ServerDir::open(&settings.data_dir)?;
+        // Before anything counts.
+        let metrics = observe::metrics()?;
         let (mut services, mut nodes) = (JoinSet::new(), JoinSet::new());
         let last = CancellationToken::new();
         let mut locks = Vec::new();
@@ -162,6 +164,9 @@ impl Cluster {
         let served = match settings.roles {
             Shape::All | Shape::Cluster => {
                 locks.push(folder.lock("auth")?);
+                if settings.acme.is_some() {
+                    locks.push(folder.lock("proxy")?);
+                }
                 auth_and_proxy(settings, &folder, &last, &mut services).await?
             }
             Shape::Auth => {
@@ -193,7 +198,6 @@ impl Cluster {
         }
         let ready = Ready::default();
         let diagnostics = observe::bind(settings.diagnostics_listen, "diagnostics").await?;
-        let metrics = observe::metrics()?;
         let (flag, token) = (ready.clone(), last.child_token());
         services.spawn(async move {
             observe::serve(diagnostics, flag, trouble, metrics, token)
@@ -281,7 +285,7 @@ async fn auth_and_proxy(
     stop: &CancellationToken,
     services: &mut JoinSet<Result<&'static str>>,
 ) -> Result<Served> {
-    let web = web_certificate(settings, stop, services)?;
+    let shown = Shown::begin(settings, &folder.proxy())?;
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let auth = auth::prepare(auth_config(settings, folder)?).await.context("auth cannot start")?;
@@ -292,8 +296,9 @@ async fn auth_and_proxy(
     spawn_auth(auth, stop, services);
     let also_known_as = vec![format!("proxy.{}", settings.cluster)];
     let names = proxy::Names { also_known_as, web: web_names(settings, address) };
-    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names, web).await?;
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names, &shown).await?;
     spawn_proxy(proxy, stop, services);
+    shown.keep(stop, services);
     let join = Some(node::Invitation { pin, token: join_token });
     Ok(Served { address: Some(address), invitation, proxy: None, join, trouble })
 }
@@ -324,15 +329,17 @@ async fn proxy_alone(
     stop: &CancellationToken,
     services: &mut JoinSet<Result<&'static str>>,
 ) -> Result<Served> {
-    let web = web_certificate(settings, stop, services)?;
+    let shown = Shown::begin(settings, &folder.proxy())?;
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let kept = front_door::Folder::open(&folder.proxy())?;
     let names = proxy::Names { also_known_as: Vec::new(), web: web_names(settings, address) };
     let (auth, credentials) = kept.stand(settings.join.as_ref(), &names).await?;
     let keep = Arc::new(kept);
-    let config = proxy::Config { listener, auth, credentials, keep, names, web };
+    let (web, challenges) = (shown.badges.clone(), shown.challenges.clone());
+    let config = proxy::Config { listener, auth, credentials, keep, names, web, challenges };
     spawn_proxy(config, stop, services);
+    shown.keep(stop, services);
     Ok(Served { address: Some(address), ..Served::default() })
 }
 
@@ -431,7 +438,7 @@ async fn proxy_config(
     pin: &str,
     join_token: &str,
     names: proxy::Names,
-    web: Option<WebBadge>,
+    shown: &Shown,
 ) -> Result<proxy::Config> {
     let keys = proxy::Keys::make()?;
     let trust = link::tls::Trust::Pin(pin.to_owned());
@@ -441,19 +448,8 @@ async fn proxy_config(
         .context("the proxy cannot join")?;
     let credentials = proxy::Credentials { keys, part };
     let keep = Arc::new(KeepNothing);
-    Ok(proxy::Config { listener, auth, credentials, keep, names, web })
-}
-
-/// The certificate for browsers, if there is one beside the cluster's; it is read again as long as the proxy runs.
-fn web_certificate(
-    settings: &Settings,
-    stop: &CancellationToken,
-    services: &mut JoinSet<Result<&'static str>>,
-) -> Result<Option<WebBadge>> {
-    let Some(files) = &settings.web_certificate else { return Ok(None) };
-    let (badge, kept) = files.begin(settings.public_address.as_deref())?;
-    services.spawn(kept.keep(stop.child_token()));
-    Ok(Some(badge))
+    let (web, challenges) = (shown.badges.clone(), shown.challenges.clone());
+    Ok(proxy::Config { listener, auth, credentials, keep, names, web, challenges })
 }
 
 /// What browsers may call a proxy that listens at `address`: this machine, and what others are told.

@@ -30,10 +30,10 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads both for the first time. `public` is the address by which people are told to come.
+    /// Reads both for the first time. `public` is the name by which people are told to come, if it must be for that.
     pub fn begin(&self, public: Option<&str>) -> Result<(WebBadge, Kept)> {
         let (identity, certificate) = self.read()?;
-        if let Some(host) = public.and_then(host).filter(|host| !certificate.is_for(host)) {
+        if let Some(host) = public.filter(|host| !certificate.is_for(host)) {
             bail!(
                 "the certificate in {} is for {}, and people are told to come to {host} (--public-address)",
                 self.chain.display(),
@@ -73,7 +73,7 @@ impl Files {
 }
 
 /// The host of `HOST:PORT`, if it is a name.
-fn host(address: &str) -> Option<&str> {
+pub fn host(address: &str) -> Option<&str> {
     let (host, _) = address.rsplit_once(':')?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse::<IpAddr>().is_err().then_some(host)
@@ -129,8 +129,8 @@ impl Kept {
             }
             self.seen = held.ok();
         }
-        let (now, expires) = (now(), self.badge.current().expires());
-        let left = expires.0.saturating_sub(now.0);
+        let now = now();
+        let left = self.badge.current().map_or(0, |shown| shown.expires().0.saturating_sub(now.0));
         if left < SOON_MS && now.0.saturating_sub(self.warned.0) > DAY_MS {
             self.warned = now;
             let days = left.div_euclid(DAY_MS);
@@ -143,8 +143,14 @@ impl Kept {
 }
 
 fn told(certificate: &WebCertificate) {
-    let (names, expires) = (certificate.names().join(", "), certificate.expires());
+    let expires = certificate.expires();
     gauge!("scry_proxy_web_certificate_expires").set(expires.seconds() as f64);
+    said(certificate);
+}
+
+/// Tells the log that it is shown.
+pub fn said(certificate: &WebCertificate) {
+    let (names, expires) = (certificate.names().join(", "), certificate.expires());
     tracing::info!(names, expires = expires.0, "the certificate for browsers is shown");
 }
 

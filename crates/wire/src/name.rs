@@ -6,6 +6,8 @@ pub const ALPN_AUTH: &[u8] = b"scry-auth";
 pub const ALPN_TUNNEL: &[u8] = b"scry-node";
 /// ALPN: HTTP/2 to the proxy itself; a client's `CONNECT NODE` is carried to that node.
 pub const ALPN_HTTP2: &[u8] = b"h2";
+/// ALPN: an ACME server that looks whether a name leads here (RFC 8737 §4); it says nothing but this.
+pub const ALPN_ACME: &[u8] = b"acme-tls/1";
 
 /// Domain of the names by which the parts of a cluster know each other; no other certificate may hold one below it.
 pub const INTERNAL: &str = "scry.internal";

@@ -1,11 +1,12 @@
 //! What a client speaks, by its first bytes. Nothing is read or written here.
 
 use super::relay;
+use crate::tls::Challenges;
 use bytes::{Buf, BytesMut};
 use rustls::server::Acceptor;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use wire::name::{ALPN_AUTH, ALPN_HTTP2, ALPN_TUNNEL};
+use wire::name::{ALPN_ACME, ALPN_AUTH, ALPN_HTTP2, ALPN_TUNNEL};
 
 /// Bytes in which a client must have said what it speaks. Refuse: closed.
 pub const HELLO_BYTES: usize = 32 * 1024;
@@ -29,6 +30,8 @@ pub struct Menu {
     pub relay_lines: bool,
     /// Addresses whose relay lines are believed; others are read and count for nothing.
     pub relays: Vec<IpAddr>,
+    /// What an ACME server is answered, where certificates are asked for; it gets no further.
+    pub challenges: Option<Challenges>,
 }
 
 impl Menu {
@@ -36,14 +39,22 @@ impl Menu {
     #[must_use]
     pub fn proxy() -> Self {
         let protocols = [ALPN_HTTP2, ALPN_TUNNEL, b"http/1.1"].map(<[u8]>::to_vec).to_vec();
-        Self { protocols, pass: true, ssh: true, relay_lines: false, relays: Vec::new() }
+        Self {
+            protocols,
+            pass: true,
+            ssh: true,
+            relay_lines: false,
+            relays: Vec::new(),
+            challenges: None,
+        }
     }
 
     /// Of auth: calls only, directly or through proxies; those at `relays` are believed where their clients are.
     #[must_use]
     pub fn auth(relays: Vec<IpAddr>) -> Self {
         let protocols = vec![ALPN_AUTH.to_vec()];
-        Self { protocols, pass: false, ssh: false, relay_lines: true, relays }
+        let challenges = None;
+        Self { protocols, pass: false, ssh: false, relay_lines: true, relays, challenges }
     }
 
     /// The protocols as [`crate::tls::server_config`] takes them.
@@ -58,6 +69,8 @@ impl Menu {
 pub enum Spoken {
     /// TLS, and the first of the client's protocols that the port knows.
     Tls(Option<Vec<u8>>),
+    /// TLS, of an ACME server that looks whether a name leads here.
+    Challenge,
     /// SSH, or a client that waits for the server's line.
     Ssh,
     /// HTTP without TLS.
@@ -133,7 +146,13 @@ impl<'m> Greeting<'m> {
         self.seen = held.len();
         match self.tls.accept() {
             Ok(Some(accepted)) => {
-                let offered = accepted.client_hello().alpn();
+                let hello = accepted.client_hello();
+                // Whoever offers anything beside it is no such server (RFC 8737 §4).
+                let looks = || hello.alpn().is_some_and(|all| all.eq([ALPN_ACME]));
+                if self.menu.challenges.is_some() && looks() {
+                    return Ok(Some(Spoken::Challenge));
+                }
+                let offered = hello.alpn();
                 let known = offered.and_then(|mut all| all.find(|name| self.menu.knows(name)));
                 Ok(Some(Spoken::Tls(known.map(<[u8]>::to_vec))))
             }

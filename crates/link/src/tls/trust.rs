@@ -82,17 +82,17 @@ pub fn server_config(
     serving(Arc::new(badge.clone()), authority, protocols)
 }
 
-/// As [`server_config`]; who calls this end by a name of `web`'s is shown that.
+/// As [`server_config`]; who calls this end by a name of one of `web` is shown the first that is for it.
 ///
 /// # Errors
 /// As [`server_config`].
 pub fn server_config_by_name(
     badge: &Badge,
-    web: &WebBadge,
+    web: &[WebBadge],
     authority: &str,
     protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let by_name = ByName { cluster: badge.clone(), web: web.clone() };
+    let by_name = ByName { cluster: badge.clone(), web: web.to_vec() };
     serving(Arc::new(by_name), authority, protocols)
 }
 

@@ -49,6 +49,7 @@ pub enum WebCertificateError {
 pub struct WebCertificate {
     certified: Arc<CertifiedKey>,
     names: Vec<String>,
+    begins: Time,
     expires: Time,
 }
 
@@ -83,8 +84,8 @@ impl WebCertificate {
             .map_err(|_| WebCertificateError::Key)?;
         let certified = CertifiedKey::from_der(chain.clone(), key, &provider())
             .map_err(WebCertificateError::Mismatch)?;
-        let expires = Time(until.saturating_mul(1000));
-        Ok(Self { certified: Arc::new(certified), names, expires })
+        let [begins, expires] = [from, until].map(|seconds| Time(seconds.saturating_mul(1000)));
+        Ok(Self { certified: Arc::new(certified), names, begins, expires })
     }
 
     /// The names that it is for, in small letters; `*.` stands before those of a whole domain.
@@ -97,6 +98,13 @@ impl WebCertificate {
     #[must_use]
     pub fn expires(&self) -> Time {
         self.expires
+    }
+
+    /// When to ask for the next one, if that takes no more than asking: at two thirds of its life, however long that is.
+    #[must_use]
+    pub fn renew_at(&self) -> Time {
+        let life = self.expires.0.saturating_sub(self.begins.0);
+        self.begins.plus_ms(life.saturating_sub(life / 3))
     }
 
     /// Whether it is for this name (RFC 9525 §6.3: a star stands for one whole label, the first).
@@ -131,44 +139,49 @@ fn is_internal(name: &str) -> bool {
 }
 
 /// What is shown by name. Clones share it, so that a new one reaches every listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WebBadge {
     // Locked because handshakes read it and a rotation replaces it; held for a clone of an `Arc`.
-    shown: Arc<RwLock<Arc<WebCertificate>>>,
+    shown: Arc<RwLock<Option<Arc<WebCertificate>>>>,
 }
 
 impl WebBadge {
     /// Shows this one.
     #[must_use]
     pub fn new(certificate: WebCertificate) -> Self {
-        Self { shown: Arc::new(RwLock::new(Arc::new(certificate))) }
+        let badge = Self::default();
+        badge.replace(certificate);
+        badge
     }
 
     /// Shows another from the next handshake on; open connections keep what they have.
     pub fn replace(&self, certificate: WebCertificate) {
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certificate));
     }
 
-    /// What is shown.
+    /// What is shown; nothing before the first.
     #[must_use]
-    pub fn current(&self) -> Arc<WebCertificate> {
-        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn current(&self) -> Option<Arc<WebCertificate>> {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Both certificates of a proxy: by the name it is called, one or the other.
+/// All certificates of a proxy: by the name it is called, the first that is for it, else the cluster's.
 #[derive(Debug)]
 pub(super) struct ByName {
     pub(super) cluster: Badge,
-    pub(super) web: WebBadge,
+    pub(super) web: Vec<WebBadge>,
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let web = self.web.current();
-        match hello.server_name() {
-            Some(called) if web.is_for(called) => Some(Arc::clone(&web.certified)),
-            _ => self.cluster.resolve(hello),
+        let shown = hello.server_name().and_then(|called| {
+            let all = self.web.iter().filter_map(WebBadge::current);
+            all.into_iter().find(|web| web.is_for(called))
+        });
+        match shown {
+            Some(web) => Some(Arc::clone(&web.certified)),
+            None => self.cluster.resolve(hello),
         }
     }
 }
@@ -202,6 +215,9 @@ mod tests {
         let (chain, key) = made(&["Scry.example", "*.lab.example"], |_| ());
         let certificate = read(&chain, &key, NOW).unwrap();
         assert_eq!(certificate.names(), ["scry.example", "*.lab.example"]);
+        let (begins, third) = (certificate.begins, 365 * 24 * 3_600_000 / 3);
+        assert_eq!(certificate.expires(), begins.plus_ms(3 * third));
+        assert_eq!(certificate.renew_at(), begins.plus_ms(2 * third));
         for (called, is_for) in [
             ("scry.example", true),
             ("SCRY.Example.", true),

@@ -243,7 +243,8 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
         credentials: Credentials { keys, part },
         keep: Arc::new(Kept(Arc::clone(&cluster))),
         names: names(),
-        web: None,
+        web: Vec::new(),
+        challenges: None,
     };
     let stop = CancellationToken::new();
     let stopping = stop.clone();
