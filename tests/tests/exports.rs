@@ -1,6 +1,6 @@
 //! Exports are read by programs nobody here wrote.
 
-use house::{Cluster, assert_success};
+use house::{Cluster, assert_success, text};
 use std::process::Command;
 
 #[test]
@@ -48,6 +48,51 @@ fn json_lines_hold_every_entry_with_its_seq() {
     let seqs: Vec<_> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
     assert!(text.contains("\"stderr\"") && text.contains("\"stdout\""), "{text}");
+}
+
+#[test]
+fn a_text_is_found_in_all_recordings_with_the_command_and_the_link_that_go_there() {
+    let cluster = Cluster::start();
+    for command in ["echo other words", "printf 'a-nee'; echo dle in the hay"] {
+        assert_success(&cluster.ssh(command));
+        cluster.recording_of(command);
+    }
+    let id = cluster.recording_of("printf 'a-nee'; echo dle in the hay")["id"].clone();
+    let id = id.as_str().unwrap();
+    let short = &id[..8];
+    let found = cluster.scry(&["search", "A-NEEDLE"]);
+    assert_success(&found);
+    let (out, said) = (text(&found), String::from_utf8_lossy(&found.stderr).into_owned());
+    let wanted = [
+        format!("{short}  {}  {}@", cluster.login, cluster.login),
+        "  screen: a-needle in the hay\n".to_owned(),
+        format!("scry play {short} --at 0:00    https://"),
+        format!("/recordings/{id}?t=0&find=A-NEEDLE"),
+    ];
+    for part in wanted {
+        assert!(out.contains(&part), "{part:?} in {out}");
+    }
+    assert!(!out.contains('\u{1b}'), "plain text in a pipe: {out}");
+    assert!(
+        said.contains("of the last 30 days") && said.contains("1 moment in 1 recording"),
+        "{said}"
+    );
+    // What was asked for as a command is found as one, for scripts too.
+    let found = cluster.scry_json(&["search", "--what", "commands", "echo dle", "--json"]);
+    let moments = found["moments"].as_array().unwrap();
+    assert_eq!(moments[0]["moment"]["did"], "asked for", "{found:#}");
+    assert_eq!(moments[0]["recording"]["id"], id);
+    assert_eq!(
+        (found["more"].as_bool(), found["unread"].as_array().unwrap().len()),
+        (Some(false), 0)
+    );
+    let nothing = cluster.scry(&["search", "A-NEEDLE", "--case", "--all"]);
+    assert_success(&nothing);
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(text(&nothing).is_empty() && said.starts_with("Nothing was found in "), "{said}");
+    let wrong = cluster.scry(&["search", "--regex", "a("]);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("no regular expression"), "{said}");
 }
 
 /// asciinema 3 from PATH, or `$SCRY_ASCIINEMA`.

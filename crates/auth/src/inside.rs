@@ -102,6 +102,18 @@ fn happened(
 pub async fn search(auth: Arc<Auth>, by: Member, request: Request) -> Result<Response, Refusal> {
     let query = Query::of(&request);
     let look = Look::of(&auth, by, &query, Needs::Play).await?;
+    let (_, pattern) = pattern(&query)?;
+    let after = place(query.text("after").unwrap_or("0"))?;
+    let live = crate::recordings::Presence::read(&auth).await?.is_live(look.row());
+    let body = pour(&auth, &look, move |recording, pour| {
+        let live = live && recording.ending().is_none();
+        hunt(recording, pattern, after.seq, live, pour);
+    });
+    Ok(([(http::header::CONTENT_TYPE, "application/x-ndjson")], body.await?).into_response())
+}
+
+/// What is searched for, as it was asked and as it is looked for.
+pub fn pattern(query: &Query<'_>) -> Result<(String, Pattern), Refusal> {
     let text = query.decoded("for")?.unwrap_or_default();
     if text.chars().count() > SEARCH_CHARS {
         let words = format!("a search has at most {SEARCH_CHARS} characters");
@@ -116,13 +128,7 @@ pub async fn search(auth: Arc<Auth>, by: Member, request: Request) -> Result<Res
         })?,
         false => Pattern::with(&text, exact).ok_or_else(nothing)?,
     };
-    let after = place(query.text("after").unwrap_or("0"))?;
-    let live = crate::recordings::Presence::read(&auth).await?.is_live(look.row());
-    let body = pour(&auth, &look, move |recording, pour| {
-        let live = live && recording.ending().is_none();
-        hunt(recording, pattern, after.seq, live, pour);
-    });
-    Ok(([(http::header::CONTENT_TYPE, "application/x-ndjson")], body.await?).into_response())
+    Ok((text, pattern))
 }
 
 fn hunt(recording: Opened, pattern: Pattern, after: Seq, live: bool, pour: &mut Pour) {

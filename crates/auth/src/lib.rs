@@ -56,6 +56,7 @@ mod recordings;
 mod routes;
 mod safe;
 mod sealing;
+mod search;
 mod secret;
 mod segments;
 mod serve;

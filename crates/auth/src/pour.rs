@@ -11,9 +11,10 @@ use model::limit::{POUR_BYTES, POUR_STALL_MS};
 use record::Recording;
 use serde::Serialize;
 use std::convert::Infallible;
+use std::future::Future;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::Fault;
 
@@ -44,6 +45,11 @@ impl Pour {
         !self.sender.is_closed() && !self.stop.is_cancelled()
     }
 
+    /// Waits for something, on a thread that may block.
+    pub fn wait<T>(&self, something: impl Future<Output = T>) -> T {
+        self.runtime.block_on(something)
+    }
+
     fn flush(&mut self) -> bool {
         let bytes = self.held.split().freeze();
         if bytes.is_empty() {
@@ -66,24 +72,33 @@ pub async fn pour(
 ) -> Result<Body, Refusal> {
     let turn = auth.shelf.long_turn()?;
     let source = look.source(auth).await?;
+    let id = look.row().id;
+    Ok(body(auth, turn, move |pour| match Recording::open(source) {
+        Ok(recording) => make(recording, pour),
+        Err(corrupt) => tracing::warn!(%id, %corrupt, "a recording cannot be opened"),
+    }))
+}
+
+/// A body that is made on a thread of its own, while it has its turn.
+pub fn body(
+    auth: &Auth,
+    turn: OwnedSemaphorePermit,
+    make: impl FnOnce(&mut Pour) + Send + 'static,
+) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     let mut pour =
         Pour { held: BytesMut::new(), sender, runtime: Handle::current(), stop: auth.stop.clone() };
-    let id = look.row().id;
     // It ends with its reader; the tracker waits for it when auth stops.
     drop(auth.work.spawn_blocking(move || {
         let _turn = turn;
-        match Recording::open(source) {
-            Ok(recording) => make(recording, &mut pour),
-            Err(corrupt) => tracing::warn!(%id, %corrupt, "a recording cannot be opened"),
-        }
+        make(&mut pour);
         pour.flush();
     }));
     let parts = stream::unfold(receiver, |mut receiver| async move {
         let part = receiver.recv().await?;
         Some((Ok::<_, Infallible>(part), receiver))
     });
-    Ok(Body::from_stream(parts))
+    Body::from_stream(parts)
 }
 
 /// Too many long answers are under way.

@@ -5,7 +5,8 @@ use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
 use crate::{
     access, arrivals, audit, comments, factors, film, inside, links, live, locks, machines, parts,
-    passkeys, people, previews, receive, recordings, segments, signin, taken, terminal, web,
+    passkeys, people, previews, receive, recordings, search, segments, signin, taken, terminal,
+    web,
 };
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -125,6 +126,7 @@ impl Routes {
             .stream(Method::GET, "/v1/recordings/{id}/search", inside::search)
             .stream(Method::GET, "/v1/recordings/{id}/cast", taken::cast)
             .stream(Method::GET, "/v1/recordings/{id}/text", taken::text)
+            .stream(Method::GET, "/v1/search", search::all)
             .stream(Method::GET, "/v1/audit/follow", audit::follow)
     }
 

@@ -15,6 +15,7 @@ mod machines;
 mod people;
 mod recordings;
 mod routes;
+mod search;
 mod segments;
 mod shut_out;
 mod storage;

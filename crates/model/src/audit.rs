@@ -352,7 +352,7 @@ audited! {
     }
     /// Somebody looked at a recording.
     RecordingViewed "S5001I" "recording.view" {
-        /// `play`, `export` or `follow`.
+        /// `play`, `export`, `follow`, or `search`: a search found something in it.
         how: String,
     }
     /// A recording was removed; this is its tombstone.
@@ -694,6 +694,17 @@ audited! {
         comment: u64,
         /// Whose it was.
         author: UserName,
+    }
+    /// Somebody searches through all recordings that they may play.
+    RecordingsSearched "S5010I" "recording.search" {
+        /// For what.
+        text: String,
+        /// How, and where: what is searched, and the conditions on the recordings.
+        conditions: String,
+        /// How many recordings that is, in this answer.
+        count: u64,
+        /// How many of them are others'.
+        others: u64,
     }
     /// Somebody is shown small pictures of recordings. Said once in ten minutes, however often they are shown.
     RecordingsPreviewed "S5007I" "recording.preview" {

@@ -223,6 +223,17 @@ pub const REGEX_BYTES: usize = 1 << 20;
 pub const HITS: usize = 1000;
 /// Milliseconds that one search takes. Cut: as [`HITS`].
 pub const SEARCH_MS: u64 = 20_000;
+/// Hits of a search through all recordings in one recording. Cut: it is told that there are more, and where the search inside
+/// it goes on.
+pub const HITS_OF_ONE: usize = 25;
+/// Hits of one request of a search through all recordings. Cut: the next goes on behind the last.
+pub const HITS_OF_ALL: usize = 500;
+/// Recordings that one request of such a search looks at. Cut: as [`HITS_OF_ALL`].
+pub const SEARCHED: usize = 10_000;
+/// Characters of a hit's text in it. Cut: what is around the match is told.
+pub const HIT_CHARS: usize = 400;
+/// Milliseconds after which a search through all recordings asks anew who it is that searches; at once when anything changed.
+pub const SEARCH_TRUST_MS: u64 = 1_000;
 /// Bytes of output that are drawn to come from a kept picture to a moment that auth is asked for; pictures stand every quarter
 /// of a MiB. Refuse: it is said that the picture before is too far away, and the moments before it can be played.
 pub const WALK_BYTES: u64 = 256 * 1024 * 1024;

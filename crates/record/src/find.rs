@@ -1,6 +1,7 @@
 //! Search inside: when a text came onto the screen, however briefly.
 
 use crate::picture::{blank, draw_bytes, picture_of};
+use crate::skim::Skim;
 use crate::{Corrupt, From as Place, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stream};
@@ -39,7 +40,7 @@ pub struct Pattern(What);
 
 #[derive(Debug, Clone)]
 enum What {
-    Text { chars: Vec<char>, exact: bool },
+    Text { chars: Vec<char>, exact: bool, rare: usize },
     Expression(Regex),
 }
 
@@ -58,7 +59,8 @@ impl Pattern {
     #[must_use]
     pub fn with(text: &str, exact: bool) -> Option<Self> {
         let chars: Vec<char> = text.chars().map(|ch| fold(ch, exact)).collect();
-        (!chars.is_empty()).then_some(Self(What::Text { chars, exact }))
+        let rare = (0..chars.len()).max_by_key(|at| chars.get(*at).map_or(0, |ch| rarity(*ch)))?;
+        Some(Self(What::Text { chars, exact, rare }))
     }
 
     /// A regular expression; as said, whether capitals matter. It takes bounded memory, and time that grows with the line only.
@@ -101,6 +103,22 @@ impl Pattern {
         lines(screen).iter().any(|line| !self.found(line, 1).is_empty())
     }
 
+    /// What passes over lines without a match, if there is such a thing for it.
+    pub(crate) fn skim(&self) -> Option<Skim> {
+        match &self.0 {
+            What::Text { chars, exact, .. } => Skim::of(&chars.iter().collect::<String>(), *exact),
+            What::Expression(_) => None,
+        }
+    }
+
+    /// Where the first match stands in a text: its first character, from 0, and the one behind its last.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<(u32, u32)> {
+        let line: Vec<At> = text.chars().map(|ch| At { ch, col: 0, row: 0 }).collect();
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.found(&line, 1).pop().map(|(start, end)| (place(start), place(end)))
+    }
+
     /// The lines with a match.
     pub(crate) fn matches(&self, screen: &Screen) -> Vec<Match> {
         let of = |line: Vec<At>| {
@@ -115,14 +133,45 @@ impl Pattern {
                 to: place(end),
             })
         };
-        lines(screen).into_iter().filter_map(of).collect()
+        let mut matches = Vec::new();
+        let (mut row, rows) = (0, screen.size().1);
+        while row < rows {
+            let last = last_row(screen, row);
+            if (row..=last).any(|row| self.may_touch(screen, row)) {
+                matches.extend(of(line(screen, row, last)));
+            }
+            row = last.saturating_add(1);
+        }
+        matches
+    }
+
+    /// Whether a match can stand in a row, wholly or in part: a look that costs far less than to be sure. Of a text it is whether
+    /// its rarest character stands there between its neighbours, as far as those are in this row.
+    fn may_touch(&self, screen: &Screen, row: u16) -> bool {
+        let What::Text { chars, exact, rare } = &self.0 else { return true };
+        let Some(wanted) = chars.get(*rare) else { return true };
+        let before = rare.checked_sub(1).and_then(|at| chars.get(at));
+        let behind = chars.get(rare + 1);
+        let (mut last, mut open) = (None, false);
+        for ch in screen.chars(row) {
+            let ch = fold(ch, *exact);
+            if open && behind == Some(&ch) {
+                return true;
+            }
+            open = ch == *wanted && (last.is_none() || before.is_none() || last.as_ref() == before);
+            if open && behind.is_none() {
+                return true;
+            }
+            last = Some(ch);
+        }
+        open
     }
 
     /// The first `most` matches in a line, each with the place behind its last character. An expression that fits nothing at
     /// all does not count.
     fn found(&self, line: &[At], most: usize) -> Vec<(usize, usize)> {
         match &self.0 {
-            What::Text { chars, exact } => {
+            What::Text { chars, exact, .. } => {
                 let same = |(at, ch): (&At, &char)| fold(at.ch, *exact) == *ch;
                 let starts = line.windows(chars.len()).enumerate().filter_map(|(start, window)| {
                     let fits = window.iter().zip(chars).all(same);
@@ -146,6 +195,11 @@ impl Pattern {
 pub(crate) struct Seen(Vec<(String, u16)>);
 
 impl Seen {
+    /// Whether there was none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is on a screen where a search begins.
     pub(crate) fn on(pattern: &Pattern, screen: &Screen) -> Self {
         let mut seen = Self::default();
@@ -214,24 +268,41 @@ fn fold(ch: char, exact: bool) -> char {
     }
 }
 
+/// How rare a character is in what terminals show, roughly.
+fn rarity(ch: char) -> usize {
+    let common = " etaoinsrlhdcumpgfbyw0.-/_1v:k2,=x34jq5678z9";
+    common.chars().position(|known| known == ch).unwrap_or(common.len())
+}
+
 /// The lines of a screen, wrapped ones joined.
 fn lines(screen: &Screen) -> Vec<Vec<At>> {
-    let mut lines = Vec::new();
-    let mut line: Vec<At> = Vec::new();
-    for row in 0..screen.size().1 {
-        for (col, cell) in (0u16..).zip(screen.row(row)) {
-            if cell.width > 0 {
-                line.push(At { ch: cell.ch, col, row });
-            }
-        }
-        if !screen.wraps(row) {
-            let used = line.iter().rposition(|at| at.ch != ' ').map_or(0, |last| last + 1);
-            line.truncate(used);
-            lines.push(std::mem::take(&mut line));
-        }
+    let (mut lines, mut row) = (Vec::new(), 0);
+    while row < screen.size().1 {
+        let last = last_row(screen, row);
+        lines.push(line(screen, row, last));
+        row = last.saturating_add(1);
     }
-    lines.push(line);
     lines
+}
+
+/// The last row of the line that begins in this one.
+fn last_row(screen: &Screen, row: u16) -> u16 {
+    let last = screen.size().1.saturating_sub(1);
+    (row..last).find(|row| !screen.wraps(*row)).unwrap_or(last)
+}
+
+/// The line in these rows, without what is blank at its end.
+fn line(screen: &Screen, first: u16, last: u16) -> Vec<At> {
+    let mut line: Vec<At> = Vec::new();
+    for row in first..=last {
+        let cells = (0u16..).zip(screen.row(row)).filter(|(_, cell)| cell.width > 0);
+        line.extend(cells.map(|(col, cell)| At { ch: cell.ch, col, row }));
+    }
+    if !screen.wraps(last) {
+        let used = line.iter().rposition(|at| at.ch != ' ').map_or(0, |last| last + 1);
+        line.truncate(used);
+    }
+    line
 }
 
 /// A search that goes on bit by bit.

@@ -1,9 +1,10 @@
 //! Search inside a recording, from one end to the other: each line with the text, when it came onto the screen.
 
 use crate::find::{Match, News, Pattern, Seen, part};
-use crate::picture::{Drawn, draw_bytes, drawn_after};
+use crate::picture::{Drawn, as_shown, draw_bytes, drawn_after};
+use crate::skim::Skim;
 use crate::{Corrupt, From, Recording, Source};
-use model::entry::{Entry, Stream};
+use model::entry::{Entry, Stamped, Stream};
 use model::{Seq, Size};
 use screen::Screen;
 
@@ -27,9 +28,7 @@ pub struct Found {
 /// A search that goes on bit by bit.
 pub struct Search<S: Source> {
     recording: Recording<S>,
-    pattern: Pattern,
-    screen: Screen,
-    seen: Seen,
+    eye: Eye,
     seq: Seq,
     at: u64,
 }
@@ -40,9 +39,8 @@ impl<S: Source> Search<S> {
     /// # Errors
     /// The recording is damaged before that entry.
     pub fn new(recording: Recording<S>, pattern: Pattern, after: Seq) -> Result<Self, Corrupt> {
-        let Drawn { screen, at, .. } = drawn_after(&recording, after)?;
-        let seen = Seen::on(&pattern, &screen);
-        Ok(Self { recording, pattern, screen, seen, seq: after, at })
+        let (eye, at) = Eye::after(&recording, pattern, after)?;
+        Ok(Self { recording, eye, seq: after, at })
     }
 
     /// The last entry that was looked at.
@@ -66,37 +64,12 @@ impl<S: Source> Search<S> {
         found: &mut Vec<Found>,
         mut more: impl FnMut() -> bool,
     ) -> Result<bool, Corrupt> {
-        let Self { recording, pattern, screen, seen, seq, at } = self;
+        let Self { recording, eye, seq, at } = self;
         for next in recording.entries(From::Seq(seq.next())) {
             let next = next?;
             *seq = next.seq;
             *at = next.at;
-            match &next.entry {
-                Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
-                    draw(screen, pattern, seen, *stream, bytes, |one, news| {
-                        let Match { row, text, from, to, .. } = one;
-                        let known = found.iter_mut().rev().find(|known| known.row == row);
-                        match (news, known) {
-                            (News::GoesOn, Some(known)) => {
-                                (known.text, known.from, known.to) = (text, from, to);
-                            }
-                            (News::GoesOn, None) => {}
-                            (News::Came, _) => {
-                                found.push(Found {
-                                    at: next.at,
-                                    seq: next.seq,
-                                    row,
-                                    text,
-                                    from,
-                                    to,
-                                });
-                            }
-                        }
-                    });
-                }
-                Entry::Resize(size) => resize(screen, pattern, seen, *size),
-                _ => {}
-            }
+            eye.see(&next, found);
             if !more() {
                 return Ok(false);
             }
@@ -105,27 +78,87 @@ impl<S: Source> Search<S> {
     }
 }
 
-/// Lines wrapped anew are no new text.
-fn resize(screen: &mut Screen, pattern: &Pattern, seen: &mut Seen, size: Size) {
-    screen.resize(size.cols(), size.rows());
-    *seen = Seen::on(pattern, screen);
+/// A screen, and what of it was told.
+pub(crate) struct Eye {
+    pattern: Pattern,
+    screen: Screen,
+    seen: Seen,
+    skim: Option<Skim>,
 }
 
-/// Draws output in parts that cannot scroll a line through the whole screen.
-fn draw(
-    screen: &mut Screen,
-    pattern: &Pattern,
-    seen: &mut Seen,
-    stream: Stream,
-    bytes: &[u8],
-    mut new: impl FnMut(Match, News),
-) {
-    let most = usize::from(screen.size().1 / 2).max(1);
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (now, later) = rest.split_at(part(rest, most, screen.size().0).min(rest.len()));
-        rest = later;
-        draw_bytes(screen, stream, now);
-        seen.news(pattern.matches(screen)).into_iter().for_each(|(one, news)| new(one, news));
+impl Eye {
+    /// On the screen as it was after an entry; and the time of that.
+    pub(crate) fn after<S: Source>(
+        recording: &Recording<S>,
+        pattern: Pattern,
+        after: Seq,
+    ) -> Result<(Self, u64), Corrupt> {
+        let Drawn { screen, at, .. } = drawn_after(recording, after)?;
+        let seen = Seen::on(&pattern, &screen);
+        let skim = pattern.skim();
+        Ok((Self { pattern, screen, seen, skim }, at))
+    }
+
+    /// Draws an entry; what comes onto the screen by it is found.
+    pub(crate) fn see(&mut self, next: &Stamped, found: &mut Vec<Found>) {
+        match &next.entry {
+            Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
+                if self.passes(*stream, bytes) {
+                    return;
+                }
+                self.draw(*stream, bytes, |one, news| {
+                    let Match { row, text, from, to, .. } = one;
+                    let known = found.iter_mut().rev().find(|known| known.row == row);
+                    match (news, known) {
+                        (News::GoesOn, Some(known)) => {
+                            (known.text, known.from, known.to) = (text, from, to);
+                        }
+                        (News::GoesOn, None) => {}
+                        (News::Came, _) => {
+                            let (at, seq) = (next.at, next.seq);
+                            found.push(Found { at, seq, row, text, from, to });
+                        }
+                    }
+                });
+            }
+            Entry::Resize(size) => self.resize(*size),
+            _ => {}
+        }
+    }
+
+    /// Whether it cannot come up by this: then it need not be drawn yet.
+    fn passes(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+        let Self { screen, seen, skim: Some(skim), .. } = self else { return false };
+        match stream {
+            Stream::Pty => skim.takes(bytes, screen, seen.is_empty()),
+            _ => {
+                let mut shown = Vec::new();
+                as_shown(stream, bytes, &mut shown);
+                skim.takes(&shown, screen, seen.is_empty())
+            }
+        }
+    }
+
+    /// Lines wrapped anew are no new text.
+    fn resize(&mut self, size: Size) {
+        if let Some(skim) = &mut self.skim {
+            skim.finish(&mut self.screen);
+        }
+        self.screen.resize(size.cols(), size.rows());
+        self.seen = Seen::on(&self.pattern, &self.screen);
+    }
+
+    /// Draws output in parts that cannot scroll a line through the whole screen.
+    fn draw(&mut self, stream: Stream, bytes: &[u8], mut new: impl FnMut(Match, News)) {
+        let (cols, rows) = self.screen.size();
+        let most = usize::from(rows / 2).max(1);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(part(rest, most, cols).min(rest.len()));
+            rest = later;
+            draw_bytes(&mut self.screen, stream, now);
+            let news = self.seen.news(self.pattern.matches(&self.screen));
+            news.into_iter().for_each(|(one, news)| new(one, news));
+        }
     }
 }

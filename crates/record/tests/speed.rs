@@ -8,9 +8,12 @@
 
 mod kit;
 
+use kit::streams::{Day, TEN_HOURS, make};
 use kit::{heading, join, node_key, output, seal_key, write};
 use model::Seq;
 use model::entry::Ending;
+use record::find::Pattern;
+use record::sweep::{Sweep, Wanted};
 use record::{From, Recording, Verdict, verify};
 
 /// `cargo test -p record --test speed -- --ignored --nocapture` prints what this machine does.
@@ -52,4 +55,36 @@ fn how_fast_it_is() {
         assert_eq!(recording.entries(From::Seq(seq)).next().unwrap().unwrap().seq, seq);
     }
     lap("200 seeks", 0, seeking);
+}
+
+/// What one search through ten hours costs, for texts that are there, that are not, and without the screen.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn how_fast_ten_hours_are_searched() {
+    let made = make(1, Day::new(TEN_HOURS, 7));
+    let recording = Recording::open(made.file).unwrap();
+    let (payload, entries) = (made.payload as f64, made.entries);
+    println!("{:.1} MB of output in {entries} entries", payload / 1e6);
+    let since = std::time::SystemTime::now();
+    let mut screen = record::picture::blank(&recording);
+    for entry in recording.entries(From::Seq(Seq(1))) {
+        record::picture::draw(&mut screen, &entry.unwrap().entry);
+    }
+    println!("drawn once: {:.3} s", since.elapsed().unwrap().as_secs_f64());
+    let beside = Wanted { screen: false, ..Wanted::ALL };
+    for (text, wanted) in [
+        ("no such text anywhere", Wanted::ALL),
+        ("error", Wanted::ALL),
+        ("e", Wanted::ALL),
+        ("no such text anywhere", beside),
+    ] {
+        let since = std::time::SystemTime::now();
+        let pattern = Pattern::with(text, false).unwrap();
+        let mut sweep = Sweep::new(recording.clone(), pattern, wanted, None).unwrap();
+        let mut found = Vec::new();
+        while !sweep.run(&mut found, |_| true).unwrap() {}
+        let seconds = since.elapsed().unwrap().as_secs_f64();
+        let (hits, speed) = (found.len(), payload / seconds / 1e6);
+        println!("{text:?}, screen: {}: {seconds:.3} s, {speed:.0} MB/s, {hits}", wanted.screen);
+    }
 }

@@ -38,6 +38,8 @@ struct Picture {
     joins: bool,
     /// Whether it is sure that the whole screen scrolls, no part of it (DECSTBM).
     scrolls_whole: bool,
+    /// Whether it is sure that lines are wrapped (DECAWM), now and when a kept cursor comes back.
+    wraps_always: bool,
 }
 
 impl Screen {
@@ -46,8 +48,13 @@ impl Screen {
     pub fn new(cols: u16, rows: u16) -> Self {
         let (cols, rows) = clamped(cols, rows);
         let terminal = terminal(cols.into(), rows.into());
-        let picture =
-            Picture { terminal, modes: Modes::default(), joins: false, scrolls_whole: true };
+        let picture = Picture {
+            terminal,
+            modes: Modes::default(),
+            joins: false,
+            scrolls_whole: true,
+            wraps_always: true,
+        };
         Self { lexer: Lexer::default(), picture, faults: 0 }
     }
 
@@ -184,6 +191,15 @@ impl Screen {
         line.into_iter().flat_map(|line| line.cells()).map(Cell::from)
     }
 
+    /// The characters of a row, from 0, those of wide ones once; none outside the screen.
+    pub fn chars(&self, row: u16) -> impl Iterator<Item = char> {
+        let line = self.picture.terminal.screen().line(row.into());
+        line.into_iter()
+            .flat_map(|line| line.cells())
+            .filter(|cell| cell.width() > 0)
+            .map(avt::Cell::char)
+    }
+
     /// The text of a row, without trailing spaces.
     #[must_use]
     pub fn row_text(&self, row: u16) -> String {
@@ -191,6 +207,40 @@ impl Screen {
             self.row(row).filter(|cell| cell.width > 0).map(|cell| cell.ch).collect();
         text.truncate(text.trim_end().len());
         text
+    }
+
+    /// The last characters, at most so many, of the line that the cursor is at the end of. `None` where lines that come next would
+    /// not stand below each other as they come: something is behind the cursor, less than the whole screen scrolls, lines are
+    /// not wrapped, or a sequence is unfinished.
+    #[must_use]
+    pub fn line_to_end(&self, most: usize) -> Option<String> {
+        let Picture { terminal, modes, scrolls_whole, wraps_always, .. } = &self.picture;
+        if !self.lexer.rests() || !scrolls_whole || !wraps_always || modes.insert {
+            return None;
+        }
+        let (cursor, screen) = (terminal.cursor(), terminal.screen());
+        let blank = |cells: &[avt::Cell]| cells.iter().all(|cell| cell.char() == ' ');
+        let first = screen.line(cursor.row)?;
+        let below = (cursor.row + 1..terminal.size().1).map_while(|row| screen.line(row));
+        let open = |line: &avt::Line, from: usize| {
+            !line.is_wrapped() && blank(line.cells().get(from..).unwrap_or_default())
+        };
+        if !open(first, cursor.col) || !below.into_iter().all(|line| open(line, 0)) {
+            return None;
+        }
+        let (mut row, mut col) = (cursor.row, cursor.col);
+        let mut before: Vec<char> = Vec::new();
+        loop {
+            let cells = screen.line(row)?.cells().get(..col)?;
+            let chars = cells.iter().rev().filter(|cell| cell.width() > 0).map(avt::Cell::char);
+            before.extend(chars.take(most.saturating_sub(before.len())));
+            let Some(above) = row.checked_sub(1) else { break };
+            if before.len() >= most || !screen.line(above)?.is_wrapped() {
+                break;
+            }
+            (row, col) = (above, screen.line(above)?.cells().len());
+        }
+        Some(before.into_iter().rev().collect())
     }
 
     /// Whether the line goes on in the next row.
@@ -248,6 +298,7 @@ impl Screen {
         self.picture.modes.set_alternate(false);
         self.picture.joins = false;
         self.picture.scrolls_whole = true;
+        self.picture.wraps_always = true;
         self.faults = self.faults.saturating_add(1);
     }
 }
@@ -287,6 +338,7 @@ impl Picture {
                     self.modes.escape(whole);
                     if whole == "\u{1b}c" {
                         self.scrolls_whole = true;
+                        self.wraps_always = true;
                     }
                     match whole {
                         "\u{1b}M" => self.go_back_a_line(),
@@ -299,6 +351,7 @@ impl Picture {
                 self.modes.csi(body, last);
                 match last {
                     'r' => self.margin(body),
+                    'l' if sets(body, 7) => self.wraps_always = false,
                     'p' if body.ends_with('!') => self.scrolls_whole = true,
                     _ => {}
                 }
@@ -406,6 +459,12 @@ fn set_first_new_tab(terminal: &mut Terminal, before: u16) {
         let sequence = format!("\u{1b}[{}G\u{1b}H\u{1b}[{}G", before + 1, col + 1);
         terminal.feed(sequence.as_str());
     }
+}
+
+/// Whether a private mode is among those that `CSI body h` or `l` sets.
+fn sets(body: &str, mode: u16) -> bool {
+    let numbers = body.strip_prefix('?').into_iter().flat_map(|body| body.split(';'));
+    numbers.into_iter().any(|number| number.parse() == Ok(mode))
 }
 
 fn clamped(cols: u16, rows: u16) -> (u16, u16) {

@@ -1,8 +1,10 @@
 //! The command line, as data: help, completion and man pages all come from here.
 
+mod search;
 mod share;
 mod words;
 
+pub use search::{Search, Where as SearchIn};
 pub use share::{Recipient, Share, WebLink};
 pub use words::{Invitation, label, span};
 
@@ -62,6 +64,8 @@ pub enum Command {
     /// List, inspect, export and remove recordings
     #[command(subcommand)]
     Recordings(Recordings),
+    /// Find an error text, a command, a file or an address in all recordings
+    Search(Search),
     /// Play a recording, or follow a session that goes on
     Play(Play),
     /// Check offline that a recording file is complete and unaltered

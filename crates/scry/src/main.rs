@@ -78,6 +78,7 @@ async fn run_async(command: Command) -> Result<ExitCode> {
         Command::Watch(args) => return client::join::watch(&args).await,
         Command::Share(args) => client::share::run(&args).await?,
         Command::Recordings(command) => client::recordings::run(&command).await?,
+        Command::Search(args) => client::search::run(&args).await?,
         Command::Play(args) => client::recordings::play(&args).await?,
         Command::Users(command) => client::users::run(&command).await?,
         Command::Roles(command) => client::roles::run(&command).await?,

@@ -51,6 +51,19 @@ pub fn width() -> Option<u16> {
     terminal.then(|| crossterm::terminal::size().map_or(80, |(columns, _)| columns))
 }
 
+/// Text, coloured only where a person looks at it.
+pub fn coloured(text: impl std::fmt::Display, colour: Color) -> String {
+    let number = match colour {
+        Color::Cyan => 36,
+        Color::Yellow => 33,
+        _ => 90,
+    };
+    match std::io::stdout().is_terminal() {
+        true => format!("\x1b[{number}m{text}\x1b[0m"),
+        false => text.to_string(),
+    }
+}
+
 /// A moment in this machine's time zone, as `2026-11-23 14:05:09`.
 pub fn moment(time: Time) -> String {
     jiff::Timestamp::from_millisecond(time.0).map_or_else(

@@ -16,6 +16,7 @@ pub mod node;
 pub mod people;
 pub mod recording;
 pub mod route;
+pub mod search;
 pub mod share;
 pub mod stream;
 pub mod web;
@@ -175,6 +176,7 @@ mod tests {
             include_str!("people.rs"),
             include_str!("recording.rs"),
             include_str!("route.rs"),
+            include_str!("search.rs"),
             include_str!("share.rs"),
             include_str!("stream.rs"),
             include_str!("name.rs"),

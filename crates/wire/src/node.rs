@@ -207,6 +207,8 @@ pub enum LookedAt {
     Preview,
     /// Its recording, as it goes on.
     Recording,
+    /// What a search found in it.
+    Search,
 }
 
 impl Looked {
@@ -215,6 +217,9 @@ impl Looked {
     pub fn words(&self) -> String {
         match self.at {
             LookedAt::Preview => format!("{} looks at a preview of this session", self.user),
+            LookedAt::Search => {
+                format!("{} finds something in this session by a search", self.user)
+            }
             LookedAt::Recording => format!("{} looks at the recording of this session", self.user),
         }
     }

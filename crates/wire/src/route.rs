@@ -19,6 +19,7 @@ use crate::people::{
     SignUp,
 };
 use crate::recording::{ListRecordings, RemoveRecording, ViewRecording};
+use crate::search::SearchedLine;
 use crate::share::{ListLinks, LookAtLink, MakeLink, ReadLink, RevokeLink};
 use crate::web::{
     BeginNewPasskey, BeginPasskey, BeginTotp, EndWebSession, FinishNewPasskey, FinishPasskey,
@@ -389,6 +390,28 @@ pub const BESIDE: &[Beside] = &[
         "The whole transcript; needs the right to export.",
         &[TICKET],
         Answer::Bytes("text/plain"),
+    ),
+    beside(
+        Method::Get,
+        "/v1/search",
+        WATCHED,
+        "Where a text came onto the screen, was run, or stands in a path or an address, in all recordings that the caller may play; newest first, as it is found.",
+        &[
+            Name("for", "The text."),
+            Flag("case", "Whether capitals matter."),
+            Flag("regex", "Whether the text is a regular expression."),
+            Text(
+                "what",
+                "Where: `screen`, `commands`, `files`, `connections`, with commas between them; everywhere without it.",
+            ),
+            Text("user", "In recordings of this user only."),
+            Text("node", "Of this node only."),
+            Text("login", "Of this account only."),
+            Number("since", "Begun at or after, in milliseconds since 1970."),
+            Number("until", "Begun before."),
+            BEHIND,
+        ],
+        Answer::Lines(form::<SearchedLine>),
     ),
     beside(
         Method::Get,

@@ -17,6 +17,7 @@
 //! | `GET /v1/recordings/{id}/search?ticket=T&for=TEXT&case=1&regex=1&after=A` | – | lines of [`crate::film::SearchLine`] as they are found; TEXT is percent-encoded, `case=1` where capitals matter, `regex=1` where TEXT is a regular expression (crate `regex`) |
 //! | `GET /v1/recordings/{id}/cast?ticket=T&version=V` | – | an asciicast, version 2 or 3; needs the right to export |
 //! | `GET /v1/recordings/{id}/text?ticket=T` | – | the transcript; needs the right to export |
+//! | `GET /v1/search?for=TEXT&case=1&regex=1&what=W,W&user=U&node=N&login=L&since=MS&until=MS&after=A` | – | lines of [`crate::search::SearchedLine`] as they are found, in all recordings that the caller may play and that meet the conditions ([`crate::recording::ListRecordings`]); TEXT as in a search inside one; W are [`crate::search::What`], all if none is named; A is [`crate::search::SearchedEnd::after`] |
 //! | `GET /v1/audit/follow?after=N` | – | lines of [`crate::audit::LedgerRow`], first those after N, then new ones |
 
 /// Header with the length of the file now.

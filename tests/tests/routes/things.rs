@@ -238,6 +238,7 @@ impl<'a> Things<'a> {
             }
             "/v1/web/folder" => format!("node={NODE}&login={}&path=/", self.login),
             "/v1/web/files" => format!("node={NODE}&login={}&path={}", self.login, self.upload),
+            "/v1/search" => format!("for={SHOWN}"),
             "/v1/ping" | "/v1/openapi.json" | "/v1/audit/follow" | "/v1/web/terminal" => {
                 String::new()
             }

@@ -95,6 +95,7 @@ const EXPECTED: &[(&str, [Outcome; 6])] = &[
     ("/v1/recordings/{id}/transcript", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/events", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/recordings/{id}/search", [OUT, NO, NO, NO, OUT, NO]),
+    ("/v1/search", [OUT, Senseless, NO, NO, OUT, Senseless]),
     ("/v1/audit/follow", [OUT, NO, NO, NO, OUT, NO]),
     ("/v1/web/door", [NO, NO, NO, NO, Answered("{\"cluster"), Answered("{\"cluster")]),
     ("/v1/web/sign-in", [NO, NO, NO, NO, Senseless, Senseless]),

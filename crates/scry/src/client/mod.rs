@@ -18,6 +18,7 @@ pub mod reach;
 pub mod recordings;
 mod remote;
 pub mod roles;
+pub mod search;
 pub mod sessions;
 pub mod share;
 pub mod ssh;
