@@ -4,6 +4,8 @@
 mod arrival;
 #[path = "sharing/links.rs"]
 mod links;
+#[path = "sharing/members.rs"]
+mod members;
 #[path = "sharing/pictures.rs"]
 mod pictures;
 #[path = "sharing/rewind.rs"]
