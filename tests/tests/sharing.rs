@@ -6,6 +6,8 @@ mod arrival;
 mod links;
 #[path = "sharing/members.rs"]
 mod members;
+#[path = "sharing/overlay.rs"]
+mod overlay;
 #[path = "sharing/pictures.rs"]
 mod pictures;
 #[path = "sharing/rewind.rs"]
