@@ -2,6 +2,8 @@
 
 #[path = "sharing/arrival.rs"]
 mod arrival;
+#[path = "sharing/company.rs"]
+mod company;
 #[path = "sharing/links.rs"]
 mod links;
 #[path = "sharing/members.rs"]

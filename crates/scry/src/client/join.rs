@@ -95,6 +95,9 @@ fn not_itself(session: SessionId, own: Option<&str>) -> Result<()> {
 async fn enter(text: &str, seat: SeatRole, place: &Where) -> Result<ExitCode> {
     need_terminal()?;
     let profile = Profile::signed_in(place)?;
+    if wire::share::code(text).is_some() {
+        bail!("this is the code of a link, and says itself as what one comes: use `scry join`");
+    }
     let found = sessions::find(&reach::auth(&profile).await?, text).await;
     let one = found.map_err(|error| match text.starts_with(CODE_PREFIX) {
         true => anyhow!("this is no whole code of a link: copy all of it, or ask for another one"),
