@@ -1,32 +1,41 @@
 //! Somebody else in a test cluster, with a client folder and OpenSSH settings of their own.
 
+use crate::relay::Relay;
 use crate::{Cluster, PASSWORD, assert_success, output_with, ssh_with};
 use std::process::{Command, Output, Stdio};
 
 /// A person beside the admin.
 pub struct Person<'a> {
     cluster: &'a Cluster,
-    name: &'static str,
+    name: String,
 }
 
 impl<'a> Person<'a> {
     /// Invites somebody with these roles, and signs them up and in.
-    pub fn invited(cluster: &'a Cluster, name: &'static str, roles: &[&str]) -> Self {
+    pub fn invited(cluster: &'a Cluster, name: &str, roles: &[&str]) -> Self {
         let invitation = cluster.add_user(name, roles);
-        let person = Self { cluster, name };
+        let person = Self::named(cluster, name);
         assert_success(&person.sign_up(&invitation));
         person
     }
 
     /// One who is known to the cluster by name only, and has nothing yet.
-    pub fn named(cluster: &'a Cluster, name: &'static str) -> Self {
-        Self { cluster, name }
+    pub fn named(cluster: &'a Cluster, name: &str) -> Self {
+        Self { cluster, name: name.to_owned() }
+    }
+
+    /// The same person at a machine that reaches the cluster through a relay.
+    #[must_use]
+    pub fn behind(&self, relay: &Relay) -> Self {
+        let folder = relay.folder(self.cluster, &self.name);
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a plain name");
+        Self::named(self.cluster, name)
     }
 
     /// The client as this person.
     pub fn command(&self) -> Command {
         let mut command = self.cluster.scry_command();
-        command.env("SCRY_HOME", self.cluster.path(self.name));
+        command.env("SCRY_HOME", self.cluster.path(&self.name));
         command
     }
 

@@ -1,7 +1,10 @@
 //! A TCP relay that a test can cut: with a reset, as when a machine dies, or in silence, as when a cable is pulled.
 
+use crate::Cluster;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -42,6 +45,18 @@ impl Relay {
             }
         });
         Self { address, state }
+    }
+
+    /// Copies a client folder of the test's; the copy reaches the cluster this way. The admin's is called `client`.
+    pub fn folder(&self, cluster: &Cluster, name: &str) -> PathBuf {
+        let port = self.address.rsplit_once(':').map_or("", |(_, port)| port);
+        let (from, to) = (cluster.path(name), cluster.path(&format!("{name}-by-{port}")));
+        let copy =
+            "cp -r \"$0\" \"$1\" && find \"$1\" -name '*.json' -exec sed -i \"s/$2/$3/\" {} +";
+        let mut copied = Command::new("sh");
+        copied.args(["-c", copy]).args([&from, &to]).args([&cluster.address, &self.address]);
+        assert!(copied.status().is_ok_and(|status| status.success()), "{} copies", from.display());
+        to
     }
 
     /// Changes the line.

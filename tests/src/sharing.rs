@@ -3,7 +3,7 @@
 use crate::person::Person;
 use crate::seen::{Differences, Seen};
 use crate::terminal::Terminal;
-use crate::{Cluster, wait_for};
+use crate::{Cluster, NODE, wait_for};
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -58,13 +58,25 @@ impl<'a> Owner<'a> {
         Self::start_by(cluster, size, returning(cluster))
     }
 
+    /// As [`Owner::start`], by `scry ssh`, which has the overlay.
+    pub fn by_scry(cluster: &'a Cluster, size: (u16, u16)) -> Self {
+        let mut scry = cluster.scry_command();
+        scry.env("TERM", "xterm-256color");
+        scry.args(["ssh", "-t", &format!("{}@{NODE}", cluster.login)]);
+        Self::open(cluster, size, scry)
+    }
+
     fn start_by(cluster: &'a Cluster, size: (u16, u16), mut ssh: Command) -> Self {
+        ssh.args(["-tt", "-e", "none", "-o", "SendEnv=LC_ALL"]).arg(cluster.host());
+        Self::open(cluster, size, ssh)
+    }
+
+    fn open(cluster: &'a Cluster, size: (u16, u16), mut client: Command) -> Self {
         // One that has just ended may still be on the list.
         let before = ids(cluster);
-        ssh.env("LC_ALL", "C.UTF-8").args(["-tt", "-e", "none", "-o", "SendEnv=LC_ALL"]);
-        ssh.arg(cluster.host());
-        ssh.arg(format!("exec env PS1='{PROMPT} ' bash --noprofile --norc"));
-        let terminal = Terminal::run(cluster.folder.path(), size, &ssh);
+        client.env("LC_ALL", "C.UTF-8");
+        client.arg(format!("exec env PS1='{PROMPT} ' bash --noprofile --norc"));
+        let terminal = Terminal::run(cluster.folder.path(), size, &client);
         terminal.wait_for(PROMPT);
         let mut id = None;
         wait_for("the session on the list", || {
@@ -140,6 +152,24 @@ impl<'a> Owner<'a> {
         own.and_then(|own| own["people"].as_array().cloned()).unwrap_or_default()
     }
 
+    /// Whether somebody's keys reach the program, as the list says.
+    pub fn types(&self, user: &str) -> bool {
+        let theirs = |one: &Value| one["user"] == user && one["types"] == true;
+        self.people().iter().any(theirs)
+    }
+
+    /// Waits for the session's recording, stored.
+    #[track_caller]
+    pub fn recording(&self) -> Value {
+        let mut found = None;
+        wait_for("the recording", || {
+            let rows = self.cluster.stored_recordings();
+            found = rows.into_iter().find(|row| row["id"] == self.id.as_str());
+            found.is_some()
+        });
+        found.expect("it was waited for")
+    }
+
     /// Ends the shell; gives the session's recording, stored.
     pub fn finish(self) -> Value {
         let mut asked: Option<Instant> = None;
@@ -151,13 +181,7 @@ impl<'a> Owner<'a> {
             }
             self.terminal.has_ended()
         });
-        let mut found = None;
-        wait_for("the recording", || {
-            let rows = self.cluster.stored_recordings();
-            found = rows.into_iter().find(|row| row["id"] == self.id.as_str());
-            found.is_some()
-        });
-        found.expect("it was waited for")
+        self.recording()
     }
 
     /// How the pictures of the viewers differ from the owner's once they have had time, at a moment when that is still.

@@ -10,7 +10,7 @@ use house::terminal::Terminal;
 use house::{Cluster, assert_success, long, wait_for};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -266,17 +266,6 @@ fn four_eyes_go_on_without_the_owner() {
     assert!(processes(&session).is_empty());
 }
 
-/// A client folder of the admin that reaches the cluster at another address.
-fn folder(cluster: &Cluster, address: &str) -> PathBuf {
-    let (from, to) = (cluster.path("client"), cluster.path("client-elsewhere"));
-    let copy = "cp -r \"$0\" \"$1\" && find \"$1\" -name '*.json' -exec sed -i \"s/$2/$3/\" {} +";
-    let paths = [from.display().to_string(), to.display().to_string()];
-    let mut copied = Command::new("sh");
-    copied.args(["-c", copy]).args(&paths).args([&cluster.address, address]);
-    assert!(copied.status().unwrap().success());
-    to
-}
-
 /// `scry ssh` of the admin, in a terminal of its own.
 fn scry_ssh(cluster: &Cluster, home: &Path) -> Terminal {
     let mut scry = cluster.scry_command();
@@ -320,7 +309,7 @@ fn scry_ssh_comes_back_by_itself_when_its_line_was_cut() {
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
     let relay = Relay::start(&cluster.address);
-    let terminal = scry_ssh(&cluster, &folder(&cluster, &relay.address));
+    let terminal = scry_ssh(&cluster, &relay.folder(&cluster, "client"));
     let id = only(&cluster);
     let mut join = bob.command();
     join.args(["join", &id]).env("TERM", "xterm-256color");
@@ -391,7 +380,7 @@ fn scry_ssh_survives_the_death_of_the_proxy() {
 fn scry_ssh_says_clearly_that_the_session_is_over_or_is_given_up() {
     let cluster = Cluster::start();
     let relay = Relay::start(&cluster.address);
-    let home = folder(&cluster, &relay.address);
+    let home = relay.folder(&cluster, "client");
     let cut = || {
         relay.set(Line::Whole);
         let terminal = scry_ssh(&cluster, &home);

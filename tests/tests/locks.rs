@@ -3,7 +3,8 @@
 use house::apart::Apart;
 use house::person::{Person, words};
 use house::relay::{Line, Relay};
-use house::{Cluster, NODE, assert_success, free_port, text, wait_for};
+use house::sharing::sessions;
+use house::{Cluster, NODE, assert_success, free_port, long, text, wait_for};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Longest that an ending may take on a busy machine; on an idle one it is far below a second, and printed.
 const SOON: Duration = Duration::from_secs(10);
+/// Longest from the admin's command until the last process has gone, in the median of [`TIMES`].
+const BAR: Duration = Duration::from_secs(1);
+/// How often each kind of lock is measured.
+const TIMES: usize = 5;
 
 /// A role whose holders work on the account that the tests run as; `more` are lines of TOML.
 fn set_role(cluster: &Cluster, name: &str, more: &str) {
@@ -246,6 +251,40 @@ fn a_lock_on_a_login_a_node_a_role_or_a_session_ends_what_it_names_and_nothing_e
     told(&cluster, "session.end", |event| {
         event["session"] == id && event["why"].as_str().unwrap_or_default().contains("lost laptop")
     });
+}
+
+#[test]
+fn a_lock_on_a_user_a_node_or_a_session_ends_what_is_live_within_a_second() {
+    let cluster = Cluster::start();
+    set_role(&cluster, "worker", "");
+    let bob = Person::invited(&cluster, "bob", &["worker"]);
+    for kind in ["--user", "--node", "--session"] {
+        let measure = || {
+            let live = Live::start(bob.ssh_command(), &cluster.host());
+            let mut name = match kind {
+                "--user" => "bob".to_owned(),
+                "--node" => NODE.to_owned(),
+                _ => String::new(),
+            };
+            if name.is_empty() {
+                // The one before may still be on the list.
+                wait_for("one session on the list", || sessions(&cluster).len() == 1);
+                name = sessions(&cluster)[0]["id"].as_str().unwrap().to_owned();
+            }
+            let began = Instant::now();
+            let made = lock(&cluster, &[kind, &name]);
+            let (took, _) = live.gone(began);
+            unlock(&cluster, &made);
+            wait_for("bob to be let in again", || bob.ssh("true").status.success());
+            wait_for("nothing on the list", || sessions(&cluster).is_empty());
+            took
+        };
+        let mut all: Vec<_> = std::iter::repeat_with(measure).take(TIMES).collect();
+        all.sort();
+        let median = all[TIMES / 2];
+        println!("`scry lock {kind}`: {median:?} to the last process in the median of {all:?}");
+        assert!(!long() || median <= BAR, "{kind}: {all:?}");
+    }
 }
 
 #[test]

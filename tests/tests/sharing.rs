@@ -2,8 +2,14 @@
 
 #[path = "sharing/arrival.rs"]
 mod arrival;
+#[path = "sharing/company.rs"]
+mod company;
 #[path = "sharing/links.rs"]
 mod links;
+#[path = "sharing/members.rs"]
+mod members;
+#[path = "sharing/overlay.rs"]
+mod overlay;
 #[path = "sharing/pictures.rs"]
 mod pictures;
 #[path = "sharing/rewind.rs"]

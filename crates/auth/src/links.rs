@@ -121,26 +121,31 @@ pub async fn revoke(auth: Arc<Auth>, by: Member, call: RevokeLink) -> Result<Don
 const OWN_LINK: &str = "link of yours";
 
 pub async fn read(auth: Arc<Auth>, by: Member, call: ReadLink) -> Result<Shared, Refusal> {
-    Ok(shared(member_sees(&auth, &by, &call.code).await?))
+    Ok(shared(member_sees(&auth, &by, &call.code, call.seat).await?))
 }
 
 /// The link of a code, if it lets this person in at this moment, and where it leads. Changes nothing.
 pub async fn come(auth: &Auth, by: &Member, code: &str) -> Result<(Link, Place), Refusal> {
-    let link = member_sees(auth, by, code).await?;
+    let link = member_sees(auth, by, code, None).await?;
     let place = place(auth, &link.made.node, link.made.session).await?;
     let place = place.ok_or_else(|| Refusal::new(Fault::Denied, Shut::Over.words()))?;
     Ok((link, place))
 }
 
-async fn member_sees(auth: &Auth, by: &Member, code: &str) -> Result<Link, Refusal> {
+async fn member_sees(
+    auth: &Auth,
+    by: &Member,
+    code: &str,
+    seat: Option<SeatRole>,
+) -> Result<Link, Refusal> {
     let (identity, roles, counted) = (&by.identity, &by.roles, by.name.clone());
-    let comer = Comer { identity, roles, at: None, seat: None, counted };
+    let comer = Comer { identity, roles, at: None, seat, counted };
     sees(auth, code, by.asked.address(), &comer, |what| by.asked.event(what)).await
 }
 
 pub async fn look(auth: Arc<Auth>, by: Anybody, call: LookAtLink) -> Result<Welcome, Refusal> {
     let (address, event) = (by.asked.address(), |what| by.asked.event(what));
-    let link = guest_sees(&auth, &call.code, address, event).await?;
+    let link = guest_sees(&auth, &call.code, call.seat, address, event).await?;
     let facts = auth.facts();
     let (cluster, host_authority) = (facts.name, facts.host_authority);
     Ok(Welcome { shared: shared(link), cluster, host_authority })
@@ -153,7 +158,7 @@ pub async fn find(auth: Arc<Auth>, by: ProxyPart, call: FindLink) -> Result<Link
         address: Some(address.to_string()),
         ..ledger::event(what)
     };
-    let link = guest_sees(&auth, &call.code, address, event).await?;
+    let link = guest_sees(&auth, &call.code, None, address, event).await?;
     Ok(LinkPlace { node: link.made.node })
 }
 
@@ -162,12 +167,13 @@ pub async fn find(auth: Arc<Auth>, by: ProxyPart, call: FindLink) -> Result<Link
 async fn guest_sees(
     auth: &Auth,
     code: &str,
+    seat: Option<SeatRole>,
     address: IpAddr,
     event: impl Fn(Audited) -> AuditEvent,
 ) -> Result<Link, Refusal> {
     let (roles, counted) = (auth.tables.roles().await?, counted(address));
     let identity = Identity::guest("", clock::now().plus_ms(LINK_MS.1));
-    let comer = Comer { identity: &identity, roles: &roles, at: None, seat: None, counted };
+    let comer = Comer { identity: &identity, roles: &roles, at: None, seat, counted };
     sees(auth, code, address, &comer, event).await
 }
 
@@ -261,6 +267,8 @@ enum No {
     Elsewhere(Box<Link>),
     /// It does not count.
     Shut(Box<Link>, Shut),
+    /// It gives another seat than this.
+    OtherSeat(Box<Link>, SeatRole),
     /// A lock or a rule.
     Denied(Box<Link>, Denial),
     /// It is not known.
@@ -314,6 +322,9 @@ async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> 
     let Some(place) = place.filter(|place| place.session.user == link.made.owner) else {
         return Err(No::Shut(Box::new(link), Shut::Over));
     };
+    if let Some(asked) = comer.seat.filter(|asked| *asked != link.made.seat) {
+        return Err(No::OtherSeat(Box::new(link), asked));
+    }
     let grant = policy::Grant {
         link: link.id,
         session: link.made.session,
@@ -322,7 +333,7 @@ async fn counts(auth: &Auth, code: &str, comer: &Comer<'_>) -> Result<Link, No> 
         guests: link.made.guests,
         expires: link.made.expires,
     };
-    let (node, seat) = (&place.node, comer.seat.unwrap_or(link.made.seat));
+    let (node, seat) = (&place.node, link.made.seat);
     let (facts, roles) = (place.facts(), comer.roles);
     match policy::join(roles, comer.identity, node, &facts, seat, Some(grant), now) {
         Ok(_) => Ok(link),
@@ -366,6 +377,12 @@ async fn refuse(
         No::Shut(link, shut) => {
             let words = shut.words();
             let refused = refused(Some(link.id), words.to_owned());
+            (of_link(refused, &link), Refusal::new(Fault::Denied, words))
+        }
+        No::OtherSeat(link, asked) => {
+            let given = link.made.seat;
+            let words = format!("this link lets you in as {given}, not as {asked}: leave that out");
+            let refused = refused(Some(link.id), words.clone());
             (of_link(refused, &link), Refusal::new(Fault::Denied, words))
         }
         No::Denied(link, denial) => {

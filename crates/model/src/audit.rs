@@ -217,7 +217,7 @@ audited! {
     SeatLeft "S3031I" "seat.left" {
         /// Number within the recording.
         party: u32,
-        /// Why they had to, if they did not want to.
+        /// Why they had to, or how they were lost, if they did not want to.
         #[serde(default, skip_serializing_if = "Option::is_none")] why: Option<String>,
     }
     /// Somebody tried to type, or asked for something, who may not; told once for each seat and reason.

@@ -67,6 +67,10 @@ pub const ENVIRONMENT_VARIABLES: usize = 64;
 pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
 pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// Milliseconds of silence on an SSH connection after which the other end is asked whether it is there.
+pub const SSH_BEAT_MS: u64 = 15_000;
+/// Questions that may stay without an answer. Cut: when one more is due, after a minute of silence, the connection is lost.
+pub const SSH_BEATS: usize = 3;
 /// Output that the owner has not taken, in bytes, at which the pty is no longer read. Wait.
 pub const OWNER_LAG_BYTES: usize = 128 * 1024;
 /// Bytes taken from a program at once, so that neither side is woken for every few; recorded as several entries. Wait.

@@ -9,13 +9,13 @@ use crate::verdict::{Bell, Verdict};
 use crate::visitor::{self, Visitor};
 use crate::{clock, report::Reporter};
 use link::ssh::server::{
-    Admission, Asked, Connection, Gate, Guests, Judge, NobodyIn, Refused, Server, Session, Tried,
-    Wish,
+    Admission, Asked, Connection, Gate, Guests, Judge, Lost, NobodyIn, Refused, Server, Session,
+    Tried, Wish,
 };
 use link::ssh::ssh_key::Certificate;
 use link::tunnel::Knock;
 use model::audit::Audited;
-use model::limit::LINK_MS;
+use model::limit::{LINK_MS, SSH_BEAT_MS, SSH_BEATS};
 use model::role::{Forwarding, RecordingPolicy};
 use model::{AuditEvent, ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tick, UserName};
 use policy::{Denial, Identity, LoginPermit};
@@ -132,6 +132,18 @@ pub(crate) fn place(client: Option<SocketAddr>) -> String {
     client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
 }
 
+/// How a connection was lost, for the ledger.
+pub(crate) fn how_lost(lost: Lost) -> String {
+    match lost {
+        Lost::Silent => {
+            let questions = u64::try_from(SSH_BEATS).unwrap_or(u64::MAX);
+            let ms = SSH_BEAT_MS.saturating_mul(questions.saturating_add(1));
+            format!("nothing was heard of the client for {} s", ms / 1000)
+        }
+        Lost::Broken => "the connection broke off".to_owned(),
+    }
+}
+
 /// Serves one connection to its end.
 pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken) {
     let Some(startup) = post.startups.take(knock.client.map(|client| client.ip())) else {
@@ -173,10 +185,14 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let serial = caller.identity.serial();
     caller.tell(Audited::Connected { serial, version: connection.version.clone() });
     metrics::gauge!("scry_connections").increment(1.0);
-    let mut served = Served::new(post, caller.clone(), connection.opener());
+    let opener = connection.opener();
+    let mut served = Served::new(post, caller.clone(), opener.clone());
     let verdict = served.run(connection, &stop).await;
     metrics::gauge!("scry_connections").decrement(1.0);
-    let why = (verdict != Verdict::Gone).then(|| verdict.why().to_owned());
+    let why = match verdict {
+        Verdict::Gone => opener.lost().await.map(how_lost),
+        verdict => Some(verdict.why().to_owned()),
+    };
     caller.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
     served.outlived(&stop).await;
 }

@@ -7,14 +7,14 @@ pub(crate) mod line;
 mod viewer;
 
 use crate::clock;
-use crate::connection::{Holder, place, via};
+use crate::connection::{Holder, how_lost, place, via};
 use crate::lives::Running;
 use crate::report::Reporter;
 use crate::serve::Post;
 use crate::session::refuse;
 use entry::{Entry, Taken};
-use link::ssh::Startup;
 use link::ssh::server::{Asked, Connection, Opener, Refusal, Session, Wish};
+use link::ssh::{Output, Startup};
 use model::audit::Audited;
 use model::entry::Party;
 use model::limit::GUEST_WAIT_MS;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use viewer::Window;
+use viewer::{Parting, Window};
 use wire::name::{FITS_VARIABLE, OWNER_SEAT};
 
 /// Said of a session that does not run here, and of one that somebody may not know of.
@@ -132,6 +132,7 @@ pub(crate) async fn serve(
     // Whoever has shown no certificate has to show soon what their code is worth.
     let waited = tokio::time::sleep(Duration::from_millis(GUEST_WAIT_MS));
     tokio::pin!(waited);
+    let mut is_gone = false;
     loop {
         let idle = visitor.place.is_some() && seats.is_empty();
         tokio::select! {
@@ -144,11 +145,15 @@ pub(crate) async fn serve(
                         arrival: Arc::clone(&arrival),
                         taken: taken.clone(),
                         stop: end.child_token(),
+                        stopping: stop.clone(),
                     };
                     seats.spawn(visit.serve(session));
                 }
                 Some(asked) => refuse_way(&post, &visitor, asked).await,
-                None => break,
+                None => {
+                    is_gone = true;
+                    break;
+                }
             },
             Some(ended) = seats.join_next() => {
                 if let Err(error) = ended {
@@ -161,7 +166,10 @@ pub(crate) async fn serve(
     }
     end.cancel();
     while seats.join_next().await.is_some() {}
-    let why = stop.is_cancelled().then(|| "the node is stopping".to_owned());
+    let why = match is_gone {
+        true => opener.lost().await.map(how_lost),
+        false => stop.is_cancelled().then(|| "the node is stopping".to_owned()),
+    };
     if arrival.told.get().is_some() {
         visitor.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
     }
@@ -218,6 +226,8 @@ struct Visit {
     taken: Taken,
     /// The connection is gone or the node stops.
     stop: CancellationToken,
+    /// The node stops.
+    stopping: CancellationToken,
 }
 
 impl Visit {
@@ -329,19 +339,39 @@ impl Visit {
         let fits = session.environment.iter().any(|(name, _)| name == FITS_VARIABLE);
         let viewer = viewer::Viewer::new(running, seat, seated, Window { size, fits });
         let (end, ended) = oneshot::channel();
+        let output = session.output.clone();
         let looking = viewer.run(session, &self.stop, ended);
         tokio::pin!(looking);
-        let why = tokio::select! {
-            () = &mut looking => None,
-            denial = self.keep(entry, party, counts, expires) => Some(denial.farewell()),
+        let denied = tokio::select! {
+            parting = &mut looking => Err(parting),
+            denial = self.keep(entry, party, counts, expires) => Ok(denial.farewell()),
         };
-        running.doors.leave(party, why.clone()).await;
-        if let Some(why) = why.clone() {
-            // They are out already; what is left is to give them their terminal back.
-            let _ = end.send(why);
-            looking.await;
-        }
+        running.doors.leave(party, denied.as_ref().ok().cloned()).await;
+        let why = match denied {
+            Ok(why) => {
+                // They are out already; what is left is to give them their terminal back.
+                let _ = end.send(why.clone());
+                looking.await;
+                Some(why)
+            }
+            Err(Parting::Gone) => self.lost(&output).await,
+            Err(Parting::Said) => None,
+        };
         self.visitor.tell_in(Some(running.id), Audited::SeatLeft { party: party.0.into(), why });
+    }
+
+    /// Why somebody is out whose channel is gone, if they did not close it.
+    async fn lost(&self, output: &Output) -> Option<String> {
+        if let Some(why) = output.fate() {
+            return Some(why.to_owned());
+        }
+        if output.was_left().await {
+            return None;
+        }
+        tokio::select! {
+            lost = self.opener.lost() => lost.map(how_lost),
+            () = self.stopping.cancelled() => None,
+        }
     }
 
     /// The next sign of life; coming was the first.

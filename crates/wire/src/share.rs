@@ -165,6 +165,9 @@ pub enum Which {
 pub struct ReadLink {
     /// Its code.
     pub code: String,
+    /// As what the caller means to come, if they say so; a link of another seat is refused.
+    #[serde(default)]
+    pub seat: Option<SeatRole>,
 }
 
 /// What a link lets in to.
@@ -189,6 +192,9 @@ pub struct Shared {
 pub struct LookAtLink {
     /// Its code.
     pub code: String,
+    /// As what they mean to come, if they say so; a link of another seat is refused.
+    #[serde(default)]
+    pub seat: Option<SeatRole>,
 }
 
 /// What a guest needs to know in order to come.

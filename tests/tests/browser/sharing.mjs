@@ -1,11 +1,11 @@
 // Links into a session: as observer and as peer, with an account, at the door, and as a guest, with a browser or with plain ssh.
 // What is typed, said and shown, and by whom; none of it ever runs as HTML; and a guest's browser gets at nothing but the session,
 // and there at nothing but what an observer may.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import {
-  EVIL, EVIL_NAME, above, allSee, audit, calls, expect, folder, hears, isOver, knock, login, node, nothingRan, openTerminal, panel,
-  play, say, screen, scry, scryJson, setRole, share, shows, signIn, signUp, told, type, until, user, ways, withPerson, wouldRun,
+  EVIL, EVIL_NAME, above, allSee, audit, calls, expect, folder, hears, isOver, knock, login, node, nothingRan, openTerminal, origin,
+  panel, play, say, screen, scry, scryJson, setRole, share, shows, signIn, signUp, told, type, until, user, ways, withPerson, wouldRun,
 } from './kit.mjs';
 
 /** What an observer asks for in vain, as the ledger calls it. */
@@ -27,6 +27,14 @@ function inShell(line) {
     });
   return { type: (text) => shell.stdin.write(text), says, over: () => until('the end of ssh', () => seen.over), seen };
 }
+
+/** What a chat program's robot gets that looks at an address somebody was sent. It looks whose certificate that is, too. */
+const robot = (address, ...flags) =>
+  new Promise((done, failed) => {
+    const all = ['--silent', '--show-error', '--include', '--location', '--cacert', `${folder}/authority.pem`, ...flags, address];
+    execFile('curl', all, (error, out, said) => (error ? failed(new Error(`curl ${all.join(' ')}: ${said}`)) : done(out)));
+  });
+const ROBOT = 'Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)';
 
 await play(async ({ page: owner, another }) => {
   await setRole('host', `[allow]\nshare = ['observer', 'peer']\nguests = ['observer']`);
@@ -227,6 +235,39 @@ await play(async ({ page: owner, another }) => {
   await isOver(bob);
   await told('seat.left', (event) => event.user === 'bob');
   await peopleAre(3);
+
+  // A link that counts once is not used up by robots that fetch it, nor by who opens it and goes without joining.
+  for (const to of ['guests', 'bob']) {
+    const { id, web } = await scryJson('share', '--once', '--to', to);
+    const address = web.replace(/^https:\/\/[^/]+/, origin);
+    for (const flags of [['--user-agent', ROBOT], ['--head', '--user-agent', ROBOT], ['--head']]) {
+      const got = await robot(address, ...flags);
+      expect(/^HTTP\/\S+ 200/.test(got), `a robot gets the page: ${got.slice(0, 300)}`);
+    }
+    const page = to === 'bob' ? bob : await another();
+    const open = async () => {
+      // Another fragment alone would load nothing.
+      await page.goto('about:blank');
+      await page.goto(address);
+    };
+    await open();
+    await page.getByRole('button', { name: 'Join', exact: true }).waitFor();
+    await page.goto('about:blank');
+    const uses = async () => (await audit('share.use')).filter((event) => event.link === id).length;
+    const link = async () => (await scryJson('share', '--list')).find((one) => one.id === id);
+    const before = await link();
+    expect(before.used === 0 && before.state === 'open' && (await uses()) === 0, `nothing has used it: ${JSON.stringify(before)}`);
+    await open();
+    if (to === 'guests') await page.getByLabel('Your name').fill('yin');
+    await page.getByRole('button', { name: 'Join', exact: true }).click();
+    await shows(page, 'scry:');
+    await peopleAre(4);
+    const after = await link();
+    expect(after.used === 1 && after.state === 'used' && (await uses()) === 1, `it was used once: ${JSON.stringify(after)}`);
+    await open();
+    await page.getByText(to === 'bob' ? 'this link counted once, and was used' : 'it does not count any more').waitFor();
+    await peopleAre(3);
+  }
 
   // Taking the link back ends what came by it, and it counts no more.
   const links = (await panel(owner)).getByRole('region', { name: 'Links into this session' });

@@ -2,16 +2,21 @@
 
 use crate::{A_WHILE, AT_ONCE, Watched, bob_and_carol, ended_because, join, time_line};
 use house::eyes::{
-    Client, Counter, DEMAND, listed, processes, stands_as, that_can_freeze, with_eyes,
+    Client, Counter, DEMAND, can_freeze, listed, processes, set_roles, stands_as, that_can_freeze,
+    told, with_eyes,
 };
+use house::person::Person;
+use house::relay::{Line, Relay};
+use house::sharing::{SIZE, Way, seat_of, way_to};
 use house::terminal::Terminal;
-use house::{long, wait_for};
+use house::{Cluster, free_port, long, wait_for};
+use serde_json::Value;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A way to leave.
-type Way = (&'static str, fn(&mut Client));
+type Leave = (&'static str, fn(&mut Client));
 
 #[test]
 fn when_the_last_who_must_be_there_leaves_everything_stops_at_once_and_goes_on_when_they_are_back()
@@ -30,7 +35,7 @@ fn when_the_last_who_must_be_there_leaves_everything_stops_at_once_and_goes_on_w
     let moderator = come();
     counter.runs();
     let mut watched = Watched { owner, moderator, counter, session: session.clone() };
-    let ways: [Way; 4] = [
+    let ways: [Leave; 4] = [
         ("left with q", |moderator| moderator.types("q")),
         ("connection closed", |moderator| moderator.signal("TERM")),
         ("killed", |moderator| moderator.signal("KILL")),
@@ -115,6 +120,155 @@ fn whoever_must_be_there_and_is_silent_does_not_count_until_they_are_heard_again
     watched.owner.signal("TERM");
     let lines = time_line(&cluster, &watched.session);
     assert!(lines.contains("frozen") && lines.contains("goes on"), "{lines}");
+}
+
+/// A session that somebody looks at over a line that can be cut.
+struct OverALine {
+    watched: Watched,
+    relay: Relay,
+    terminal: Terminal,
+}
+
+impl OverALine {
+    /// `bob` runs a counter, `carol` comes this way.
+    fn start(cluster: &Cluster, (bob, carol): (&Person<'_>, &Person<'_>), way: Way) -> Self {
+        let relay = Relay::start(&cluster.address);
+        let carol = carol.behind(&relay);
+        let join = |session: &str| way_to(cluster, session, &carol, way, "moderator");
+        Self::start_by(cluster, bob, relay, &format!("counter-{way:?}"), join)
+    }
+
+    /// `carol` comes by plain ssh over the node's own port.
+    fn at_the_node(cluster: &Cluster, (bob, carol): (&Person<'_>, &Person<'_>), port: u16) -> Self {
+        let relay = Relay::start(&format!("127.0.0.1:{port}"));
+        let (_, port) = relay.address.rsplit_once(':').unwrap();
+        let port = port.parse().unwrap();
+        let join = |session: &str| {
+            let mut ssh = cluster.direct(carol.ssh_command(), port);
+            ssh.args(["-tt", "-e", "none", &seat_of(cluster, session), "moderator"]);
+            ssh
+        };
+        Self::start_by(cluster, bob, relay, "counter-direct", join)
+    }
+
+    fn start_by(
+        cluster: &Cluster,
+        bob: &Person<'_>,
+        relay: Relay,
+        name: &str,
+        join: impl FnOnce(&str) -> Command,
+    ) -> Self {
+        let counter = Counter::new(cluster, name);
+        let owner = Client::open(cluster, bob, &[], &counter.command());
+        let session = owner.waits();
+        let terminal = Terminal::run(cluster.folder.path(), SIZE, &join(&session));
+        counter.runs();
+        // She is in the terminal.
+        let moderator = Client::start(Command::new("true"));
+        Self { watched: Watched { owner, moderator, counter, session }, relay, terminal }
+    }
+}
+
+#[test]
+fn whoever_looks_by_plain_ssh_over_a_line_that_goes_silent_counts_again_when_it_carries() {
+    check_silent_line(Way::Ssh);
+}
+
+#[test]
+fn whoever_looks_by_scry_over_a_line_that_goes_silent_counts_again_when_it_carries() {
+    check_silent_line(Way::Scry);
+}
+
+fn check_silent_line(way: Way) {
+    let Some(cluster) = that_can_freeze("") else { return };
+    let (bob, carol) = bob_and_carol(&cluster);
+    let OverALine { mut watched, relay, terminal } =
+        OverALine::start(&cluster, (&bob, &carol), way);
+    let session = watched.session.clone();
+    let people = || listed(&cluster, &session)["people"].clone();
+    wait_for("carol on the list", || people()[1]["user"] == "carol");
+    let before = people();
+    assert_eq!(before[1]["seat"], "moderator");
+    let took = watched.stops_by(&format!("line silent, {way:?}"), |_| relay.set(Line::Silent));
+    assert!(took < Duration::from_secs(5), "3.2 s are the bar: {took:?}");
+    stands_as(&cluster, &session, "frozen");
+    watched.counter.stands(A_WHILE);
+    relay.set(Line::Whole);
+    // Nobody does anything.
+    watched.counter.runs();
+    stands_as(&cluster, &session, "running");
+    terminal.wait_for("goes on");
+    assert_eq!(people(), before, "the same seat since the same moment");
+    assert!(!terminal.has_ended(), "{}", terminal.all());
+    watched.owner.signal("TERM");
+    let lines = time_line(&cluster, &session);
+    let count = |word: &str| lines.matches(word).count();
+    // It waited for her at first.
+    assert_eq!(
+        (count("carol joined"), count("frozen: the session"), count(" goes on]")),
+        (1, 1, 2),
+        "{lines}"
+    );
+    assert_eq!(count(" left"), 0, "{lines}");
+    assert_eq!(cluster.audit("seat.taken").len(), 1);
+}
+
+#[test]
+fn whoever_is_not_heard_of_for_longer_than_anybody_waits_is_out_and_comes_back_by_joining_again() {
+    if !long() {
+        println!("skipped: it takes more than a minute; SCRY_TEST_LONG=1 runs it");
+        return;
+    }
+    if !can_freeze() {
+        return;
+    }
+    let port = free_port();
+    let cluster = Cluster::start_with(&["--ssh-listen", &format!("127.0.0.1:{port}")]);
+    set_roles(&cluster, "");
+    let (bob, carol) = bob_and_carol(&cluster);
+    // The proxy waits for 25 s, and the node, where it is reached without one, for a minute.
+    let proxy = ("the connection broke off", 20..40);
+    let node = ("nothing was heard of the client for 60 s", 55..80);
+    let mut all = [
+        (OverALine::start(&cluster, (&bob, &carol), Way::Ssh), &proxy, ""),
+        (OverALine::start(&cluster, (&bob, &carol), Way::Scry), &proxy, "the connection ended"),
+        (OverALine::at_the_node(&cluster, (&bob, &carol), port), &node, "closed."),
+    ];
+    let began = Instant::now();
+    all.iter().for_each(|(one, ..)| one.relay.set(Line::Silent));
+    all.iter().for_each(|(one, ..)| stands_as(&cluster, &one.watched.session, "frozen"));
+    for (OverALine { watched, relay, terminal }, (why, seconds), words) in &mut all {
+        let session = watched.session.clone();
+        let mut left = Value::Null;
+        while left.is_null() {
+            let events = cluster.audit("seat.left");
+            let theirs = events.iter().find(|event| event["session"] == session.as_str());
+            left = theirs.cloned().unwrap_or_default();
+            assert!(began.elapsed() < Duration::from_secs(seconds.end), "{events:#?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let took = began.elapsed();
+        println!("out after {took:?} of silence: {left}");
+        assert!(took > Duration::from_secs(seconds.start), "{took:?}");
+        assert_eq!((&left["user"], &left["why"]), (&"carol".into(), &(*why).into()));
+        told(&cluster, "connection.close", |event| {
+            event["connection"] == left["connection"] && event["why"] == *why
+        });
+        stands_as(&cluster, &session, "frozen");
+        relay.set(Line::Whole);
+        let said = terminal.wait_for_end();
+        assert!(said.contains(*words), "{said}");
+        watched.counter.stands(A_WHILE);
+        assert!(!watched.owner.has_ended(), "{}", watched.owner.said());
+        assert_eq!(house::eyes::people(&cluster, &session), 1);
+        let _again = Client::seated(&cluster, &carol, &session, "moderator");
+        watched.counter.runs();
+        stands_as(&cluster, &session, "running");
+        watched.owner.signal("TERM");
+        let lines = time_line(&cluster, &session);
+        let count = |word: &str| lines.matches(word).count();
+        assert_eq!((count("carol joined"), count("person 1 left")), (2, 1), "{lines}");
+    }
 }
 
 #[test]

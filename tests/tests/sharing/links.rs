@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 const NAME: &str = "Your name, for the others to see:";
 
 /// A cluster whose admin may have guests who look and type.
-fn hospitable() -> Cluster {
+pub(crate) fn hospitable() -> Cluster {
     hospitable_with(&[])
 }
 
@@ -27,17 +27,17 @@ fn hospitable_with(flags: &[&str]) -> Cluster {
 
 /// What `scry share` prints for scripts.
 #[track_caller]
-fn share(cluster: &Cluster, further: &[&str]) -> Value {
+pub(crate) fn share(cluster: &Cluster, further: &[&str]) -> Value {
     let args: Vec<_> = ["share", "--json"].iter().chain(further).copied().collect();
     cluster.scry_json(&args)
 }
 
-fn field(made: &Value, name: &str) -> String {
+pub(crate) fn field(made: &Value, name: &str) -> String {
     made[name].as_str().unwrap_or_else(|| panic!("no {name} in {made}")).to_owned()
 }
 
 /// `scry join` on a machine that knows no cluster.
-fn stranger(cluster: &Cluster, args: &[&str]) -> Command {
+pub(crate) fn stranger(cluster: &Cluster, args: &[&str]) -> Command {
     let mut command = cluster.scry_command();
     command.env("SCRY_HOME", cluster.path("nothing-here")).env("TERM", "xterm-256color");
     command.arg("join").args(args);
@@ -45,7 +45,11 @@ fn stranger(cluster: &Cluster, args: &[&str]) -> Command {
 }
 
 /// What `scry share` says to a guest with plain ssh, typed into a shell.
-fn by_ssh(cluster: &Cluster, made: &Value, change: impl Fn(String) -> String) -> Command {
+pub(crate) fn by_ssh(
+    cluster: &Cluster,
+    made: &Value,
+    change: impl Fn(String) -> String,
+) -> Command {
     let folder = cluster.path("guest");
     std::fs::create_dir_all(&folder).unwrap();
     let (hosts, ssh) = (field(made, "guest_known_hosts"), field(made, "guest_ssh"));
@@ -181,6 +185,20 @@ for url in sys.argv[1:]:
         assert!(page.contains("no-referrer no-store") && page.contains("scry join"), "{page}");
         assert!(!page.contains(&field(&made, "code")), "{page}");
     }
+    // One that only asks what there is, and one that says what it is; both look whose certificate that is.
+    let authority = cluster.path("authority.pem");
+    let status = cluster.scry_json(&["status", "--json"]);
+    std::fs::write(&authority, status["cluster"]["tls_authority"].as_str().unwrap()).unwrap();
+    let robot = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)";
+    for flags in [&["--head"][..], &["--user-agent", robot], &["--head", "--user-agent", robot]] {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--location", "--include", "--cacert"]);
+        let out = curl.arg(&authority).args(flags).arg(&web).output().unwrap();
+        assert_success(&out);
+        let said = text(&out);
+        assert!(said.lines().next().unwrap_or_default().contains(" 200"), "{flags:?}: {said}");
+    }
+    assert!(cluster.audit("share.use").is_empty(), "nobody has come");
     let zoe = owner.come(&stranger(&cluster, &[&web]), "observer", SIZE);
     owner.all_see_the_same(&[zoe]);
     // It counted once.

@@ -2,10 +2,14 @@
 
 use house::person::Person;
 use house::script::GNU_SCREEN;
-use house::seen::{Seen, differences};
+use house::seen::{Differences, Seen, differences};
 use house::sharing::{GUEST, NOTE, Owner, PROMPT, SIZE, Viewer, Way, guests};
-use house::{Cluster, wait_for};
-use std::process::Stdio;
+use house::terminal::Terminal;
+use house::{Cluster, text, wait_for};
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Whether the viewer sees the part of the owner's screen that has the cursor in it, or all of it in a frame.
@@ -134,82 +138,218 @@ fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own
 /// What the owner's terminal is made, one after the other.
 const SIZES: [(u16, u16); 8] =
     [(2, 1), (1024, 512), (2, 512), (1024, 1), (3, 2), (500, 200), (80, 24), (101, 29)];
+/// Terminals larger and smaller than any that a program is told of, and what it is told.
+const BEYOND: [((u16, u16), &str); 2] = [((1500, 600), "512 1024"), ((1, 1), "1 2")];
+/// Cells in which the owner's screen differs from that of the same program without scry, at any size: none so far, and they
+/// may not become more.
+const KNOWN: Differences = Differences { characters: 0, looks: 0 };
+/// Longest until two terminals are as they will stay.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A session with two who look on, one by scry and one by ssh; verified when it is over.
-fn with_two(work: impl Fn(&Owner<'_>, &[Viewer])) {
+/// A session with two who look on, one by scry and one by ssh; and the same shell on a terminal of the same sizes, of which
+/// scry knows nothing.
+struct Twins<'c> {
+    owner: Owner<'c>,
+    viewers: [Viewer; 2],
+    alone: [Viewer; 1],
+    /// What either shell writes into its file when it has done something.
+    done: [PathBuf; 2],
+    /// Terminals of the innermost programs.
+    ttys: RefCell<[String; 2]>,
+    differ: Cell<Differences>,
+}
+
+impl<'c> Twins<'c> {
+    fn start(cluster: &'c Cluster, bob: &Person<'_>) -> Self {
+        let owner = Owner::start(cluster, SIZE);
+        let viewers =
+            [owner.join(bob, Way::Scry, "peer", SIZE), owner.join(bob, Way::Ssh, "observer", SIZE)];
+        owner.all_see_the_same(&viewers);
+        let mut shell = Command::new("env");
+        shell.args([&format!("PS1={PROMPT} "), "bash", "--noprofile", "--norc"]);
+        shell.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+        // It is in a tmux as little as the other.
+        shell.env_remove("TMUX").env_remove("TMUX_PANE");
+        let terminal = Terminal::run(cluster.folder.path(), SIZE, &shell);
+        terminal.wait_for(PROMPT);
+        let done = [cluster.path("done"), cluster.path("done-alone")];
+        let alone = [Viewer { terminal, types: true }];
+        let (ttys, differ) = (RefCell::default(), Cell::default());
+        let twins = Self { owner, viewers, alone, done, ttys, differ };
+        for (terminal, file) in twins.terminals().into_iter().zip(&twins.done) {
+            terminal.type_text(&format!("export DONE={}; clear\r", file.display()));
+        }
+        twins.find_ttys();
+        twins
+    }
+
+    /// Learns the terminals that the programs are on now.
+    fn find_ttys(&self) {
+        self.types("tty > $DONE\r");
+        *self.ttys.borrow_mut() = self.wait_done();
+    }
+
+    /// Rows and columns, as the programs are told.
+    fn told(&self) -> [String; 2] {
+        self.ttys.borrow().each_ref().map(|tty| {
+            text(&Command::new("stty").args(["-F", tty, "size"]).output().expect("stty runs"))
+        })
+    }
+
+    /// Makes both terminals this size, and waits until the programs are told; `taken` rows are those of a program around.
+    #[track_caller]
+    fn resize_to(&self, size @ (cols, rows): (u16, u16), taken: u16) {
+        self.resize(size);
+        let expected = format!("{} {cols}", rows.saturating_sub(taken));
+        let (mut last, mut same) = (self.told(), 0);
+        // A program around may bear no such size, and keeps another one: then it is waited until that stays.
+        wait_for(&format!("both to be told of {size:?}"), || {
+            let told = self.told();
+            same = if told == last { same + 1 } else { 0 };
+            last = told;
+            last[0] == last[1] && (last[0] == expected || (taken > 0 && same > 20))
+        });
+    }
+
+    fn terminals(&self) -> [&Terminal; 2] {
+        [&self.owner.terminal, &self.alone[0].terminal]
+    }
+
+    fn types(&self, text: &str) {
+        self.terminals().iter().for_each(|terminal| terminal.type_text(text));
+    }
+
+    fn resize(&self, size: (u16, u16)) {
+        self.terminals().iter().for_each(|terminal| terminal.resize(size));
+    }
+
+    /// Waits until both have written that they have done something; gives what they wrote.
+    #[track_caller]
+    fn wait_done(&self) -> [String; 2] {
+        let said = |file: &PathBuf| fs::read_to_string(file).unwrap_or_default();
+        wait_for("both shells", || self.done.iter().all(|file| said(file).ends_with('\n')));
+        let both = [0, 1].map(|at| said(&self.done[at]).trim().to_owned());
+        self.done.iter().for_each(|file| fs::remove_file(file).unwrap());
+        both
+    }
+
+    /// Compares both screens once they are still, and keeps the count.
+    #[track_caller]
+    fn compare(&self, what: &str) {
+        let found = self.owner.compare(&self.alone, PATIENCE);
+        println!("{what}: {found:?}");
+        let mut all = self.differ.get();
+        all += found;
+        self.differ.set(all);
+        assert!(all.within(KNOWN), "{what}: {all:?}, known are {KNOWN:?}");
+    }
+
+    /// Makes both terminals each size, and does something at each, upon which `$DONE` is written; then they are as they were.
+    fn through_sizes(&self, program: &str, taken: u16, does: &str) {
+        for size in SIZES {
+            self.resize_to(size, taken);
+            self.compare(&format!("{program}, made {size:?}"));
+            self.types(does);
+            let [own, alone] = self.wait_done();
+            assert_eq!(own, alone, "{program}: what it does at {size:?}");
+            self.compare(&format!("{program}, at work at {size:?}"));
+        }
+        self.resize_to(SIZE, taken);
+        self.compare(&format!("{program}, made {SIZE:?} again"));
+    }
+
+    /// Larger and smaller than may be: there is nothing to compare with, but the size that is told.
+    fn beyond(&self) {
+        for (size, told) in BEYOND {
+            self.owner.terminal.resize(size);
+            wait_for(&format!("{told} in a terminal of {size:?}"), || self.told()[0] == told);
+            self.types("stty size; seq 1 2000; stty size > $DONE\r");
+            assert_eq!(self.wait_done()[0], told);
+        }
+        self.resize_to(SIZE, 0);
+    }
+}
+
+/// Both with a program in the shell, at all sizes; verified when it is over.
+fn with_twins(work: impl Fn(&Twins<'_>)) {
     let cluster = Cluster::start();
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
-    let owner = Owner::start(&cluster, SIZE);
-    let viewers =
-        [owner.join(&bob, Way::Scry, "peer", SIZE), owner.join(&bob, Way::Ssh, "observer", SIZE)];
-    owner.all_see_the_same(&viewers);
-    work(&owner, &viewers);
+    let twins = Twins::start(&cluster, &bob);
+    twins.compare("at first");
+    work(&twins);
+    let Twins { owner, .. } = twins;
     owner.terminal.wait_for(PROMPT);
     let row = owner.finish();
     house::assert_success(&cluster.verify(row["id"].as_str().unwrap()));
 }
 
-/// Makes the owner's terminal each size, and does something at each; then it is as it was.
-fn through_sizes(owner: &Owner<'_>, then: impl Fn()) {
-    for size in SIZES {
-        owner.terminal.resize(size);
-        then();
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    owner.terminal.resize(SIZE);
-    std::thread::sleep(Duration::from_millis(300));
-}
-
 /// A shell inside `program`, which has the last row if it is one; `leave` leaves it.
-fn check_shell(program: &str, leave: &[&str]) {
-    with_two(|owner, viewers| {
-        owner.line(&format!("clear; {program}"));
-        std::thread::sleep(Duration::from_millis(1_000));
-        through_sizes(owner, || owner.line("stty size; seq 1 2000"));
-        owner.line("clear; seq 1 20; stty size; echo said-$((40+2))");
+fn check_shell(name: &str, program: &str, leave: &[&str]) {
+    with_twins(|twins| {
+        let Twins { owner, viewers, .. } = twins;
+        twins.types(&format!("clear; {program}\r"));
+        twins.compare(name);
+        let taken = u16::from(!program.is_empty());
+        let rows = usize::from(SIZE.1 - taken);
+        twins.find_ttys();
+        twins.through_sizes(name, taken, "stty size; seq 1 2000; stty size > $DONE\r");
+        if program.is_empty() {
+            twins.beyond();
+        }
+        twins.types("clear; seq 1 20; stty size; echo said-$((40+2))\r");
         owner.terminal.wait_for("said-42");
-        let rows = if program.is_empty() { 30 } else { 29 };
         let shown = owner.terminal.screen();
         let mut expected: Vec<_> = (1..=20).map(|number: u16| number.to_string()).collect();
         expected.extend([format!("{rows} 100"), "said-42".to_owned(), PROMPT.to_owned()]);
-        assert_eq!(shown[..expected.len()], expected[..], "{program}: garbled for the owner");
+        assert_eq!(shown[..expected.len()], expected[..], "{name}: garbled for the owner");
         assert!(shown[expected.len()..rows].iter().all(String::is_empty), "{shown:#?}");
+        twins.compare(name);
         owner.all_see_the_same(viewers);
-        owner.terminal.keys(leave);
+        twins.terminals().iter().for_each(|terminal| terminal.keys(leave));
     });
 }
 
 #[test]
-fn the_owners_terminal_takes_any_size_while_others_look_on_and_all_is_well_at_the_first() {
-    check_shell("", &[]);
+fn the_owners_terminal_takes_any_size_while_others_look_on_and_shows_at_each_what_it_would_without()
+{
+    check_shell("a shell", "", &[]);
 }
 
 #[test]
 fn the_owners_terminal_takes_any_size_around_a_tmux() {
+    // Without what differs by itself: names, and the time.
+    let still =
+        ["status-left", "status-right"].map(|name| format!("\\; set -g {name} ''")).join(" ");
     let tmux = format!(
-        "tmux -L scry-$$ -f /dev/null new \"env PS1='{PROMPT} ' bash --norc --noprofile\" \\; set -g destroy-unattached on"
+        "tmux -L scry-$$ -f /dev/null new -n w \"env PS1='{PROMPT} ' bash --norc --noprofile\" \
+         \\; set -g automatic-rename off {still} \\; set -g destroy-unattached on"
     );
-    check_shell(&tmux, &["C-b", "d"]);
+    check_shell("tmux", &tmux, &["C-b", "d"]);
 }
 
 #[test]
 fn the_owners_terminal_takes_any_size_around_a_gnu_screen() {
-    check_shell(GNU_SCREEN, &["C-a", "\\", "y"]);
+    check_shell("screen", GNU_SCREEN, &["C-a", "\\", "y"]);
 }
 
 #[test]
 fn the_owners_terminal_takes_any_size_around_a_vim() {
-    with_two(|owner, viewers| {
-        owner.line("clear; vim -u NONE -N -c 'r !seq 1 100'");
-        std::thread::sleep(Duration::from_millis(500));
-        through_sizes(owner, || owner.terminal.type_text("j"));
-        owner.terminal.type_text("gg:set nonumber\r");
+    with_twins(|twins| {
+        let Twins { owner, viewers, .. } = twins;
+        let tells = "call writefile([&lines.\" \".&columns],$DONE)";
+        let moves = format!("nnoremap <silent> k :silent! execute \"normal! k\"<Bar>{tells}<CR>");
+        twins.types(&format!("clear; vim -u NONE -N -n -c 'r !seq 1 100' -c '{moves}'\r"));
+        wait_for("the last line", || owner.terminal.screen().iter().any(|row| row == "100"));
+        twins.compare("vim");
+        twins.through_sizes("vim", 0, "k");
+        twins.types("gg:set nonumber\r");
         let expected: Vec<_> = (1..=29).map(|number: u16| number.to_string()).collect();
         wait_for("the file from its beginning, not garbled", || {
             owner.terminal.screen().get(..29) == Some(&expected[..])
         });
+        twins.compare("vim");
         owner.all_see_the_same(viewers);
-        owner.line(":q!");
+        twins.types(":q!\r");
     });
 }

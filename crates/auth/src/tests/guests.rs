@@ -29,7 +29,7 @@ async fn a_guest_looks_at_a_link_a_proxy_finds_its_node_and_the_node_takes_it() 
     assert!(made.link.guests);
     let stranger = scene.house.client(None).await;
     let proxy = scene.house.join(Part::Proxy, "proxy").await;
-    let look = LookAtLink { code: made.code.clone() };
+    let look = LookAtLink { code: made.code.clone(), seat: None };
     let find = FindLink { code: made.code.clone(), address: "192.0.2.9".parse().unwrap() };
     for _ in 0..2 {
         let welcome = stranger.call(&look).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_guest_without_a_link_for_guests_learns_nothing_and_is_in_the_ledger()
         (&members.code, Fault::Denied, "people who have an account"),
         (&other, Fault::NotFound, "is it whole"),
     ] {
-        let look = LookAtLink { code: code.clone() };
+        let look = LookAtLink { code: code.clone(), seat: None };
         let find = FindLink { code: code.clone(), address };
         let take = TakeLink {
             code: code.clone(),

@@ -67,7 +67,7 @@ pub(super) fn make(seat: SeatRole) -> MakeLink {
 }
 
 fn read(made: &MadeLink) -> ReadLink {
-    ReadLink { code: made.code.clone() }
+    ReadLink { code: made.code.clone(), seat: None }
 }
 
 pub(super) fn take(made: &MadeLink, by: &str) -> TakeLink {
@@ -95,7 +95,7 @@ async fn an_owner_makes_a_link_another_reads_it_and_the_node_takes_it() {
     let life = link.expires.0 - before.0;
     assert!((LINK_MS.0..LINK_MS.0 + 60_000).contains(&life), "{life}");
     // Reading uses nothing up, and codes are read as people type them.
-    let loud = ReadLink { code: format!(" {} ", made.code.to_ascii_uppercase()) };
+    let loud = ReadLink { code: format!(" {} ", made.code.to_ascii_uppercase()), seat: None };
     for call in [read(&made), read(&made), loud] {
         let shared = scene.bob.client.call(&call).await.unwrap();
         assert_eq!((shared.node.as_str(), shared.session), ("web-01", id(1)));
@@ -225,10 +225,13 @@ async fn only_the_node_that_it_leads_to_takes_a_link_and_only_as_it_says() {
     assert_eq!((link, who.as_str()), (Some(1), "bob"));
     assert_eq!(why, "it leads to web-01, and another node asked for it");
     for seat in [Observer, Moderator] {
+        let why = format!("this link lets you in as peer, not as {seat}: leave that out");
         let call = TakeLink { seat: Some(seat), ..take(&made, "bob") };
-        let (fault, words) = refused(&scene.web.client, &call).await;
-        assert_eq!(fault, Fault::Denied);
-        assert!(words.contains("it gives another seat"), "{words}");
+        assert_eq!(refused(&scene.web.client, &call).await, (Fault::Denied, why.clone()));
+        // Who only reads it, and says as what they will come, is told so before they go there.
+        let call = ReadLink { seat: Some(seat), ..read(&made) };
+        assert_eq!(refused(&scene.bob.client, &call).await, (Fault::Denied, why.clone()));
+        assert_eq!(scene.last_refusal().await, (Some(1), "bob".to_owned(), why));
     }
     assert_eq!(refused(&scene.web.client, &take(&made, "nobody")).await.0, Fault::Denied);
     // Nothing of that used it up; then somebody does, and nobody does so again.
@@ -340,7 +343,7 @@ async fn a_link_is_revoked_by_its_owner_or_an_admin_and_nodes_hear_of_it_if_some
 async fn whoever_guesses_codes_waits_and_nobody_else_does() {
     let scene = Scene::new().await;
     let made = scene.made(make(Observer)).await;
-    let wrong = |n: u32| ReadLink { code: format!("share-{n:026}") };
+    let wrong = |n: u32| ReadLink { code: format!("share-{n:026}"), seat: None };
     for n in 0..SIGN_IN_FAILURES {
         assert_eq!(refused(&scene.bob.client, &wrong(n)).await.0, Fault::NotFound);
     }

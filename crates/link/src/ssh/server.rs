@@ -17,8 +17,8 @@ use callbacks::{Callbacks, Counts, Slot, Wires};
 use model::{Size, limit};
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::{ChannelOpenFailure, MethodKind, MethodSet, server};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -119,6 +119,14 @@ impl Server {
         Self { grace_ms, ..self }
     }
 
+    /// The same server, which asks a silent client after another time whether it is there.
+    #[cfg(test)]
+    pub(super) fn with_beat(mut self, beat: Duration) -> Self {
+        let config = Arc::get_mut(&mut self.config).expect("nobody else has it yet");
+        config.keepalive_interval = Some(beat);
+        self
+    }
+
     /// Speaks SSH on `stream` until somebody has signed in. `startup` is given back then.
     ///
     /// # Errors
@@ -160,10 +168,17 @@ impl Server {
             .map_err(SshError::Handshake)?;
         let handle = running.handle();
         let ended = closed.clone().drop_guard();
+        let lost = Arc::new(OnceLock::new());
+        let is_lost = Arc::clone(&lost);
         tasks.spawn(async move {
             if let Err(error) = running.await {
                 tracing::debug!(%error, "an SSH connection ended");
+                let _ = is_lost.set(match error {
+                    russh::Error::KeepaliveTimeout => Lost::Silent,
+                    _ => Lost::Broken,
+                });
             }
+            // Who sees it closed sees why.
             drop(ended);
         });
         let admitted = tokio::select! {
@@ -175,6 +190,7 @@ impl Server {
             buffers: admitted.admission.buffers,
             tasks,
             closed: closed.clone(),
+            lost,
             counts: admitted.counts,
         };
         Ok(Connection {
@@ -437,6 +453,15 @@ impl Listen {
     }
 }
 
+/// How a connection was lost that neither end has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Nothing was heard of the client any more, though it was asked ([`limit::SSH_BEATS`]).
+    Silent,
+    /// What carried it is gone, or what came over it was no SSH.
+    Broken,
+}
+
 /// Opens channels towards a client.
 #[derive(Clone)]
 pub struct Opener {
@@ -444,10 +469,17 @@ pub struct Opener {
     buffers: Arc<dyn Buffers>,
     tasks: Tasks,
     closed: CancellationToken,
+    lost: Arc<OnceLock<Lost>>,
     counts: Counts,
 }
 
 impl Opener {
+    /// Waits until the connection is gone; answers how it was lost, if neither end has ended it.
+    pub async fn lost(&self) -> Option<Lost> {
+        self.closed.cancelled().await;
+        self.lost.get().copied()
+    }
+
     /// Waits until the client has answered something, which proves that it is there: whoever gets a global request that
     /// wants a reply must give one (RFC 4254 §4), and one that no client grants asks for nothing else.
     /// russh offers no keepalive from here. Answers `false` once the connection is gone.

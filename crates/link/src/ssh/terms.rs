@@ -13,9 +13,9 @@ pub(super) const CHANNEL_MESSAGES: usize = 64;
 /// Messages on their way out of a connection. Wait: the writer of a channel.
 pub(super) const OUTGOING_MESSAGES: usize = 16;
 /// Silence after which a beat is sent.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_millis(limit::SSH_BEAT_MS);
 /// Beats without any answer after which a connection counts as lost.
-pub(super) const BEATS: usize = 3;
+pub(super) const BEATS: usize = limit::SSH_BEATS;
 /// Attempts to sign in on one connection. Refuse: closed.
 pub(super) const ATTEMPTS: usize = 10;
 

@@ -6,7 +6,7 @@ mod requests;
 use super::buffer::{Buffers, Memory};
 use super::client::{self, Client, Proof, SignIn};
 use super::server::{
-    Admission, Asked, Connection, Guests, Place, Refusal, Refused, Server, Session, Wish,
+    Admission, Asked, Connection, Guests, Lost, Place, Refusal, Refused, Server, Session, Wish,
 };
 use super::{Pipe, Startups};
 use crate::duplex::BoxDuplex;
@@ -18,7 +18,9 @@ use russh::keys::ssh_key::{PrivateKey, PublicKey};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 const MIB: usize = 1024 * 1024;
 
@@ -86,6 +88,10 @@ impl World {
 
     async fn pair(&self) -> (Connection<()>, Client) {
         let (near, far) = tokio::io::duplex(256 * 1024);
+        self.pair_over(near, far).await
+    }
+
+    async fn pair_over(&self, near: DuplexStream, far: DuplexStream) -> (Connection<()>, Client) {
         let startup = Startups::default().take(None).unwrap();
         let accepting = self.server.accept(Box::new(near), self.gate(), startup);
         let buffers = Memory { most: 64 * MIB, ..Memory::patient() };
@@ -266,6 +272,41 @@ async fn sizes_and_signals_reach_the_program() {
     let message = "as asked".to_owned();
     let expected = client::RemoteExit::Signal { name: "USR1".to_owned(), core: false, message };
     assert_eq!(session.exit().await, Some(expected));
+}
+
+#[tokio::test]
+async fn a_client_of_which_nothing_is_heard_any_more_is_lost_and_one_that_ends_is_not() {
+    const BEAT: Duration = Duration::from_millis(50);
+    for cut in [true, false] {
+        let mut world = World::new(Memory::default());
+        world.server = world.server.with_beat(BEAT);
+        let ((near, mut left), (mut right, far)) =
+            (tokio::io::duplex(65536), tokio::io::duplex(65536));
+        let (silent, mut line) = (CancellationToken::new(), JoinSet::new());
+        let is_silent = silent.clone();
+        line.spawn(async move {
+            let carrying = tokio::io::copy_bidirectional(&mut left, &mut right);
+            if is_silent.run_until_cancelled(carrying).await.is_none() {
+                // Neither end is told.
+                std::future::pending::<()>().await;
+            }
+        });
+        let (connection, client) = world.pair_over(near, far).await;
+        let opener = connection.opener();
+        let beats = u32::try_from(model::limit::SSH_BEATS).unwrap() + 1;
+        // As long as both ends are there, they may say nothing.
+        tokio::time::sleep(3 * beats * BEAT).await;
+        assert!(!opener.is_closed());
+        if cut {
+            silent.cancel();
+            tokio::time::sleep((beats - 2) * BEAT).await;
+            assert!(!opener.is_closed(), "two beats without an answer are borne");
+        } else {
+            drop(client);
+        }
+        let lost = within(5, "the end", opener.lost()).await;
+        assert_eq!(lost, cut.then_some(Lost::Silent));
+    }
 }
 
 #[tokio::test]

@@ -77,10 +77,21 @@ pub(super) struct Viewer {
 
 /// Why a viewer's view is over.
 enum Left {
-    /// They wanted to go, or are gone.
+    /// They wanted to go.
     Went,
+    /// They are gone, and have not said so.
+    Gone,
     /// They had to, or the session is over.
     Told(String),
+}
+
+/// How a viewer's view ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// They left, had to, or the session is over.
+    Said,
+    /// Their channel is gone.
+    Gone,
 }
 
 impl Viewer {
@@ -115,19 +126,19 @@ impl Viewer {
         mut session: Session,
         stop: &CancellationToken,
         end: oneshot::Receiver<String>,
-    ) {
+    ) -> Parting {
         let output = session.output.clone();
         let enter = Bytes::from(self.painter.enter());
         if output.write(enter).await.is_err() {
-            return;
+            return Parting::Gone;
         }
         let left = tokio::select! {
             biased;
             // Why they must go, before what they see of it.
             Ok(why) = end => Left::Told(why),
             left = self.show(&mut session, &output) => left,
-            () = output.gone() => return,
-            () = stop.cancelled() => Left::Went,
+            () = output.gone() => Left::Gone,
+            () = stop.cancelled() => Left::Gone,
         };
         let farewell = async {
             if let Left::Told(_) = left {
@@ -137,13 +148,14 @@ impl Viewer {
             let _ = output.write(Bytes::from(self.painter.leave())).await;
             let why = match &left {
                 Left::Told(why) => why.as_str(),
-                Left::Went => "you have left the session",
+                Left::Went | Left::Gone => "you have left the session",
             };
             let _ = output.write(Bytes::from(format!("scry: {why}\r\n"))).await;
             let _ = output.exit_status(0).await;
         };
         let _ = tokio::time::timeout(PATIENCE, farewell).await;
         output.close().await;
+        if matches!(left, Left::Gone) { Parting::Gone } else { Parting::Said }
     }
 
     async fn show(&mut self, session: &mut Session, output: &Output) -> Left {
@@ -161,7 +173,7 @@ impl Viewer {
                     let bytes = self.picture();
                     painted = tokio::time::Instant::now();
                     if !bytes.is_empty() && output.write(Bytes::from(bytes)).await.is_err() {
-                        return Left::Went;
+                        return Left::Gone;
                     }
                 }
                 told = self.told.recv() => {
@@ -171,7 +183,11 @@ impl Viewer {
                     stale = true;
                 }
                 pulled = session.input.pull() => {
-                    let Ok(Some(bytes)) = pulled else { return Left::Went };
+                    let bytes = match pulled {
+                        Ok(Some(bytes)) => bytes,
+                        Ok(None) => return Left::Went,
+                        Err(_) => return Left::Gone,
+                    };
                     if let Some(left) = self.typed(&bytes).await {
                         return left;
                     }

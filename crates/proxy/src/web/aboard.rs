@@ -91,7 +91,7 @@ impl Web {
             Refused::new(Fault::TooMany, "too many guests are there already: try again later")
         })?;
         let nobody = Visitor { secret: None, ..visitor.clone() };
-        let look = LookAtLink { code: code.to_owned() };
+        let look = LookAtLink { code: code.to_owned(), seat: None };
         let welcome = self.auth.call_for(&look, said_of(&nobody)).await.map_err(failed)?;
         let shared = welcome.shared;
         let found = self.carry.node_of_link(shared.node.as_str(), code, address).await;

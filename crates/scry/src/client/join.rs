@@ -48,9 +48,9 @@ async fn by_address(link: WebLink, args: &Join) -> Result<ExitCode> {
     }
     need_terminal()?;
     let at = Address { address: link.address.clone(), pin: link.pin.clone() };
-    let look = LookAtLink { code: link.code.clone() };
+    let look = LookAtLink { code: link.code.clone(), seat: args.seat };
     let welcome = reach::stranger(&at).await?.call(&look).await?;
-    allow_by_link(&welcome.shared, args.seat, own_session().as_deref())?;
+    not_itself(welcome.shared.session, own_session().as_deref())?;
     let called = args.name.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_default();
     let guest = UserName::guest(&called);
     let Shared { node, session, owner, seat, expires, .. } = &welcome.shared;
@@ -66,9 +66,9 @@ async fn by_address(link: WebLink, args: &Join) -> Result<ExitCode> {
 async fn by_link(code: String, seat: Option<SeatRole>, place: &Where) -> Result<ExitCode> {
     need_terminal()?;
     let profile = Profile::signed_in(place)?;
-    let request = ReadLink { code };
+    let request = ReadLink { code, seat };
     let shared = reach::auth(&profile).await?.call(&request).await?;
-    allow_by_link(&shared, seat, own_session().as_deref())?;
+    not_itself(shared.session, own_session().as_deref())?;
     let Shared { node, session, owner, seat, expires, .. } = shared;
     let (short, until) = (session.short(), show::moment(expires));
     show::remark(format!(
@@ -84,18 +84,6 @@ fn need_terminal() -> Result<()> {
     Ok(())
 }
 
-/// As [`allow`], of a session that a link leads to.
-fn allow_by_link(shared: &Shared, seat: Option<SeatRole>, own: Option<&str>) -> Result<()> {
-    let Shared { session, seat: given, .. } = shared;
-    not_itself(*session, own)?;
-    match seat {
-        Some(seat) if seat != *given => {
-            bail!("this link lets you in as {given}, not as {seat}: leave --as out")
-        }
-        _ => Ok(()),
-    }
-}
-
 /// It would show itself in itself, for ever.
 fn not_itself(session: SessionId, own: Option<&str>) -> Result<()> {
     if own.and_then(|own| own.parse().ok()) == Some(session) {
@@ -107,6 +95,9 @@ fn not_itself(session: SessionId, own: Option<&str>) -> Result<()> {
 async fn enter(text: &str, seat: SeatRole, place: &Where) -> Result<ExitCode> {
     need_terminal()?;
     let profile = Profile::signed_in(place)?;
+    if wire::share::code(text).is_some() {
+        bail!("this is the code of a link, and says itself as what one comes: use `scry join`");
+    }
     let found = sessions::find(&reach::auth(&profile).await?, text).await;
     let one = found.map_err(|error| match text.starts_with(CODE_PREFIX) {
         true => anyhow!("this is no whole code of a link: copy all of it, or ask for another one"),
@@ -168,31 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn a_link_lets_in_as_what_it_says() {
-        let one = session(0xab, "alice", "web-01", &[]);
-        let shared = Shared {
-            link: model::LinkId(7),
-            node: one.node,
-            session: one.session.id,
-            owner: one.session.user,
-            seat: SeatRole::Peer,
-            expires: model::Time(0),
-        };
-        let id = shared.session.to_string();
-        for (seat, own, said) in [
-            (None, None, ""),
-            (Some(SeatRole::Peer), Some(""), ""),
-            (Some(SeatRole::Observer), None, "as peer, not as observer: leave --as out"),
-            (None, Some(id.as_str()), "join it from another one"),
-        ] {
-            let words = allow_by_link(&shared, seat, own);
-            let words = words.map_or_else(|error| error.to_string(), |()| String::new());
-            assert_eq!(words.is_empty(), said.is_empty(), "{words}");
-            assert!(words.contains(said), "{words}");
-        }
-    }
-
-    #[test]
     fn nobody_joins_the_session_that_their_terminal_is_in() {
         let one = session(0xab, "alice", "web-01", &SeatRole::ALL);
         let id = one.session.id.to_string();
@@ -200,6 +166,7 @@ mod tests {
             [(id.as_str(), false), ("", true), ("acacacac-acac-4cac-acac-acacacacacac", true)]
         {
             assert_eq!(allow(&one, SeatRole::Peer, Some(own)).is_ok(), joins, "{own}");
+            assert_eq!(not_itself(one.session.id, Some(own)).is_ok(), joins, "{own}");
         }
     }
 }
