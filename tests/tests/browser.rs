@@ -37,6 +37,8 @@ fn a_terminal_in_a_browser_outlives_a_reload_and_a_proxy_that_is_killed() {
             match asked {
                 "kill the proxy" => apart.kill_proxy(),
                 "start the proxy" => apart.start_proxy(&[]),
+                "kill the node" => apart.kill_node(),
+                "start the node" => apart.start_node(&[]),
                 other => panic!("the scene asks for {other:?}"),
             }
             String::new()

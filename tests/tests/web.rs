@@ -4,9 +4,9 @@ use house::asker::{Asker, upgrade};
 use house::browser::{Browser, missing};
 use house::person::Person;
 use house::surf::Surf;
-use house::{Cluster, assert_success, wait_for};
+use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use std::io::{Read, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -131,4 +131,60 @@ fn who_reads_a_live_stream_slowly_is_given_the_picture_of_now_and_loses_the_stre
     drop(typed);
     ssh.wait().unwrap();
     assert!(owner.join().unwrap() > FLOOD * 7, "the owner saw all of it");
+}
+
+/// The commands of a page for scripts, a line each, with what stands there for something replaced by it.
+fn commands_of(page: &str, instead: &[(&str, &str)]) -> Vec<String> {
+    let (_, scripts) = page.split_once("## For scripts").expect("a part for scripts");
+    let (_, block) = scripts.split_once("```sh\n").expect("commands");
+    let (block, _) = block.split_once("```").expect("their end");
+    let replaced = |line: &str| {
+        instead.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to))
+    };
+    block.lines().map(replaced).collect()
+}
+
+#[test]
+fn what_the_page_about_embedding_has_for_scripts_works_as_it_stands_there() {
+    let page = include_str!("../../docs/embed.md");
+    let cluster = Cluster::start();
+    assert_success(&cluster.ssh("echo for-a-script"));
+    let id = cluster.recording_of("echo for-a-script")["id"].as_str().unwrap().to_owned();
+    // It makes the file of the cluster's authority.
+    let surf = Surf::of_nobody(&cluster, "script");
+    let run = |lines: &[&str]| {
+        let mut script = Command::new("sh");
+        script.args(["-e", "-c", &lines.join("\n")]).current_dir(cluster.folder.path());
+        script.env("CURL_CA_BUNDLE", cluster.path("script.pem"));
+        // As they are typed: only what goes wrong is told.
+        let out = script.env("CURL_HOME", cluster.folder.path()).output().expect("a shell");
+        assert_success(&out);
+        text(&out)
+    };
+    std::fs::write(cluster.path(".curlrc"), "silent\nshow-error\nfail-with-body\n").unwrap();
+    let mut instead = vec![
+        ("https://scry.example.org", surf.origin.as_str()),
+        ("\"alice\"", "\"LOGIN\""),
+        ("LOGIN", &cluster.login),
+        ("…", PASSWORD),
+        ("\"ID\"", "\"THIS\""),
+        ("/ID/", "/THIS/"),
+        ("THIS", &id),
+    ];
+    let lines = commands_of(page, &instead);
+    let [place, sign_in, view, _] = &lines[..] else {
+        panic!("other commands than four: {lines:#?}")
+    };
+    let signed_in: serde_json::Value = serde_json::from_str(&run(&[place, sign_in])).unwrap();
+    assert_eq!(signed_in["signed_in"]["user"], *cluster.login, "{signed_in}");
+    let viewed: serde_json::Value = serde_json::from_str(&run(&[place, view])).unwrap();
+    let ticket = format!("ticket={}", viewed["ticket"].as_str().expect("a ticket"));
+    instead.push(("ticket=T", &ticket));
+    let lines = commands_of(page, &instead);
+    let index: serde_json::Value = serde_json::from_str(&run(&[place, &lines[3]])).unwrap();
+    assert!(index["segments"].as_array().is_some_and(|all| !all.is_empty()), "{index}");
+    // What they do is what the ledger says: who looked, and at what.
+    wait_for("the look in the ledger", || {
+        cluster.audit("recording.view").iter().any(|event| event["session"] == *id)
+    });
 }

@@ -100,7 +100,7 @@ const roles = [
 type Body = Record<string, unknown>;
 const CALLS: Record<string, (body: Body) => unknown> = {
   'web/door': () => ({ cluster: 'example' }),
-  cluster: () => ({ name: 'example', host_authority: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEexampleEXAMPLEexampleEXAMPLEexample00'] }),
+  cluster: () => ({ name: 'example', host_authority: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEexampleEXAMPLEexampleEXAMPLEexample00'], seal_keys: ['scry-seal:mVb2nq0mM4m0a2Zk3gG3P4V0yXk0l1b4n7QkT2oO1dI='], ledger_keys: ['scry-ledger:Zt9sYw0hE5h0wTq3m1uJ8cJ5n2rQ7vB6x4LkD0aP3fE='] }),
   'web/me': () => me,
   'web/sign-in': ({ user, password }) =>
     password === 'wrong' ? fail(401, 'unauthenticated', 'the user or the password is wrong') : user === 'two' ? { wants: { ticket: 't', factors: ['totp'] } } : { signed_in: me },
@@ -135,6 +135,7 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   'share/read': () => ({ link: 7, node: 'web-01', session: sessions[0]?.id, owner: 'carol', seat: 'peer', expires: NOW + 50 * MIN }),
   'share/look': () => ({ cluster: 'example', host_authority: [], shared: { link: 7, node: 'web-01', session: sessions[0]?.id, owner: 'carol', seat: 'observer', expires: NOW + 50 * MIN } }),
   'recordings/list': ({ live, only }) => recordings(NOW).filter((one) => (!live || one.phase === 'live') && (only !== 'sessions' || one.kind !== 'connection') && (only !== 'connections' || one.kind === 'connection')),
+  'recordings/standing': () => ({ whole: 104_212, gaps: 1, partly: 1, damaged: 1, waiting: 2, interrupted: 1, live: 5, amiss: recordings(NOW).filter((one) => one.gaps || one.phase === 'interrupted' || (one.phase === 'stored' && one.verification !== 'complete')), more: false }),
   'recordings/view': ({ id }) => ({ ticket: 'ticket', facts: recordings(NOW).find((one) => one.id === id) ?? recordings(NOW)[1] }),
   'recordings/previews': ({ ids }) =>
     (ids as string[]).map((id, at) => ({ id, at: 1, live: false, cols: 100, rows: 28, lines: previewLines(at) })),

@@ -161,6 +161,8 @@ const PAGES = [
   }],
   ['settings-nodes', '/settings/nodes'],
   ['settings-locks', '/settings/locks'],
+  ['settings-verification', '/settings/verification'],
+  ['settings-verification-empty', '/settings/verification', undefined, 'empty'],
   ['settings-links', '/settings/links'],
   ['nowhere', '/no/such/page'],
 ];

@@ -13,9 +13,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderValue;
 use model::audit::Audited;
-use model::role::RecordingAction;
-use model::{Kind, NodeName, Time};
+use model::limit::AMISS_LISTED;
+use model::role::{Labels, RecordingAction};
+use model::{Kind, NodeName, Time, UserName};
 use policy::Readable;
+use record::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,8 @@ use store::intake::RecordingReader;
 use store::tables::{PartKind, Phase, Recording, RecordingFilter, Visible};
 use wire::node::LookedAt;
 use wire::recording::{
-    ListRecordings, Only, RecordingFacts, RemoveRecording, View, ViewKind, ViewRecording,
+    ListRecordings, Only, ReadStanding, RecordingFacts, RemoveRecording, Standing, View, ViewKind,
+    ViewRecording,
 };
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
 use wire::{Done, Fault};
@@ -54,6 +57,7 @@ pub async fn list(
         live: call.live,
         aftermath_of: call.aftermath_of,
         connections: call.only.map(|only| only == Only::Connections),
+        amiss: false,
         after: None,
         limit: call.limit,
     };
@@ -73,6 +77,16 @@ pub async fn list(
     if rows.is_empty() {
         tell_of_hidden(&auth, &by, &filter, &visible).await?;
     }
+    listed(&auth, &by, &presence, rows).await
+}
+
+/// Recordings as they are told; those of others stand in the ledger.
+async fn listed(
+    auth: &Auth,
+    by: &Member,
+    presence: &Presence,
+    rows: Vec<Recording>,
+) -> Result<Vec<RecordingFacts>, Refusal> {
     let others = rows.iter().filter(|row| row.user != by.name).count() as u64;
     if others > 0 {
         let what = Audited::RecordingsListed { count: rows.len() as u64, others };
@@ -81,9 +95,56 @@ pub async fn list(
     }
     let mut told = Vec::with_capacity(rows.len());
     for row in rows {
-        told.push(with_aftermaths(&auth, presence.facts(row)).await?);
+        told.push(with_aftermaths(auth, presence.facts(row)).await?);
     }
     Ok(told)
+}
+
+pub async fn standing(
+    auth: Arc<Auth>,
+    by: Member,
+    _call: ReadStanding,
+) -> Result<Standing, Refusal> {
+    let visible = policy::readable(&by.roles, &by.identity, RecordingAction::List, clock::now());
+    let presence = Presence::read(&auth).await?;
+    let covers = |user: &UserName, labels: &Labels| visible.covers(&by.name, user, labels);
+    let mut standing = Standing::default();
+    for alike in auth.tables.count_stored().await? {
+        if !covers(&alike.user, &alike.labels) {
+            continue;
+        }
+        let count = stored_as(&mut standing, alike.verification.as_deref(), alike.gaps);
+        *count = count.saturating_add(alike.count);
+    }
+    for row in auth.tables.unfiled_recordings().await? {
+        if covers(&row.user, &row.labels) {
+            let count = match (row.ending.is_some(), presence.is_live(&row)) {
+                (true, _) => &mut standing.waiting,
+                (false, true) => &mut standing.live,
+                (false, false) => &mut standing.interrupted,
+            };
+            *count = count.saturating_add(1);
+        }
+    }
+    // What goes on, or was ended just now, is amiss only if something is missing.
+    let seen = |row: &Recording| {
+        let settled = row.phase == Phase::Stored || !presence.is_live(row);
+        covers(&row.user, &row.labels) && (settled || row.gaps > 0)
+    };
+    let most = AMISS_LISTED + 1;
+    let filter = RecordingFilter {
+        amiss: true,
+        limit: u32::try_from(most).unwrap_or(u32::MAX),
+        ..RecordingFilter::default()
+    };
+    let mut rows = match visible {
+        Readable::None => Vec::new(),
+        _ => auth.tables.list_recordings(&filter, Visible::Where(&seen)).await?,
+    };
+    standing.more = rows.len() == most;
+    rows.truncate(AMISS_LISTED);
+    standing.amiss = listed(&auth, &by, &presence, rows).await?;
+    Ok(standing)
 }
 
 /// With the recordings of what a session left running.
@@ -95,6 +156,21 @@ pub async fn with_aftermaths(auth: &Auth, facts: RecordingFacts) -> Result<Recor
         Kind::Connection | Kind::Aftermath { .. } => Vec::new(),
     };
     Ok(RecordingFacts { aftermaths, ..facts })
+}
+
+/// Where stored recordings are counted that were found so.
+fn stored_as<'a>(
+    standing: &'a mut Standing,
+    verification: Option<&str>,
+    gaps: bool,
+) -> &'a mut u64 {
+    match verification {
+        Some(words) if words == Verdict::Complete.to_string() && gaps => &mut standing.gaps,
+        Some(words) if words == Verdict::Complete.to_string() => &mut standing.whole,
+        Some(words) if words == Verdict::Broken.to_string() => &mut standing.damaged,
+        // What cannot be read as whole or damaged is not proven to be whole.
+        _ => &mut standing.partly,
+    }
 }
 
 /// Somebody asked for recordings by owner or id, and there are some, but not for them: they learn nothing, the ledger does.
@@ -265,6 +341,26 @@ impl Presence {
 mod tests {
     use super::*;
     use model::SessionId;
+
+    #[test]
+    fn only_what_was_found_complete_and_without_gaps_counts_as_whole() {
+        use Verdict::{Broken, Complete, NotProven, Unfinished, Unsealed};
+        let check = |verdict: Option<Verdict>, gaps, expected: [u64; 4]| {
+            let mut standing = Standing::default();
+            *stored_as(&mut standing, verdict.map(|one| one.to_string()).as_deref(), gaps) += 1;
+            let Standing { whole, gaps, partly, damaged, .. } = standing;
+            assert_eq!([whole, gaps, partly, damaged], expected, "{verdict:?}");
+        };
+        check(Some(Complete), false, [1, 0, 0, 0]);
+        check(Some(Complete), true, [0, 1, 0, 0]);
+        check(Some(Broken), false, [0, 0, 0, 1]);
+        check(Some(Broken), true, [0, 0, 0, 1]);
+        for verdict in [Unfinished, Unsealed, NotProven] {
+            check(Some(verdict), false, [0, 0, 1, 0]);
+            check(Some(verdict), true, [0, 0, 1, 0]);
+        }
+        check(None, false, [0, 0, 1, 0]);
+    }
 
     #[test]
     fn a_recording_is_interrupted_when_nothing_was_heard_of_its_node_for_a_minute() {

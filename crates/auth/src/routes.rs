@@ -105,6 +105,7 @@ impl Routes {
             .call(access::explain)
             .call(receive::read_progress)
             .call(recordings::list)
+            .call(recordings::standing)
             .call(recordings::view)
             .call(recordings::remove)
             .call(previews::read)

@@ -256,6 +256,8 @@ pub const REQUEST_BYTES_OF_NOBODY: usize = 64 * 1024;
 pub const REQUEST_MS: u64 = 30_000;
 /// Rows of one page of a list. Cut: the next page begins after the last row.
 pub const PAGE_ROWS: u32 = 1000;
+/// Recordings that are named of those that are not whole. Cut: the newest are named, all are counted.
+pub const AMISS_LISTED: usize = 200;
 /// Passwords hashed at once (19 MiB each). Wait.
 pub const PASSWORD_HASHES: usize = 4;
 /// Password, in bytes, least and most. Refuse.

@@ -119,6 +119,33 @@ pub enum Phase {
     Stored,
 }
 
+/// Asks how the recordings that the caller may list stand: which are proven to be whole, and which are not.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ReadStanding {}
+
+/// How recordings stand; each is counted once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Standing {
+    /// Whole, signed to the end and sealed, as was found when they were stored.
+    pub whole: u64,
+    /// The same, and their own recorder says that something is missing.
+    pub gaps: u64,
+    /// Stored, and proven only in part: not signed to their end, or not sealed.
+    pub partly: u64,
+    /// Stored, altered or damaged.
+    pub damaged: u64,
+    /// They have ended, and are not in the final store yet.
+    pub waiting: u64,
+    /// Their node has not been heard of, and their end is not here.
+    pub interrupted: u64,
+    /// They go on.
+    pub live: u64,
+    /// Those that are not whole, or say that something is missing, newest first; at most [`model::limit::AMISS_LISTED`].
+    pub amiss: Vec<RecordingFacts>,
+    /// Whether there are more of those.
+    pub more: bool,
+}
+
 /// Asks to look at a recording; audited. The answer's ticket opens the stream of its bytes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ViewRecording {
@@ -159,6 +186,7 @@ pub struct RemoveRecording {
 call! {
     ReadProgress, "node/progress", Progress;
     ListRecordings, "recordings/list", Vec<RecordingFacts>;
+    ReadStanding, "recordings/standing", Standing;
     ViewRecording, "recordings/view", View;
     RemoveRecording, "recordings/remove", Done;
 }

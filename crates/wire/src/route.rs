@@ -18,7 +18,7 @@ use crate::people::{
     AddUser, ListRoles, ListUsers, ReadCluster, ReadInvitation, RemoveRole, RemoveUser, SetRole,
     SignUp,
 };
-use crate::recording::{ListRecordings, RemoveRecording, ViewRecording};
+use crate::recording::{ListRecordings, ReadStanding, RemoveRecording, ViewRecording};
 use crate::search::SearchedLine;
 use crate::share::{ListLinks, LookAtLink, MakeLink, ReadLink, RevokeLink};
 use crate::web::{
@@ -236,6 +236,7 @@ pub const OPEN: &[OpenCall] = &[
     // For guests: it says where a code leads, and uses nothing up.
     open::<LookAtLink>(Anybody),
     open::<ListRecordings>(Member),
+    open::<ReadStanding>(Member),
     // Its ticket opens what the player reads; the file itself (`recordings/…/bytes`) is not for browsers.
     open::<ViewRecording>(Member),
     open::<ReadPreviews>(Member),

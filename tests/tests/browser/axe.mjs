@@ -1,5 +1,5 @@
-// Every page, light and dark, with what axe finds in it: nothing serious and nothing critical; with hostile words on all of them, of
-// which nothing runs; and what is done there by hand.
+// Every page and what opens on it, light and dark, on a phone, a tablet and a desk, with what axe finds in it: nothing serious and
+// nothing critical; with hostile words on all of them, of which nothing runs; and what is done there by hand.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { byKeys, locksAndLedger, peopleAndMachines, pictures, plant } from './desk.mjs';
@@ -15,12 +15,13 @@ const POLICY =
 
 const axe = readFileSync(createRequire(web).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe finds that is serious or worse, by all of its rules or by one. Colours that a recorded program chose are not looked at.
- * The page's own rules forbid scripts from elsewhere: the checker comes in beside them. */
-async function faults(page, rule) {
+/** What axe finds that is serious or worse in all of the page or in a part, by all of its rules or by one. Colours that a recorded
+ * program chose are not looked at. The page's own rules forbid scripts from elsewhere: the checker comes in beside them. */
+async function faults(page, rule, part) {
   const line = await page.context().newCDPSession(page);
   const how = JSON.stringify({ resultTypes: ['violations'], ...(rule && { runOnly: [rule] }) });
-  const run = `(async () => { ${axe}; const found = await axe.run({ exclude: ['[data-foreign]', '.xterm'] }, ${how});
+  const where = JSON.stringify({ exclude: ['[data-foreign]', '.xterm'], ...(part && { include: [part] }) });
+  const run = `(async () => { if (!globalThis.axe) { ${axe}; } const found = await globalThis.axe.run(${where}, ${how});
     return JSON.stringify(found.violations.map(({ impact, id, nodes }) => ({ impact, id, where: nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)) }))); })()`;
   const { result, exceptionDetails } = await line.send('Runtime.evaluate', { expression: run, awaitPromise: true, returnByValue: true });
   expect(!exceptionDetails, `axe runs: ${exceptionDetails?.text}`);
@@ -28,24 +29,57 @@ async function faults(page, rule) {
   return JSON.parse(result.value).filter(({ impact }) => impact === 'serious' || impact === 'critical');
 }
 
-const PLACES = ['nodes', 'sessions', 'recordings', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/links', 'no/such/page'];
+/** Whether it would say so: of a part that nobody can use, and not of what is beside it. */
+async function wouldFind(page) {
+  await page.goto('about:blank');
+  await page.evaluate(() => {
+    document.body.innerHTML = '<div role="dialog" aria-label="odd"><button></button><p style="color: #bbb; background: #fff">dim</p></div><img src="x">';
+  });
+  const ids = (await faults(page, undefined, DIALOG)).map(({ id }) => id).sort();
+  expect(ids.join() === 'button-name,color-contrast', `what is wrong in a part is found, and nothing else: ${ids}`);
+  expect((await faults(page)).some(({ id }) => id === 'image-alt'), 'and in all of it');
+}
+
+const PLACES = ['nodes', 'sessions', 'recordings', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/verification', 'settings/links', 'no/such/page'];
+/** A phone, a tablet, a desk. */
+const SIZES = [[390, 844], [820, 1180], [1440, 900]];
+const [DIALOG, MENU] = ['[role=dialog]', '[role=menu]'];
 
 await play(async ({ page, another }) => {
   const found = [];
   let looked = 0;
   // Of a theme only the colours are its own.
   const THEMES = [['light', undefined], ['dark', 'color-contrast']];
-  const look = async (page, what) => {
+  const look = async (page, what, part) => {
     await until(`${what} to be there`, () => page.evaluate(() => !document.querySelector('[aria-busy=true], [aria-label=Loading], .breathe[class*=bg-line]')));
-    for (const [colorScheme, rule] of THEMES) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      looked += 1;
-      for (const fault of await faults(page, rule)) found.push(`${what}, ${colorScheme}: ${JSON.stringify(fault)}`);
+    const before = page.viewportSize();
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      // What has another place now is drawn there.
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      for (const [colorScheme, rule] of THEMES) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        looked += 1;
+        for (const fault of await faults(page, rule, part)) found.push(`${what}, ${colorScheme}, ${width}: ${JSON.stringify(fault)}`);
+      }
+      if (!part && (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth))) found.push(`${what} is wider than ${width}`);
     }
+    await page.setViewportSize(before);
     await nothingRan([page]);
   };
+  /** What opens on a page, alone: the page behind it was looked at. */
+  const opened = async (page, what, open, part = DIALOG) => {
+    await open();
+    await page.locator(part).first().waitFor();
+    await look(page, what, part);
+    await page.keyboard.press('Escape');
+    await page.locator(part).first().waitFor({ state: 'detached' });
+  };
+  const press = (page, name) => () => page.getByRole('main').getByRole('button', { name }).first().click();
+  const menu = (page, name) => () => page.getByRole('button', { name }).first().click();
   const door = async (nobody) => {
     await wouldRun(nobody, EVIL, EVIL_NAME, EVIL_WORD);
+    await wouldFind(nobody);
     for (const place of ['sign-in', 'invitation', 'login', 'login#abcd-efgh', 'join#share-0123456789abcdefghjkmnpqrs']) {
       // Of a page that is there already, and only its part changes, there is no answer.
       const answer = await nobody.goto(`${origin}/${place}`);
@@ -61,6 +95,9 @@ await play(async ({ page, another }) => {
   await shows(page, `${EVIL} there`);
   await panel(page);
   await look(page, `terminal/${node}/${login}`);
+  await opened(page, 'invite into a session', menu(page, 'Invite'));
+  await opened(page, 'files of a terminal', menu(page, 'Files'));
+  await opened(page, 'menu of a terminal', menu(page, 'More'), MENU);
   expect(!(await page.title()).includes('<'), `the title is the page's: ${await page.title()}`);
   const [{ id }] = await scryJson('sessions');
   const second = await page.context().newPage();
@@ -68,14 +105,38 @@ await play(async ({ page, another }) => {
   await second.goto(`${origin}/recordings/${id}`);
   await second.getByRole('button', { name: 'Following' }).waitFor();
   await look(second, 'recording');
+  for (const tab of ['Events', 'Find', 'Comments']) {
+    await second.getByRole('tab', { name: tab }).click();
+    await look(second, `recording, ${tab}`, '[role=tabpanel]');
+  }
+  await opened(second, 'menu of the player', menu(second, 'More'), MENU);
+  await opened(second, 'speeds of the player', menu(second, 'Speed 1'), MENU);
   await byKeys(second);
   await locksAndLedger(second);
   await peopleAndMachines(second);
   await pictures(second, 'sessions', 'recordings');
+  /** What opens on them. */
+  const OPENS = {
+    nodes: [
+      ['palette', () => second.keyboard.press('Control+K')],
+      ['keys', () => second.keyboard.press('?')],
+      ['menu of the person', () => second.getByRole('navigation', { name: 'Places' }).getByRole('button').last().click(), MENU],
+    ],
+    audit: [['an event of the ledger', () => second.getByRole('row').nth(1).click()]],
+    me: [['a second factor', press(second, /second factor|Add/)]],
+    'settings/users': [
+      ['invite somebody', press(second, 'Invite somebody')],
+      ['menu of a user', menu(second, /^What to do with/), MENU],
+    ],
+    'settings/roles': [['who may get in where', press(second, 'Who may get in where?')]],
+    'settings/nodes': [['add a node', press(second, 'Add a node')], ['remove a node', press(second, /^Remove/)]],
+    'settings/locks': [['lock something', press(second, 'Lock something')], ['lift a lock', press(second, /^Lift/)]],
+  };
   for (const place of PLACES) {
     await second.goto(`${origin}/${place}`);
     await second.getByRole('main').waitFor();
     await look(second, place);
+    for (const [what, open, part] of OPENS[place] ?? []) await opened(second, what, open, part);
   }
   // A role is asked about before anybody has it; the answer is the server's, and nothing is saved.
   await second.goto(`${origin}/settings/roles`);

@@ -198,6 +198,7 @@ impl<'a> Things<'a> {
             | "sessions/list"
             | "share/list"
             | "recordings/list"
+            | "recordings/standing"
             | "audit/list"
             | "audit/head" => json!({}),
             "web/sessions/end" => json!({ "which": { "one": self.web_sessions[time] } }),

@@ -65,6 +65,8 @@ export const to = {
     `/watch/${part(node)}/${part(session)}${seat ? `?as=${part(seat)}` : ''}`,
   recording: (id: string, seconds?: number) =>
     `/recordings/${part(id)}${seconds === undefined ? '' : `?t=${tenths(seconds * 1000)}`}`,
+  /** The recording's first gap. */
+  gap: (id: string) => `/recordings/${part(id)}?go=gap`,
   recordings: (filter: Record<string, string> = {}) => {
     const query = new URLSearchParams(filter).toString();
     return `/recordings${query ? `?${query}` : ''}`;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use wire::Fault;
 use wire::audit::ListAudit;
 use wire::recording::{
-    ListRecordings, Phase, Progress, ReadProgress, RecordingFacts, RemoveRecording, ViewKind,
-    ViewRecording,
+    ListRecordings, Phase, Progress, ReadProgress, ReadStanding, RecordingFacts, RemoveRecording,
+    Standing, ViewKind, ViewRecording,
 };
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
 
@@ -219,6 +219,41 @@ async fn access_sees_its_own_recordings_and_learns_of_no_others() {
     assert!(!read(&alice.client, hers.id, &ticket, 0).await.0.is_empty());
     let asked = ListAudit { word: Some("recording.view".into()), ..ListAudit::default() };
     assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_recordings_stand_is_told_of_those_that_one_may_list() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let (hers, other, goes_on) = (web.tape(1, "alice"), web.tape(2, "bob"), web.tape(3, "bob"));
+    ship_all(&web, &hers).await;
+    ship_all(&web, &other).await;
+    ship(&web, goes_on.id, 0, goes_on.slice(0, 5)).await.unwrap();
+    let check = async |client: &Client, gaps, live, expected: &[SessionId]| {
+        let standing = client.call(&ReadStanding {}).await.unwrap();
+        let Standing { whole, partly, damaged, waiting, interrupted, more, .. } = standing;
+        assert_eq!((whole, partly, damaged, waiting, interrupted, more), (0, 0, 0, 0, 0, false));
+        assert_eq!((standing.gaps, standing.live), (gaps, live));
+        let mut amiss: Vec<_> = standing.amiss.iter().map(|row| row.id).collect();
+        amiss.sort_unstable();
+        assert_eq!(amiss, expected);
+    };
+    let mut both = [hers.id, other.id];
+    both.sort_unstable();
+    check(&admin.client, 2, 1, &both).await;
+    check(&alice.client, 1, 0, &[hers.id]).await;
+    // Half of what goes on has a gap: then it is amiss, too.
+    let rest = goes_on.slice(5, goes_on.records.len() - 3);
+    ship(&web, goes_on.id, goes_on.records[4].1, rest).await.unwrap();
+    let mut all = [hers.id, other.id, goes_on.id];
+    all.sort_unstable();
+    check(&admin.client, 2, 1, &all).await;
+    // Whose recordings somebody saw stands in the ledger, not that they saw their own.
+    let asked = ListAudit { word: Some("recording.list".into()), ..ListAudit::default() };
+    let told = admin.client.call(&asked).await.unwrap();
+    assert!(told.len() == 2 && told.iter().all(|row| row.event.contains("root-admin")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

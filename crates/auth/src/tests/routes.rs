@@ -74,6 +74,7 @@ const EXPECTED: &[(&str, [Outcome; 6])] = &[
     ("/v1/access/explain", [OUT, Senseless, NO, NO, OUT, Senseless]),
     ("/v1/node/progress", [OUT, NO, Senseless, NO, OUT, NO]),
     ("/v1/recordings/list", [OUT, Answered("[]"), NO, NO, OUT, Answered("[]")]),
+    ("/v1/recordings/standing", [OUT, Answered("{\"whole"), NO, NO, OUT, Answered("{\"whole")]),
     ("/v1/recordings/view", [OUT, Senseless, NO, NO, OUT, Senseless]),
     ("/v1/recordings/remove", [OUT, Senseless, NO, NO, OUT, Senseless]),
     ("/v1/audit/list", [OUT, NO, NO, NO, OUT, NO]),

@@ -8,6 +8,7 @@ use model::seal::Receipt;
 use model::{
     ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tally, Time, UserName, limit,
 };
+use record::Verdict;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -145,10 +146,27 @@ pub struct RecordingFilter {
     pub aftermath_of: Option<SessionId>,
     /// Only the connections' own (`true`), or only those of sessions (`false`).
     pub connections: Option<bool>,
+    /// Only those of which a part is not there or not proven: they are not stored yet, have gaps, or were not found complete.
+    pub amiss: bool,
     /// After this one in the list: the next page.
     pub after: Option<(Time, SessionId)>,
     /// At most so many; 0 is 100, and [`model::limit::PAGE_ROWS`] the most.
     pub limit: u32,
+}
+
+/// Stored recordings that are alike in whose they are and how they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alike {
+    /// Whose.
+    pub user: UserName,
+    /// Labels of their nodes when they began.
+    pub labels: Labels,
+    /// Result of verification.
+    pub verification: Option<String>,
+    /// Whether they have gaps.
+    pub gaps: bool,
+    /// How many there are.
+    pub count: u64,
 }
 
 /// Which recordings somebody may see. Decided by `policy`; applied here, so that a page is full although rows were left out.
@@ -186,6 +204,7 @@ macro_rules! list {
                AND ($9 IS NULL OR (started, id) < ($9, $10))
                AND ($12 IS NULL OR (kind = $13) = $12)
                AND ($14 IS NULL OR aftermath_of = $14)
+               AND ($15 = 0 OR phase <> 'stored' OR gaps > 0 OR verification IS NOT $16)
              ORDER BY started DESC, id DESC LIMIT $11"
         )
     };
@@ -400,6 +419,33 @@ impl Tables {
         .collect()
     }
 
+    /// How many stored recordings there are, by what reading rights and their standing are decided on. Reads the whole table.
+    ///
+    /// # Errors
+    /// [`TableError::Query`], [`TableError::Unreadable`].
+    pub async fn count_stored(&self) -> Result<Vec<Alike>, TableError> {
+        sqlx::query(
+            "SELECT user_name, labels, verification, gaps > 0 AS gaps, COUNT(*) AS count FROM recording
+             WHERE phase = 'stored' AND removed IS NULL
+             GROUP BY user_name, labels, verification, gaps > 0",
+        )
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("count recordings"))?
+        .iter()
+        .map(|row| {
+            let fields = Fields(row);
+            Ok(Alike {
+                user: fields.parsed("user_name")?,
+                labels: fields.json("labels")?,
+                verification: fields.maybe_text("verification")?,
+                gaps: fields.count("gaps")? > 0,
+                count: fields.count("count")?,
+            })
+        })
+        .collect()
+    }
+
     /// Bytes of each node's recordings, arriving and stored. Reads the whole table.
     ///
     /// # Errors
@@ -479,6 +525,8 @@ impl Tables {
             .bind(filter.connections.map(i64::from))
             .bind(json("kind of session", &Kind::Connection)?)
             .bind(filter.aftermath_of.as_ref().map(key))
+            .bind(i64::from(filter.amiss))
+            .bind(Verdict::Complete.to_string())
             .fetch_all(&self.read)
             .await
             .map_err(failed("list recordings"))?

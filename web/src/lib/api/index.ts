@@ -98,6 +98,9 @@ export interface ClusterFacts {
   name: string;
   /** Public keys of its host authority. */
   host_authority: string[];
+  /** Public keys that sign recordings and receipts, and the ledger's head; newest first. */
+  seal_keys: string[];
+  ledger_keys: string[];
 }
 
 export const readCluster = () => call<ClusterFacts>('cluster', {});
@@ -149,6 +152,21 @@ export interface ListRecordings {
 
 export const listRecordings = (wanted: ListRecordings, signal?: AbortSignal) =>
   call<RecordingFacts[]>('recordings/list', wanted, signal);
+/** How the recordings that one may list stand; each is counted once. */
+export interface Standing {
+  whole: number;
+  gaps: number;
+  partly: number;
+  damaged: number;
+  waiting: number;
+  interrupted: number;
+  live: number;
+  /** Those that are not whole, newest first, and whether there are more. */
+  amiss: RecordingFacts[];
+  more: boolean;
+}
+
+export const readStanding = (signal?: AbortSignal) => call<Standing>('recordings/standing', {}, signal);
 export const viewRecording = (id: string, how: 'play' | 'export' | 'follow') =>
   call<{ ticket: string; facts: RecordingFacts }>('recordings/view', { id, how });
 export const removeRecording = (id: string) => call<object>('recordings/remove', { id });

@@ -44,6 +44,7 @@ const PARTS = [
   { is: 'roles', words: 'Roles', hint: 'who may do what', shown: () => person.may('roles') },
   { is: 'nodes', words: 'Nodes', hint: 'machines, join tokens', shown: () => person.may('nodes') },
   { is: 'locks', words: 'Locks', hint: 'what is shut', shown: () => person.may('locks') },
+  { is: 'verification', words: 'Verification', hint: 'which recordings are whole', shown: () => true },
   { is: 'links', words: 'My links', hint: 'into sessions', shown: () => true },
 ] as const;
 

@@ -134,6 +134,48 @@ async fn recordings_that_are_older_than_counting_are_not_counted_which_is_not_no
 }
 
 #[tokio::test]
+async fn stored_recordings_are_counted_by_how_they_stand_and_those_amiss_are_listed() {
+    let (_dir, tables) = tables().await;
+    let all = [
+        (1, "alice", Some("complete"), 0),
+        (2, "alice", Some("complete"), 0),
+        (3, "alice", Some("complete"), 1),
+        (4, "bob", Some("broken"), 0),
+        (5, "bob", Some("unfinished"), 1),
+        (6, "bob", None, 0),
+        (7, "bob", Some("complete"), 0),
+    ];
+    for (n, name, verification, gaps) in all {
+        let heading = heading(n, name, "web-01");
+        tables.begin_recording(&heading, &labels("prod"), Time(80)).await.unwrap();
+        let advance = Advance { gaps, ..advance(100) };
+        tables.advance_recording(&id(n), &advance, Time(90)).await.unwrap();
+        if let Some(verification) = verification {
+            let filed = Filed { verification: verification.into(), ..filed() };
+            tables.file_recording(&id(n), &filed).await.unwrap();
+        }
+    }
+    tables.remove_recording(&id(7), Time(95)).await.unwrap();
+    let counted = tables.count_stored().await.unwrap();
+    let mut counted: Vec<_> = counted
+        .iter()
+        .map(|one| (one.user.as_str(), one.verification.as_deref().unwrap(), one.gaps, one.count))
+        .collect();
+    counted.sort_unstable();
+    let expected = [
+        ("alice", "complete", false, 2),
+        ("alice", "complete", true, 1),
+        ("bob", "broken", false, 1),
+        ("bob", "unfinished", true, 1),
+    ];
+    assert_eq!(counted, expected);
+    let amiss = RecordingFilter { amiss: true, ..RecordingFilter::default() };
+    let found = tables.list_recordings(&amiss, Visible::All).await.unwrap();
+    let found: Vec<_> = found.iter().map(|row| row.id).collect();
+    assert_eq!(found, [id(6), id(5), id(4), id(3)]);
+}
+
+#[tokio::test]
 async fn a_recording_is_removed_once_and_does_not_come_back() {
     let (_dir, tables) = tables().await;
     let heading = heading(1, "alice", "web-01");
