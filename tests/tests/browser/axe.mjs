@@ -28,7 +28,7 @@ async function faults(page, rule) {
   return JSON.parse(result.value).filter(({ impact }) => impact === 'serious' || impact === 'critical');
 }
 
-const PLACES = ['nodes', 'sessions', 'recordings', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/links', 'no/such/page'];
+const PLACES = ['nodes', 'sessions', 'recordings', 'search', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/links', 'no/such/page'];
 
 await play(async ({ page, another }) => {
   const found = [];
@@ -77,6 +77,13 @@ await play(async ({ page, another }) => {
     await second.getByRole('main').waitFor();
     await look(second, place);
   }
+  // What is found stands there word for word, beside words that were searched for.
+  await second.goto(`${origin}/search?q=${encodeURIComponent(EVIL)}`);
+  await second.locator('[data-hit]').filter({ hasText: EVIL }).first().waitFor();
+  await look(second, 'search, with what it found');
+  await second.goto(`${origin}/search?q=${encodeURIComponent(`${EVIL}(`)}&regex=1`);
+  await second.getByRole('heading', { name: 'This could not be searched for' }).waitFor();
+  await look(second, 'search, for what is no expression');
   // A role is asked about before anybody has it; the answer is the server's, and nothing is saved.
   await second.goto(`${origin}/settings/roles`);
   await second.getByRole('button', { name: 'New role' }).click();
