@@ -192,3 +192,37 @@ export function searchLines(wanted: string): unknown[] {
   });
   return [...hits, { reached: { at: LENGTH } }, end];
 }
+
+/** Search through all recordings, for `fatal`, `slow`, `damaged`, `cut` and what is nowhere. */
+export function searchedLines(wanted: string, now: number): unknown[] {
+  const all = recordings(now);
+  const of = all.length;
+  const texts: [number, number, string, string | undefined, string, boolean?][] = [
+    [0, 61_000, 'screen', undefined, 'Nov 24 16:40:02 web-01 serve[9120]: fatal: could not open /srv/shop/cursed.toml: permission denied'],
+    [1, 10_070, 'screen', undefined, 'Nov 24 14:03:11 web-01 serve[4123]: fatal: could not open /srv/shop/cursed.toml: permission denied'],
+    [1, 71_000, 'commands', 'ran', "sh -c 'grep -n fatal /var/log/shop.log | tail -40 && chown shop: cursed.toml'"],
+    [1, 71_400, 'files', 'set owner of', '/srv/shop/fatal-cursed.toml'],
+    [1, 72_000, 'files', 'removed', '/srv/shop/fatal.pid', true],
+    [1, 194_100, 'connections', 'connected to', 'fatal-errors.example.org:443'],
+    [3, 3_723_000, 'screen', undefined, `${'a long line '.repeat(12)}with fatal in the midst of it ${'and much behind it '.repeat(9)}`],
+    [9, 0, 'commands', 'asked for', 'make test-fatal'],
+  ];
+  const low = wanted.toLowerCase();
+  const found = /^(fatal|damaged|cut|slow)$/.test(low) ? texts.map((one) => one) : texts.filter((one) => one[4].toLowerCase().includes(low));
+  const lines: unknown[] = [];
+  let last = -1;
+  found.forEach(([nth, at, what, did, text, failed], seq) => {
+    const facts = all[nth];
+    if (!facts) return;
+    if (nth !== last) lines.push({ recording: facts });
+    last = nth;
+    const from = Math.max(0, text.toLowerCase().indexOf('fatal'));
+    lines.push({ hit: { id: facts.id, at, seq: seq + 1, what, did, failed, text, from, to: from + 5 } });
+    if (nth === 3) lines.push({ more: { id: facts.id, seq, at } });
+  });
+  if (low === 'damaged') lines.push({ unread: { id: all[6]?.id, user: 'mallory', node: 'bastion', started: now - 6 * 5_400_000, at: 4_000, why: 'record 12 at byte 40960: its hash does not fit' } });
+  lines.push({ reached: { looked: 4, of, started: now - 4 * 5_400_000 } });
+  if (low === 'cut') return lines;
+  if (low === 'slow') return lines;
+  return [...lines, { end: { more: low === 'fatal', after: low === 'fatal' ? 'x' : undefined, reached: { looked: of, of, started: null as number | null }, hits: found.length, unread: 0 } }];
+}

@@ -3,7 +3,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Plugin, PreviewServer, ViteDevServer } from 'vite';
 import { WebSocketServer } from 'ws';
-import { film, reelLines, recordings, transcriptLines, eventLines, searchLines } from './film.ts';
+import { film, reelLines, recordings, transcriptLines, eventLines, searchedLines, searchLines } from './film.ts';
 
 const NOW = Date.now();
 const MIN = 60_000;
@@ -212,6 +212,16 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
               : searchLines(url.searchParams.get('for') ?? '');
     response.setHeader('content-type', 'application/x-ndjson');
     response.end(found.map((line) => JSON.stringify(line)).join('\n') + '\n');
+    return;
+  }
+  if (path === 'search') {
+    const wanted = url.searchParams.get('for') ?? '';
+    if (request.headers.cookie?.includes('broken')) return send(response, 503, { fault: 'unavailable', message: 'auth is not reached; it is tried again' });
+    response.setHeader('content-type', 'application/x-ndjson');
+    // The rest of an answer is nothing; a slow one does not end.
+    const found = url.searchParams.has('after') ? searchedLines('nothing', NOW) : searchedLines(wanted, NOW);
+    response.write(found.map((line) => JSON.stringify(line)).join('\n') + '\n');
+    if (wanted !== 'slow') response.end();
     return;
   }
   if (path === 'web/folder') {

@@ -100,6 +100,14 @@ const PAGES = [
   ['recordings', '/recordings'],
   ['recordings-pictures', '/recordings?view=pictures'],
   ['recordings-empty', '/recordings', undefined, 'empty'],
+  ['search', '/search'],
+  ['search-found', '/search?q=fatal', async (page) => void (await page.locator('[data-hit]').nth(3).focus())],
+  ['search-slow', '/search?q=slow', async (page) => void (await page.getByText('back to').waitFor())],
+  ['search-nothing', '/search?q=such-a-thing', async (page) => void (await page.getByText('Nothing was found').waitFor())],
+  ['search-damaged', '/search?q=damaged', async (page) => void (await page.getByText('could not be searched').scrollIntoViewIfNeeded())],
+  ['search-cut', '/search?q=cut', async (page) => void (await page.getByText('broke off').scrollIntoViewIfNeeded())],
+  ['search-broken', '/search?q=x', async (page) => void (await page.getByText('could not be searched for').waitFor()), 'broken'],
+  ['player-found', `${REC}?t=66&find=shop&side=events`, async (page) => void (await page.waitForTimeout(900))],
   ['player', `${REC}?t=200`, async (page) => void (await page.waitForTimeout(900))],
   ['player-events', `${REC}?t=72`, async (page) => {
     await page.waitForTimeout(500);

@@ -40,7 +40,7 @@ async function wouldFind(page) {
   expect((await faults(page)).some(({ id }) => id === 'image-alt'), 'and in all of it');
 }
 
-const PLACES = ['nodes', 'sessions', 'recordings', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/verification', 'settings/links', 'no/such/page'];
+const PLACES = ['nodes', 'sessions', 'recordings', 'search', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/verification', 'settings/links', 'no/such/page'];
 /** A phone, a tablet, a desk. */
 const SIZES = [[390, 844], [820, 1180], [1440, 900]];
 const [DIALOG, MENU] = ['[role=dialog]', '[role=menu]'];
@@ -138,6 +138,13 @@ await play(async ({ page, another }) => {
     await look(second, place);
     for (const [what, open, part] of OPENS[place] ?? []) await opened(second, what, open, part);
   }
+  // What is found stands there word for word, beside words that were searched for.
+  await second.goto(`${origin}/search?q=${encodeURIComponent(EVIL)}`);
+  await second.locator('[data-hit]').filter({ hasText: EVIL }).first().waitFor();
+  await look(second, 'search, with what it found');
+  await second.goto(`${origin}/search?q=${encodeURIComponent(`${EVIL}(`)}&regex=1`);
+  await second.getByRole('heading', { name: 'This could not be searched for' }).waitFor();
+  await look(second, 'search, for what is no expression');
   // A role is asked about before anybody has it; the answer is the server's, and nothing is saved.
   await second.goto(`${origin}/settings/roles`);
   await second.getByRole('button', { name: 'New role' }).click();

@@ -46,9 +46,14 @@ export async function byKeys(page) {
   await page.waitForURL(`**/terminal/${node}/${login}`);
   await page.getByRole('button', { name: 'End the session' }).click();
   await page.waitForURL((url) => !url.pathname.startsWith('/terminal'));
-  for (const [key, place] of [['n', 'nodes'], ['s', 'sessions'], ['r', 'recordings'], ['e', 'settings'], ['a', 'audit']]) {
+  for (const [key, place] of [['n', 'nodes'], ['s', 'sessions'], ['r', 'recordings'], ['f', 'search'], ['e', 'settings'], ['a', 'audit']]) {
     await press(page, 'g', key);
     await page.waitForURL(`**/${place}`);
+    if (place !== 'search') continue;
+    // There one types at once, and has the keys again behind it.
+    const search = page.getByLabel('Search all recordings', { exact: true });
+    await until('the field to have the keyboard', () => search.evaluate((field) => field === document.activeElement));
+    await press(page, 'Escape');
   }
   const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
   const before = await theme();

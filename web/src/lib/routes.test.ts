@@ -12,6 +12,8 @@ test('each address means one page, and what is no page is nowhere', () => {
   check('/terminal/web-01/root', { page: 'terminal', node: 'web-01', login: 'root' });
   check('/terminal/web-01', { page: 'nowhere' });
   check('/terminal/web-01/root/x', { page: 'nowhere' });
+  check('/search', { page: 'search' });
+  check('/search/x', { page: 'nowhere' });
   check('/recordings', { page: 'recordings' });
   check('/recordings/abc', { page: 'recording', id: 'abc' });
   check('/settings', { page: 'settings', part: 'users' });
@@ -32,5 +34,7 @@ test('an address that is made is read back', () => {
   expect(to.recording('abc', 1.1)).toBe('/recordings/abc?t=1.1');
   expect(to.recording('abc', -1)).toBe('/recordings/abc?t=0');
   expect(to.recording('abc')).toBe('/recordings/abc');
+  expect(to.recording('abc', 2, { find: 'a&b' })).toBe('/recordings/abc?t=2&find=a%26b');
+  expect(to.search({ q: 'no such file' })).toBe('/search?q=no+such+file');
   expect(to.watch('n', 's', 'peer')).toBe('/watch/n/s?as=peer');
 });

@@ -10,6 +10,7 @@ export type Route =
   | { page: 'sessions' }
   | { page: 'watch'; node: string; session: string }
   | { page: 'join' }
+  | { page: 'search' }
   | { page: 'recordings' }
   | { page: 'recording'; id: string }
   | { page: 'audit' }
@@ -37,6 +38,7 @@ export function match(path: string): Route {
     case 'sessions':
     case 'join':
     case 'audit':
+    case 'search':
     case 'me':
       return second === undefined ? { page: first } : { page: 'nowhere' };
     case 'terminal':
@@ -63,10 +65,16 @@ export const to = {
   terminal: (node: string, login: string) => `/terminal/${part(node)}/${part(login)}`,
   watch: (node: string, session: string, seat?: string) =>
     `/watch/${part(node)}/${part(session)}${seat ? `?as=${part(seat)}` : ''}`,
-  recording: (id: string, seconds?: number) =>
-    `/recordings/${part(id)}${seconds === undefined ? '' : `?t=${tenths(seconds * 1000)}`}`,
+  recording: (id: string, seconds?: number, more: Record<string, string> = {}) => {
+    const query = new URLSearchParams({ ...(seconds !== undefined && { t: String(tenths(seconds * 1000)) }), ...more }).toString();
+    return `/recordings/${part(id)}${query ? `?${query}` : ''}`;
+  },
   /** The recording's first gap. */
   gap: (id: string) => `/recordings/${part(id)}?go=gap`,
+  search: (filter: Record<string, string> = {}) => {
+    const query = new URLSearchParams(filter).toString();
+    return `/search${query ? `?${query}` : ''}`;
+  },
   recordings: (filter: Record<string, string> = {}) => {
     const query = new URLSearchParams(filter).toString();
     return `/recordings${query ? `?${query}` : ''}`;

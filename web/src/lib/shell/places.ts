@@ -2,6 +2,7 @@
 import type { Component } from 'svelte';
 import Activity from '@lucide/svelte/icons/users-round';
 import Film from '@lucide/svelte/icons/circle-play';
+import Search from '@lucide/svelte/icons/text-search';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Server from '@lucide/svelte/icons/server';
 import Settings from '@lucide/svelte/icons/settings-2';
@@ -19,6 +20,14 @@ const ALL: (Place & { shown: () => boolean })[] = [
   { name: 'Nodes', href: '/nodes', icon: Server, keys: 'g n', words: 'Machines you can reach', shown: () => true },
   { name: 'Sessions', href: '/sessions', icon: Activity, keys: 'g s', words: 'What goes on now', shown: () => true },
   { name: 'Recordings', href: '/recordings', icon: Film, keys: 'g r', words: 'What happened', shown: () => true },
+  {
+    name: 'Search',
+    href: '/search',
+    icon: Search,
+    keys: 'g f',
+    words: 'In all recordings',
+    shown: () => person.me?.may_play ?? false,
+  },
   {
     name: 'Audit',
     href: '/audit',
