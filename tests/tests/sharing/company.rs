@@ -130,6 +130,9 @@ fn an_owner_on_plain_ssh_speaks_in_it_and_moves_the_keyboard_and_shows_out_and_e
     assert!(last.contains("its owner ended it"), "{last}");
     reads("by bob,mine,by both,");
     owner.recording();
+    wait_for("it to be off the list", || {
+        cluster.scry_json(&["sessions", "--json"]).as_array().unwrap().is_empty()
+    });
     refused(&own(&["say", "late"]), "no session that you may see");
 
     let people = people(&cluster, &owner.id);

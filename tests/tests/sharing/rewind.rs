@@ -36,8 +36,13 @@ fn go_back_to(terminal: &Terminal, text: &str) {
     let deadline = Instant::now() + PATIENCE;
     while !terminal.shows(text) {
         assert!(Instant::now() < deadline, "no {text:?} in {:#?}", terminal.screen());
+        // A key at a time: what it leads to must be seen before the next leads on.
+        let before = terminal.screen();
         terminal.type_text(",");
-        std::thread::sleep(Duration::from_millis(50));
+        let drawn = Instant::now() + SOON;
+        while terminal.screen() == before && Instant::now() < drawn {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
     assert!(terminal.shows(BACK), "{:#?}", terminal.screen());
 }

@@ -275,7 +275,7 @@ async fn sizes_and_signals_reach_the_program() {
 }
 
 #[tokio::test]
-async fn a_client_of_which_nothing_is_heard_any_more_is_lost_and_one_that_ends_is_not() {
+async fn a_client_of_which_nothing_is_heard_any_more_is_silent_and_one_that_ends_is_not() {
     const BEAT: Duration = Duration::from_millis(50);
     for cut in [true, false] {
         let mut world = World::new(Memory::default());
@@ -302,10 +302,11 @@ async fn a_client_of_which_nothing_is_heard_any_more_is_lost_and_one_that_ends_i
             tokio::time::sleep((beats - 2) * BEAT).await;
             assert!(!opener.is_closed(), "two beats without an answer are borne");
         } else {
-            drop(client);
+            client.end().await;
         }
         let lost = within(5, "the end", opener.lost()).await;
-        assert_eq!(lost, cut.then_some(Lost::Silent));
+        // Whether the end was read before a question found nobody to take it is chance.
+        assert_eq!(lost == Some(Lost::Silent), cut, "{lost:?}");
     }
 }
 
