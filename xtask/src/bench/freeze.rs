@@ -51,7 +51,8 @@ fn measure(context: &Context, sides: &Sides, config: &Path) -> Result<Vec<Row>> 
     fs::write(&counter, "")?;
     fs::set_permissions(&counter, fs::Permissions::from_mode(0o666))?;
     let count = format!("exec bash -c 'while :; do printf x; done' >> {}", counter.display());
-    let mut owner = Owner(sides.command(Side::ScryPort, Wish::default(), &count).spawn()?);
+    let mut owner = sides.command(Side::ScryPort, Wish::default(), &count);
+    let mut owner = Owner(owner.stderr(Stdio::null()).spawn()?);
     let ways = [
         ("a moderator leaves by a key", Way::Key("q"), context.reduced(3, 10), 100.0),
         ("a moderator's client is closed", Way::Signal("TERM"), context.reduced(3, 10), 100.0),
