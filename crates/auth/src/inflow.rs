@@ -69,7 +69,6 @@ struct Open {
     /// Bytes of the file that are on the disk and fit the chain.
     len: u64,
     receipt: Option<Receipt>,
-    gaps: u64,
     counter: Counter,
     /// An append, or its row, failed: what is in the file must be looked at again.
     unsure: bool,
@@ -225,14 +224,10 @@ impl Inflow {
     ) -> Result<Open, Error> {
         let file = self.intake.open_file(id).await?;
         let (source, key) = (file.source(), self.keys.seal_key());
-        let scan = tokio::task::spawn_blocking(move || {
-            let (chain, counter) = Chain::counted(&source, &[key])?;
-            let gaps = record::scan(&source).map_or(0, |recovered| recovered.gaps);
-            Ok::<_, record::Corrupt>((chain, counter, gaps))
-        });
+        let scan = tokio::task::spawn_blocking(move || Chain::over(&source, &[key]));
         let scanned = scan.await.map_err(|_| IntakeError::Stopping)?;
         let damaged = |what: String| Error::Damaged { id, what };
-        let (chain, counter, gaps) = scanned.map_err(|corrupt| damaged(corrupt.to_string()))?;
+        let (chain, counter) = scanned.map_err(|corrupt| damaged(corrupt.to_string()))?;
         let records = chain.head().records;
         if records < known {
             return Err(damaged(format!(
@@ -242,7 +237,7 @@ impl Inflow {
         file.truncate(chain.valid_len()).await?;
         // An append syncs even if it is empty: the run before may have ended between its write and its sync.
         let len = file.append(Bytes::new()).await?;
-        let mut open = Open { file, chain, len, receipt, gaps, counter, unsure: false };
+        let mut open = Open { file, chain, len, receipt, counter, unsure: false };
         if records > known {
             self.advance(id, &mut open).await?;
         }
@@ -291,7 +286,6 @@ impl Inflow {
         behind.extend_from_slice(body.get(load.signed..).unwrap_or_default());
         open.len = open.file.append(behind.into()).await?;
         open.chain = load.chain.clone();
-        open.gaps = load.gaps.unwrap_or(open.gaps);
         open.counter.add(load.counter.clone());
         Ok(())
     }
@@ -302,7 +296,7 @@ impl Inflow {
         let advance = Advance {
             length_ms: open.chain.last_at_ms(),
             bytes: open.len,
-            gaps: open.gaps,
+            gaps: open.chain.gaps(),
             tally: open.counter.tally(),
             ending: open.chain.ended().map(ending_words),
             receipt: receipt.clone(),

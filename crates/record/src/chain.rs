@@ -31,8 +31,6 @@ pub struct Accepted {
     pub last_at_ms: u64,
     /// Entries in this record.
     pub entries: u16,
-    /// Gaps seen since the beginning.
-    pub gaps: u64,
     /// The heading, from the first record.
     pub heading: Option<Box<Heading>>,
     /// People, gaps, marks and the like in this record; output is not among them.
@@ -50,19 +48,12 @@ impl Chain {
         Self { keys: keys.to_vec(), track: Track::new(), bytes: 0, gaps: 0, signed: None }
     }
 
-    /// The chain after every whole record of `source`, for going on after a restart. Receipts in it are passed over.
+    /// The chain after every whole record of `source`, and what those records say to be counted, for going on after a restart.
+    /// Receipts in it are passed over.
     ///
     /// # Errors
     /// A record is wrong, or the bytes cannot be read. A torn record at the end is no error: see [`Chain::valid_len`].
-    pub fn over<S: Source + ?Sized>(source: &S, keys: &[PublicKey]) -> Result<Self, Corrupt> {
-        Self::counted(source, keys).map(|(chain, _)| chain)
-    }
-
-    /// As [`Chain::over`], with what those records say to be counted.
-    ///
-    /// # Errors
-    /// As [`Chain::over`].
-    pub fn counted<S: Source + ?Sized>(
+    pub fn over<S: Source + ?Sized>(
         source: &S,
         keys: &[PublicKey],
     ) -> Result<(Self, Counter), Corrupt> {
@@ -122,6 +113,12 @@ impl Chain {
         self.track.last_at
     }
 
+    /// Gaps seen since the beginning.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// How the session ended, once the last record was accepted.
     #[must_use]
     pub fn ended(&self) -> Option<&Ending> {
@@ -162,7 +159,6 @@ impl Chain {
             head: self.track.head(),
             last_at_ms: self.track.last_at,
             entries: header.count,
-            gaps: self.gaps,
             heading,
             meta,
             signed: self.signed,

@@ -139,7 +139,7 @@ pub fn chain(bytes: &[u8]) {
 /// What is kept is kept again, whole. The node goes on behind it and ends it, and the result is whole up to that end.
 pub fn recovery(bytes: &[u8]) {
     let seal = keys::seal_key().verifying_key().to_bytes();
-    if let Ok(chain) = Chain::over(bytes, &[seal]) {
+    if let Ok((chain, _)) = Chain::over(bytes, &[seal]) {
         assert!(chain.valid_len() <= bytes.len() as u64, "more than there is");
     }
     let Ok(tail) = scan(bytes) else { return };
@@ -189,7 +189,7 @@ fn shipped(file: &[u8]) {
     }
     assert_eq!(chain.valid_len(), good as u64);
     let kept = file.get(..good).unwrap_or_default();
-    let read = Chain::over(kept, &[seal]).expect("what was accepted is accepted again");
+    let (read, _) = Chain::over(kept, &[seal]).expect("what was accepted is accepted again");
     assert_eq!((read.head(), read.last_at_ms()), (chain.head(), chain.last_at_ms()));
     assert_eq!(read.ended(), chain.ended());
 }

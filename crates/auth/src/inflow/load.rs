@@ -27,9 +27,7 @@ pub struct Load {
     pub signed_head: Option<Head>,
     /// The heading, if it was among them.
     pub heading: Option<Box<Heading>>,
-    /// All gaps of the recording so far.
-    pub gaps: Option<u64>,
-    /// Those in this body.
+    /// Gaps in this body.
     pub gaps_here: Vec<Gap>,
     /// What else is counted in this body.
     pub counter: Counter,
@@ -49,7 +47,6 @@ impl Load {
             signed: 0,
             signed_head: None,
             heading: None,
-            gaps: None,
             gaps_here: Vec::new(),
             counter: Counter::default(),
             wrong: None,
@@ -96,7 +93,6 @@ impl Load {
             _ => None,
         });
         self.gaps_here.extend(gaps);
-        self.gaps = Some(accepted.gaps);
         if accepted.heading.is_some() {
             self.heading = accepted.heading;
         }
