@@ -1,11 +1,11 @@
 //! From a key press to its echo, on a terminal, through a program that reads and writes.
 
 use super::figures::{Bar, Row, Samples, Value};
-use super::sides::{Side, Sides, Wish};
+use super::sides::{Running, Side, Sides, Wish};
 use super::{Bench, Context, beside};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::io::{Read as _, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -39,7 +39,8 @@ fn press(sides: &Sides, side: Side, presses: usize) -> Result<Vec<f64>> {
 
 /// A session whose program gives back each key.
 pub struct Keyboard {
-    client: Child,
+    /// Ended with it.
+    _client: Running,
     keys: ChildStdin,
     screen: ChildStdout,
 }
@@ -49,11 +50,9 @@ impl Keyboard {
     pub fn open(sides: &Sides, side: Side) -> Result<Self> {
         let wish = Wish { terminal: true, ..Wish::default() };
         let mut command = sides.command(side, wish, "stty raw -echo; printf R; exec cat");
-        let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (Some(keys), Some(screen)) = (client.stdin.take(), client.stdout.take()) else {
-            bail!("no pipes");
-        };
-        let mut keyboard = Self { client, keys, screen };
+        let mut client = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let (keys, screen) = (client.stdin()?, client.stdout()?);
+        let mut keyboard = Self { _client: client, keys, screen };
         while keyboard.read()? != b'R' {}
         Ok(keyboard)
     }
@@ -75,12 +74,5 @@ impl Keyboard {
         let mut byte = [0];
         self.screen.read_exact(&mut byte)?;
         Ok(byte[0])
-    }
-}
-
-impl Drop for Keyboard {
-    fn drop(&mut self) {
-        let _ = self.client.kill();
-        let _ = self.client.wait();
     }
 }

@@ -3,14 +3,14 @@
 
 use super::figures::{Bar, Row, Samples, Value};
 use super::sharing::session;
-use super::sides::{PASSWORD, Side, Sides, Wish, run as output_of};
+use super::sides::{Running, Side, Sides, Wish, run as output_of, sign_up};
 use super::{Bench, Context};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ fn measure(context: &Context, sides: &Sides, config: &Path) -> Result<Vec<Row>> 
     fs::set_permissions(&counter, fs::Permissions::from_mode(0o666))?;
     let count = format!("exec bash -c 'while :; do printf x; done' >> {}", counter.display());
     let mut owner = sides.command(Side::ScryPort, Wish::default(), &count);
-    let mut owner = Owner(owner.stderr(Stdio::null()).spawn()?);
+    let _owner = Running::start(owner.stderr(Stdio::null()))?;
     let ways = [
         ("a moderator leaves by a key", Way::Key("q"), context.reduced(3, 10), 100.0),
         ("a moderator's client is closed", Way::Signal("TERM"), context.reduced(3, 10), 100.0),
@@ -88,7 +88,6 @@ fn measure(context: &Context, sides: &Sides, config: &Path) -> Result<Vec<Row>> 
         let what = format!("{what}, the longest of {rounds}");
         rows.push(Row::exact(BENCH.name, &what, "ms", largest, None, Some(Bar::AtMost(bar))));
     }
-    let _ = owner.0.kill();
     Ok(rows)
 }
 
@@ -104,29 +103,13 @@ fn watcher(sides: &Sides) -> Result<PathBuf> {
         command.env("SCRY_HOME", &home);
         command
     };
-    let mut signup = client();
-    signup.args(["signup", invitation.context("no invitation")?]).stdin(Stdio::piped());
-    let mut signup = signup.stdout(Stdio::null()).spawn()?;
-    writeln!(signup.stdin.take().context("piped")?, "{PASSWORD}")?;
-    if !signup.wait()?.success() {
-        bail!("{WATCHER} cannot sign up");
-    }
-    fs::write(&config, output_of(client().arg("config"))?)?;
+    fs::write(&config, sign_up(client, invitation.context("no invitation")?)?)?;
     Ok(config)
-}
-
-struct Owner(Child);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The client of whoever looks.
 struct Moderator {
-    ssh: Child,
+    ssh: Running,
     keys: ChildStdin,
 }
 
@@ -136,27 +119,17 @@ impl Moderator {
         ssh.arg("-F").arg(config).args(["-tt", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
         ssh.args(["-l", &format!("+{session}"), &sides.host(), "moderator"]);
         ssh.env_remove("SSH_AUTH_SOCK").env("TERM", "xterm-256color");
-        let mut ssh =
-            ssh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let keys = ssh.stdin.take().context("piped")?;
+        ssh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut ssh = Running::start(&mut ssh)?;
+        let keys = ssh.stdin()?;
         Ok(Self { ssh, keys })
     }
 
     fn goes(&mut self, way: &Way) -> Result<()> {
         match way {
             Way::Key(key) => Ok(self.keys.write_all(key.as_bytes())?),
-            Way::Signal(name) => {
-                let pid = self.ssh.id().to_string();
-                output_of(Command::new("kill").args([&format!("-{name}"), &pid])).map(drop)
-            }
+            Way::Signal(name) => self.ssh.signal(name),
         }
-    }
-}
-
-impl Drop for Moderator {
-    fn drop(&mut self) {
-        let _ = self.ssh.kill();
-        let _ = self.ssh.wait();
     }
 }
 

@@ -6,12 +6,12 @@
 //! does meanwhile falls on all alike.
 
 use super::figures::{Bar, Row, Samples, Value};
-use super::sides::{Side, Sides, Wish, run as run_program};
+use super::sides::{Running, Side, Sides, Wish, run as run_program};
 use super::{Bench, Context};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 /// See the module.
 pub const BENCH: Bench = Bench {
@@ -170,7 +170,8 @@ fn set(sides: &Sides, role: &str, watched: &str) -> Result<()> {
 
 /// A session that does what it is told, in one shell.
 struct Standing {
-    ssh: Child,
+    /// Ended with it.
+    _ssh: Running,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
@@ -180,10 +181,9 @@ impl Standing {
         let shell = r#"TIMEFORMAT="%3U %3S"; while read -r line; do eval "$line"; done"#;
         let mut ssh =
             sides.command(Side::Scry, Wish::default(), &format!("exec bash -c '{shell}'"));
-        let mut ssh = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = ssh.stdin.take().context("piped")?;
-        let output = BufReader::new(ssh.stdout.take().context("piped")?);
-        let mut standing = Self { ssh, input, output };
+        let mut ssh = Running::start(ssh.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let (input, output) = (ssh.stdin()?, BufReader::new(ssh.stdout()?));
+        let mut standing = Self { _ssh: ssh, input, output };
         // The first thing that a shell does takes longer.
         standing.spent("/bin/true")?;
         Ok(standing)
@@ -199,13 +199,6 @@ impl Standing {
             [user, system] => Ok(user + system),
             _ => bail!("the shell of a session told no time: {told:?}"),
         }
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        let _ = self.ssh.kill();
-        let _ = self.ssh.wait();
     }
 }
 

@@ -3,13 +3,13 @@
 use super::echo::Keyboard;
 use super::figures::{Bar, Row, Samples, Value as Figure};
 use super::memory::pss;
-use super::sides::{Side, Sides, Wish, run as output_of};
+use super::sides::{Running, Side, Sides, Wish, run as output_of};
 use super::{Bench, Context, log_file};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,12 +77,12 @@ fn flood(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         let flood = Client::flood(sides, &log, times)?;
         let viewer = Client::look_on(sides, &session(sides)?)?;
         viewer.sees("R")?;
-        viewer.signal("STOP")?;
+        viewer.process.signal("STOP")?;
         let before = pss(sides, SIDE)?;
         together.add(vec![flood.pour()?]);
         grown.add(vec![(pss(sides, SIDE)? - before).max(0.0) / 1024.0]);
         let began = Instant::now();
-        viewer.signal("CONT")?;
+        viewer.process.signal("CONT")?;
         viewer.sees(MARK)?;
         again.add(vec![began.elapsed().as_secs_f64() * 1e3]);
     }
@@ -203,16 +203,15 @@ impl Screen {
 
 /// A client of ssh, whose screen is read.
 struct Client {
-    process: Child,
+    process: Running,
     keys: ChildStdin,
     screen: Screen,
 }
 
 impl Client {
     fn start(mut command: Command) -> Result<Self> {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let screen = Screen::read(process.stdout.take().context("piped")?);
-        let keys = process.stdin.take().context("piped")?;
+        let mut process = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let (screen, keys) = (Screen::read(process.stdout()?), process.stdin()?);
         Ok(Self { process, keys, screen })
     }
 
@@ -253,18 +252,6 @@ impl Client {
         self.key()?;
         let bytes = self.sees(MARK)?;
         Ok(bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
-    }
-
-    fn signal(&self, name: &str) -> Result<()> {
-        let mut kill = Command::new("kill");
-        output_of(kill.arg(format!("-{name}")).arg(self.process.id().to_string())).map(drop)
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

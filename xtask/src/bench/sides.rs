@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -16,8 +16,7 @@ const CLUSTER: &str = "home";
 const NODE: &str = "box";
 /// Until a node has heard of a changed role.
 const HEARD: Duration = Duration::from_millis(1_000);
-/// Of whoever signs up here.
-pub const PASSWORD: &str = "correct horse battery";
+const PASSWORD: &str = "correct horse battery";
 const ACCOUNT: &str = "scrybench";
 const SSHD: &str = "/usr/sbin/sshd";
 /// The same for both, so that the ciphers of a row are those it names.
@@ -376,17 +375,12 @@ fn start_scry(
         .spawn()
         .context("cannot start scry")?;
     let invited = invitation(&mut child).and_then(|invitation| {
-        let home = folder.join("client");
-        let mut signup = Command::new(client);
-        signup.env("SCRY_HOME", &home).args(["signup", &invitation]);
-        let mut signup = signup.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let mut stdin = signup.stdin.take().context("piped")?;
-        stdin.write_all(format!("{PASSWORD}\n").as_bytes())?;
-        drop(stdin);
-        if !signup.wait()?.success() {
-            bail!("scry signup failed");
-        }
-        let config = run(Command::new(client).env("SCRY_HOME", &home).arg("config"))?;
+        let as_admin = || {
+            let mut command = Command::new(client);
+            command.env("SCRY_HOME", folder.join("client"));
+            command
+        };
+        let config = sign_up(as_admin, &invitation)?;
         let user = format!(
             "\nHost *.{CLUSTER}\n    User {login}\n    BatchMode yes\n    LogLevel ERROR\n"
         );
@@ -416,6 +410,51 @@ fn invitation(child: &mut Child) -> Result<String> {
         }
     }
     found.context("scry start printed no invitation")
+}
+
+/// Signs somebody up by an invitation, with the client that `client` makes; answers their settings of ssh.
+pub fn sign_up(client: impl Fn() -> Command, invitation: &str) -> Result<String> {
+    let mut signup = client();
+    signup.args(["signup", invitation]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut signup = signup.spawn()?;
+    writeln!(signup.stdin.take().context("piped")?, "{PASSWORD}")?;
+    if !signup.wait()?.success() {
+        bail!("scry signup failed");
+    }
+    run(client().arg("config"))
+}
+
+/// A program that is ended when this is dropped.
+pub struct Running(Child);
+
+impl Running {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        command.spawn().map(Self).with_context(|| format!("cannot run {command:?}"))
+    }
+
+    /// Its input, which was asked to be piped.
+    pub fn stdin(&mut self) -> Result<ChildStdin> {
+        self.0.stdin.take().context("its input is no pipe")
+    }
+
+    /// Its output, likewise.
+    pub fn stdout(&mut self) -> Result<ChildStdout> {
+        self.0.stdout.take().context("its output is no pipe")
+    }
+
+    /// Sends it the signal of this name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.0.id().to_string();
+        run(Command::new("kill").args([&format!("-{name}"), &pid])).map(drop)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a program to its end and gives what it printed.
