@@ -384,10 +384,10 @@ pub enum Recordings {
     },
 }
 
-/// `scry recordings ls`.
+/// Which recordings are meant; all conditions must hold.
 #[derive(Debug, Args)]
-pub struct RecordingsLs {
-    /// Only those of this user
+pub struct Which {
+    /// Only recordings of this user
     #[arg(long, short)]
     pub user: Option<UserName>,
     /// Only those on this node
@@ -402,6 +402,13 @@ pub struct RecordingsLs {
     /// Only those begun before
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+}
+
+/// `scry recordings ls`.
+#[derive(Debug, Args)]
+pub struct RecordingsLs {
+    #[command(flatten)]
+    pub which: Which,
     /// Only sessions that go on
     #[arg(long)]
     pub live: bool,

@@ -136,6 +136,11 @@ pub fn parse_moment(text: &str, now: Time) -> Result<Time, String> {
         .map_err(|_| format!("{text:?} is no time; say 2h, 7d, 2026-11-23 or 2026-11-23T14:00"))
 }
 
+/// As [`parse_moment`], if one was said.
+pub fn maybe_moment(text: Option<&str>, now: Time) -> anyhow::Result<Option<Time>> {
+    text.map(|text| parse_moment(text, now)).transpose().map_err(anyhow::Error::msg)
+}
+
 /// The wall clock.
 pub fn now() -> Time {
     Time(jiff::Timestamp::now().as_millisecond())

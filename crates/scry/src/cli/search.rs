@@ -1,8 +1,7 @@
 //! `scry search`, as data.
 
-use super::Show;
+use super::{Show, Which};
 use clap::{Args, ValueEnum};
-use model::{Login, NodeName, UserName};
 
 /// What is told of `scry search`.
 const EXAMPLES: &str = "Examples:
@@ -29,22 +28,9 @@ pub struct Search {
     /// Where to look; everywhere if not given
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT,…")]
     pub what: Vec<Where>,
-    /// Only in recordings of this user
-    #[arg(long, short)]
-    pub user: Option<UserName>,
-    /// Only of this node
-    #[arg(long, short)]
-    pub node: Option<NodeName>,
-    /// Only of this account
-    #[arg(long)]
-    pub login: Option<Login>,
-    /// Only those begun since: 2h, 7d, 2026-11-23, 2026-11-23T14:00; 30d if nothing is said of the time
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Only those begun before
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// All recordings, however old
+    #[command(flatten)]
+    pub which: Which,
+    /// All recordings, however old; those of the last 30 days if nothing is said of the time
     #[arg(long, conflicts_with = "since")]
     pub all: bool,
     /// At most about so many moments

@@ -21,9 +21,8 @@ pub async fn run(command: &Audit) -> Result<ExitCode> {
 }
 
 async fn ls(args: &AuditLs) -> Result<()> {
-    let since = args.since.as_deref().map(|text| show::parse_moment(text, show::now())).transpose();
     let request = ListAudit {
-        since: since.map_err(anyhow::Error::msg)?,
+        since: show::maybe_moment(args.since.as_deref(), show::now())?,
         user: args.user.clone(),
         node: args.node.clone(),
         session: args.session,

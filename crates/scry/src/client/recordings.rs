@@ -3,7 +3,7 @@
 use super::profile::Profile;
 use super::reach;
 use super::remote::Remote;
-use crate::cli::{self, Format, Play, Recordings, RecordingsLs, Show, Where};
+use crate::cli::{self, Format, Play, Recordings, RecordingsLs, Show, Where, Which};
 use crate::{play, show};
 use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::Color;
@@ -157,16 +157,13 @@ pub async fn find(client: &reach::Auth, id: &str) -> Result<RecordingFacts> {
 
 async fn ls(args: &RecordingsLs) -> Result<()> {
     let now = show::now();
-    let moment = |text: &Option<String>| {
-        let parsed = text.as_deref().map(|text| show::parse_moment(text, now)).transpose();
-        parsed.map_err(anyhow::Error::msg)
-    };
+    let Which { user, node, login, since, until } = &args.which;
     let request = ListRecordings {
-        user: args.user.clone(),
-        node: args.node.clone(),
-        login: args.login.clone(),
-        since: moment(&args.since)?,
-        until: moment(&args.until)?,
+        user: user.clone(),
+        node: node.clone(),
+        login: login.clone(),
+        since: show::maybe_moment(since.as_deref(), now)?,
+        until: show::maybe_moment(until.as_deref(), now)?,
         id_prefix: None,
         aftermath_of: None,
         live: args.live,

@@ -3,7 +3,7 @@
 use super::profile::Profile;
 use super::reach;
 use super::recordings::what;
-use crate::cli::{Search, SearchIn};
+use crate::cli::{Search, SearchIn, Which};
 use crate::show;
 use anyhow::{Result, bail};
 use comfy_table::Color;
@@ -72,11 +72,9 @@ impl Wish {
         if args.text.is_empty() {
             bail!("search for what? Give an error text, a command, the path of a file, an address");
         }
-        let moment = |text: &Option<String>| {
-            let parsed = text.as_deref().map(|text| show::parse_moment(text, now)).transpose();
-            parsed.map_err(anyhow::Error::msg)
-        };
-        let (since, until) = (moment(&args.since)?, moment(&args.until)?);
+        let Which { user, node, login, since, until } = &args.which;
+        let since = show::maybe_moment(since.as_deref(), now)?;
+        let until = show::maybe_moment(until.as_deref(), now)?;
         let by_default = since.is_none() && until.is_none() && !args.all;
         let since = if by_default { Some(now.plus_ms(-DAYS * 24 * 3_600_000)) } else { since };
         let mut find = format!("find={}", encoded(&args.text));
@@ -90,9 +88,9 @@ impl Wish {
         let what: Vec<_> = args.what.iter().map(|what| word(*what)).collect();
         for (name, value) in [
             ("what", (!what.is_empty()).then(|| what.join(","))),
-            ("user", args.user.as_ref().map(|user| encoded(user.as_str()))),
-            ("node", args.node.as_ref().map(|node| encoded(node.as_str()))),
-            ("login", args.login.as_ref().map(|login| encoded(login.as_str()))),
+            ("user", user.as_ref().map(|user| encoded(user.as_str()))),
+            ("node", node.as_ref().map(|node| encoded(node.as_str()))),
+            ("login", login.as_ref().map(|login| encoded(login.as_str()))),
             ("since", since.map(|time| time.0.max(0).to_string())),
             ("until", until.map(|time| time.0.max(0).to_string())),
         ] {
