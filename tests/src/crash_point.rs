@@ -51,18 +51,3 @@ pub fn library(folder: &Path) -> PathBuf {
     crate::assert_success(&cc.output().expect("a C compiler runs"));
     library
 }
-
-/// Numbers that look random and are the same in each run (SplitMix64, Steele et al. 2014).
-#[derive(Debug, Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// The next number below `most`.
-    pub fn roll(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % most
-    }
-}

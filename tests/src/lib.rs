@@ -34,10 +34,7 @@ use std::time::{Duration, Instant};
 /// The password of everybody in tests.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Whether the full counts are asked for (`cargo xtask test --long`).
-pub fn long() -> bool {
-    std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1")
-}
+pub use chance::long;
 
 /// The binary under test, beside the test's own folder; `cargo xtask test` builds it first.
 pub fn scry_path() -> PathBuf {

@@ -1,7 +1,8 @@
 //! The whole server dies, at random moments and at chosen writes, fsyncs, renames and removals: every recording opens,
 //! verifies, loses at most its open segment and says so; nothing that was received is missing, and no number of a line.
 
-use house::crash_point::{CrashPoint, Dice, library};
+use chance::Random;
+use house::crash_point::{CrashPoint, library};
 use house::lines::{EVERY_MS, Numbered, Recorded, command, numbers};
 use house::{Cluster, assert_success, text};
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ fn a_crash_at_any_point_costs_at_most_the_open_segment_and_says_so() {
                 let mut cluster = Cluster::start();
                 let library = library(cluster.folder.path());
                 for round in (worker..rounds).step_by(usize::try_from(CLUSTERS).unwrap()) {
-                    let mut dice = Dice(round);
+                    let mut dice = Random(round);
                     let point = point(round, &mut dice);
                     let ended = crash(&mut cluster, round, point, &mut dice, &library);
                     chosen.fetch_add(u64::from(point.is_some()), Ordering::Relaxed);
@@ -58,14 +59,14 @@ fn a_crash_at_any_point_costs_at_most_the_open_segment_and_says_so() {
     assert!(hit * 3 >= chosen * 2, "only {hit} of {chosen} chosen points were reached");
 }
 
-fn point(round: u64, dice: &mut Dice) -> Option<CrashPoint> {
+fn point(round: u64, dice: &mut Random) -> Option<CrashPoint> {
     if round % RANDOM == RANDOM - 1 {
         return None;
     }
     let kind = usize::try_from(round - round / RANDOM).unwrap() % POINTS.len();
     let (call, below, moments, most) = POINTS[kind];
-    let moment = moments[usize::try_from(dice.roll(moments.len() as u64)).unwrap()];
-    Some(CrashPoint { call, below, moment, number: 1 + dice.roll(most) })
+    let moment = moments[dice.below(moments.len())];
+    Some(CrashPoint { call, below, moment, number: 1 + dice.next() % most })
 }
 
 /// One round; answers whether the server died by itself.
@@ -73,7 +74,7 @@ fn crash(
     cluster: &mut Cluster,
     round: u64,
     point: Option<CrashPoint>,
-    dice: &mut Dice,
+    dice: &mut Random,
     library: &std::path::Path,
 ) -> bool {
     let head = text(&cluster.scry(&["audit", "verify"])).rsplit(' ').next().map(str::to_owned);
@@ -93,7 +94,7 @@ fn crash(
         let short = format!("round-{round}-short");
         sessions.push(Numbered::start(cluster, &short, Some(3), false));
         // Chosen points are given time to be reached.
-        let most = if point.is_some() { 6_000 } else { 300 + dice.roll(3_000) };
+        let most = if point.is_some() { 6_000 } else { 300 + dice.next() % 3_000 };
         let deadline = Instant::now() + Duration::from_millis(most);
         while Instant::now() < deadline && !cluster.server().has_ended() {
             note_received(cluster, &mut received);

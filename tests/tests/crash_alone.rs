@@ -1,7 +1,8 @@
 //! One part dies or is stopped alone: auth, the proxy, the node; and the line between them is cut.
 
+use chance::Random;
 use house::apart::Apart;
-use house::crash_point::{CrashPoint, Dice, library};
+use house::crash_point::{CrashPoint, library};
 use house::lines::{EVERY_MS, Numbered, Recorded, Seen};
 use house::relay::{Line, Relay};
 use house::{Cluster, assert_success, text, wait_for};
@@ -41,10 +42,10 @@ fn auth_dies_alone_and_sessions_go_on_spool_and_catch_up() {
     let library = library(apart.cluster.folder.path());
     let mut reached = 0;
     for round in 0..rounds {
-        let mut dice = Dice(1_000 + round);
+        let mut dice = Random(1_000 + round);
         let point = points[usize::try_from(round).unwrap() % points.len()];
         let point = point.map(|(call, below, moment, most)| {
-            let number = 1 + dice.roll(most);
+            let number = 1 + dice.next() % most;
             CrashPoint { call, below, moment, number }
         });
         let count = lines(6_000);
@@ -91,9 +92,9 @@ fn the_node_dies_alone_and_auth_goes_on() {
     let library = library(apart.cluster.folder.path());
     let mut reached = 0;
     for round in 0..rounds {
-        let mut dice = Dice(2_000 + round);
+        let mut dice = Random(2_000 + round);
         let (call, below, moment, most) = points[usize::try_from(round).unwrap() % points.len()];
-        let point = CrashPoint { call, below, moment, number: 1 + dice.roll(most) };
+        let point = CrashPoint { call, below, moment, number: 1 + dice.next() % most };
         apart.kill_node();
         let mut command = apart.node_command(&[]);
         point.set(&mut command, &library);

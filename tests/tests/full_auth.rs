@@ -1,8 +1,9 @@
 //! Auth's disk runs full: of one node's recordings, and of somebody else's files. Other nodes go on, the admin signs in
 //! and makes room, everything then arrives, and nothing that was sealed is damaged.
 
+use chance::Random;
 use house::apart::Apart;
-use house::crash_point::{CrashPoint, Dice, FAILING, library};
+use house::crash_point::{CrashPoint, FAILING, library};
 use house::person::words;
 use house::small_disk::SmallDisk;
 use house::{Cluster, PASSWORD, assert_success, text, wait_for};
@@ -312,13 +313,13 @@ fn whichever_write_of_auths_fails_it_goes_on_by_itself_and_nothing_is_damaged() 
     ];
     let (mut reached, mut tags) = (0, Vec::new());
     for round in 0..rounds {
-        let mut dice = Dice(3_000 + round);
+        let mut dice = Random(3_000 + round);
         let (call, below, most) = points[usize::try_from(round).unwrap() % points.len()];
         // What a start writes into the database is left alone: it may well end there.
         let started = if below.ends_with('/') && below != "/auth/" { 0 } else { 60 };
-        let number = started + 1 + dice.roll(most);
-        let moment = if dice.roll(2) == 0 { "full" } else { "broken" };
-        let times = 1 + dice.roll(8);
+        let number = started + 1 + dice.next() % most;
+        let moment = if dice.one_in(2) { "full" } else { "broken" };
+        let times = 1 + dice.next() % 8;
         apart.kill_cluster();
         let before = apart.cluster.log().matches(FAILING).count();
         let mut command = apart.cluster_command();

@@ -309,7 +309,7 @@ pub struct Place {
 }
 
 /// A program that a process became.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Program {
     /// What was asked for.
     pub file: String,

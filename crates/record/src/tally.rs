@@ -156,7 +156,7 @@ impl Files {
 mod tests {
     use super::*;
     use model::entry::Party;
-    use model::kernel::{Classes, Doer, Program, Watch};
+    use model::kernel::{Classes, Doer, Watch};
     use model::transfer::{FileMoved, Protocol};
     use model::{SeatRole, Seq};
 
@@ -176,23 +176,7 @@ mod tests {
     }
 
     fn ran() -> Entry {
-        let place = model::kernel::Place { device: 1, inode: 2 };
-        let text = String::new;
-        did(Action::Ran(Box::new(Program {
-            file: text(),
-            interpreter: text(),
-            program: text(),
-            place,
-            deleted: false,
-            folder: text(),
-            arguments: Vec::new(),
-            bytes: 0,
-            kept: 0,
-            unreadable: false,
-            gid: (0, 0),
-            login: None,
-            capabilities: 0,
-        })))
+        did(Action::Ran(Box::default()))
     }
 
     fn named(folder: &str, path: &str) -> Named {

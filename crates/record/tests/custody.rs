@@ -3,12 +3,7 @@
 //! Faults: a disk that is full or fails and comes back, dead auth, a clock that jumps both ways, a crash at any write
 //! (torn ones too), requests and receipts that are lost, late or doubled, reconnects.
 //! The same seed gives the same run. `SCRY_TEST_LONG=1` runs ten times as many seeds (see `chance`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests fail loudly, and this one is told by the environment how much to do"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
 
 mod custody_world;
 mod kit;

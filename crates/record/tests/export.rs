@@ -201,18 +201,13 @@ fn a_program_that_runs_while_a_line_is_written_does_not_cut_it_and_is_a_mark() {
     let by = Doer { process: 7, parent: 1, uid: 0, euid: 0, audit: None, name, stray: false };
     let program = Program {
         file: "/bin/ls".into(),
-        interpreter: String::new(),
         program: "/usr/bin/ls".into(),
         place: Place { device: 1, inode: 2 },
-        deleted: false,
         folder: "/".into(),
         arguments: vec!["ls".into(), "a b".into()],
         bytes: 7,
         kept: 7,
-        unreadable: false,
-        gid: (0, 0),
-        login: None,
-        capabilities: 0,
+        ..Program::default()
     };
     let action = Action::Ran(Box::new(program));
     let ran = Entry::Kernel(Kernel::Did(Box::new(KernelEvent { at: 3, by, action, times: 1 })));

@@ -21,7 +21,7 @@ fn look(file: &[u8]) -> Report {
 
 #[test]
 fn every_one_of_ten_thousand_forgeries_is_found_where_it_was_made() {
-    let rounds = if kit::long() { 10_000 } else { 1_200 };
+    let rounds = if chance::long() { 10_000 } else { 1_200 };
     let subjects = subjects();
     for subject in &subjects {
         let report = look(&subject.file);

@@ -72,18 +72,14 @@ fn what_all_events_have_says_who_where_and_when() {
 fn each_thing_has_its_class_and_what_it_was() {
     let program = Program {
         file: "id".to_owned(),
-        interpreter: String::new(),
         program: "/usr/bin/id".to_owned(),
         place: Place { device: 5, inode: 9 },
-        deleted: false,
         folder: "/root".to_owned(),
         arguments: vec!["id".to_owned(), "a b".to_owned()],
         bytes: 7,
         kept: 7,
-        unreadable: false,
-        gid: (0, 0),
-        login: None,
         capabilities: 0xff,
+        ..Program::default()
     };
     let call = |call: &str, error| Action::Changed {
         call: call.to_owned(),

@@ -71,7 +71,7 @@ fn on_real_streams_a_text_is_found_wherever_it_came_up() {
     let mut dice = Dice(11);
     let mut found = 0;
     for (name, packed) in STREAMS {
-        let most = if kit::long() { usize::MAX } else { 600 };
+        let most = if chance::long() { usize::MAX } else { 600 };
         let session: Vec<Timed> = stream(packed).into_iter().take(most).collect();
         let recording = recorded(session.iter().cloned());
         // Texts as they stand on the screen at some moments, and such as are nowhere.
@@ -186,7 +186,7 @@ fn wild(dice: &mut Dice, entries: usize) -> Vec<Timed> {
 #[test]
 fn whatever_moves_over_the_screen_a_text_is_found_wherever_it_came_up() {
     let (mut found, mut none) = (0, 0);
-    for seed in 0..if kit::long() { 2_000 } else { 60 } {
+    for seed in 0..if chance::long() { 2_000 } else { 60 } {
         let mut dice = Dice(seed + 1);
         let recording = recorded(wild(&mut dice, 60));
         for text in [
@@ -249,18 +249,13 @@ fn did(at: u64, process: u32, action: Action) -> Timed {
 fn ran(at: u64, process: u32, arguments: &[&str], bytes: u32) -> Timed {
     let program = Program {
         file: "/usr/bin/rm".into(),
-        interpreter: String::new(),
         program: "/usr/bin/rm".into(),
         place: Place { device: 0, inode: 1 },
-        deleted: false,
         folder: "/root".into(),
         arguments: arguments.iter().map(|one| (*one).to_owned()).collect(),
         bytes,
         kept: bytes,
-        unreadable: false,
-        gid: (0, 0),
-        login: None,
-        capabilities: 0,
+        ..Program::default()
     };
     did(at, process, Action::Ran(Box::new(program)))
 }

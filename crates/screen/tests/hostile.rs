@@ -1,7 +1,6 @@
 //! Bytes that mean harm: no panic, no memory without bound, no second for eight bytes.
 //!
 //! `SCRY_TEST_LONG=1` feeds ten million random and mutated sequences.
-#![allow(clippy::disallowed_methods, reason = "the test is told by the environment how much to do")]
 
 mod common;
 
@@ -18,8 +17,7 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
         .flatten()
         .take(400_000)
         .collect();
-    let long = std::env::var("SCRY_TEST_LONG").is_ok_and(|value| value == "1");
-    let (wanted, compared) = if long { (10_000_000, 500) } else { (24_000, 1) };
+    let (wanted, compared) = if chance::long() { (10_000_000, 500) } else { (24_000, 1) };
     let mut screen = Screen::new(80, 24);
     let (mut sequences, mut round) = (0, 0);
     while sequences < wanted {

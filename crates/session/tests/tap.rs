@@ -1,10 +1,5 @@
 //! Taps on whole conversations: what they say, that no cut changes it, and that nothing is hidden when it breaks.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests fail loudly, and the environment says how long these run"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
 
 mod kit;
 

@@ -1,7 +1,6 @@
 //! Every target gets its corpus and small changes of it: what fuzzing found once stays found.
 //!
 //! `SCRY_TEST_LONG=1` makes many changes of each file instead of a few.
-#![allow(clippy::disallowed_methods, reason = "the environment says how long this runs")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,8 +68,7 @@ fn peak_kib() -> u64 {
 
 fn replay(name: &str) {
     let (few, many) = CHANGES;
-    let changes =
-        if std::env::var("SCRY_TEST_LONG").is_ok_and(|long| long == "1") { many } else { few };
+    let changes = if chance::long() { many } else { few };
     let files: Vec<_> = corpus(name)
         .into_iter()
         .map(|path| (path.clone(), fs::read(path).expect("a file of the corpus")))

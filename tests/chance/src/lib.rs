@@ -1,4 +1,4 @@
-//! What simulations share: chance that only a seed decides, and which seeds are run. Named by `dev-dependencies` only.
+//! What simulations share: chance that only a seed decides, and which seeds are run. For tests only.
 //!
 //! | in the environment | what runs |
 //! |---|---|

@@ -317,18 +317,13 @@ fn told(second: u64) -> Option<Entry> {
         }
         3 | 23 => Entry::Kernel(did(Action::Ran(Box::new(Program {
             file: "/bin/true".to_owned(),
-            interpreter: String::new(),
             program: "/bin/true".to_owned(),
             place: Place { device: 1, inode: 2 },
-            deleted: false,
             folder: "/".to_owned(),
             arguments: vec!["true".to_owned()],
             bytes: 5,
             kept: 5,
-            unreadable: false,
-            gid: (0, 0),
-            login: None,
-            capabilities: 0,
+            ..Program::default()
         })))),
         4 | 24 => {
             let file = Named { path: "/etc/hosts".to_owned(), ..Named::default() };

@@ -23,11 +23,6 @@ use model::transfer::{
 use model::{Heading, Seq, Size, Tick};
 use record::{Keyframe, Sealed, Writer, finish, receipt_record, split};
 
-/// Whether the full counts are asked for (`cargo xtask test --long`).
-pub fn long() -> bool {
-    chance::long()
-}
-
 /// Output of the terminal.
 pub fn output(text: &str) -> Entry {
     Entry::Output { stream: Stream::Pty, bytes: Bytes::copy_from_slice(text.as_bytes()) }

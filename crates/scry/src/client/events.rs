@@ -276,7 +276,7 @@ pub fn doctor() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::kernel::{Doer, End, Place as At, Program};
+    use model::kernel::{Doer, End, Program};
 
     fn event(process: u32, parent: u32, action: Action) -> Entry {
         let name = "sh".to_owned();
@@ -287,21 +287,7 @@ mod tests {
 
     fn ran(process: u32, parent: u32, line: &str) -> Entry {
         let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let program = Program {
-            file: String::new(),
-            interpreter: String::new(),
-            program: String::new(),
-            place: At { device: 0, inode: 0 },
-            deleted: false,
-            folder: String::new(),
-            arguments,
-            bytes: 0,
-            kept: 0,
-            unreadable: false,
-            gid: (0, 0),
-            login: None,
-            capabilities: 0,
-        };
+        let program = Program { arguments, ..Program::default() };
         event(process, parent, Action::Ran(Box::new(program)))
     }
 
