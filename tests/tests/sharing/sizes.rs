@@ -145,6 +145,8 @@ const BEYOND: [((u16, u16), &str); 2] = [((1500, 600), "512 1024"), ((1, 1), "1 
 const KNOWN: Differences = Differences { characters: 0, looks: 0 };
 /// Longest until two terminals are as they will stay.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A terminal that has not changed for so long is done with what it was told.
+const STILL: Duration = Duration::from_millis(200);
 
 /// A session with two who look on, one by scry and one by ssh; and the same shell on a terminal of the same sizes, of which
 /// scry knows nothing.
@@ -177,14 +179,19 @@ impl<'c> Twins<'c> {
         let (ttys, differ) = (RefCell::default(), Cell::default());
         let twins = Self { owner, viewers, alone, done, ttys, differ };
         for (terminal, file) in twins.terminals().into_iter().zip(&twins.done) {
-            terminal.type_text(&format!("export DONE={}; clear\r", file.display()));
+            let done = file.display();
+            terminal.type_text(&format!("export DONE={done}; echo > $DONE; clear\r"));
         }
+        twins.wait_done();
         twins.find_ttys();
         twins
     }
 
-    /// Learns the terminals that the programs are on now.
+    /// Learns the terminals that the shells are on now, which have nothing but a prompt on them.
+    #[track_caller]
     fn find_ttys(&self) {
+        // What is typed before that stands there twice, or does not.
+        wait_for("both prompts", || self.terminals().iter().all(|it| it.screen()[0] == PROMPT));
         self.types("tty > $DONE\r");
         *self.ttys.borrow_mut() = self.wait_done();
     }
@@ -236,6 +243,14 @@ impl<'c> Twins<'c> {
     /// Compares both screens once they are still, and keeps the count.
     #[track_caller]
     fn compare(&self, what: &str) {
+        let (mut last, mut since) = (self.terminals().map(Terminal::seen), Instant::now());
+        wait_for("both terminals to be still", || {
+            let now = self.terminals().map(Terminal::seen);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() >= STILL
+        });
         let found = self.owner.compare(&self.alone, PATIENCE);
         println!("{what}: {found:?}");
         let mut all = self.differ.get();
@@ -289,10 +304,10 @@ fn check_shell(name: &str, program: &str, leave: &[&str]) {
     with_twins(|twins| {
         let Twins { owner, viewers, .. } = twins;
         twins.types(&format!("clear; {program}\r"));
-        twins.compare(name);
         let taken = u16::from(!program.is_empty());
         let rows = usize::from(SIZE.1 - taken);
         twins.find_ttys();
+        twins.compare(name);
         twins.through_sizes(name, taken, "stty size; seq 1 2000; stty size > $DONE\r");
         if program.is_empty() {
             twins.beyond();
@@ -340,7 +355,8 @@ fn the_owners_terminal_takes_any_size_around_a_vim() {
         let tells = "call writefile([&lines.\" \".&columns],$DONE)";
         let moves = format!("nnoremap <silent> k :silent! execute \"normal! k\"<Bar>{tells}<CR>");
         twins.types(&format!("clear; vim -u NONE -N -n -c 'r !seq 1 100' -c '{moves}'\r"));
-        wait_for("the last line", || owner.terminal.screen().iter().any(|row| row == "100"));
+        let is_there = |terminal: &Terminal| terminal.screen().iter().any(|row| row == "100");
+        wait_for("the last line", || twins.terminals().iter().all(|it| is_there(it)));
         twins.compare("vim");
         twins.through_sizes("vim", 0, "k");
         twins.types("gg:set nonumber\r");
