@@ -297,16 +297,17 @@ async fn a_client_of_which_nothing_is_heard_any_more_is_silent_and_one_that_ends
         // As long as both ends are there, they may say nothing.
         tokio::time::sleep(3 * beats * BEAT).await;
         assert!(!opener.is_closed());
+        let began = std::time::Instant::now();
         if cut {
             silent.cancel();
-            tokio::time::sleep((beats - 2) * BEAT).await;
-            assert!(!opener.is_closed(), "two beats without an answer are borne");
         } else {
             client.end().await;
         }
         let lost = within(5, "the end", opener.lost()).await;
         // Whether the end was read before a question found nobody to take it is chance.
         assert_eq!(lost == Some(Lost::Silent), cut, "{lost:?}");
+        // One question may have been on its way.
+        assert!(!cut || began.elapsed() >= (beats - 2) * BEAT, "{:?}", began.elapsed());
     }
 }
 
