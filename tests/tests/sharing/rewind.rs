@@ -19,7 +19,9 @@ const WHILE: Duration = Duration::from_millis(700);
 /// Long enough for what was recorded to be at auth.
 const RECEIVED: Duration = Duration::from_millis(1_500);
 /// Longest until the player has gone back step by step.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest until a step is drawn that changes anything.
+const DRAWN: Duration = Duration::from_millis(700);
 /// Longest from the key until the terminal shows what goes on.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -36,11 +38,11 @@ fn go_back_to(terminal: &Terminal, text: &str) {
     let deadline = Instant::now() + PATIENCE;
     while !terminal.shows(text) {
         assert!(Instant::now() < deadline, "no {text:?} in {:#?}", terminal.screen());
-        // A key at a time: what it leads to must be seen before the next leads on.
-        let before = terminal.screen();
+        // A key at a time: what it leads to must be seen before the next leads on. Some steps only move the cursor.
+        let before = terminal.seen();
         terminal.type_text(",");
-        let drawn = Instant::now() + SOON;
-        while terminal.screen() == before && Instant::now() < drawn {
+        let drawn = Instant::now() + DRAWN;
+        while terminal.seen() == before && Instant::now() < drawn {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
