@@ -132,6 +132,12 @@ pub(crate) fn place(client: Option<SocketAddr>) -> String {
     client.map_or_else(|| "unknown".to_owned(), |client| client.ip().to_string())
 }
 
+/// Whether a connection that was lost so did not end otherwise. One that broke off may have been ended: whether its end is
+/// read before something finds nobody to take it is chance.
+pub(crate) fn is_certain(lost: Lost) -> bool {
+    lost == Lost::Silent
+}
+
 /// How a connection was lost, for the ledger.
 pub(crate) fn how_lost(lost: Lost) -> String {
     match lost {
@@ -190,7 +196,7 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
     let verdict = served.run(connection, &stop).await;
     metrics::gauge!("scry_connections").decrement(1.0);
     let why = match verdict {
-        Verdict::Gone => opener.lost().await.map(how_lost),
+        Verdict::Gone => opener.lost().await.filter(|lost| is_certain(*lost)).map(how_lost),
         verdict => Some(verdict.why().to_owned()),
     };
     caller.tell(Audited::Disconnected { ms: clock::tick().since(began), why });

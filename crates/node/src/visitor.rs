@@ -7,7 +7,7 @@ pub(crate) mod line;
 mod viewer;
 
 use crate::clock;
-use crate::connection::{Holder, how_lost, place, via};
+use crate::connection::{Holder, how_lost, is_certain, place, via};
 use crate::lives::Running;
 use crate::report::Reporter;
 use crate::serve::Post;
@@ -167,7 +167,7 @@ pub(crate) async fn serve(
     end.cancel();
     while seats.join_next().await.is_some() {}
     let why = match is_gone {
-        true => opener.lost().await.map(how_lost),
+        true => opener.lost().await.filter(|lost| is_certain(*lost)).map(how_lost),
         false => stop.is_cancelled().then(|| "the node is stopping".to_owned()),
     };
     if arrival.told.get().is_some() {
