@@ -4,8 +4,8 @@
 mod aftermath;
 #[path = "kernel/hard.rs"]
 mod hard;
-#[path = "kernel/lossless.rs"]
-mod lossless;
+#[path = "kernel/losses.rs"]
+mod losses;
 #[path = "kernel/scope.rs"]
 mod scope;
 
@@ -400,100 +400,6 @@ fn a_program_of_32_bits_is_read_by_its_own_numbers() {
         it["call"] == "chown" && it["file"]["path"] == "/nowhere/wide"
     });
     seen.one("identity", "a user of 16 bits", |it| it["call"] == "setuid");
-}
-
-/// A storm: what it does so often, and how often that is found, folded or not.
-struct Storm {
-    command: String,
-    kind: &'static str,
-    fits: fn(&Value) -> bool,
-}
-
-#[test]
-fn storms_in_four_sessions_at_once_are_told_whole_or_counted_as_missing() {
-    let test = "storms_in_four_sessions";
-    if !can_see(test) || !has(test, "/usr/bin/python3") {
-        return;
-    }
-    let many: u64 = if long() { 50_000 } else { 4_000 };
-    let python = |code: &str| format!("/usr/bin/python3 -c \"{code}\"");
-    let storms = [
-        Storm {
-            command: format!("for n in $(seq 1 {many}); do /bin/true storm; done"),
-            kind: "ran",
-            fits: |it| it["arguments"][1] == "storm",
-        },
-        Storm {
-            command: python(&format!("for n in range({many}): open('/etc/hostname').close()")),
-            kind: "opened",
-            fits: |it| it["file"]["path"] == "/etc/hostname",
-        },
-        Storm {
-            command: python(&format!(
-                "import os;\nfor n in range({many}):\n try: os.open('/tmp/storm-%d' % n, os.O_RDONLY)\n except OSError: pass"
-            )),
-            kind: "opened",
-            fits: |it| it["file"]["path"].as_str().is_some_and(|it| it.starts_with("/tmp/storm-")),
-        },
-        Storm {
-            command: python(&format!(
-                "import socket as s;\nfor n in range({many}):\n c = s.socket(); c.connect_ex(('127.0.0.1', 1)); c.close()"
-            )),
-            kind: "tcp",
-            fits: |it| it["step"] == "not_connected" && it["remote"] == "127.0.0.1:1",
-        },
-    ];
-    let mut running: Vec<_> = storms
-        .iter()
-        .map(|storm| {
-            let mut ssh = CLUSTER.ssh_command();
-            ssh.arg(CLUSTER.host()).arg(&storm.command).stdin(Stdio::null());
-            ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-        })
-        .collect();
-    for ssh in &mut running {
-        assert!(ssh.wait().unwrap().success());
-    }
-    for storm in &storms {
-        let seen = Seen::of(&CLUSTER, &storm.command);
-        let times: u64 = seen
-            .all(storm.kind)
-            .filter(|it| (storm.fits)(&it["action"][storm.kind]))
-            .map(|it| it["times"].as_u64().unwrap())
-            .sum();
-        let lost = seen.totals()["lost"].as_u64().unwrap();
-        let gaps = seen.0.iter().filter_map(|line| line["entry"]["gap"]["entries"].as_u64());
-        assert_eq!(gaps.sum::<u64>(), lost, "each lost record stands in a gap");
-        assert!(times <= many && times + lost >= many, "{times} of {many}, {lost} lost");
-        println!("{many} × {}: {times} seen, {lost} lost of {}", storm.kind, seen.totals()["sent"]);
-    }
-}
-
-#[test]
-fn where_nothing_may_be_lost_a_storm_waits_for_its_recorder() {
-    let test = "where_nothing_may_be_lost";
-    if !can_see(test) || !house::is_root() || !house::eyes::can_freeze() {
-        return;
-    }
-    let Some(program) = compiled(test, "storm.c", &["-O1"]) else { return };
-    let many: u64 = if long() { 400_000 } else { 80_000 };
-    let told = |options: &str| {
-        let cluster = Cluster::start();
-        cluster.set_options(options);
-        let command = format!("{program} {many} # {options}");
-        assert_success(&cluster.ssh(&command));
-        let seen = Seen::of(&cluster, &command);
-        let storm = seen.all("opened").filter(|it| {
-            it["action"]["opened"]["file"]["path"].as_str().is_some_and(|it| it.contains("/storm-"))
-        });
-        (storm.count() as u64, seen.totals()["lost"].as_u64().unwrap())
-    };
-    let (seen, lost) = told("kernel = { files = true }");
-    println!("{many} opens: {seen} seen, {lost} lost");
-    assert!(seen <= many && seen + lost >= many, "{seen} of {many}, {lost} lost");
-    let (seen, lost) = told("kernel = { files = true, lossless = true }");
-    println!("{many} opens, lossless: {seen} seen, {lost} lost");
-    assert_eq!((seen, lost), (many, 0));
 }
 
 /// Others' programs, ended with the test however that ends.

@@ -277,16 +277,15 @@ impl Records {
     }
 
     async fn last(&mut self, told: oneshot::Receiver<reader::Counted>) -> Last {
-        let (row, kept) = told.await.unwrap_or_default();
+        let reader::Counted { row, came, thrown_away, kept } = told.await.unwrap_or_default();
         let mut records = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
             self.gauge.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             records.push(batch);
         }
         records.push(kept);
-        let thrown_away = self.thrown_away();
         let all = Totals {
-            sent: row.sent,
+            sent: came.saturating_sub(thrown_away),
             lost: row.lost.saturating_add(thrown_away),
             beyond: row.beyond,
             unheld: row.unheld,

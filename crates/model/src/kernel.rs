@@ -127,7 +127,7 @@ pub struct Watch {
 /// Sums of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Records that the kernel handed over.
+    /// Records that the kernel made and that came to this recording. With those that were lost these are all.
     pub sent: u64,
     /// Records that found no room, in the kernel or behind it; each stands in a gap too.
     pub lost: u64,
@@ -585,7 +585,7 @@ impl fmt::Display for Tampering {
 
 impl fmt::Display for Totals {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the kernel handed over {} records, {} were lost", self.sent, self.lost)?;
+        write!(out, "{} of the kernel's records came, {} were lost", self.sent, self.lost)?;
         for (count, what) in [
             (self.beyond, "processes were beyond the session's part of the table"),
             (self.unheld, "processes were not taken into the table"),

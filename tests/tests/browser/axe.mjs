@@ -40,7 +40,38 @@ async function wouldFind(page) {
   expect((await faults(page)).some(({ id }) => id === 'image-alt'), 'and in all of it');
 }
 
+/** How much of a page has moved by itself since it was opened, as browsers count it: 0 is nothing, 0.1 disturbs people (Layout
+ * Instability, W3C). */
+const moved = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((done) => {
+        let sum = 0;
+        const watch = new PerformanceObserver((list) => {
+          for (const { hadRecentInput, value } of list.getEntries()) if (!hadRecentInput) sum += value;
+        });
+        watch.observe({ type: 'layout-shift', buffered: true });
+        // What was before is handed over in a task of its own.
+        setTimeout(() => done(sum), 100);
+      }),
+  );
+
+/** Whether it would say so. */
+async function wouldSeeMove(page) {
+  await page.goto('about:blank');
+  await page.evaluate(async () => {
+    const frame = () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    document.body.innerHTML = `<p>${'words '.repeat(500)}</p>`;
+    await frame();
+    document.body.insertAdjacentHTML('afterbegin', '<div style="height: 300px"></div>');
+    await frame();
+  });
+  expect((await moved(page)) > 0.1, 'what moves is seen to move');
+}
+
 const PLACES = ['nodes', 'sessions', 'recordings', 'search', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/verification', 'settings/links', 'no/such/page'];
+/** How much of a page may move while it comes. */
+const MOVES = 0.02;
 /** A phone, a tablet, a desk. */
 const SIZES = [[390, 844], [820, 1180], [1440, 900]];
 const [DIALOG, MENU] = ['[role=dialog]', '[role=menu]'];
@@ -48,10 +79,13 @@ const [DIALOG, MENU] = ['[role=dialog]', '[role=menu]'];
 await play(async ({ page, another }) => {
   const found = [];
   let looked = 0;
+  let most = 0;
   // Of a theme only the colours are its own.
   const THEMES = [['light', undefined], ['dark', 'color-contrast']];
+  const there = (page, what) =>
+    until(`${what} to be there`, () => page.evaluate(() => !document.querySelector('[aria-busy=true], [aria-label=Loading], .breathe[class*=bg-line]')));
   const look = async (page, what, part) => {
-    await until(`${what} to be there`, () => page.evaluate(() => !document.querySelector('[aria-busy=true], [aria-label=Loading], .breathe[class*=bg-line]')));
+    await there(page, what);
     const before = page.viewportSize();
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
@@ -80,6 +114,7 @@ await play(async ({ page, another }) => {
   const door = async (nobody) => {
     await wouldRun(nobody, EVIL, EVIL_NAME, EVIL_WORD);
     await wouldFind(nobody);
+    await wouldSeeMove(nobody);
     for (const place of ['sign-in', 'invitation', 'login', 'login#abcd-efgh', 'join#share-0123456789abcdefghjkmnpqrs']) {
       // Of a page that is there already, and only its part changes, there is no answer.
       const answer = await nobody.goto(`${origin}/${place}`);
@@ -135,6 +170,10 @@ await play(async ({ page, another }) => {
   for (const place of PLACES) {
     await second.goto(`${origin}/${place}`);
     await second.getByRole('main').waitFor();
+    await there(second, place);
+    const much = await moved(second);
+    most = Math.max(most, much);
+    if (much > MOVES) found.push(`${place} moves by ${much} while it comes`);
     await look(second, place);
     for (const [what, open, part] of OPENS[place] ?? []) await opened(second, what, open, part);
   }
@@ -172,6 +211,6 @@ await play(async ({ page, another }) => {
   await second.getByRole('dialog', { name: 'Remove the role fresh?' }).getByRole('button', { name: 'Remove' }).click();
   await until('the role to be gone', async () => !(await fresh()));
   await nothingRan([page, second]);
-  console.log(`axe looked ${looked} times`);
+  console.log(`axe looked ${looked} times; no page moved by more than ${most}`);
   expect(found.length === 0, `nothing serious is found:\n${found.join('\n')}`);
 });

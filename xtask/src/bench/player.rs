@@ -51,6 +51,14 @@ fn measure(context: &Context, _: &Sides) -> Result<Vec<Row>> {
             "/asciinema/ready_ms",
             None,
         )?,
+        Row::exact(
+            "player",
+            "the list of recordings, first paint, nothing in the browser's store",
+            "ms",
+            number("/ours/paint_ms/0")?,
+            None,
+            Some(Bar::AtMost(500.0)),
+        ),
         row("a random second, median", "/ours/seek_ms/0", "/asciinema/seek_ms/0", Some(60.0))?,
         row(
             "a random second, 95th percentile",

@@ -27,8 +27,18 @@ const HURRY_MS: u64 = 2;
 /// Between two looks whether a session that is held may go on.
 const HELD_MS: u64 = 5;
 
-/// A row, its `sent` being the records that came, and those among them that had no room to be handed over.
-pub(super) type Counted = (Row, Vec<u8>);
+/// What was counted of a session's records up to a line.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// As the kernel counts; `lost` are those that found no room in the ring.
+    pub(super) row: Row,
+    /// Records that came out of the ring.
+    pub(super) came: u64,
+    /// Those among them that were thrown away.
+    pub(super) thrown_away: u64,
+    /// Those that had no room to be handed over before.
+    pub(super) kept: Vec<u8>,
+}
 
 /// What the thread is asked.
 pub(super) enum Command {
@@ -143,6 +153,7 @@ struct Sink {
     records: u64,
     /// Records that came, handed over or thrown away.
     came: u64,
+    thrown_away: u64,
     /// Whether the session stands still until its recorder has taken what waits.
     held: bool,
 }
@@ -160,6 +171,7 @@ impl Desk {
                             batch: Vec::new(),
                             records: 0,
                             came: 0,
+                            thrown_away: 0,
                             held: false,
                         };
                         self.sinks.insert(place.slot, sink);
@@ -233,8 +245,7 @@ impl Desk {
         // Read behind the ring: what is lost from here on is found at the next line.
         let row = self.shared.tables().row(place);
         let sink = self.sinks.get_mut(&place.slot).filter(|sink| sink.place.turn == place.turn);
-        let (came, kept) = sink.map_or((0, Vec::new()), Sink::hand_all_over);
-        let _ = reply.send((Row { sent: came, ..row }, kept));
+        let _ = reply.send(sink.map(|sink| sink.counted(row)).unwrap_or_default());
     }
 
     fn close(&mut self, place: Place, reply: Option<oneshot::Sender<Counted>>) {
@@ -242,13 +253,12 @@ impl Desk {
         self.drain();
         let (row, classes) = self.shared.tables().give_back(place);
         self.shared.programs().detach(classes);
-        let sink = self.sinks.remove(&place.slot);
-        let (came, kept) = sink.map_or((0, Vec::new()), |mut sink| {
+        let mut sink = self.sinks.remove(&place.slot);
+        if let Some(sink) = &mut sink {
             sink.let_go();
-            (sink.came, sink.batch)
-        });
+        }
         if let Some(reply) = reply {
-            let _ = reply.send((Row { sent: came, ..row }, kept));
+            let _ = reply.send(sink.map(|mut sink| sink.counted(row)).unwrap_or_default());
         }
     }
 }
@@ -269,7 +279,6 @@ impl Sink {
         if self.batch.is_empty() {
             return;
         }
-        let brake = self.gauge.brake();
         // Of a session that is held no more comes than is in the ring already.
         let ring = usize::try_from(KERNEL_RING_BYTES).unwrap_or(0);
         let lossless = self.gauge.lossless;
@@ -286,19 +295,24 @@ impl Sink {
             _ => {
                 self.batch.clear();
                 let thrown_away = std::mem::take(&mut self.records);
+                self.thrown_away += thrown_away;
                 self.gauge.thrown_away.fetch_add(thrown_away, Ordering::Relaxed);
             }
         }
         let high = waiting > KERNEL_HOLD_BYTES || !self.batch.is_empty();
-        if let Some(brake) = brake.filter(|_| high && !self.held) {
+        if high
+            && !self.held
+            && let Some(brake) = self.gauge.brake()
+        {
             self.held = brake.hold();
         }
     }
 
-    /// What had no room is taken out, too; with how many came so far.
-    fn hand_all_over(&mut self) -> (u64, Vec<u8>) {
+    /// What was counted up to here; what had no room is taken out, too.
+    fn counted(&mut self, row: Row) -> Counted {
         self.records = 0;
-        (self.came, std::mem::take(&mut self.batch))
+        let kept = std::mem::take(&mut self.batch);
+        Counted { row, came: self.came, thrown_away: self.thrown_away, kept }
     }
 
     /// Hands over what was kept, and lets a session go on whose recorder has taken most of what waited.
