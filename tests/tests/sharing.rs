@@ -1,5 +1,7 @@
 //! Others in one's session, from the outside, with real clients: what they see, what they may do, and when they have to go.
 
+#[path = "sharing/adopted.rs"]
+mod adopted;
 #[path = "sharing/arrival.rs"]
 mod arrival;
 #[path = "sharing/company.rs"]

@@ -167,5 +167,6 @@ fn people_kind(people: &People) -> &'static str {
         People::FileStopped { .. } => "file_stopped",
         People::OwnerLost => "owner_lost",
         People::OwnerBack { .. } => "owner_back",
+        People::SizeOf { .. } => "size_of",
     }
 }

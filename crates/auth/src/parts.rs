@@ -125,6 +125,7 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::SeatLeft { .. }
             | A::SeatInputRefused { .. }
             | A::KeyboardMoved { .. }
+            | A::SizeAdopted { .. }
             | A::SessionWaits { .. }
             | A::SessionFrozen { .. }
             | A::SessionGoesOn { .. }

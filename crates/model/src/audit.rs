@@ -232,6 +232,11 @@ audited! {
         /// Number of the only one who may type; none where all may who may at all.
         #[serde(default, skip_serializing_if = "Option::is_none")] held: Option<u32>,
     }
+    /// The owner of a session had its terminal take the size of somebody else's, or it has their own again.
+    SizeAdopted "S3034I" "seat.size" {
+        /// Number of whose size it has; 0 is the owner.
+        party: u32,
+    }
     /// A session waits for somebody before anything runs in it.
     SessionWaits "S3040I" "session.waits" {
         /// For whom.

@@ -335,6 +335,11 @@ pub enum People {
         /// From which address.
         from: String,
     },
+    /// From here on the terminal has the size of theirs, whatever it is made; at the beginning it is its owner's.
+    SizeOf {
+        /// Whose.
+        party: Party,
+    },
 }
 
 impl People {
@@ -374,6 +379,7 @@ impl People {
             Self::FileStopped { number, why } => format!("file {number} was stopped: {why}"),
             Self::OwnerLost => "the owner's connection was lost".to_owned(),
             Self::OwnerBack { from } => format!("the owner is back, from {from}"),
+            Self::SizeOf { party } => format!("the terminal has the size of {}", who(party)),
         }
     }
 }

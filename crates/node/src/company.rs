@@ -8,9 +8,9 @@ use link::ssh::server::Session;
 use model::entry::{Party, People};
 use model::limit::{TOLD, VISITS};
 use model::role::SeatRole;
-use model::{SessionId, Time, UserName, Wanted};
+use model::{SessionId, Size, Time, UserName, Wanted};
 use policy::{Identity, ReturnPermit, SeatPermit};
-use session::company::Silent;
+use session::company::{Adopted, Silent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -25,6 +25,8 @@ pub(crate) enum Visit {
     Leave { party: Party, why: Option<String> },
     /// Whoever sits there gave a sign of life.
     Heard { party: Party },
+    /// Their terminal was made this size.
+    Resized { party: Party, size: Size },
     /// To come back to it, as its owner.
     Return(Box<Return>),
     /// What they count for is something else.
@@ -63,6 +65,8 @@ pub(crate) struct Sit {
     pub from: String,
     /// Who they are: what they may say about a file is decided when they say it.
     pub identity: Identity,
+    /// Of their terminal.
+    pub size: Size,
     pub answer: oneshot::Sender<Result<Seated, String>>,
 }
 
@@ -113,9 +117,10 @@ impl Doors {
         counts: Vec<(usize, usize)>,
         from: String,
         identity: Identity,
+        size: Size,
     ) -> Result<Seated, String> {
         let (answer, answered) = oneshot::channel();
-        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, identity, answer }));
+        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, identity, size, answer }));
         let over = || "the session is over".to_owned();
         self.visits.send(sit).await.map_err(|_| over())?;
         answered.await.unwrap_or_else(|_| Err(over()))
@@ -144,6 +149,11 @@ impl Doors {
     /// Passes on a sign of life.
     pub async fn hear(&self, party: Party) {
         let _ = self.visits.send(Visit::Heard { party }).await;
+    }
+
+    /// Says that their terminal was made this size.
+    pub async fn resized(&self, party: Party, size: Size) {
+        let _ = self.visits.send(Visit::Resized { party, size }).await;
     }
 
     /// Says what they count for from now on.
@@ -193,6 +203,8 @@ pub(crate) struct Person {
     pub denied: BTreeSet<&'static str>,
     /// Who they are, besides the owner.
     pub identity: Option<Identity>,
+    /// Of their terminal, besides the owner's.
+    pub size: Size,
 }
 
 /// The loop's side of it: who may what, who is there, and what they are told.
@@ -221,11 +233,13 @@ impl Table {
         let doors = Doors { visits: visit, typing: types, told: told.downgrade() };
         let (user, since, from) = (owner, clock::now(), String::new());
         let (denied, identity) = (BTreeSet::new(), None);
-        let owner = Person { user, seat: None, since, from, denied, identity };
+        let size = Size::default();
+        let owner = Person { user, seat: None, since, from, denied, identity, size };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
         let state = State::Running;
         let (session, people) = (Some(id), Vec::new());
-        let nobody = Company { session, state, why: None, keyboard: None, people, file: None };
+        let (why, keyboard, size_of, file) = (None, None, None, None);
+        let nobody = Company { session, state, why, keyboard, size_of, people, file };
         let shown = watch::Sender::new(Arc::new(nobody));
         Self {
             id,
@@ -270,11 +284,30 @@ impl Table {
     }
 
     /// Somebody sits down who has entered.
-    pub fn sit(&mut self, party: Party, seat: SeatRole, from: String, identity: Identity) {
+    pub fn sit(
+        &mut self,
+        party: Party,
+        seat: SeatRole,
+        from: String,
+        identity: Identity,
+        size: Size,
+    ) {
         let (since, user) = (clock::now(), identity.user().clone());
         let (seat, identity) = (Some(seat), Some(identity));
         let denied = BTreeSet::new();
-        self.people.insert(party, Person { user, seat, since, from, denied, identity });
+        self.people.insert(party, Person { user, seat, since, from, denied, identity, size });
+    }
+
+    /// Somebody's terminal was made this size.
+    pub fn resized(&mut self, party: Party, size: Size) {
+        if let Some(person) = self.people.get_mut(&party) {
+            person.size = size;
+        }
+    }
+
+    /// The size that the session's terminal is to have in place of its owner's.
+    pub fn size_of(&self, adopted: Adopted) -> Option<Size> {
+        self.people.get(&adopted.party()).map(|person| person.size)
     }
 
     /// How a recording says that they sat down.
@@ -293,6 +326,7 @@ impl Table {
             People::Seated { user, seat, .. } => format!("{user} joined as {}", seat.word()),
             People::OwnerLost => format!("the connection of {} was lost", self.name(Party::OWNER)),
             People::OwnerBack { .. } => format!("{} is back", self.name(Party::OWNER)),
+            People::SizeOf { party } => format!("the terminal has the size of {}", name(party)),
             People::FileApproved { number, by } => format!("{} approved file {number}", name(by)),
             People::FileRefused { number, by: Some(by) } => {
                 format!("{} refused file {number}", name(by))
@@ -381,6 +415,7 @@ impl Table {
             state,
             why: self.why.clone().or_else(|| lost().then(|| Silent::Lost.words().to_owned())),
             keyboard: self.company.keyboard(),
+            size_of: self.company.adopted().map(Adopted::party),
             file: self.file.clone(),
             people: self.people.iter().map(present).collect(),
         }

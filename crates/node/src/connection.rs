@@ -289,7 +289,11 @@ fn gate(
                     agent,
                     x11,
                     sessions: true,
-                    variable: |name| name == RETURN_VARIABLE || host::allowed_variable(name),
+                    variable: |name| {
+                        name == RETURN_VARIABLE
+                            || name == FITS_VARIABLE
+                            || host::allowed_variable(name)
+                    },
                     subsystems: SUBSYSTEMS,
                     holder: Holder::Caller(caller),
                 })

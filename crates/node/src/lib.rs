@@ -6,6 +6,7 @@
 //! | `join`, `news`, `report`, `refusals` | standing in the cluster, what auth says, what auth is told; strangers who knock all day |
 //! | `connection`, `forward`, `ways`, `connection_record` | one SSH connection: who may, sessions, its end; what is reached over it, and the recording of that |
 //! | `session` | one session: the program's streams, the recorder before everybody, the owner |
+//! | `company`, `visitor`, `stage`, `view` | others in a session: the table, their seats, the screen for them, and how a terminal shows it |
 //! | `verdict` | why something that runs must end |
 //! | `recorder`, `keyframes` | entries to spool; screens, read behind |
 //! | `eyes` | what the kernel sees of sessions |
@@ -42,6 +43,7 @@ mod session;
 mod ship;
 mod stage;
 mod verdict;
+mod view;
 mod visitor;
 mod ways;
 

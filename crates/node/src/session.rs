@@ -3,6 +3,7 @@
 mod finish;
 mod others;
 mod owner;
+mod painted;
 mod sight;
 mod streams;
 mod wait;
@@ -31,7 +32,8 @@ use model::entry::{Ending, Entry, Party, People};
 use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::{RecordingPolicy, SeatRole};
 use model::{Heading, Kind, Seq, SessionId, Size, Stream, Tick};
-use owner::Picture;
+use owner::{Client, Picture};
+use painted::Painted;
 use policy::LoginPermit;
 use session::{Company, Hub, Terms};
 use std::collections::VecDeque;
@@ -90,7 +92,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let id = SessionId::from_random(rand::random());
     let began = clock::tick();
     let Opened { caller, permit, agent, display, end, outlives } = opened;
-    let returns = owner::returns(&mut session);
+    let client = Client::of(&mut session);
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
@@ -152,7 +154,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let files = Files::new(caller.clone(), id);
     let wants = Wants::new(id, &permit, post.latest.clone());
     let mut live = Live::new((id, recorder, files, wants), &permit, &caller, &session);
-    (live.returns, live.comes_back) = (returns && live.pty, returns && live.pty);
+    let returns = client.returns && live.pty;
+    (live.returns, live.comes_back, live.fits) = (returns, returns, client.fits);
     live.outlives = Some(outlives);
     live.look(sight);
     live.enter(post, id, &caller, &permit, &what);
@@ -314,6 +317,11 @@ struct Live {
     look_again: Option<Tick>,
     /// Of the terminal; of a session without one what its viewers are shown.
     size: Size,
+    /// Of the owner's terminal, which may be another one, and whether that takes the size of what it is shown.
+    own: Size,
+    fits: bool,
+    /// The owner's terminal, while it is painted.
+    painted: Option<Painted>,
     /// Without a terminal.
     pipes: Pipes,
     files: Files,
@@ -356,7 +364,11 @@ impl Live {
         };
         let hub = Hub::new(limits, clock::tick());
         let demands = terms.four_eyes.iter().map(wait::demand).collect();
-        let company = Company::new(demands, clock::tick());
+        let company = match Company::new(demands, clock::tick()) {
+            company if session.pty.is_some() => company,
+            company => company.without_terminal(),
+        };
+        let size = session.pty.as_ref().map_or_else(Size::default, |pty| pty.size);
         Self {
             id,
             table: Table::new(id, company, caller.identity.user().clone()),
@@ -364,7 +376,10 @@ impl Live {
             drawing: JoinSet::new(),
             asked_for: SeatRole::Moderator,
             look_again: None,
-            size: session.pty.as_ref().map_or_else(Size::default, |pty| pty.size),
+            size,
+            own: size,
+            fits: false,
+            painted: None,
             recorder,
             sight: None,
             hub,
@@ -408,6 +423,7 @@ impl Live {
             if let Some(why) = self.tend_company(Some(&signals)).await {
                 break Finish::over(why);
             }
+            self.tend_size(&streams);
             if writing.is_none() {
                 writing = self.next_write(&output);
             }
@@ -431,6 +447,7 @@ impl Live {
             alarm.set(self.poll_timeout(drained_by.filter(|at| *at > clock::tick())));
             let takes = passes && streams.takes();
             let (is_lost, mut is_gone) = (self.hub.is_lost(), false);
+            let is_idle = writing.is_none();
             let (visits, typing) = self.table.ears();
             tokio::select! {
                 // What is rare and what goes out, before what comes in.
@@ -440,8 +457,7 @@ impl Live {
                     is_gone = !written;
                 }
                 Ok(()) = session.sizes.changed(), if self.pty => {
-                    let size = *session.sizes.borrow_and_update();
-                    self.resize(size, &streams);
+                    self.resized(*session.sizes.borrow_and_update());
                 }
                 Some(name) = session.signals.recv(), if passes && !is_lost => {
                     if signals.send(&name).is_ok() {
@@ -470,10 +486,12 @@ impl Live {
                     self.hear_out(&mut streams);
                     match visit {
                         Visit::Return(back) => {
-                            if let Some(fresh) = self.come_back(*back, &mut streams, exit.is_some()) {
+                            let back = self.come_back(*back, &mut streams, exit.is_some());
+                            if let Some((fresh, leaves)) = back {
                                 writing = None;
                                 watch.outlive();
-                                self.dismiss(std::mem::replace(&mut session, fresh).output);
+                                let old = std::mem::replace(&mut session, fresh).output;
+                                self.dismiss(old, leaves);
                                 output = session.output.clone();
                             }
                         }
@@ -481,6 +499,7 @@ impl Live {
                     }
                 }
                 picture = owner::made(&mut self.picture) => self.show(picture),
+                () = painted::due(&mut self.painted, is_idle) => {}
                 typed = heard(typing), if takes => self.typed_by(typed, &mut streams),
                 heard = streams.hear(&mut session.input, may_read, passes, !is_lost) => {
                     if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
@@ -636,9 +655,12 @@ impl Live {
         if self.hub.is_lost() {
             return None;
         }
-        if let Some(line) = self.lines.pop_front() {
+        if let Some(line) = self.next_line() {
             let (output, line) = (output.clone(), Bytes::from(format!("\r\nscry: {line}\r\n")));
             return Some(Box::pin(async move { output.write_error(line).await.is_ok() }));
+        }
+        if let Some(picture) = self.next_picture(output) {
+            return picture;
         }
         if !self.passes() {
             return None;
@@ -695,6 +717,8 @@ impl Live {
             if let Some(writing) = writing {
                 writing.await;
             }
+            let by_itself = matches!(finish.ending, Ending::Exit { .. } | Ending::Signal { .. });
+            self.unpaint(output, by_itself).await;
             while let Some(writing) = self.next_write(output) {
                 writing.await;
             }

@@ -14,7 +14,7 @@ use record::picture::{Brush, picture_of};
 use screen::Screen;
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -172,6 +172,15 @@ impl Stage {
     /// Looks at the screen.
     pub fn look<T>(&self, look: impl FnOnce(&Screen) -> T) -> T {
         look(&self.screen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As [`Stage::look`]; nothing if it is being drawn at this moment.
+    pub fn glance<T>(&self, look: impl FnOnce(&Screen) -> T) -> Option<T> {
+        match self.screen.try_lock() {
+            Ok(screen) => Some(look(&screen)),
+            Err(TryLockError::Poisoned(screen)) => Some(look(&screen.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -12,6 +12,7 @@ use crate::lives::Running;
 use crate::report::Reporter;
 use crate::serve::Post;
 use crate::session::refuse;
+use crate::view::Window;
 use entry::{Entry, Taken};
 use link::ssh::server::{Asked, Connection, Opener, Refusal, Session, Wish};
 use link::ssh::{Output, Startup};
@@ -27,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use viewer::{Parting, Window};
+use viewer::Parting;
 use wire::name::{FITS_VARIABLE, OWNER_SEAT};
 
 /// Said of a session that does not run here, and of one that somebody may not know of.
@@ -328,7 +329,8 @@ impl Visit {
         let (running, seat) = (&*entry.running, entry.seat);
         let expires = clock::tick_of(permit.expires());
         let (from, identity) = (place(self.visitor.client), self.visitor.identity.clone());
-        let seated = match running.doors.sit(permit, counts.clone(), from, identity).await {
+        let sitting = running.doors.sit(permit, counts.clone(), from, identity, size);
+        let seated = match sitting.await {
             Ok(seated) => seated,
             Err(why) => return refuse(&session.output, &why).await,
         };

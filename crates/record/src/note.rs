@@ -30,7 +30,7 @@ pub enum NoteKind {
     Keyboard,
     /// The session waited, stood still, or went on.
     Frozen,
-    /// The screen got another size; [`Note::of`] makes none of it.
+    /// The screen got another size, of which [`Note::of`] makes none, or from here on somebody else's.
     Size,
     /// Something is missing.
     Gap,
@@ -127,6 +127,7 @@ fn people_kind(people: &People) -> NoteKind {
     match people {
         People::Said { .. } => NoteKind::Said,
         People::Keyboard { .. } => NoteKind::Keyboard,
+        People::SizeOf { .. } => NoteKind::Size,
         People::Waits { .. } | People::Frozen { .. } | People::GoesOn | People::Outside { .. } => {
             NoteKind::Frozen
         }

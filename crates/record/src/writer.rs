@@ -458,6 +458,7 @@ fn bounded_people(people: People) -> People {
         | People::ShownOut { .. }
         | People::Keyboard { .. }
         | People::OwnerLost
+        | People::SizeOf { .. }
         | People::GoesOn) => other,
     }
 }

@@ -9,8 +9,8 @@
 //! And back: a [`Canvas`] is a picture of somebody's whole terminal, with a screen in it ([`Canvas::show`]),
 //! and a [`Painter`] writes the difference between what that terminal shows and the next picture.
 //! Of what the program wrote nothing reaches it but cells and [`Keys`].
-//! A [`Loan`] lets a painter use a terminal that a program writes to directly, and gives it back; [`anew`] begins on one of
-//! which nothing is known.
+//! A [`Loan`] lets a painter use a terminal that a program writes to directly, and gives it back; [`Loan::take_any`] and [`anew`]
+//! begin on one of which nothing is known.
 //!
 //! Known differences from xterm: OSC 8 links, concealed text, underline shapes and colours, palette changes,
 //! left and right margins are not modelled. A mark that takes no column is composed with its base (NFC) or dropped;
@@ -32,7 +32,7 @@ mod view;
 pub use canvas::{Canvas, write_changes, write_style};
 pub use cell::{Cell, Colour, Style};
 pub use keys::{Keys, undo_keys, write_keys};
-pub use loan::{Loan, anew};
+pub use loan::{Loan, anew, undo};
 pub use modes::{Modes, Mouse, MouseEncoding};
 pub use painter::Painter;
 pub use paste::Paste;

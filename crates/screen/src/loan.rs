@@ -61,6 +61,14 @@ impl Loan {
         (loan, out)
     }
 
+    /// Takes a terminal of this size of which nothing is known, not even whether a sequence is unfinished on it. It can be
+    /// given back with [`Loan::give_anew`] only.
+    #[must_use]
+    pub fn take_any(cols: u16, rows: u16) -> (Self, Vec<u8>) {
+        let (loan, taken) = Self::take(&Screen::new(cols, rows));
+        (loan, [UNDO.as_bytes(), &taken].concat())
+    }
+
     /// Bytes that bring a picture onto it ([`Painter::paint`]).
     #[must_use]
     pub fn paint(&mut self, canvas: Canvas, keys: Option<Keys>) -> Vec<u8> {
@@ -122,8 +130,14 @@ const UNDO: &str = "\x18\x1b\\\x1b[?5l\x1b[?12l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1
 #[must_use]
 pub fn anew(now: &Screen) -> Vec<u8> {
     let (cols, rows) = now.size();
-    let (loan, taken) = Loan::take(&Screen::new(cols, rows));
-    [UNDO.as_bytes(), &taken, &loan.give_anew(Some(now))].concat()
+    let (loan, taken) = Loan::take_any(cols, rows);
+    [taken, loan.give_anew(Some(now))].concat()
+}
+
+/// Has a screen be as if its program had undone, as it ended, whatever it asked for: the first screen, keys as they come.
+pub fn undo(screen: &mut Screen) {
+    screen.feed(UNDO.as_bytes());
+    screen.feed(b"\x1b[?1l\x1b[?7h\x1b[?25h\x1b[4l\x1b7\x1b[r\x1b8\x1b[m");
 }
 
 /// As [`Screen::dump`], in words for any terminal.
@@ -179,6 +193,16 @@ fn push(out: &mut String, text: core::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_could_not_leaves_the_first_screen_and_keys_as_they_come() {
+        let mut screen = Screen::new(20, 4);
+        screen.feed(b"before\r\n\x1b[?1049h\x1b[2;3r\x1b[?1;1002;1006;2004h\x1b=\x1b[>5u\x1b[?25l\x1b[31mvim\x1b]0;un");
+        undo(&mut screen);
+        assert_eq!(screen.keys(), crate::Keys::default());
+        assert!(!screen.is_alternate() && screen.is_whole());
+        assert_eq!((screen.text()[0].as_str(), screen.cursor()), ("before", Some((0, 1))));
+    }
 
     #[test]
     fn what_is_repeated_is_spelled_out() {

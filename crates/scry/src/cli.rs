@@ -58,7 +58,7 @@ pub enum Command {
     Watch(Watch),
     /// Let others into a session of yours by a link; list links, revoke them
     Share(Share),
-    /// See who is in a session, speak to them, hand the keyboard over, show somebody out, freeze or end it
+    /// See who is in a session, speak to them, hand the keyboard over, use somebody's size, show somebody out, freeze or end it
     Company(Company),
 
     /// List, inspect, export and remove recordings
@@ -254,6 +254,13 @@ pub enum CompanyCommand {
     TakeBack,
     /// From now on the owner and all peers type
     Together,
+    /// From now on the terminal is as large as PERSON's: they see all of it, and you what fits on yours; for the owner
+    Adopt {
+        /// Somebody who looks on
+        person: String,
+    },
+    /// From now on the terminal is as large as the owner's again
+    OwnSize,
     /// PERSON has to go
     ShowOut {
         /// Who

@@ -44,11 +44,26 @@ pub struct Company {
     last: u16,
     /// Who alone has the keyboard; none while everybody who may type has it. Always somebody who is there.
     held: Option<Party>,
+    /// Whose size the terminal has instead of its owner's. Always somebody's who is there.
+    adopted: Option<Adopted>,
+    has_terminal: bool,
     /// The moderator whose freeze by hand stands.
     frozen_by: Option<Party>,
     standing: Standing,
     now: Tick,
     told: VecDeque<Change>,
+}
+
+/// Whose size a session's terminal has instead of its owner's: only [`Company::adopt`] lets anybody's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted(Party);
+
+impl Adopted {
+    /// Who.
+    #[must_use]
+    pub fn party(self) -> Party {
+        self.0
+    }
 }
 
 /// Whether the owner is there.
@@ -70,6 +85,8 @@ impl Company {
             owner: Owner::Here,
             last: Party::OWNER.0,
             held: None,
+            adopted: None,
+            has_terminal: true,
             frozen_by: None,
             standing: Standing::Waiting,
             now,
@@ -77,6 +94,13 @@ impl Company {
         };
         company.settle(None);
         company
+    }
+
+    /// The same without a terminal: there is no size that could be somebody's.
+    #[must_use]
+    pub fn without_terminal(mut self) -> Self {
+        self.has_terminal = false;
+        self
     }
 
     /// Somebody takes a seat. `counts` says what they count for: which demand, and which of its alternatives, as in
@@ -210,6 +234,33 @@ impl Company {
         Ok(())
     }
 
+    /// From here on the terminal has the size of `party`'s, until that person is gone; of the owner, that it has theirs again.
+    /// Only the owner says so: somebody else's while they are there and it runs, their own at any time.
+    ///
+    /// # Errors
+    /// [`Refused`]: it has the size that it had.
+    pub fn adopt(&mut self, by: Party, party: Party) -> Result<(), Refused> {
+        if self.acting(by)?.is_some() {
+            return Err(Refused::NotAllowed);
+        }
+        if party == Party::OWNER {
+            self.size(None);
+            return Ok(());
+        }
+        if !self.seats.contains_key(&party) {
+            return Err(Refused::Nobody);
+        }
+        match self.standing {
+            _ if !self.has_terminal => return Err(Refused::NoTerminal),
+            Standing::Waiting => return Err(Refused::Waiting),
+            Standing::Frozen => return Err(Refused::Frozen),
+            Standing::Over => return Err(Refused::Over),
+            Standing::Running if self.owner == Owner::Lost => return Err(Refused::Lost),
+            Standing::Running => self.size(Some(Adopted(party))),
+        }
+        Ok(())
+    }
+
     /// A moderator stops the session until a moderator thaws it, or the last moderator leaves. One that has not begun
     /// does not begin so long.
     ///
@@ -294,6 +345,12 @@ impl Company {
     #[must_use]
     pub fn keyboard(&self) -> Option<Party> {
         self.held
+    }
+
+    /// Whose size the terminal has; none while it has its owner's.
+    #[must_use]
+    pub fn adopted(&self) -> Option<Adopted> {
+        self.adopted
     }
 
     /// The moderator whose freeze by hand stands, also while the session waits or four eyes are not met either.
@@ -391,6 +448,9 @@ impl Company {
         if self.held == Some(party) {
             self.give(Some(Party::OWNER));
         }
+        if self.adopted == Some(Adopted(party)) {
+            self.size(None);
+        }
         let moderator = |role| role == SeatRole::Moderator;
         let last = moderator(seat.role) && !self.seats.values().any(|seat| moderator(seat.role));
         if last && shown_out_by.is_none() {
@@ -403,6 +463,13 @@ impl Company {
         if self.held != to {
             self.held = to;
             self.told.push_back(Change::Keyboard { held: to });
+        }
+    }
+
+    fn size(&mut self, of: Option<Adopted>) {
+        if self.adopted != of {
+            self.adopted = of;
+            self.told.push_back(Change::Size { of });
         }
     }
 
@@ -437,7 +504,7 @@ impl Company {
     fn close(&mut self, why: EndCause) {
         if self.standing != Standing::Over {
             self.standing = Standing::Over;
-            (self.held, self.frozen_by) = (None, None);
+            (self.held, self.adopted, self.frozen_by) = (None, None, None);
             self.told.push_back(Change::End { why });
         }
     }

@@ -1,7 +1,8 @@
 //! The hub: what the owner has not read yet, when they make the program wait, and when the session must end.
 //!
-//! While their connection is lost nothing is kept for them and nothing waits for them: it stands in the recording. Whoever
-//! comes back gets the screen as it was behind some entry, and from there on what follows.
+//! While their connection is lost, or they are shown pictures as others are, nothing is kept for them and nothing waits for
+//! them: it stands in the recording. Whoever comes back gets the screen as it was behind some entry, and from there on what
+//! follows.
 
 use bytes::Bytes;
 use model::limit::{OWNER_LAG_BYTES, RETURN_MS};
@@ -54,6 +55,8 @@ enum Owner {
     Lost { until: Tick },
     /// Back, and waits for the screen.
     Waits,
+    /// There, and shown something else.
+    Aside,
 }
 
 /// One live session.
@@ -95,7 +98,7 @@ impl Hub {
     /// Shows output to the owner. The recorder must have taken it, as `seq`; where nobody can come back any number will do.
     pub fn offer(&mut self, seq: Seq, stream: Stream, bytes: Bytes) {
         self.output += bytes.len() as u64;
-        if !bytes.is_empty() && !self.is_lost() {
+        if !bytes.is_empty() && matches!(self.owner, Owner::Reads | Owner::Waits) {
             self.lag += bytes.len() as u64;
             self.unread.push_back((seq, stream, bytes));
         }
@@ -106,6 +109,16 @@ impl Hub {
         self.handle_timeout(now);
         self.forget();
         self.owner = Owner::Lost { until: now.plus_ms(RETURN_MS) };
+    }
+
+    /// The owner reads nothing of this until [`Hub::back`], for they are shown something else: nothing is kept for them, and
+    /// nothing waits for them. Of whoever is lost it says nothing.
+    pub fn aside(&mut self, now: Tick) {
+        self.handle_timeout(now);
+        if !self.is_lost() {
+            self.forget();
+            self.owner = Owner::Aside;
+        }
     }
 
     /// The owner is back, or elsewhere: they read nothing until [`Hub::show`]. What is offered from here on is kept for then.
@@ -201,7 +214,7 @@ impl Hub {
     fn deadlines(&self) -> [Option<(Tick, End)>; 4] {
         let lost = match self.owner {
             Owner::Lost { until } => Some((until, End::Lost)),
-            Owner::Reads | Owner::Waits => None,
+            Owner::Reads | Owner::Waits | Owner::Aside => None,
         };
         [
             lost,
@@ -277,6 +290,23 @@ mod tests {
         hub.show(Seq(6), Bytes::new());
         while hub.read(4096).is_some() {}
         assert_eq!((hub.lag, hub.unread.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_is_shown_something_else_reads_on_from_the_screen_and_whoever_is_lost_stays_so() {
+        let mut hub = hub();
+        hub.offer(Seq(1), Stream::Pty, Bytes::from_static(b"never read"));
+        hub.aside(Tick(10));
+        offer(&mut hub, 2 * OWNER_LAG_BYTES);
+        assert!(hub.may_read() && !hub.is_lost() && hub.read(100).is_none());
+        hub.show(Seq(9), Bytes::from_static(b"nobody waits for it"));
+        assert!(hub.read(100).is_none() && hub.poll_timeout().is_none());
+        hub.back(Tick(20));
+        hub.show(Seq(3), Bytes::from_static(b"the screen"));
+        assert_eq!(hub.read(100), Some((Stream::Pty, Bytes::from_static(b"the screen"))));
+        hub.lost(Tick(30));
+        hub.aside(Tick(40));
+        assert!(hub.is_lost() && hub.poll_timeout() == Some(Tick(30 + RETURN_MS)));
     }
 
     #[test]

@@ -42,6 +42,8 @@ struct World {
 enum Place {
     Reads,
     Lost,
+    /// Shown something else.
+    Aside,
     /// Since so many entries.
     Waits(usize),
 }
@@ -102,7 +104,7 @@ impl World {
         self.offered += size;
         self.ends.push(self.offered);
         self.hub.offer(Seq(self.ends.len() as u64), stream, bytes);
-        if self.place == Place::Lost {
+        if matches!(self.place, Place::Lost | Place::Aside) {
             self.read = self.offered;
         }
     }
@@ -110,11 +112,17 @@ impl World {
     /// The owner's connection is lost, or they are back, or their picture is there.
     fn come_and_go(&mut self) {
         match self.place {
-            Place::Reads if self.random.below(3) > 0 => {
+            // Of whoever is lost it says nothing.
+            Place::Lost if self.random.below(4) == 0 => self.hub.aside(Tick(self.now)),
+            Place::Reads | Place::Aside | Place::Waits(_) if self.random.below(3) == 0 => {
                 self.hub.lost(Tick(self.now));
                 (self.place, self.read, self.picture) = (Place::Lost, self.offered, 0);
             }
-            Place::Reads | Place::Lost => {
+            Place::Reads | Place::Waits(_) if self.random.below(3) == 0 => {
+                self.hub.aside(Tick(self.now));
+                (self.place, self.read, self.picture) = (Place::Aside, self.offered, 0);
+            }
+            Place::Reads | Place::Lost | Place::Aside => {
                 self.hub.back(Tick(self.now));
                 (self.read, self.picture) = (self.offered, 0);
                 self.place = Place::Waits(self.ends.len());

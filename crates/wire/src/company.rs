@@ -27,6 +27,13 @@ pub enum Ask {
     TakeBack {},
     /// From now on all type who may at all.
     Together {},
+    /// From now on the session's terminal is as large as somebody's who looks on, and its owner sees what fits on theirs.
+    Adopt {
+        /// Who; the owner is as [`Ask::OwnSize`].
+        party: Party,
+    },
+    /// From now on it is as large as its owner's again.
+    OwnSize {},
     /// Somebody has to go.
     ShowOut {
         /// Who.
@@ -107,6 +114,9 @@ pub struct Company {
     /// The only one who may type, if not all who may at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyboard: Option<Party>,
+    /// Whose size the terminal has, if not its owner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_of: Option<Party>,
     /// Who is here, the owner first.
     pub people: Vec<Present>,
     /// A file that waits for a word, where each is approved.
@@ -164,6 +174,8 @@ mod tests {
             (Ask::Who {}, r#"{"ask":"who"}"#),
             (Ask::Say { text: "hi".into() }, r#"{"ask":"say","text":"hi"}"#),
             (Ask::HandOver { to: Party(2) }, r#"{"ask":"hand_over","to":2}"#),
+            (Ask::Adopt { party: Party(3) }, r#"{"ask":"adopt","party":3}"#),
+            (Ask::OwnSize {}, r#"{"ask":"own_size"}"#),
             (Ask::Approve { number: 3 }, r#"{"ask":"approve","number":3}"#),
         ] {
             assert_eq!(serde_json::to_string(&ask).unwrap(), line);
@@ -175,6 +187,7 @@ mod tests {
             state: State::Running,
             why: None,
             keyboard: None,
+            size_of: None,
             file: None,
             people: vec![Present {
                 party: Party::OWNER,

@@ -27,8 +27,9 @@ pub const OWNER_SEAT: &str = "owner";
 /// node takes it itself; no program sees it.
 pub const RETURN_VARIABLE: &str = "SCRY_RETURNS";
 
-/// Variable by which a viewer's client says, with any value, that its terminal takes the size of what it is shown, by xterm's
-/// sequence `CSI 8 ; ROWS ; COLUMNS t`.
+/// Variable by which a client says, with any value, that its terminal takes the size of what it is shown, by xterm's sequence
+/// `CSI 8 ; ROWS ; COLUMNS t`: that of whoever looks on, and that of an owner while somebody else's size counts. The node
+/// takes it itself; no program sees it.
 pub const FITS_VARIABLE: &str = "SCRY_FITS";
 
 /// Authority of a `CONNECT` stream that reaches a node's SSH server.

@@ -14,31 +14,31 @@ use std::time::Duration;
 const NOT_YOURS: &str = "that is not yours to say in this session";
 
 #[track_caller]
-fn done(out: &Output) {
+pub fn done(out: &Output) {
     assert_success(out);
     assert!(words(out).contains("Done."), "{}", words(out));
 }
 
 #[track_caller]
-fn refused(out: &Output, why: &str) {
+pub fn refused(out: &Output, why: &str) {
     assert!(!out.status.success() && words(out).contains(why), "{why:?}: {}", words(out));
     assert!(!words(out).contains("Done."), "{}", words(out));
 }
 
 /// What `scry company SESSION` says when these words stand behind it.
-fn company(mut scry: Command, session: &str, args: &[&str]) -> Output {
+pub fn company(mut scry: Command, session: &str, args: &[&str]) -> Output {
     scry.args(["company", session]).args(args).output().expect("scry runs")
 }
 
 /// The people's entries of a recording.
-fn people(cluster: &Cluster, id: &str) -> Vec<Value> {
+pub fn people(cluster: &Cluster, id: &str) -> Vec<Value> {
     let all = entries(cluster, id).into_iter();
     all.map(|entry| entry["people"].clone()).filter(|people| !people.is_null()).collect()
 }
 
 /// Expects these among the others, in this order.
 #[track_caller]
-fn in_order(people: &[Value], expected: &[Value]) {
+pub fn in_order(people: &[Value], expected: &[Value]) {
     let mut rest = people.iter();
     for one in expected {
         assert!(rest.any(|there| there == one), "{one} in its place in {people:#?}");
@@ -168,10 +168,12 @@ fn who_is_in_it_without_a_right_to_it_is_told_so_and_who_is_not_in_it_gets_no_li
     let me = cluster.login.clone();
     let peer = owner.join(&bob, Way::Scry, "peer", SIZE);
     let observer = owner.join(&carol, Way::Ssh, "observer", SIZE);
-    let asks: [(&[&str], &str); 7] = [
+    let asks: [(&[&str], &str); 9] = [
         (&["together"], "let all type"),
         (&["take-back"], "take the keyboard back"),
         (&["hand-over", &me], "hand over the keyboard"),
+        (&["adopt", "carol"], "say whose size counts"),
+        (&["own-size"], "say whose size counts"),
         (&["show-out", &me], "show somebody out"),
         (&["freeze"], "freeze"),
         (&["thaw"], "thaw"),
@@ -232,6 +234,8 @@ fn a_moderator_freezes_thaws_and_ends_from_a_second_terminal_and_nobody_else_doe
         ] {
             refused(&other, NOT_YOURS);
         }
+        let adopts = company(cluster.scry_command(), &owner.id, &["adopt", "bob"]);
+        refused(&adopts, "the session is frozen: its terminal stays as it is");
         counter.stands(Duration::from_millis(300));
         done(&hers(&["thaw"]));
         counter.runs();

@@ -34,6 +34,7 @@ const WORDS: Record<string, (event: AuditEvent) => string> = {
   'seat.left': (e) => (e.why ? `Left the session: ${e.why}` : 'Left the session'),
   'seat.input_refused': (e) => `Tried to type: ${e.why}`,
   'seat.keyboard': (e) => (e.held === undefined || e.held === null ? 'All may type' : `The keyboard is with person ${e.held}`),
+  'seat.size': (e) => (e.party === 0 ? 'The terminal has its owner’s size again' : `The terminal has the size of person ${e.party}`),
   'session.waits': (e) => `Waits: ${e.why}`,
   'session.frozen': (e) => `Frozen: ${e.why}`,
   'session.goes_on': () => 'Goes on',

@@ -6,11 +6,11 @@ use crate::clock;
 use crate::company::{Person, Seated, Sit, Speaker, Typed, Vain, Visit};
 use crate::stage::Stage;
 use host::Signals;
-use model::SeatRole;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
 use model::limit::{RETURN_MS, SAID_BYTES};
-use session::company::{Change, EndCause, Refused, Silent, Standing};
+use model::{SeatRole, Size};
+use session::company::{Adopted, Change, EndCause, Refused, Silent, Standing};
 use std::sync::Arc;
 use wire::company::{Ask, Told};
 
@@ -18,6 +18,8 @@ use wire::company::{Ask, Told};
 const LOOK_AGAIN_MS: u64 = 1_000;
 /// Told to an owner whose terminal stands still, or goes on.
 const GOES_ON: &str = "the session goes on";
+/// What nobody but the owner may do with the terminal's size.
+const ADOPT: &str = "say whose size counts";
 /// Why what somebody sent on their line was not done.
 const NO_REQUEST: &str = "what was sent is no request";
 
@@ -40,6 +42,7 @@ impl Live {
                 self.wants.forget(party);
             }
             Visit::Heard { party } => self.table.company.heard(party, clock::tick()),
+            Visit::Resized { party, size } => self.table.resized(party, size),
             Visit::Ask { by, ask, answer } => {
                 let told = match self.asked(&by, ask) {
                     Ok(told) => told,
@@ -61,8 +64,8 @@ impl Live {
     }
 
     fn seat(&mut self, sit: Sit) {
-        let Sit { permit, counts, from, identity, answer } = sit;
-        let seated = self.take_seat(&permit, counts, from, identity);
+        let Sit { permit, counts, from, identity, size, answer } = sit;
+        let seated = self.take_seat(&permit, counts, from, (identity, size));
         if let Err(Ok(Seated { party, .. })) = answer.send(seated) {
             self.table.company.leave(party, clock::tick());
         }
@@ -73,7 +76,7 @@ impl Live {
         permit: &policy::SeatPermit,
         counts: Vec<(usize, usize)>,
         from: String,
-        identity: policy::Identity,
+        (identity, size): (policy::Identity, Size),
     ) -> Result<Seated, String> {
         let (user, seat) = (permit.user().clone(), permit.seat());
         let stage = self.stage()?;
@@ -82,12 +85,12 @@ impl Live {
         let (company, now) = (&mut self.table.company, clock::tick());
         let entered = company.enter(seat, counts, again, now);
         let party = entered.map_err(|full| full.words().to_owned())?;
-        self.table.sit(party, seat, from, identity);
+        self.table.sit(party, seat, from, identity, size);
         Ok(Seated { party, stage, told: self.table.listen() })
     }
 
     /// The stage, which begins with the first who looks on.
-    fn stage(&mut self) -> Result<Arc<Stage>, String> {
+    pub(super) fn stage(&mut self) -> Result<Arc<Stage>, String> {
         if let Some(stage) = &self.stage {
             return Ok(Arc::clone(stage));
         }
@@ -131,6 +134,8 @@ impl Live {
             Ask::HandOver { to } => ("hand over the keyboard", company.hand_over(party, to)),
             Ask::TakeBack {} => ("take the keyboard back", company.take_back(party)),
             Ask::Together {} => ("let all type", company.together(party)),
+            Ask::Adopt { party: whom } => (ADOPT, company.adopt(party, whom)),
+            Ask::OwnSize {} => (ADOPT, company.adopt(party, Party::OWNER)),
             Ask::ShowOut { party: whom } => ("show somebody out", company.show_out(party, whom)),
             Ask::Freeze {} => ("freeze", company.freeze(party)),
             Ask::Thaw {} => ("thaw", company.thaw(party)),
@@ -226,6 +231,7 @@ impl Live {
         }
         if changed {
             self.table.show();
+            self.repaint();
         }
         None
     }
@@ -249,6 +255,11 @@ impl Live {
                 self.happened(People::Keyboard { held });
                 let held = held.map(|party| party.0.into());
                 self.files.say(Audited::KeyboardMoved { held });
+            }
+            Change::Size { of } => {
+                let party = of.map_or(Party::OWNER, Adopted::party);
+                self.happened(People::SizeOf { party });
+                self.files.say(Audited::SizeAdopted { party: party.0.into() });
             }
             // One that waited for nobody has nothing to tell.
             Change::Begin => {

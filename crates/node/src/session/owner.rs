@@ -7,18 +7,17 @@ use super::streams::Streams;
 use super::{LAST_WORDS, Live, gone};
 use crate::clock;
 use crate::company::{Return, Typed};
-use crate::recorder::Recorder;
 use crate::session::finish::Finish;
 use bytes::Bytes;
 use link::ssh::Output;
 use link::ssh::server::Session;
-use model::entry::{Entry, Party, People};
-use model::{Seq, Size};
+use model::Seq;
+use model::entry::{Party, People};
 use record::Keyframe;
 use record::picture::picture_of;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use wire::name::RETURN_VARIABLE;
+use wire::name::{FITS_VARIABLE, RETURN_VARIABLE};
 
 /// Told to who comes back to what does not wait for them.
 pub(super) const NOT_BACK: &str = "nobody comes back to this session: it has not begun, its program has ended, it is not \
@@ -28,11 +27,25 @@ const NO_PICTURE: &str = "this machine cannot say what the screen showed; what f
 /// Pieces of what had arrived before the connection was lost that are taken still. Cut.
 const LAST_PIECES: usize = 64;
 
-/// Whether a client says that it can come back; takes its saying so out of what the program gets.
-pub(super) fn returns(session: &mut Session) -> bool {
-    let before = session.environment.len();
-    session.environment.retain(|(name, _)| name != RETURN_VARIABLE);
-    session.environment.len() < before
+/// What an owner's client says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    /// It can come back.
+    pub returns: bool,
+    /// Its terminal takes the size of what it is shown.
+    pub fits: bool,
+}
+
+impl Client {
+    /// Takes what it says out of what the program gets.
+    pub fn of(session: &mut Session) -> Self {
+        let mut says = |what: &str| {
+            let before = session.environment.len();
+            session.environment.retain(|(name, _)| name != what);
+            session.environment.len() < before
+        };
+        Self { returns: says(RETURN_VARIABLE), fits: says(FITS_VARIABLE) }
+    }
 }
 
 /// The picture that somebody waits for who is back.
@@ -65,7 +78,7 @@ impl Live {
         self.hear_the_rest(session, streams).await;
         self.record_typing();
         let now = clock::tick();
-        self.picture = None;
+        (self.picture, self.painted) = (None, None);
         self.hub.lost(now);
         self.table.company.owner_lost(now);
         self.outlive();
@@ -88,13 +101,14 @@ impl Live {
         }
     }
 
-    /// The owner is back, or wants to go on from another place. Answers their channel if they may.
+    /// The owner is back, or wants to go on from another place. Answers their channel if they may, and what the old one's terminal
+    /// gets last.
     pub(super) fn come_back(
         &mut self,
         back: Return,
         streams: &mut Streams,
         has_ended: bool,
-    ) -> Option<Session> {
+    ) -> Option<(Session, Vec<u8>)> {
         let Return { permit, mut channel, from, answer } = back;
         let is_theirs = permit.session() == self.id && self.table.owner() == Some(permit.owner());
         let size = channel.pty.as_ref().map(|pty| pty.size).filter(|_| is_theirs);
@@ -109,24 +123,26 @@ impl Live {
             return None;
         }
         let now = clock::tick();
-        self.returns = returns(&mut channel);
+        let client = Client::of(&mut channel);
+        (self.returns, self.fits, self.own) = (client.returns, client.fits, size);
+        self.picture = None;
         self.lines.clear();
         self.record_typing();
         streams.begin_input();
-        self.resize(size, streams);
+        let leaves = self.painted.take().map(|painted| painted.leave()).unwrap_or_default();
         self.hub.back(now);
-        self.picture = self.recorder.as_mut().and_then(Recorder::picture);
-        if self.picture.is_none() {
-            self.show(None);
+        self.tend_size(streams);
+        if self.painted.is_none() {
+            self.await_picture();
         }
         self.table.company.owner_back(now);
         self.happened(People::OwnerBack { from });
         self.table.show();
         self.outlive();
-        Some(channel)
+        Some((channel, leaves))
     }
 
-    /// Whoever is back gets the picture, and what was recorded after it.
+    /// Whoever is back, or was shown pictures, gets the recording's, and what was recorded after it.
     pub(super) fn show(&mut self, picture: Option<Keyframe>) {
         self.picture = None;
         let (seq, screen) = match picture {
@@ -136,25 +152,21 @@ impl Live {
                 (Seq(0), screen::Screen::new(self.size.cols(), self.size.rows()))
             }
         };
-        self.hub.show(seq, Bytes::from(screen::anew(&screen)));
-    }
-
-    /// The owner's terminal has this size.
-    pub(super) fn resize(&mut self, size: Size, streams: &Streams) {
-        if size != self.size {
-            self.size = size;
-            self.record(Entry::Resize(size));
-            streams.resize(size);
-        }
+        let bytes = match self.painted.take() {
+            Some(painted) => self.given_back(&painted, &screen),
+            None => screen::anew(&screen),
+        };
+        self.hub.show(seq, Bytes::from(bytes));
     }
 
     /// Tells whoever still holds the old channel, if anybody does, and closes it. Nobody waits for that.
-    pub(super) fn dismiss(&mut self, old: Output) {
+    pub(super) fn dismiss(&mut self, old: Output, leaves: Vec<u8>) {
         if old.is_gone() {
             return;
         }
         self.drawing.spawn(async move {
             let words = async {
+                let _ = old.write(Bytes::from(leaves)).await;
                 let line = "\r\nscry: this session goes on from another place\r\n";
                 let _ = old.write_error(Bytes::from_static(line.as_bytes())).await;
                 let _ = old.exit_status(255).await;

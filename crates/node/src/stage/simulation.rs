@@ -3,16 +3,21 @@
 //! Entries come faster than they are drawn, pictures come late or not at all, viewers of any size come, look at any moment
 //! or hardly ever, change their size and go. Whatever a viewer's terminal shows is at each look what the recording shows
 //! at one moment, and no look goes back behind another; when all is drawn it is the last one.
+//!
+//! The owner's terminal gets the entries themselves, in pieces of any size; at any moment, also within a sequence, it is shown
+//! pictures instead, and given back. Then it is as if it had got every byte.
 //! `SCRY_TEST_LONG=1` runs twenty times as many seeds (see `chance`).
 
 use super::{Next, Waiting, draw_all};
+use crate::view::{Face, Window};
 use bytes::Bytes;
 use chance::Random;
 use model::entry::{Entry, Party};
-use model::{Seq, Size, Stream};
+use model::{Seq, Size, Stream, Tick};
 use record::Keyframe;
 use record::picture::picture_of;
 use screen::{Canvas, Painter, Pan, Screen};
+use session::{Hub, Terms};
 use std::collections::VecDeque;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -112,8 +117,64 @@ impl Viewer {
     }
 }
 
+/// Whose session it is, and their terminal.
+struct Owner {
+    hub: Hub,
+    terminal: Screen,
+    own: Size,
+    /// While it is painted; it is over when they wait for the picture.
+    face: Option<Face>,
+    pan: Pan,
+    picture: Option<oneshot::Receiver<Keyframe>>,
+    /// What it must show once everything was read.
+    reference: Follower,
+}
+
+impl Owner {
+    fn new(size: Size) -> Self {
+        let (hub, reference) = (Hub::new(Terms::default(), Tick(0)), Follower::new(size));
+        let (terminal, pan) = (Screen::new(size.cols(), size.rows()), Pan::default());
+        Self { hub, terminal, own: size, face: None, pan, picture: None, reference }
+    }
+
+    fn is_painted(&self) -> bool {
+        self.face.is_some() && self.picture.is_none()
+    }
+
+    fn read(&mut self, most: usize) -> bool {
+        let piece = self.hub.read(most);
+        piece.iter().for_each(|(_, bytes)| self.terminal.feed(bytes));
+        piece.is_some()
+    }
+
+    fn read_all(&mut self) {
+        while self.read(1_000) {}
+    }
+
+    /// Their terminal is made another size, by whoever sits there.
+    fn resize(&mut self, size: Size) {
+        self.own = size;
+        self.terminal.resize(size.cols(), size.rows());
+        if let Some(face) = &mut self.face {
+            face.resize(size);
+        }
+    }
+
+    /// They have read everything of this log.
+    fn agrees(&mut self, log: &[Entry], what: &str) {
+        self.reference.go(log, log.len());
+        // Where nothing is known of a terminal its title stays: also one that went (RIS) while it was painted.
+        let untitled =
+            |screen: &Screen| text(screen).replace("\x1b]1;title\x07\x1b]2;title\x07", "");
+        let shown = untitled(&self.terminal);
+        assert_eq!(shown, untitled(&self.reference.screen), "{what}: the owner");
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counts {
+    painted: u64,
+    given_back: u64,
     looks: u64,
     lost: u64,
     late: u64,
@@ -133,6 +194,7 @@ struct World {
     asked: VecDeque<(oneshot::Sender<Keyframe>, usize)>,
     reference: Follower,
     viewers: Vec<Viewer>,
+    owner: Owner,
     counts: Counts,
 }
 
@@ -151,12 +213,12 @@ impl World {
             asked: VecDeque::new(),
             reference: Follower::new(size),
             viewers: Vec::new(),
+            owner: Owner::new(size),
             counts: Counts::default(),
         };
         // Nobody looked on so long.
         for _ in 0..world.random.below(40) {
-            let entry = world.entry();
-            world.log.push(entry);
+            world.log();
         }
         world.waiting = Waiting::new(Some(world.ask()), MOST);
         world
@@ -168,6 +230,7 @@ impl World {
             35..65 => self.draw(),
             65..75 => self.answer(),
             75..80 => self.come_or_go(),
+            80..90 => self.own(),
             _ => self.look(),
         }
     }
@@ -195,20 +258,123 @@ impl World {
         }
     }
 
+    /// The next entry, which the owner gets first.
+    fn log(&mut self) -> Entry {
+        let mut entry = self.entry();
+        if let Entry::Resize(size) = entry {
+            if self.owner.face.is_none() {
+                // Theirs: they have read what was written for the size before.
+                self.owner.read_all();
+                self.owner.resize(size);
+            } else if !self.owner.is_painted() {
+                entry = Entry::Typed { party: Party::OWNER, count: 1, bytes: None };
+            }
+        }
+        self.take(entry.clone());
+        entry
+    }
+
+    fn take(&mut self, entry: Entry) {
+        self.log.push(entry.clone());
+        if let Entry::Output { stream, bytes } = entry {
+            self.owner.hub.offer(Seq(self.log.len() as u64), stream, bytes);
+        }
+    }
+
     /// As the session's loop does.
     fn record(&mut self) {
         for _ in 0..if self.random.one_in(8) { 30 } else { 1 } {
-            let entry = self.entry();
-            self.log.push(entry.clone());
-            if self.waiting.lost {
-                self.counts.lost += 1;
-                let base = self.ask();
-                self.waiting.begin_anew(Some(base));
-            } else {
-                self.waiting.offer(Seq(self.log.len() as u64), entry);
-            }
+            let entry = self.log();
+            self.perform(entry);
+        }
+    }
+
+    fn perform(&mut self, entry: Entry) {
+        if self.waiting.lost {
+            self.counts.lost += 1;
+            let base = self.ask();
+            self.waiting.begin_anew(Some(base));
+        } else {
+            self.waiting.offer(Seq(self.log.len() as u64), entry);
         }
         assert!(self.waiting.bytes <= MOST, "seed {}: memory", self.seed);
+    }
+
+    /// The owner reads, has somebody else's size count, or their own again.
+    fn own(&mut self) {
+        let most = 1 + self.random.below(40);
+        match (self.random.below(4), self.owner.face.is_some()) {
+            (0, false) => {
+                // What they have not read is dropped, wherever they stand.
+                self.owner.hub.aside(Tick(0));
+                let window = Window { size: self.owner.own, fits: false };
+                (self.owner.face, self.owner.pan) = (Some(Face::new(window)), Pan::default());
+            }
+            (0, true) if self.owner.is_painted() => self.give_up(),
+            // Once more, before the picture was there.
+            (0, true) => {
+                self.owner.picture = None;
+                self.owner.hub.aside(Tick(0));
+            }
+            (1, true) if self.owner.is_painted() => {
+                let size = size(&mut self.random);
+                self.owner.resize(size);
+            }
+            (_, true) if self.owner.is_painted() => self.paints(),
+            (_, true) => self.shows_again(),
+            (_, false) if self.random.one_in(3) => {
+                self.owner.read_all();
+                self.owner.agrees(&self.log, &format!("seed {}", self.seed));
+            }
+            (_, false) => drop(self.owner.read(most)),
+        }
+    }
+
+    fn give_up(&mut self) {
+        let own = Entry::Resize(self.owner.own);
+        self.take(own.clone());
+        self.perform(own);
+        self.owner.hub.back(Tick(0));
+        self.owner.picture = Some(self.ask());
+    }
+
+    /// The owner's terminal shows what a viewer's of its size does.
+    fn paints(&mut self) {
+        let (seed, shown) = (self.seed, self.waiting.shown.0 as usize);
+        let Owner { face: Some(face), terminal, own, pan, .. } = &mut self.owner else { return };
+        let bar = self.random.one_in(5).then_some("a line of scry's");
+        terminal.feed(&face.picture(&self.screen, true, bar));
+        let seen = |screen: &Screen| {
+            let (mut canvas, mut moved) = (Canvas::new(own.cols(), own.rows()), *pan);
+            canvas.show(screen, (own.cols(), own.rows()), &mut moved, |_, _, _| {});
+            bar.iter().for_each(|bar| canvas.bar(bar));
+            (canvas, moved)
+        };
+        if shown > 0 {
+            self.counts.painted += 1;
+            self.reference.go(&self.log, shown);
+            let (canvas, _) = seen(&self.reference.screen);
+            shows(terminal, &canvas, &format!("seed {seed}, entry {shown}: the owner"));
+        }
+        *pan = seen(&self.screen).1;
+    }
+
+    /// It is theirs again if the picture is there.
+    fn shows_again(&mut self) {
+        let Some(picture) = &mut self.owner.picture else { return };
+        let joins = |dump: &[u8]| dump.windows(9).any(|part| part == b"scry:join");
+        match picture.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            // No terminal can be told that a mark which comes next joins the last character.
+            Ok(keyframe) if !joins(&keyframe.dump) => {
+                let (now, seq) = (picture_of(&keyframe), keyframe.seq);
+                let given = self.owner.face.take().map(|mut face| face.give_back(&now));
+                self.owner.hub.show(seq, given.unwrap_or_default().into());
+                self.owner.picture = None;
+                self.counts.given_back += 1;
+            }
+            _ => self.owner.picture = Some(self.ask()),
+        }
     }
 
     fn ask(&mut self) -> oneshot::Receiver<Keyframe> {
@@ -300,8 +466,23 @@ impl World {
         viewer.pan = pan;
     }
 
-    /// Everything is drawn in the end, and is what was recorded.
+    /// Everything is drawn in the end, and is what was recorded; the owner has read it.
     fn settle(&mut self) {
+        if self.owner.is_painted() {
+            self.give_up();
+        }
+        while self.owner.face.is_some() {
+            while !self.asked.is_empty() {
+                self.answer();
+            }
+            self.shows_again();
+            if self.asked.len() == 1 {
+                let bytes = Bytes::from_static(b"\r");
+                let entry = Entry::Output { stream: Stream::Pty, bytes };
+                self.take(entry.clone());
+                self.perform(entry);
+            }
+        }
         let busy = |world: &Self| {
             let Waiting { entries, base, lost, shown, .. } = &world.waiting;
             let waits = !entries.is_empty() || base.is_some() || world.base.is_some();
@@ -320,6 +501,8 @@ impl World {
             self.draw();
         }
         let seed = self.seed;
+        self.owner.read_all();
+        self.owner.agrees(&self.log, &format!("seed {seed}: the end"));
         self.reference.go(&self.log, self.log.len());
         assert_eq!(text(&self.screen), text(&self.reference.screen), "seed {seed}: the end");
         assert_eq!(self.screen.keys(), self.reference.screen.keys(), "seed {seed}: the end");
@@ -359,7 +542,9 @@ fn whatever_a_viewer_sees_is_the_recording_at_one_moment_and_in_the_end_at_the_l
     let seeds = chance::seeds(SEEDS, 20);
     let count = seeds.end - seeds.start;
     chance::each(seeds, |seed| {
-        let Counts { looks, lost, late, failed } = run(seed);
+        let Counts { painted, given_back, looks, lost, late, failed } = run(seed);
+        all.painted += painted;
+        all.given_back += given_back;
         all.looks += looks;
         all.lost += lost;
         all.late += late;
@@ -368,5 +553,6 @@ fn whatever_a_viewer_sees_is_the_recording_at_one_moment_and_in_the_end_at_the_l
     println!("{count} seeds: {all:?}");
     let lively =
         all.looks > count && all.lost > count && all.late > count && all.failed > count / 4;
+    let lively = lively && all.painted > count && all.given_back > count;
     assert!(lively || count < SEEDS, "the runs are lively: {all:?}");
 }

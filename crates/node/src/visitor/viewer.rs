@@ -7,6 +7,7 @@ use crate::company::{Doors, Seated, Speaker, Vain};
 use crate::lives::Running;
 use crate::session::plain;
 use crate::stage::Stage;
+use crate::view::{self, View, Window};
 use bytes::Bytes;
 use link::ssh::Output;
 use link::ssh::server::Session;
@@ -14,7 +15,7 @@ use model::entry::Party;
 use model::limit::{PICTURE_MS, SAID_BYTES};
 use model::role::SeatRole;
 use model::{Size, Tick, Wanted};
-use screen::{Canvas, Keys as ScreenKeys, Painter, Pan};
+use screen::{Canvas, Painter, Pan};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -46,13 +47,6 @@ enum Over {
     File(Box<Wanted>),
 }
 
-/// A viewer's terminal.
-pub(super) struct Window {
-    pub size: Size,
-    /// Whether it takes the size of what it is shown ([`wire::name::FITS_VARIABLE`]).
-    pub fits: bool,
-}
-
 /// One viewer.
 pub(super) struct Viewer {
     seat: SeatRole,
@@ -64,6 +58,8 @@ pub(super) struct Viewer {
     told: broadcast::Receiver<Told>,
     painter: Painter,
     window: Window,
+    /// What their terminal was made, and the session has not heard yet.
+    resized: Option<Size>,
     pan: Pan,
     keys: Keys,
     over: Option<Over>,
@@ -108,6 +104,7 @@ impl Viewer {
             told,
             painter: Painter::new(window.size.cols(), window.size.rows()),
             window,
+            resized: None,
             pan: Pan::default(),
             keys: Keys::new(seat == SeatRole::Peer),
             over: None,
@@ -170,6 +167,9 @@ impl Viewer {
                 biased;
                 () = tokio::time::sleep_until(next), if stale => {
                     stale = false;
+                    if let Some(size) = self.resized.take() {
+                        self.doors.resized(self.party, size).await;
+                    }
                     let bytes = self.picture();
                     painted = tokio::time::Instant::now();
                     if !bytes.is_empty() && output.write(Bytes::from(bytes)).await.is_err() {
@@ -197,8 +197,9 @@ impl Viewer {
                     let size = *session.sizes.borrow_and_update();
                     if !self.window.fits {
                         self.resize(size);
-                        stale = true;
                     }
+                    self.resized = Some(size);
+                    stale = true;
                 }
                 Ok(()) = drawn.changed() => stale = true,
                 Ok(()) = self.company.changed() => stale = true,
@@ -215,34 +216,17 @@ impl Viewer {
         self.painter.resize(size.cols(), size.rows());
     }
 
-    /// What makes a terminal that fits as large as what it is to show.
-    fn fit(&mut self) -> Vec<u8> {
-        let (cols, rows) = self.stage.look(|screen| screen.size());
-        let size = Size::clamped(cols.into(), rows.into());
-        if !self.window.fits || size == self.window.size {
-            return Vec::new();
-        }
-        self.resize(size);
-        format!("\x1b[8;{rows};{cols}t").into_bytes()
-    }
-
     /// What the terminal must get to show how things are now.
     fn picture(&mut self) -> Vec<u8> {
-        let mut bytes = self.fit();
-        let (cols, rows) = (self.window.size.cols(), self.window.size.rows());
-        let mut canvas = Canvas::new(cols, rows);
-        let pan = &mut self.pan;
-        let (keys, drawn) = self.stage.look(|screen| {
-            canvas.show(screen, (cols, rows), pan, |_, _, _| {});
-            (screen.keys(), screen.size())
-        });
+        let types = self.types();
+        let (window, pan) = (&mut self.window, &mut self.pan);
+        let View { mut canvas, keys, told } =
+            self.stage.look(|screen| view::look(screen, window, pan, types));
+        let mut bytes = told.unwrap_or_default();
+        if !bytes.is_empty() {
+            self.resize(self.window.size);
+        }
         self.lay_over(&mut canvas);
-        let keys = match self.types() {
-            // A click means what it points at only where the picture stands as the program drew it.
-            true if (cols, rows) == drawn => keys,
-            true => ScreenKeys { mouse: None, mouse_encoding: None, ..keys },
-            false => ScreenKeys { cursor_style: keys.cursor_style, ..ScreenKeys::default() },
-        };
         bytes.extend(self.painter.paint(canvas, Some(keys)));
         bytes
     }

@@ -33,6 +33,8 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         Some(CompanyCommand::HandOver { person }) => Ask::HandOver { to: find(&company, person)? },
         Some(CompanyCommand::TakeBack) => Ask::TakeBack {},
         Some(CompanyCommand::Together) => Ask::Together {},
+        Some(CompanyCommand::Adopt { person }) => Ask::Adopt { party: find(&company, person)? },
+        Some(CompanyCommand::OwnSize) => Ask::OwnSize {},
         Some(CompanyCommand::ShowOut { person }) => Ask::ShowOut { party: find(&company, person)? },
         Some(CompanyCommand::Freeze) => Ask::Freeze {},
         Some(CompanyCommand::Thaw) => Ask::Thaw {},
@@ -148,6 +150,13 @@ fn print(company: &Company, json: bool) -> Result<()> {
         ]);
     }
     show::line(table);
+    let sized = company.people.iter().find(|one| Some(one.party) == company.size_of);
+    if let Some(one) = sized {
+        show::remark(format!(
+            "The terminal has the size of {} (person {}).",
+            one.user, one.party.0
+        ));
+    }
     if let Some(wanted) = &company.file {
         let words = show::clean(&wanted.to_string(), 10_000);
         show::remark(format!("A file waits to be approved or refused: {words}"));
@@ -191,8 +200,8 @@ mod tests {
         };
         let people = vec![present(0, "alice"), present(1, "bob"), present(2, "bob")];
         let state = State::Running;
-        let company =
-            Company { session: None, state, why: None, keyboard: None, people, file: None };
+        let (session, why, keyboard, size_of, file) = (None, None, None, None, None);
+        let company = Company { session, state, why, keyboard, size_of, people, file };
         assert_eq!(find(&company, "alice").unwrap(), Party(0));
         assert_eq!(find(&company, "2").unwrap(), Party(2));
         assert!(find(&company, "bob").unwrap_err().to_string().contains("more than once"));

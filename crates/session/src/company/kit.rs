@@ -1,6 +1,6 @@
 //! What the tests of a company share: acts as data and as words, and everything that was told, replayed.
 
-use super::{Change, Company, Full, Refused, Silent, Standing};
+use super::{Adopted, Change, Company, Full, Refused, Silent, Standing};
 use model::Tick;
 use model::entry::Party;
 use model::role::SeatRole;
@@ -21,6 +21,8 @@ pub enum Act {
     HandOver(Party, Party),
     TakeBack(Party),
     Together(Party),
+    /// The owner's is their own.
+    Adopt(Party, Party),
     Freeze(Party),
     Thaw(Party),
     End(Party),
@@ -62,6 +64,7 @@ pub fn act(company: &mut Company, act: &Act, now: Tick) -> Answer {
         Act::HandOver(by, to) => done = company.hand_over(*by, *to),
         Act::TakeBack(by) => done = company.take_back(*by),
         Act::Together(by) => done = company.together(*by),
+        Act::Adopt(by, party) => done = company.adopt(*by, *party),
         Act::Freeze(by) => done = company.freeze(*by),
         Act::Thaw(by) => done = company.thaw(*by),
         Act::End(by) => done = company.end(*by),
@@ -82,6 +85,7 @@ pub fn drain(company: &mut Company) -> Vec<Change> {
 pub struct Replay {
     standing: Standing,
     held: Option<Party>,
+    adopted: Option<Party>,
     owner_lost: bool,
     pub here: BTreeSet<Party>,
     absent: BTreeSet<Party>,
@@ -91,8 +95,8 @@ pub struct Replay {
 impl Replay {
     pub fn new() -> Self {
         let (here, absent) = ([Party::OWNER].into(), BTreeSet::new());
-        let (standing, held, owner_lost, last) = (Standing::Waiting, None, false, Party::OWNER);
-        Self { standing, held, owner_lost, here, absent, last }
+        let (standing, owner_lost, last) = (Standing::Waiting, false, Party::OWNER);
+        Self { standing, held: None, adopted: None, owner_lost, here, absent, last }
     }
 
     /// Takes what was told; it must be news.
@@ -113,7 +117,7 @@ impl Replay {
             Change::Freeze { .. } => self.turn(Standing::Running, Standing::Frozen),
             Change::Thaw { .. } => self.turn(Standing::Frozen, Standing::Running),
             Change::End { .. } => {
-                self.held = None;
+                (self.held, self.adopted) = (None, None);
                 self.turn(self.standing, Standing::Over)
             }
             Change::Ask { party, .. } => self.here.contains(&party),
@@ -122,6 +126,11 @@ impl Replay {
             Change::Absent(party) => self.here.contains(&party) && self.absent.insert(party),
             Change::Back(party) => self.absent.remove(&party),
             Change::Keyboard { held } => std::mem::replace(&mut self.held, held) != held,
+            Change::Size { of } => {
+                let of = of.map(Adopted::party);
+                let runs = of.is_none() || self.standing == Standing::Running && !self.owner_lost;
+                std::mem::replace(&mut self.adopted, of) != of && runs
+            }
         };
         assert!(news, "{change:?} is no news");
     }
@@ -130,6 +139,9 @@ impl Replay {
     pub fn agree(&self, company: &Company) {
         assert_eq!(company.standing(), self.standing);
         assert_eq!(company.keyboard(), self.held);
+        assert_eq!(company.adopted().map(Adopted::party), self.adopted);
+        let others_size = |party| party != Party::OWNER && self.here.contains(&party);
+        assert!(self.adopted.is_none_or(others_size), "the size is that of somebody who is there");
         assert_eq!(company.passes(), self.standing == Standing::Running);
         let mut others = self.here.iter().filter(|party| **party != Party::OWNER);
         for seated in company.who() {
@@ -188,6 +200,7 @@ pub fn parse(words: &[&str]) -> Act {
         "hand" => Act::HandOver(at(1), at(2)),
         "back" => Act::TakeBack(at(1)),
         "together" => Act::Together(at(1)),
+        "adopt" => Act::Adopt(at(1), at(2)),
         "freeze" => Act::Freeze(at(1)),
         "thaw" => Act::Thaw(at(1)),
         "end" => Act::End(at(1)),
@@ -221,5 +234,6 @@ pub fn say(change: Change) -> String {
         Change::Back(party) => format!("back {}", party.0),
         Change::Keyboard { held: None } => "keyboard all".to_owned(),
         Change::Keyboard { held: Some(party) } => format!("keyboard {}", party.0),
+        Change::Size { of } => format!("size {}", of.map_or(Party::OWNER, Adopted::party).0),
     }
 }

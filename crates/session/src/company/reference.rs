@@ -1,7 +1,7 @@
 //! A company as plainly as it can be said: it keeps facts, and works out anew what follows from them, quantum by quantum.
 
 use super::kit::{Act, Answer};
-use super::{Alternative, Change, Demand, EndCause, Full, Refused, Silent, Standing};
+use super::{Adopted, Alternative, Change, Demand, EndCause, Full, Refused, Silent, Standing};
 use model::Tick;
 use model::entry::Party;
 use model::role::{OnLeave, SeatRole};
@@ -29,6 +29,8 @@ pub struct Reference {
     owner_here: bool,
     owner_lost: bool,
     held: Option<Party>,
+    adopted: Option<Party>,
+    has_terminal: bool,
     by_hand: bool,
     standing: Standing,
     /// For each demand, which alternatives are met.
@@ -38,7 +40,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn new(demands: Vec<Demand>) -> Self {
+    pub fn new(demands: Vec<Demand>, has_terminal: bool) -> Self {
         let mut new = Self {
             met: demands.iter().map(|demand| vec![false; demand.any_of.len()]).collect(),
             demands,
@@ -46,6 +48,8 @@ impl Reference {
             owner_here: true,
             owner_lost: false,
             held: None,
+            adopted: None,
+            has_terminal,
             by_hand: false,
             standing: Standing::Waiting,
             now: 0,
@@ -83,6 +87,7 @@ impl Reference {
             Act::HandOver(_, to) => self.hold(Some(*to)),
             Act::TakeBack(_) => self.hold(Some(Party::OWNER)),
             Act::Together(_) => self.hold(None),
+            Act::Adopt(_, party) => self.fit(Some(*party).filter(|party| *party != Party::OWNER)),
             Act::Freeze(by) => {
                 self.by_hand = true;
                 self.judge(Some(*by));
@@ -123,6 +128,7 @@ impl Reference {
             | Act::HandOver(by, _)
             | Act::TakeBack(by)
             | Act::Together(by)
+            | Act::Adopt(by, _)
             | Act::Freeze(by)
             | Act::Thaw(by)
             | Act::End(by) => *by,
@@ -139,18 +145,25 @@ impl Reference {
         let right = match act {
             Act::ShowOut(_, party) => (owner || moderates(by)) && *party != Party::OWNER,
             Act::HandOver(..) | Act::TakeBack(_) => owner || self.held == Some(by),
-            Act::Together(_) => owner,
+            Act::Together(_) | Act::Adopt(..) => owner,
             Act::End(_) => owner || moderates(by),
             _ => moderates(by),
         };
         match act {
             _ if !right => Some(Refused::NotAllowed),
-            Act::ShowOut(_, party) | Act::HandOver(_, party) if !self.is_here(*party) => {
+            Act::ShowOut(_, party) | Act::HandOver(_, party) | Act::Adopt(_, party)
+                if !self.is_here(*party) =>
+            {
                 Some(Refused::Nobody)
             }
             Act::ShowOut(_, party) if !owner && moderates(*party) => Some(Refused::NotAllowed),
             Act::HandOver(_, to) if !self.types(*to) => Some(Refused::NoTypist),
             Act::Thaw(_) if !self.by_hand => Some(Refused::NotByHand),
+            Act::Adopt(_, Party::OWNER) => None,
+            Act::Adopt(..) if !self.has_terminal => Some(Refused::NoTerminal),
+            Act::Adopt(..) if self.standing == Standing::Waiting => Some(Refused::Waiting),
+            Act::Adopt(..) if self.standing == Standing::Frozen => Some(Refused::Frozen),
+            Act::Adopt(..) if self.owner_lost => Some(Refused::Lost),
             _ => None,
         }
     }
@@ -184,6 +197,9 @@ impl Reference {
         self.told.push(Change::Went { party, shown_out_by });
         if self.held == Some(party) {
             self.hold(Some(Party::OWNER));
+        }
+        if self.adopted == Some(party) {
+            self.fit(None);
         }
         if moderators > 0 && self.moderators() == 0 && shown_out_by.is_none() {
             self.by_hand = false;
@@ -222,6 +238,13 @@ impl Reference {
         if self.held != to {
             self.held = to;
             self.told.push(Change::Keyboard { held: to });
+        }
+    }
+
+    fn fit(&mut self, to: Option<Party>) {
+        if self.adopted != to {
+            self.adopted = to;
+            self.told.push(Change::Size { of: to.map(Adopted) });
         }
     }
 
@@ -310,7 +333,7 @@ impl Reference {
     fn over(&mut self, why: EndCause) {
         if self.standing != Standing::Over {
             self.standing = Standing::Over;
-            self.held = None;
+            (self.held, self.adopted) = (None, None);
             self.told.push(Change::End { why });
         }
     }

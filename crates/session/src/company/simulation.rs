@@ -42,12 +42,17 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let demands: Vec<_> = (0..random.below(3)).map(|_| demand(&mut random)).collect();
+        let has_terminal = random.below(10) > 0;
+        let company = || match Company::new(demands.clone(), Tick(0)) {
+            company if has_terminal => company,
+            company => company.without_terminal(),
+        };
         let mut world = Self {
             seed,
             random,
-            company: Company::new(demands.clone(), Tick(0)),
-            late: Company::new(demands.clone(), Tick(0)),
-            reference: Reference::new(demands.clone()),
+            company: company(),
+            late: company(),
+            reference: Reference::new(demands.clone(), has_terminal),
             replay: Replay::new(),
             demands,
             now: 0,
@@ -65,7 +70,11 @@ impl World {
     fn step(&mut self) {
         let (by, whom) = (self.anybody(), self.anybody());
         let act = match self.random.below(1_000) {
-            0..400 => return self.wait(),
+            0..370 => return self.wait(),
+            370..400 => {
+                let theirs = [Party::OWNER, whom][self.random.below(2)];
+                Act::Adopt([Party::OWNER, by][self.random.below(2)], theirs)
+            }
             400..580 => self.somebody_new(),
             580..650 => Act::Leave(self.guest()),
             650..680 => Act::ShowOut(by, whom),
@@ -262,6 +271,8 @@ fn word(change: Change) -> &'static str {
         Change::Keyboard { held: None } => "together",
         Change::Keyboard { held: Some(Party::OWNER) } => "taken back",
         Change::Keyboard { held: Some(_) } => "handed over",
+        Change::Size { of: Some(_) } => "adopted",
+        Change::Size { of: None } => "own size",
     }
 }
 
@@ -314,6 +325,8 @@ fn nothing_passes_without_right_and_quorum_and_every_change_is_told_once() {
         ("together", 60),
         ("taken back", 80),
         ("handed over", 60),
+        ("adopted", 25),
+        ("own size", 20),
         ("refused", 2000),
         ("full", 20),
         ("passed", 4000),

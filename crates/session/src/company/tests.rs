@@ -186,6 +186,64 @@ fn the_keyboard_goes_from_hand_to_hand_and_home_when_its_holder_is_gone() {
 }
 
 #[test]
+fn the_terminal_has_the_size_of_whom_the_owner_says_until_they_are_gone() {
+    check(
+        &[],
+        &[
+            ("0 observer", "came 1"),
+            ("0 peer", "came 2"),
+            ("0 moderator", "came 3"),
+            ("1 adopt 0 0", ""),
+            ("1 adopt 0 9", "Nobody"),
+            ("1 adopt 0 1", "size 1"),
+            ("1 adopt 0 1", ""),
+            ("1 adopt 1 1", "NotAllowed"),
+            ("1 adopt 2 0", "NotAllowed"),
+            ("1 adopt 3 3", "NotAllowed"),
+            ("1 adopt 9 1", "Stranger"),
+            ("2 adopt 0 2", "size 2"),
+            ("2 leave 1", "left 1"),
+            ("3 hand 0 2", "keyboard 2"),
+            // The keyboard is another thing.
+            ("3 adopt 2 2", "NotAllowed"),
+            ("3 leave 2", "left 2, keyboard 0, size 0"),
+            ("4 adopt 0 3", "size 3"),
+            ("5 freeze 3", "freeze by 3"),
+            ("5 adopt 0 3", "Frozen"),
+            ("5 adopt 0 0", "size 0"),
+            ("5 thaw 3", "thaw by 3"),
+            ("6 adopt 0 3", "size 3"),
+            ("6 ownerlost", "owner lost"),
+            ("6 adopt 0 3", "Lost"),
+            ("6 adopt 0 0", "size 0"),
+            ("7 ownerback", "owner back"),
+            ("7 adopt 0 3", "size 3"),
+            ("8 out 0 3", "out 3 by 0, size 0"),
+            ("9 peer", "came 4"),
+            ("9 adopt 0 4", "size 4"),
+            ("9 end 0", "over: Ended { by: Party(0) }"),
+            ("9 adopt 0 0", "Over"),
+            ("9 leave 4", "left 4"),
+        ],
+    );
+    check(
+        &[eyes(Freeze)],
+        &[
+            ("0 observer", "came 1"),
+            ("0 adopt 0 1", "Waiting"),
+            ("1 moderator 0.0", "came 2, begin"),
+            ("1 adopt 0 2", "size 2"),
+            ("2 leave 2", "left 2, size 0, freeze"),
+        ],
+    );
+    let mut none = Company::new(Vec::new(), Tick(0)).without_terminal();
+    let party = none.enter(SeatRole::Peer, Vec::new(), None, Tick(0)).unwrap();
+    assert_eq!(none.adopt(Party::OWNER, party), Err(Refused::NoTerminal));
+    assert_eq!(none.adopt(party, party), Err(Refused::NotAllowed));
+    assert_eq!(none.adopted(), None);
+}
+
+#[test]
 fn the_owner_shows_out_anybody_and_a_moderator_observers_and_peers() {
     for (by, whom, wanted) in [
         (0, 0, "NotAllowed"),

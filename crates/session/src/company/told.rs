@@ -1,5 +1,6 @@
 //! What a company tells: how it stands, what changed, and why something is not to be.
 
+use super::Adopted;
 use model::Tick;
 use model::entry::Party;
 use model::role::SeatRole;
@@ -42,7 +43,8 @@ pub enum Change {
         /// The moderator who wants it; none if somebody's coming or going brought it.
         by: Option<Party>,
     },
-    /// To [`Standing::Over`]. The last that is told, but for people who go. The keyboard is nobody's.
+    /// To [`Standing::Over`]. The last that is told, but for people who go. The keyboard is nobody's, and nobody's size
+    /// counts.
     End {
         /// Why.
         why: EndCause,
@@ -66,6 +68,11 @@ pub enum Change {
     Keyboard {
         /// Who alone; none for the owner and all peers.
         held: Option<Party>,
+    },
+    /// The terminal is to have somebody else's size.
+    Size {
+        /// Whose; none for its owner's.
+        of: Option<Adopted>,
     },
 }
 
@@ -146,6 +153,14 @@ pub enum Refused {
     NoTypist,
     /// Nobody froze the session by hand.
     NotByHand,
+    /// The session has not begun.
+    Waiting,
+    /// The session is frozen.
+    Frozen,
+    /// The owner's connection is lost.
+    Lost,
+    /// The session has no terminal.
+    NoTerminal,
     /// The session is over.
     Over,
 }
@@ -160,6 +175,10 @@ impl Refused {
             Self::Nobody => "nobody in this session has that number",
             Self::NoTypist => "they are here to look, not to type",
             Self::NotByHand => "no moderator has frozen this session",
+            Self::Waiting => "the session has not begun: there is no terminal yet",
+            Self::Frozen => "the session is frozen: its terminal stays as it is until it goes on",
+            Self::Lost => "the owner's connection is lost: come back to the session first",
+            Self::NoTerminal => "this session has no terminal, and so no size",
             Self::Over => "the session is over",
         }
     }

@@ -127,7 +127,7 @@ pub async fn carry(mut session: Session, client: Arc<Client>, whose: Whose) -> R
 /// What the node says, or that there is no line to it.
 #[derive(Debug)]
 enum Heard {
-    Told(Told),
+    Told(Box<Told>),
     Alone,
 }
 
@@ -359,10 +359,10 @@ impl Carrier {
         let now = self.now();
         match heard {
             Heard::Told(told) => {
-                if let Told::Company(company) = &told {
+                if let Told::Company(company) = &*told {
                     self.stands = Some(company.clone());
                 }
-                self.front.heard(told, now);
+                self.front.heard(*told, now);
             }
             Heard::Alone => self.front.alone(now),
         }
@@ -545,7 +545,7 @@ async fn hold(
     let mut next = Told::Company(company);
     loop {
         let over = matches!(next, Told::Over { .. });
-        if told.send(Heard::Told(next)).await.is_err() || over {
+        if told.send(Heard::Told(Box::new(next))).await.is_err() || over {
             return true;
         }
         next = loop {

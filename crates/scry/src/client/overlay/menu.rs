@@ -17,13 +17,14 @@ const ESCAPED: &str = "scry: ? shows the keys, ctrl-] once more types it";
 /// The same for whoever has joined: all but one of their keys are the node's to read.
 const WORD: &str = "scry: r looks at earlier moments, ? shows the other keys";
 /// The keys and what they do.
-const KEYS: [(char, &str); 11] = [
+const KEYS: [(char, &str); 12] = [
     ('s', "share: show how others come in"),
     ('w', "who is here"),
     ('c', "say something to all"),
     ('h', "hand the keyboard over to somebody"),
     ('t', "take the keyboard back"),
     ('a', "all type together"),
+    ('z', "size: have somebody's count, or yours again"),
     ('o', "show somebody out"),
     ('r', "rewind: look at earlier moments"),
     ('x', "end the session, and everything in it"),
@@ -61,6 +62,8 @@ pub enum Choice {
     HandOver,
     /// To go.
     ShowOut,
+    /// To have the terminal as large as theirs.
+    Adopt,
 }
 
 /// What comes of a key.
@@ -115,6 +118,8 @@ impl Menu {
                     (Some((party, _)), Choice::ShowOut) => {
                         Deed::Ask(Ask::ShowOut { party: *party })
                     }
+                    (Some((Party::OWNER, _)), Choice::Adopt) => Deed::Ask(Ask::OwnSize {}),
+                    (Some((party, _)), Choice::Adopt) => Deed::Ask(Ask::Adopt { party: *party }),
                     (None, _) => Deed::Close,
                 }
             }
@@ -152,6 +157,7 @@ impl Menu {
                 let title = match choice {
                     Choice::HandOver => "who types from now on?",
                     Choice::ShowOut => "who has to go?",
+                    Choice::Adopt => "whose size counts from now on?",
                 };
                 canvas.boxed(title, &choices(*choice, people));
             }
@@ -168,6 +174,7 @@ fn begin(key: u8, people: &[Present]) -> Deed {
         b'c' => Menu::Says(Vec::new()),
         b'h' => choose(Choice::HandOver, people),
         b'o' => choose(Choice::ShowOut, people),
+        b'z' => choose(Choice::Adopt, people),
         b't' => return Deed::Ask(Ask::TakeBack {}),
         b'a' => return Deed::Ask(Ask::Together {}),
         b'x' => Menu::End,
@@ -182,6 +189,7 @@ fn choose(choice: Choice, people: &[Present]) -> Menu {
     let fits = |one: &&Present| match choice {
         Choice::HandOver => one.seat == Some(SeatRole::Peer),
         Choice::ShowOut => one.seat.is_some(),
+        Choice::Adopt => true,
     };
     let chosen = people.iter().filter(fits).take(9);
     Menu::Choose(choice, chosen.map(|one| (one.party, person(one))).collect())
@@ -227,7 +235,7 @@ fn person(one: &Present) -> String {
 fn choices(choice: Choice, people: &[(Party, String)]) -> Vec<String> {
     let none = match choice {
         Choice::HandOver => "nobody is here who could type: a peer could",
-        Choice::ShowOut => "nobody else is here",
+        Choice::ShowOut | Choice::Adopt => "nobody else is here",
     };
     if people.is_empty() {
         return vec![none.to_owned()];
@@ -272,6 +280,7 @@ pub mod tests {
             state: State::Running,
             why: None,
             keyboard: None,
+            size_of: None,
             people,
             file: None,
         }
@@ -302,7 +311,7 @@ pub mod tests {
     fn keys_do_what_the_list_says() {
         check("?", Deed::Show(Menu::Keys));
         check("?q", Deed::Close);
-        check("z", Deed::Close);
+        check("k", Deed::Close);
         check("?\x1b", Deed::Close);
         check("w", Deed::Show(Menu::Who));
         check("wx", Deed::Close);
@@ -332,6 +341,10 @@ pub mod tests {
         check("h1", Deed::Ask(Ask::HandOver { to: Party(5) }));
         check("h2", Deed::Close);
         check("ho", Deed::Close);
+        check("z1", Deed::Ask(Ask::OwnSize {}));
+        check("z3", Deed::Ask(Ask::Adopt { party: Party(5) }));
+        check("?z2", Deed::Ask(Ask::Adopt { party: Party(3) }));
+        check("z4", Deed::Close);
         check("o1", Deed::Ask(Ask::ShowOut { party: Party(3) }));
         check("o2", Deed::Ask(Ask::ShowOut { party: Party(5) }));
         check("o3", Deed::Close);
