@@ -37,6 +37,31 @@ await play(async ({ page: owner, another }) => {
   await allSee(all, looks);
   await type(owner, '\n');
   await allShow('back');
+
+  // The friend's size counts: the program has it, the friend sees all of it at their own letters' size, and so does everybody.
+  let asked = 0;
+  const sizeOf = async () => {
+    asked += 1;
+    await type(owner, `clear; echo si''ze-${asked}-$(stty size | tr ' ' x)-\n`);
+    return new RegExp(`size-${asked}-(\\d+x\\d+)-`).exec(await shows(owner, `size-${asked}-`))[1];
+  };
+  const own = await sizeOf();
+  await withPerson(owner, 'friend', 'Use their size');
+  await Promise.all(all.map((page) => hears(page, 'the terminal has the size of friend')));
+  const theirs = await sizeOf();
+  expect(theirs !== own, `the program has the friend's size: ${theirs}, not ${own}`);
+  await allSee(all, above);
+  await friend.setViewportSize({ width: 900, height: 560 });
+  await until('it follows the friend', async () => ![own, theirs].includes(await sizeOf()));
+  await allSee(all, above);
+  await (await panel(owner)).getByRole('button', { name: 'Use my size' }).click();
+  await until('it is the owner’s again', async () => (await sizeOf()) === own);
+  await allSee(all, above);
+  // A program says so in vain.
+  await type(owner, "printf '\\e[8;7;33t'\n");
+  expect((await sizeOf()) === own, 'no program makes the page’s terminal another size');
+  await allSee(all, above);
+
   await type(friend, 'echo typed-by-the-friend-$((40+2))\n');
   await allShow('typed-by-the-friend-42');
   await (await present(owner, 'friend')).first().waitFor();

@@ -9,7 +9,7 @@ import {
 } from './kit.mjs';
 
 /** What an observer asks for in vain, as the ledger calls it. */
-const DENIED = ['take the keyboard back', 'let all type', 'hand over the keyboard', 'show somebody out', 'freeze', 'thaw', 'end a session'];
+const DENIED = ['take the keyboard back', 'let all type', 'hand over the keyboard', 'show somebody out', 'freeze', 'thaw', 'end a session', 'say whose size counts'];
 
 /** Types a line into a shell on a terminal of somebody's own, as a machine has it that knows nothing of the cluster. */
 function inShell(line) {
@@ -157,8 +157,8 @@ await play(async ({ page: owner, another }) => {
   const others = await scryJson('sessions');
   const parties = others[0].people.map(({ party }) => party);
   const asks = [
-    ...['take_back', 'together', 'freeze', 'thaw', 'end'].map((ask) => ({ ask })),
-    ...parties.flatMap((party) => [{ ask: 'hand_over', to: party }, { ask: 'show_out', party }]),
+    ...['take_back', 'together', 'own_size', 'freeze', 'thaw', 'end'].map((ask) => ({ ask })),
+    ...parties.flatMap((party) => [{ ask: 'hand_over', to: party }, { ask: 'show_out', party }, { ask: 'adopt', party }]),
     ...['approve', 'refuse'].flatMap((ask) => [{ ask, number: 0 }, { ask, number: 1 }]),
   ];
   const size = { cols: 33, rows: 7 };

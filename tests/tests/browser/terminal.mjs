@@ -24,7 +24,7 @@ await play(async ({ page }) => {
 
   const columns = async () => {
     await type(page, 'clear; echo cols=$(tput cols)=\n');
-    return Number(/cols=(\d+)=/.exec(await until('a size', async () => /cols=\d+=/.test(await screen(page)) && screen(page)))[1]);
+    return Number(await until('a size', async () => /cols=(\d+)=/.exec(await screen(page))?.[1]));
   };
   const before = await columns();
   const { width, height } = page.viewportSize();

@@ -17,6 +17,8 @@ export interface Company {
   state: State;
   why?: string;
   keyboard?: number;
+  /** Whose size the terminal has, if not its owner's. */
+  size_of?: number;
   people: Present[];
   file?: Wanted;
 }
@@ -27,6 +29,8 @@ export type Ask =
   | { ask: 'hand_over'; to: number }
   | { ask: 'take_back' }
   | { ask: 'together' }
+  | { ask: 'adopt'; party: number }
+  | { ask: 'own_size' }
   | { ask: 'show_out'; party: number }
   | { ask: 'freeze' }
   | { ask: 'thaw' }

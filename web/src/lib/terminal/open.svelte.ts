@@ -1,7 +1,7 @@
 // The terminals that are open in this page. They stay while one looks at other pages.
 import type { Ask, Company, Told } from '$lib/api/company';
 import { sentence } from '$lib/api/call';
-import type { Opened } from '$lib/api/terminal';
+import type { Opened, Size } from '$lib/api/terminal';
 import { theme } from '$lib/theme.svelte';
 import { toasts } from '$lib/toast.svelte';
 import { Line, type Want } from './line';
@@ -20,6 +20,10 @@ export interface Spoken {
 
 /** How long a notice is shown. */
 const NOTICE_MS = 8_000;
+
+/** How long an owner's terminal waits to hear that the size it is told is somebody's who counts, and how long not once that was in vain. */
+const SIZE_MS = 500;
+const SIZE_VAIN_MS = 10_000;
 
 /** The browser's measure of the last key. */
 const ECHO = 'scry.echo';
@@ -68,6 +72,11 @@ export class OpenTerminal {
   private pressed: number | undefined;
   private noticeTimer: ReturnType<typeof setTimeout> | undefined;
   private next = 1;
+  /** What the terminal would be by itself: whoever's picture it shows, this is its size. */
+  private natural: Size | undefined;
+  /** Who waits to hear whose size counts. */
+  private sizing: ((counts: boolean) => void)[] = [];
+  private sizedInVain = -SIZE_VAIN_MS;
   private answers: ((told: Told) => void)[] = [];
   private disposed = false;
 
@@ -102,23 +111,30 @@ export class OpenTerminal {
       onLink: (address) => (this.link = address),
       // A viewer is painted: there is no history of theirs.
       scrollback: this.want.kind === 'open' ? 10_000 : 0,
-      // Whoever joined is shown the owner's picture, and its size comes before it in the same stream.
-      windowOptions: { setWinSizeChars: this.want.kind !== 'open' },
+      // Whoever is shown a picture of another size is told that before it, in the same stream; what is done with it stands below.
+      windowOptions: { setWinSizeChars: true },
     });
     if (this.disposed) return screen.dispose();
     this.screen = screen;
     const encoder = new TextEncoder();
     screen.term.onData((text) => this.type(encoder.encode(text)));
     screen.term.onBinary((text) => this.type(Uint8Array.from(text, (c) => c.charCodeAt(0))));
-    if (this.want.kind !== 'open') {
-      screen.term.parser.registerCsiHandler({ final: 't' }, ([what, rows, cols]) => {
-        if (what !== 8 || typeof rows !== 'number' || typeof cols !== 'number') return false;
+    screen.term.parser.registerCsiHandler({ final: 't' }, ([what, rows, cols]) => {
+      if (what !== 8 || typeof rows !== 'number' || typeof cols !== 'number') return false;
+      if (this.want.kind !== 'open') {
         this.fitPicture({ cols, rows });
         return true;
+      }
+      const own = this.natural?.cols === cols && this.natural.rows === rows;
+      if (own && !this.picture) return true;
+      // An owner's program could say the same: it counts while somebody else's size does, and then no program is heard here.
+      return this.othersSize().then((counts) => {
+        if (counts) this.fitPicture({ cols, rows });
+        return true;
       });
-    }
-    screen.term.onResize((size) => {
-      if (!this.picture) this.line?.say({ resize: { cols: size.cols, rows: size.rows } });
+    });
+    screen.term.onResize(({ cols, rows }) => {
+      if (!this.picture) this.fits({ cols, rows });
     });
   }
 
@@ -153,7 +169,7 @@ export class OpenTerminal {
           term.blur();
         },
       },
-      () => ({ cols: term.cols, rows: term.rows }),
+      () => this.natural ?? { cols: term.cols, rows: term.rows },
       this.want.kind === 'open' ? remembered(this.key) : undefined,
     );
   }
@@ -169,7 +185,40 @@ export class OpenTerminal {
     screen.term.options.disableStdin = false;
     // Whoever comes back gets the whole screen: what was there would stand above it twice.
     if (again) screen.term.reset();
-    this.line?.say({ resize: { cols: screen.term.cols, rows: screen.term.rows } });
+    this.line?.say({ resize: this.natural ?? { cols: screen.term.cols, rows: screen.term.rows } });
+  }
+
+  /** By itself the terminal would be this large. */
+  fits({ cols, rows }: Size): void {
+    if (this.natural?.cols === cols && this.natural.rows === rows) return;
+    this.natural = { cols, rows };
+    this.line?.say({ resize: { cols, rows } });
+  }
+
+  /** Whether the terminal has somebody else's size, which is said beside the stream, a moment sooner or later. */
+  private othersSize(): Promise<boolean> {
+    if (this.company?.size_of !== undefined) return Promise.resolve(true);
+    if (performance.now() - this.sizedInVain < SIZE_VAIN_MS) return Promise.resolve(false);
+    return new Promise((answer) => {
+      this.sizing.push(answer);
+      setTimeout(() => {
+        if (!this.sizing.includes(answer)) return;
+        this.sizing = this.sizing.filter((other) => other !== answer);
+        this.sizedInVain = performance.now();
+        answer(false);
+      }, SIZE_MS);
+    });
+  }
+
+  /** The terminal has somebody else's size, or its owner's again. */
+  private sized(): void {
+    if (this.company?.size_of !== undefined) {
+      this.sizing.splice(0).forEach((answer) => answer(true));
+    } else if (this.picture && this.want.kind === 'open') {
+      // What comes next is as large as this terminal is by itself, and may be told so still.
+      this.picture = undefined;
+      if (this.natural) this.screen?.term.resize(this.natural.cols, this.natural.rows);
+    }
   }
 
   private fitPicture({ cols, rows }: { cols: number; rows: number }): void {
@@ -182,6 +231,7 @@ export class OpenTerminal {
       case 'company': {
         const { told: _, ...company } = told;
         this.company = company;
+        this.sized();
         this.party ??= company.people.findLast(
           (person) => person.user === this.opened?.user && person.seat === this.opened?.seat,
         )?.party;

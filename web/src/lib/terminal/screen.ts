@@ -125,12 +125,26 @@ function measured(): { width: number; height: number } {
   return cell;
 }
 
+interface Box {
+  width: number;
+  height: number;
+}
+
+/** Columns and rows that fit into a box with letters of this size, as the widget would have them. */
+export function sizeFor(box: Box, font: number): { cols: number; rows: number } {
+  const { width, height } = measured();
+  const fine = window.devicePixelRatio || 1;
+  const wide = Math.max(1, Math.floor(font * width * fine)) / fine;
+  const tall = Math.max(1, Math.floor(Math.ceil(font * height * fine) * LINE)) / fine;
+  return { cols: Math.max(2, Math.floor(box.width / wide)), rows: Math.max(1, Math.floor(box.height / tall)) };
+}
+
 /**
  * The largest letters with which so many cells fit into a box; not larger than `most`, and not smaller than `least`, if they
  * then fit or not. The widget draws cells of whole
  * pixels of the screen: letters are as wide as such a cell, or those of a small picture would be squeezed by up to a pixel.
  */
-export function fontFor({ term }: Screen, box: { width: number; height: number }, most: number, least = 4): number {
+export function fontFor({ term }: Screen, box: Box, most: number, least = 4): number {
   const { width, height } = measured();
   const fine = window.devicePixelRatio || 1;
   for (let pixels = Math.floor(most * width * fine); pixels > 2; pixels -= 1) {

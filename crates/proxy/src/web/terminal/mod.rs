@@ -153,7 +153,10 @@ async fn start(
     for (name, value) in [("LANG", "C.UTF-8"), ("COLORTERM", "truecolor")] {
         session.variable(name, value).await?;
     }
-    session.variable(if own { RETURN_VARIABLE } else { FITS_VARIABLE }, "1").await?;
+    session.variable(FITS_VARIABLE, "1").await?;
+    if own {
+        session.variable(RETURN_VARIABLE, "1").await?;
+    }
     session.pty(TERM, size, &[]).await?;
     match word {
         None => session.shell().await?,
