@@ -6,7 +6,9 @@ use super::memory::pss;
 use super::sides::{Running, Side, Sides, Wish, run as output_of};
 use super::{Bench, Context, log_file};
 use anyhow::{Context as _, Result, bail};
+use screen::Screen as Picture;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -32,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The last thing on a screen. Nothing else shows this letter, so a painter that leaves out what stands there already
 /// leaves nothing of it out.
 const MARK: &str = "@@@@@@@@@@";
+/// Columns and rows of the owner's terminal: those of a client that has none of its own.
+const SIZE: (u16, u16) = (80, 24);
+/// When nothing more comes for so long, a screen is as it stays.
+const STILL: Duration = Duration::from_millis(500);
 
 fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
     let rows = [echo(context, sides)?, flood(context, sides)?, late(context, sides)?];
@@ -108,13 +114,13 @@ fn late(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
         let edit = format!("exec vim -u NONE -c 'echo \"{MARK}\"' {}", text.display());
         let owner = Client::own(sides, &pour(&log, past, &edit))?;
         owner.key()?;
-        owner.sees(MARK)?;
+        let whole = owner.screen.draw(MARK)?;
         let id = session(sides)?;
         for _ in 0..context.reduced(5, 20) {
+            let viewer = Client::come_late(sides, &id)?;
             let began = Instant::now();
-            let viewer = Client::look_on(sides, &id)?;
-            viewer.sees(MARK)?;
-            sights.add(vec![began.elapsed().as_secs_f64() * 1e3]);
+            let seen = viewer.screen.shows(&whole)?;
+            sights.add(vec![seen.duration_since(began).as_secs_f64() * 1e3]);
         }
     }
     let [early, late] = sights;
@@ -199,6 +205,44 @@ impl Screen {
             tail.drain(..tail.len().saturating_sub(text.len()));
         }
     }
+
+    /// Waits until a text is on the screen and nothing more comes, and answers all of it.
+    fn draw(&self, text: &str) -> Result<Picture> {
+        let mut picture = Picture::new(SIZE.0, SIZE.1);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(got) = self.0.recv_timeout(STILL) {
+                picture.feed(&got);
+            } else if picture.text().iter().any(|row| row.contains(text)) {
+                return Ok(picture);
+            } else if Instant::now() > deadline {
+                bail!("never saw {text:?}: {:#?}", picture.text());
+            }
+        }
+    }
+
+    /// Waits until a screen with a row more shows all of this one, cell by cell, and answers when the last of it came.
+    fn shows(&self, whole: &Picture) -> Result<Instant> {
+        let (cols, rows) = SIZE;
+        let mut picture = Picture::new(cols, rows + 1);
+        let differ = |picture: &Picture| {
+            let places = (0..rows).flat_map(|row| (0..cols).map(move |col| (col, row)));
+            places.filter(|at| picture.cell(at.0, at.1) != whole.cell(at.0, at.1)).count()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let got = self.0.recv_timeout(left).with_context(|| {
+                format!("{} cells were never the owner's:\n{:#?}", differ(&picture), picture.text())
+            })?;
+            // What follows is no part of the time.
+            let at = Instant::now();
+            picture.feed(&got);
+            if differ(&picture) == 0 {
+                return Ok(at);
+            }
+        }
+    }
 }
 
 /// A client of ssh, whose screen is read.
@@ -220,6 +264,29 @@ impl Client {
         let login = format!("+{id}");
         let wish = Wish { terminal: true, login: Some(&login), ..Wish::default() };
         Self::start(sides.command(SIDE, wish, "observer"))
+    }
+
+    /// Somebody comes who looks on, on a terminal with a row more than the owner's: what is said to who has just come stands on
+    /// that one. Answers as ssh starts.
+    fn come_late(sides: &Sides, id: &str) -> Result<Self> {
+        let login = format!("+{id}");
+        let wish = Wish { terminal: true, login: Some(&login), ..Wish::default() };
+        let ssh = sides.command(SIDE, wish, "observer");
+        let words: Vec<_> =
+            [ssh.get_program()].into_iter().chain(ssh.get_args()).map(quoted).collect();
+        let (cols, rows) = (SIZE.0, SIZE.1 + 1);
+        let line = format!("stty cols {cols} rows {rows}; printf R; exec {}", words.join(" "));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        for (name, value) in ssh.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        let viewer = Self::start(script)?;
+        viewer.sees("R")?;
+        Ok(viewer)
     }
 
     /// The owner of the only session, whose program waits for a key before it goes on.
@@ -253,6 +320,11 @@ impl Client {
         let bytes = self.sees(MARK)?;
         Ok(bytes as f64 / 1e6 / began.elapsed().as_secs_f64())
     }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &OsStr) -> String {
+    format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"))
 }
 
 /// A program that waits for a key, shows a log so many times, and goes on as `then` says.
