@@ -2,6 +2,8 @@
 
 #[path = "kernel/aftermath.rs"]
 mod aftermath;
+#[path = "kernel/doctor.rs"]
+mod doctor;
 #[path = "kernel/hard.rs"]
 mod hard;
 #[path = "kernel/losses.rs"]
