@@ -2,8 +2,7 @@
 
 use crate::clock;
 use crate::serve::Post;
-use host::kernel::{Arch, Kernel as Program, Last, Place, Records};
-use model::Tick;
+use host::kernel::{Arch, Kernel as Program, Last, Owner, Place, Records};
 use model::audit::Audited;
 use model::entry::{Entry, Gap, GapCause};
 use model::kernel::{
@@ -11,12 +10,13 @@ use model::kernel::{
 };
 use model::role::RecordingPolicy;
 use model::scope::Scope;
+use model::{SessionId, Tick};
 use policy::LoginPermit;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-use trace::{Signs, Trace, Traced};
+use trace::{Sessions, Signs, Trace, Traced};
 
 /// Milliseconds for which losses gather into one gap.
 const GAP_MS: u64 = 1_000;
@@ -28,6 +28,41 @@ type Opened = Option<Arc<Result<Program, String>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Eyes {
     opened: watch::Receiver<Opened>,
+    watched: Watched,
+}
+
+/// Whose places in the kernel's table are whose: written when a session comes or goes, read whenever records of any of them
+/// are. The lock is held for a copy of a pointer, or of a thousand entries.
+#[derive(Debug, Clone, Default)]
+struct Watched(Arc<Mutex<Arc<Sessions>>>);
+
+impl Watched {
+    fn now(&self) -> Arc<Sessions> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sessions)) {
+        change(Arc::make_mut(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+}
+
+/// That a session stands among them, until it is dropped.
+struct Listed {
+    watched: Watched,
+    owner: Owner,
+}
+
+impl Listed {
+    fn new(watched: &Watched, owner: Owner, id: SessionId) -> Self {
+        watched.change(|all| _ = all.insert(owner, id));
+        Self { watched: watched.clone(), owner }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.watched.change(|all| _ = all.remove(&self.owner));
+    }
 }
 
 /// Begins to hand the program to the kernel, which takes its time; sessions that come before wait for it.
@@ -47,7 +82,7 @@ pub(crate) fn open() -> (Eyes, impl Future<Output = ()> + Send) {
         // Until the node ends: those who ask later still want the answer.
         tell.closed().await;
     };
-    (Eyes { opened }, opening)
+    (Eyes { opened, watched: Watched::default() }, opening)
 }
 
 fn say(program: &Program) {
@@ -100,8 +135,8 @@ pub(crate) struct Sight {
     /// Records that are missing and stand in no gap yet, and since when.
     missing: Option<(u64, Tick)>,
     signs: Signs,
-    /// Signs of tampering, for the ledger.
-    tampering: Vec<Audited>,
+    /// For the ledger.
+    told: Vec<Audited>,
     /// Bytes of records that were read.
     bytes: u64,
     /// Processes that went on when the watch ended.
@@ -112,6 +147,7 @@ struct Seeing {
     place: Place,
     records: Records,
     trace: Trace,
+    listed: Listed,
 }
 
 #[derive(Default)]
@@ -126,19 +162,23 @@ impl Sight {
     ///
     /// # Errors
     /// When the role wants no session that the kernel does not see, with why it does not.
-    pub async fn open(post: &Post, permit: &LoginPermit) -> Result<Option<Self>, String> {
+    pub async fn open(
+        post: &Post,
+        permit: &LoginPermit,
+        id: SessionId,
+    ) -> Result<Option<Self>, String> {
         let wants = Wants::of(permit);
         if permit.terms().record == RecordingPolicy::Off || !wants.classes.any() {
             return Ok(None);
         }
-        Self::of(post, wants).await.map(Some)
+        Self::of(post, wants, id).await.map(Some)
     }
 
-    /// One that sees what is wanted, as far as it can be had.
+    /// One that sees what is wanted of a session, or of what it left running, as far as it can be had.
     ///
     /// # Errors
     /// When nothing may run that the kernel does not see, with why it does not.
-    pub async fn of(post: &Post, wants: Wants) -> Result<Self, String> {
+    pub async fn of(post: &Post, wants: Wants, id: SessionId) -> Result<Self, String> {
         let Wants { classes: wants, scope, required, lossless } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
@@ -151,8 +191,10 @@ impl Sight {
             Ok((_, _, classes, lacks)) if required && classes != wants => return Err(lacks),
             Ok((place, records, classes, lacks)) => {
                 let arch = Arch::OWN.ok_or("this processor's calls are not known")?;
-                let trace = Trace::new(arch, 0).within(scope.clone());
-                (Watch { classes, lacks }, Some(Seeing { place, records, trace }))
+                let mounts = host::kernel::mounts();
+                let trace = Trace::new(arch, 0).within(scope.clone()).in_mounts(mounts);
+                let listed = Listed::new(&post.kernel.watched, place.owner(), id);
+                (Watch { classes, lacks }, Some(Seeing { place, records, trace, listed }))
             }
             Err(why) if required => return Err(why),
             Err(lacks) => (Watch { classes: Classes::NONE, lacks }, None),
@@ -165,7 +207,7 @@ impl Sight {
             counts: Counts::default(),
             missing: None,
             signs: Signs::default(),
-            tampering: Vec::new(),
+            told: Vec::new(),
             bytes: 0,
             left: 0,
         })
@@ -231,7 +273,7 @@ impl Sight {
 
     /// What the ledger is to be told at once.
     pub fn told(&mut self) -> Vec<Audited> {
-        std::mem::take(&mut self.tampering)
+        std::mem::take(&mut self.told)
     }
 
     /// When [`Sight::handle_timeout`] wants to be called.
@@ -255,8 +297,11 @@ impl Sight {
 
     /// Ends the watch. Everything seen before comes out of [`Sight::poll`]; answered is what the ledger is told.
     pub async fn finish(&mut self) -> Vec<Audited> {
-        let Some(Seeing { records, mut trace, .. }) = self.seeing.take() else { return Vec::new() };
+        let Some(Seeing { records, mut trace, listed, .. }) = self.seeing.take() else {
+            return Vec::new();
+        };
         let last = records.finish().await;
+        trace.know(listed.watched.now());
         self.read_last(&mut trace, &last);
         let now = clock::tick();
         trace.finish(now);
@@ -273,6 +318,7 @@ impl Sight {
     pub async fn cut(&mut self) -> Vec<Audited> {
         let Some(mut seeing) = self.seeing.take() else { return Vec::new() };
         let last = seeing.records.cut().await;
+        seeing.trace.know(seeing.listed.watched.now());
         self.read_last(&mut seeing.trace, &last);
         seeing.trace.cut();
         let left_out = seeing.trace.left_out();
@@ -307,7 +353,7 @@ impl Sight {
             self.ready.push_back(Entry::Kernel(Kernel::LeftOut(left_out)));
         }
         self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
-        let mut told = std::mem::take(&mut self.tampering);
+        let mut told = std::mem::take(&mut self.told);
         told.extend(self.events(totals, left_out.unwrap_or_default()));
         told
     }
@@ -354,7 +400,7 @@ impl Sight {
     }
 
     fn tampered(&mut self, found: Tampering) {
-        self.tampering.push(Audited::KernelTampering { what: found.to_string() });
+        self.told.push(Audited::KernelTampering { what: found.to_string() });
         self.ready.push_back(Entry::Kernel(Kernel::Tampering(found)));
     }
 
@@ -398,6 +444,7 @@ pub(crate) async fn seen(sight: &mut Option<Sight>) {
     let Some(seeing) = &mut sight.seeing else { return std::future::pending().await };
     let batch = seeing.records.next().await;
     sight.bytes = sight.bytes.saturating_add(batch.len() as u64);
+    seeing.trace.know(seeing.listed.watched.now());
     read(&mut seeing.trace, &batch, clock::tick());
     seeing.trace.thrown_away(seeing.records.thrown_away());
     sight.gather();
