@@ -10,6 +10,8 @@ mod causes;
 mod doctor;
 #[path = "kernel/hard.rs"]
 mod hard;
+#[path = "kernel/ledger.rs"]
+mod ledger;
 #[path = "kernel/losses.rs"]
 mod losses;
 #[path = "kernel/moving.rs"]

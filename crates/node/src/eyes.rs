@@ -1,6 +1,9 @@
 //! What the kernel sees of sessions: opened once for the node, and one sight for each session.
 
+mod ration;
+
 use crate::clock;
+use crate::eyes::ration::Ration;
 use crate::serve::Post;
 use host::kernel::{Arch, Kernel as Program, Last, Owner, Place, Records};
 use model::audit::Audited;
@@ -8,12 +11,12 @@ use model::entry::{Entry, Gap, GapCause};
 use model::kernel::{
     Action, Class, Classes, Kernel, KernelEvent, LeftOut, Tampering, Totals, Unbound, Watch,
 };
-use model::role::RecordingPolicy;
+use model::role::{RecordingPolicy, Told};
 use model::scope::Scope;
 use model::{SessionId, Tick};
 use policy::LoginPermit;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use trace::{Sessions, Signs, Trace, Traced};
@@ -114,6 +117,9 @@ pub(crate) struct Wants {
     pub required: bool,
     /// Whether the session stands still rather than that something is lost.
     pub lossless: bool,
+    /// What of it the ledger is told one by one.
+    #[serde(default)]
+    pub ledger: BTreeSet<Told>,
 }
 
 impl Wants {
@@ -121,7 +127,8 @@ impl Wants {
         let terms = permit.terms();
         let (required, lossless) = (terms.kernel_required, terms.kernel_lossless);
         let scope = terms.kernel_scope.clone();
-        Self { classes: terms.kernel, scope, required, lossless }
+        let ledger = terms.kernel_ledger.clone();
+        Self { classes: terms.kernel, scope, required, lossless, ledger }
     }
 }
 
@@ -137,6 +144,7 @@ pub(crate) struct Sight {
     signs: Signs,
     /// For the ledger.
     told: Vec<Audited>,
+    ration: Ration,
     /// Bytes of records that were read.
     bytes: u64,
     /// Processes that went on when the watch ended.
@@ -179,7 +187,7 @@ impl Sight {
     /// # Errors
     /// When nothing may run that the kernel does not see, with why it does not.
     pub async fn of(post: &Post, wants: Wants, id: SessionId) -> Result<Self, String> {
-        let Wants { classes: wants, scope, required, lossless } = wants;
+        let Wants { classes: wants, scope, required, lossless, ledger } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
         let opening = tokio::task::spawn_blocking(move || match &*opened {
@@ -208,6 +216,7 @@ impl Sight {
             missing: None,
             signs: Signs::default(),
             told: Vec::new(),
+            ration: Ration::new(ledger),
             bytes: 0,
             left: 0,
         })
@@ -354,17 +363,28 @@ impl Sight {
         }
         self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
         let mut told = std::mem::take(&mut self.told);
-        told.extend(self.events(totals, left_out.unwrap_or_default()));
+        let events = self.events(totals, left_out.unwrap_or_default());
+        told.extend(events);
         told
     }
 
-    fn events(&self, totals: Totals, left_out: LeftOut) -> Vec<Audited> {
+    fn events(&mut self, totals: Totals, left_out: LeftOut) -> Vec<Audited> {
         let Totals { lost, beyond, unheld, skipped, left, .. } = totals;
         let Counts { programs, files, connections } = self.counts;
         let watched = self.watch.classes.to_string();
         let left = left.into();
         let left_out = left_out.files.saturating_add(left_out.network);
-        let seen = Audited::KernelSeen { watched, programs, files, connections, left, left_out };
+        let (told, untold) = self.ration.sums();
+        let seen = Audited::KernelSeen {
+            watched,
+            programs,
+            files,
+            connections,
+            left,
+            left_out,
+            told,
+            untold,
+        };
         let beyond = beyond.saturating_add(unheld);
         let short = lost > 0 || beyond > 0 || skipped > 0;
         let missed = short.then_some(Audited::KernelLost { lost, beyond, skipped });
@@ -384,6 +404,7 @@ impl Sight {
             Traced::Did(event) => {
                 self.counts.count(&event);
                 let sign = self.signs.look(&event);
+                self.told.extend(self.ration.spend(&event, now));
                 self.ready.push_back(Entry::Kernel(Kernel::Did(event)));
                 if let Some(found) = sign {
                     self.tampered(found);
