@@ -47,20 +47,25 @@ struct dentry {
 	struct hlist_bl_node d_hash;
 };
 struct vfsmount { struct dentry *mnt_root; };
-struct mount { struct mount *mnt_parent; struct dentry *mnt_mountpoint; struct vfsmount mnt; };
+struct ns_common { u32 inum; };
+struct mnt_namespace { struct ns_common ns; };
+struct mount { struct mount *mnt_parent; struct dentry *mnt_mountpoint; struct vfsmount mnt; struct mnt_namespace *mnt_ns; };
 struct path { struct vfsmount *mnt; struct dentry *dentry; };
 struct file { u32 f_flags; struct inode *f_inode; struct path f_path; void *private_data; };
 struct fdtable { u32 max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
-struct fs_struct { struct path pwd; };
+struct fs_struct { struct path root, pwd; };
 struct mm_struct { unsigned long arg_start, arg_end; };
 typedef struct { u32 val; } kuid_t;
 typedef struct { u32 val; } kgid_t;
 typedef struct { u64 val; } kernel_cap_t;
-struct cred { kuid_t uid, euid; kgid_t gid, egid; kernel_cap_t cap_effective; };
+struct cred { kuid_t uid, euid; kgid_t gid, egid; kernel_cap_t cap_effective; void *user_ns; };
+struct nsproxy { void *uts_ns, *ipc_ns, *mnt_ns, *pid_ns_for_children, *net_ns, *time_ns_for_children, *cgroup_ns; };
 typedef struct { int counter; } atomic_t;
 struct signal_struct { atomic_t live; u32 flags; int group_exit_code; };
 struct thread_info { u32 status; };
+struct hlist_node { struct hlist_node *next, **pprev; };
+struct hlist_head { struct hlist_node *first; };
 struct task_struct {
 	struct thread_info thread_info;
 	int pid, tgid;
@@ -70,11 +75,17 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	const struct cred *cred;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	int exit_code;
 	u32 sessionid;
 	kuid_t loginuid;
+	char comm[16];
+	struct hlist_node pid_links[4];
 };
+/* A number of a process, in each namespace from the machine's on; `tasks` by the kinds of PIDTYPE_TGID. */
+struct upid { int nr; };
+struct pid { struct hlist_head tasks[4]; struct upid numbers[1]; };
 struct linux_binprm { struct file *file; int argc; const char *filename, *interp; };
 struct in6_addr { u8 a[16]; };
 struct sock_common {
@@ -84,7 +95,8 @@ struct sock_common {
 	__be32 skc_daddr, skc_rcv_saddr;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
-struct sock { struct sock_common __sk_common; u16 sk_protocol; };
+struct sock { struct sock_common __sk_common; u16 sk_protocol; struct pid *sk_peer_pid; const struct cred *sk_peer_cred; };
+struct unix_sock { struct path path; struct sock *peer; };
 struct socket { struct sock *sk; };
 /* Registers of a system call: the running kernel has one of these. */
 struct pt_regs___x86 { unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax; };
@@ -96,6 +108,7 @@ struct io_kiocb { struct io_cmd_data cmd; u8 opcode; };
 struct open_how { u64 flags; };
 struct io_open { int dfd; struct filename *filename; struct open_how how; };
 struct io_unlink { int dfd; struct filename *filename; };
+struct io_connect { void *addr; int addr_len; };
 struct io_rename { int old_dfd; struct filename *oldpath, *newpath; };
 #pragma clang attribute pop
 struct pt_regs;

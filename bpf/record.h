@@ -51,28 +51,31 @@ struct head {
 
 struct exec {
 	struct head head;
-	u32 count, total;            /* arguments, and their bytes */
+	u32 folder_mounts, total;    /* where the folder is mounted; bytes of arguments */
 	u32 given, gid, egid, login; /* `given` bytes of arguments stand in this record, at its end */
 	u64 capabilities, inode;
 	u32 device;
 	u16 file, interpreter, program, folder; /* two strings, two walks */
-	u32 unused;
+	u32 mounts;                             /* where the program is mounted */
 	char data[];
 };
 
 struct arguments { struct head head; u32 index, length; char data[]; };
 struct exit { struct head head; u32 code, unused; u64 began; };
-struct fork { struct head head; u32 child, unused; };
+struct fork { struct head head; u32 child, namespaces; }; /* CLONE_NEW… of those that are not the parent's */
 struct tcp { struct head head; u32 from, to, family; u16 local_port, remote_port; u8 local[16], remote[16]; };
+
+/* The other end of a unix socket, as the kernel noted it when both came together; process 0 if it did not. */
+struct neighbour { u32 process, euid, slot, turn; char name[16]; };
 
 struct call {
 	struct head head;
 	s64 result;
 	u64 arguments[6]; /* of a call with HOW the last holds its flags */
-	u32 number, device;
+	u32 number, device;       /* of a socket `device` is where its path is mounted */
 	u64 inode;
-	u32 family, protocol;
-	u8 local[16], remote[16];
+	u32 family, protocol;     /* of paths: where they are mounted, `resolved` or `at`, and `at2` */
+	u8 local[16], remote[16]; /* of a unix socket: struct neighbour */
 	u16 local_port, remote_port;
 	u16 resolved, address, text, at, text2, at2; /* a walk, a sockaddr, a string and its folder's walk, twice */
 	char data[];
@@ -88,6 +91,9 @@ struct session {
 	u64 beyond;   /* processes that came when `most` were held */
 	u64 unheld;   /* processes that the tree, full or busy, did not take */
 };
+
+/* Where something is mounted: the number of that namespace of mounts, or one of these. */
+enum { NOT_TOLD = 0, IN_NONE = 1 };
 
 /* Who is in which session. */
 struct place { u32 slot, turn; };

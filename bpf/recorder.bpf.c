@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define CHUNKS 16       /* records of arguments behind the first */
 #define ADDRESS 112
+#define TGID 1          /* PIDTYPE_TGID */
 
 /* `host` sets the sizes again from model::limit when it loads them. */
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 8 << 20); } records SEC(".maps");
@@ -142,6 +143,30 @@ static __always_inline void emit(struct session *s, void *record, u64 length)
 
 /* ---- processes */
 
+/* Namespaces that a new process has and its parent has not, as clone(2) names them. */
+static __always_inline u32 namespaces_of(struct task_struct *parent, struct task_struct *child)
+{
+	u32 made = 0;
+	if (BPF_CORE_READ(child, cred, user_ns) != BPF_CORE_READ(parent, cred, user_ns))
+		made |= 0x10000000;
+	struct nsproxy *own = BPF_CORE_READ(child, nsproxy), *theirs = BPF_CORE_READ(parent, nsproxy);
+	if (own == theirs)
+		return made;
+#define NEW(field, flag) do { \
+	if (bpf_core_field_exists(own->field) && BPF_CORE_READ(own, field) != BPF_CORE_READ(theirs, field)) \
+		made |= flag; \
+} while (0)
+	NEW(time_ns_for_children, 0x80);
+	NEW(mnt_ns, 0x20000);
+	NEW(cgroup_ns, 0x02000000);
+	NEW(uts_ns, 0x04000000);
+	NEW(ipc_ns, 0x08000000);
+	NEW(pid_ns_for_children, 0x20000000);
+	NEW(net_ns, 0x40000000);
+#undef NEW
+	return made;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -161,6 +186,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct fork e = {};
 	fill(&e.head, parent, FORK, &at, marks);
 	e.child = process;
+	e.namespaces = namespaces_of(parent, child);
 	emit(s, &e, sizeof(e));
 	return 0;
 }
@@ -223,8 +249,6 @@ int BPF_PROG(on_exec, struct task_struct *t, int old, struct linux_binprm *bprm)
 	fill(&e->head, t, EXEC, &at, 0);
 	struct file *program = BPF_CORE_READ(bprm, file);
 	const struct cred *c = BPF_CORE_READ(t, cred);
-	e->count = bprm->argc;
-	e->unused = 0;
 	e->gid = BPF_CORE_READ(c, gid.val);
 	e->egid = BPF_CORE_READ(c, egid.val);
 	e->login = bpf_core_field_exists(t->loginuid) ? BPF_CORE_READ(t, loginuid.val) : ~0u;
@@ -238,11 +262,13 @@ int BPF_PROG(on_exec, struct task_struct *t, int old, struct linux_binprm *bprm)
 	if (bprm->interp != bprm->filename)
 		APPEND(e->interpreter, kernel_text(FOR_EXEC, offset, (u64)BPF_CORE_READ(bprm, interp)));
 	APPEND(e->program, WALK(FOR_EXEC, &program->f_path));
+	e->mounts = last_mounts(b);
 	struct dentry *name = BPF_CORE_READ(program, f_path.dentry);
 	if (!BPF_CORE_READ(name, d_hash.pprev))
 		marks |= DELETED;
 	struct fs_struct *fs = BPF_CORE_READ(t, fs);
 	APPEND(e->folder, WALK(FOR_EXEC, &fs->pwd));
+	e->folder_mounts = last_mounts(b);
 	/* The new program's own copy of its arguments: nobody else can have changed them since. */
 	u64 from = BPF_CORE_READ(t, mm, arg_start), to = BPF_CORE_READ(t, mm, arg_end);
 	u32 total = to > from ? to - from : 0;
@@ -295,6 +321,41 @@ static __always_inline void socket_ends(struct call *e, struct sock *sk)
 		bpf_core_read(e->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(e->remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
+}
+
+/* Who is at the other end of a unix socket. Answered is where its path lies: that of whoever listens, if it has one. */
+static __always_inline struct path *unix_end(struct call *e, struct sock *sk)
+{
+	struct unix_sock *own = (void *)sk;
+	if (!bpf_core_field_exists(own->peer))
+		return NULL;
+	struct pid *number = BPF_CORE_READ(sk, sk_peer_pid);
+	if (number) {
+		struct neighbour *n = (void *)e->local;
+		u32 process = 0;
+		bpf_probe_read_kernel(&process, sizeof(process), (void *)number + bpf_core_field_offset(struct pid, numbers));
+		n->process = process;
+		n->euid = BPF_CORE_READ(sk, sk_peer_cred, euid.val);
+		struct place *p = bpf_map_lookup_elem(&processes, &process);
+		if (p) {
+			struct place at = *p;
+			if (session_at(&at)) {
+				n->slot = at.slot;
+				n->turn = at.turn;
+			}
+		}
+		/* The first of those that have this number: the process itself, if it is still there. */
+		struct hlist_node *first = NULL;
+		bpf_probe_read_kernel(&first, sizeof(first), (void *)number + bpf_core_field_offset(struct pid, tasks) + TGID * sizeof(struct hlist_head));
+		if (first) {
+			struct task_struct *t = (void *)first - bpf_core_field_offset(struct task_struct, pid_links) - TGID * sizeof(struct hlist_node);
+			bpf_core_read_str(n->name, sizeof(n->name), &t->comm);
+		}
+	}
+	struct unix_sock *peer = (void *)BPF_CORE_READ(own, peer);
+	if (peer && BPF_CORE_READ(peer, path.mnt))
+		return &peer->path;
+	return BPF_CORE_READ(own, path.mnt) ? &own->path : NULL;
 }
 
 static __always_inline u32 wanted_by(u32 kind)
@@ -407,11 +468,20 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 			APPEND(e->resolved, WALK(FOR_CALL, &f->f_path));
 			e->inode = BPF_CORE_READ(f, f_inode, i_ino);
 			e->device = BPF_CORE_READ(f, f_inode, i_sb, s_dev);
+			e->family = last_mounts(b);
 			resolved = e->resolved;
 		}
 		if (f && kind == SOCKET && (BPF_CORE_READ(f, f_inode, i_mode) & 0170000) == 0140000) {
 			struct socket *so = BPF_CORE_READ(f, private_data);
-			socket_ends(e, BPF_CORE_READ(so, sk));
+			struct sock *sk = BPF_CORE_READ(so, sk);
+			socket_ends(e, sk);
+			if (e->family == 1 /* AF_UNIX */ && result >= 0 && text2 != DATAGRAM) {
+				struct path *p = unix_end(e, sk);
+				if (p) {
+					APPEND(e->resolved, WALK(FOR_CALL, p));
+					e->device = last_mounts(b);
+				}
+			}
 		}
 	}
 	if (address) {
@@ -432,14 +502,14 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 			if (!bpf_probe_read_user(to, n, (void *)from)) {
 				e->address = n;
 				offset += n;
-				if (kind == SOCKET && text2 == DATAGRAM) {
-					/* Each destination once for each process. */
-					struct destination d = { .process = e->head.process };
-					__builtin_memcpy(&d.family, to, 2);
+				struct destination d = { .process = e->head.process };
+				__builtin_memcpy(&d.family, to, 2);
+				if (kind == SOCKET && text2 == DATAGRAM && (d.family == 2 || d.family == 10)) {
+					/* Each destination once for each process; of other families every time. */
 					__builtin_memcpy(&d.port, to + 2, 2);
 					if (d.family == 2)
 						__builtin_memcpy(d.address, to + 4, 4);
-					else if (d.family == 10)
+					else
 						__builtin_memcpy(d.address, to + 8, 16);
 					u64 *seen = bpf_map_lookup_elem(&sent_to, &d), turn = at.turn;
 					if (seen && *seen == turn)
@@ -459,8 +529,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		if (offset <= HEAD_END) {
 			if (e->text)
 				bpf_probe_read_user(&first, 1, (void *)ARG(text));
-			if (first != '/' && kind != SPECIAL)
-				APPEND(e->at, folder_of(FOR_CALL, offset, folder ? (s32)ARG(folder) : AT_FDCWD_));
+			if (kind != SPECIAL) {
+				APPEND(e->at, folder_of(FOR_CALL, offset, first == '/' ? ROOT_ : folder ? (s32)ARG(folder) : AT_FDCWD_));
+				e->family = last_mounts(b);
+			}
 		}
 		if (kind == NOT_RUN) {
 			/* The first arguments of the attempt. */
@@ -485,8 +557,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 				first = 0;
 				if (e->text2)
 					bpf_probe_read_user(&first, 1, (void *)ARG(text2));
-				if (first != '/')
-					APPEND(e->at2, folder_of(FOR_CALL, offset, folder2 ? (s32)ARG(folder2) : AT_FDCWD_));
+				APPEND(e->at2, folder_of(FOR_CALL, offset, first == '/' ? ROOT_ : folder2 ? (s32)ARG(folder2) : AT_FDCWD_));
+				e->protocol = last_mounts(b);
 			}
 		}
 	}
@@ -599,9 +671,23 @@ int BPF_PROG(on_uring, struct io_kiocb *request)
 		text2 = BPF_CORE_READ(rename, newpath, name);
 		folder = BPF_CORE_READ(rename, old_dfd);
 	}
+	if (op == 16 && bpf_core_field_exists(struct io_connect, addr_len)) {
+		/* As passed: the kernel's own copy lies elsewhere in each version. */
+		struct io_connect *connect = command;
+		u64 from = (u64)BPF_CORE_READ(connect, addr), n = (u32)BPF_CORE_READ(connect, addr_len);
+		if (n > ADDRESS)
+			n = ADDRESS;
+		if (from && n && !bpf_probe_read_user(b + sizeof(*e), n, (void *)from)) {
+			e->address = n;
+			offset += n;
+		}
+	}
 	if (text) {
+		char first = 0;
+		bpf_probe_read_kernel(&first, 1, text);
 		APPEND(e->text, kernel_text(FOR_URING, offset, (u64)text));
-		APPEND(e->at, folder_of(FOR_URING, offset, folder));
+		APPEND(e->at, folder_of(FOR_URING, offset, first == '/' ? ROOT_ : folder));
+		e->family = last_mounts(b);
 	}
 	if (text2)
 		APPEND(e->text2, kernel_text(FOR_URING, offset, (u64)text2));

@@ -13,6 +13,7 @@
 #define COMPONENT 256
 #define STEPS 80        /* components of a path, and mounts on its way */
 #define AT_FDCWD_ (-100)
+#define ROOT_ (-101)    /* in place of a descriptor: the process's own root */
 
 struct scratch { char bytes[SCRATCH]; };
 enum { FOR_EXEC, FOR_CALL, FOR_URING };
@@ -27,8 +28,9 @@ static __always_inline char *buffer(u64 which)
 	return bpf_map_lookup_elem(&scratch, &key);
 }
 
-/* The way from a file to the root as it was walked: what it leads over, and how often each part of it had been moved. */
-struct way { u64 offset, sum, steps; };
+/* The way from a file to the root as it was walked: what it leads over, how often each part of it had been moved, and in
+ * which namespace of mounts. */
+struct way { u64 mounts, offset, sum, steps; };
 static __always_inline volatile struct way *way_in(char *buffer)
 {
 	return (void *)(buffer + SCRATCH - sizeof(struct way));
@@ -44,6 +46,17 @@ static __always_inline u32 moves_of(struct dentry *d)
 static __always_inline u64 add_step(u64 sum, struct vfsmount *mnt, struct dentry *d, u32 moves)
 {
 	return (sum ^ (u64)mnt ^ ((u64)d << 1) ^ ((u64)moves << 40)) * 0x9e3779b97f4a7c15ull;
+}
+
+static __always_inline u64 mounts_of(struct vfsmount *mnt)
+{
+	struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	struct mnt_namespace *ns = BPF_CORE_READ(m, mnt_ns);
+	if ((s64)ns < 0 && (s64)ns > -4096)
+		return NOT_TOLD; /* an error for a pointer: the kernel's own, such as pipes */
+	u32 number = ns ? BPF_CORE_READ(ns, ns.inum) : 0;
+	/* MNT_NS_ANON_INO: a mount that nobody has attached, which has 0 before Linux 6.18. */
+	return number && number != 0xeffffff7 ? number : IN_NONE;
 }
 
 /* A path from the file itself: its components, the last first, each ended by a zero. Mounts are walked through. */
@@ -118,6 +131,9 @@ __noinline u64 sum_of(u64 mount_at, u64 dentry_at, u64 steps)
  * same names, moved as often as before, stood all the while between the two looks. */
 __noinline u64 walk(u64 which, u64 offset, u64 mount_at, u64 dentry_at)
 {
+	char *own = buffer(which);
+	if (own)
+		way_in(own)->mounts = mounts_of((void *)mount_at);
 	for (int i = 0; i < 2; i++) {
 		u64 out = walk_once(which, offset, mount_at, dentry_at);
 		char *b = buffer(which);
@@ -209,14 +225,29 @@ static __always_inline struct file *file_of(struct task_struct *t, s64 descripto
 	return f;
 }
 
-/* The folder that a path given as `text` begins at. */
+/* Where the path stands that was walked last. */
+static __always_inline u32 last_mounts(char *buffer)
+{
+	return way_in(buffer)->mounts;
+}
+
+/* The folder that a path given as `text` begins at; of the process's root nothing, where that is the first of its mounts. */
 __noinline u64 folder_of(u64 which, u64 offset, s64 descriptor)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();
 	struct path *p;
+	struct fs_struct *fs = BPF_CORE_READ(t, fs);
 	if (descriptor == AT_FDCWD_) {
-		struct fs_struct *fs = BPF_CORE_READ(t, fs);
 		p = &fs->pwd;
+	} else if (descriptor == ROOT_) {
+		p = &fs->root;
+		struct vfsmount *mnt = BPF_CORE_READ(p, mnt);
+		struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+		char *b = buffer(which);
+		if (b && BPF_CORE_READ(p, dentry) == BPF_CORE_READ(mnt, mnt_root) && BPF_CORE_READ(m, mnt_parent) == m) {
+			way_in(b)->mounts = mounts_of(mnt);
+			return OUT(offset, 0);
+		}
 	} else {
 		struct file *f = file_of(t, descriptor);
 		if (!f)

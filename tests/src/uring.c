@@ -1,10 +1,13 @@
-/* Makes, then removes, the file that is its argument, by io_uring alone. Says "done" if that went well. */
+/* Makes, then removes, the file that is its argument, by io_uring alone, and connects to the unix socket that may be another.
+ * Says "done" if that went well. */
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char *submission, *completion;
@@ -34,7 +37,7 @@ static void *map(size_t bytes, off_t what)
 
 int main(int count, char **arguments)
 {
-	if (count != 2 || (ring = syscall(__NR_io_uring_setup, 4, &params)) < 0) {
+	if (count < 2 || (ring = syscall(__NR_io_uring_setup, 4, &params)) < 0) {
 		puts("no io_uring here");
 		return 0;
 	}
@@ -45,6 +48,13 @@ int main(int count, char **arguments)
 				     .open_flags = O_CREAT | O_WRONLY, .len = 0600 };
 	struct io_uring_sqe gone = { .opcode = IORING_OP_UNLINKAT, .fd = AT_FDCWD, .addr = (unsigned long)arguments[1] };
 	int made = submit(make), removed = submit(gone);
+	if (count > 2) {
+		struct sockaddr_un at = { .sun_family = AF_UNIX };
+		strncpy(at.sun_path, arguments[2], sizeof(at.sun_path) - 1);
+		struct io_uring_sqe meet = { .opcode = IORING_OP_CONNECT, .fd = socket(AF_UNIX, SOCK_STREAM, 0),
+					     .addr = (unsigned long)&at, .off = sizeof(at) };
+		removed |= submit(meet);
+	}
 	if (made >= 0 && removed == 0)
 		puts("done");
 	else

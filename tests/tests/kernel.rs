@@ -2,10 +2,24 @@
 
 #[path = "kernel/aftermath.rs"]
 mod aftermath;
+#[path = "kernel/alone.rs"]
+mod alone;
+#[path = "kernel/causes.rs"]
+mod causes;
+#[path = "kernel/doctor.rs"]
+mod doctor;
 #[path = "kernel/hard.rs"]
 mod hard;
+#[path = "kernel/ledger.rs"]
+mod ledger;
 #[path = "kernel/losses.rs"]
 mod losses;
+#[path = "kernel/moving.rs"]
+mod moving;
+#[path = "kernel/namespaces.rs"]
+mod namespaces;
+#[path = "kernel/ocsf.rs"]
+mod ocsf;
 #[path = "kernel/scope.rs"]
 mod scope;
 

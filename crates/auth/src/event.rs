@@ -121,6 +121,7 @@ fn action_kind(action: &Action) -> (&'static str, bool) {
         Action::Identity { error, .. } => ("identity", *error != 0),
         Action::Special { error, .. } => ("special", *error != 0),
         Action::Uring { .. } => ("uring", false),
+        Action::Met { .. } => ("met", false),
     }
 }
 

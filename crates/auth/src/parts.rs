@@ -115,6 +115,7 @@ fn sane(mut event: AuditEvent, part: &NodeName, now: Time) -> AuditEvent {
             | A::TransfersNotListed { .. }
             | A::TransferUnparsed { .. }
             | A::KernelSeen { .. }
+            | A::KernelDid { .. }
             | A::KernelLost { .. }
             | A::KernelTampering { .. }
             | A::KernelBlind { .. }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-pub use trace::Arch;
+pub use trace::{Arch, Owner};
 
 /// Why nothing can be watched on this machine. Words for a person, with what would help.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -139,6 +139,13 @@ pub fn clock() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
+/// The namespace of mounts that this process is in, whose paths mean what they mean to it.
+#[must_use]
+pub fn mounts() -> Option<u32> {
+    let stat = rustix::fs::stat("/proc/self/ns/mnt").ok()?;
+    u32::try_from(stat.st_ino).ok()
+}
+
 impl Kernel {
     /// Hands the program to the kernel. Blocks for some hundred milliseconds, because the kernel proves it harmless.
     ///
@@ -221,6 +228,12 @@ impl Place {
     /// Puts processes into it that run already; those that stand still meanwhile begin none that is missed.
     pub(crate) fn enter_all(&self, processes: &[u32], audit: Option<u32>) -> Result<(), Refused> {
         self.shared.tables().enter(self.place, processes, audit).map_err(Refused)
+    }
+
+    /// What stands in records of this session.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner { slot: self.place.slot, turn: self.place.turn }
     }
 
     /// Takes processes out of it that were found to have ended before they were put in.

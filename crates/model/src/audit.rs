@@ -571,6 +571,30 @@ audited! {
         /// Events of files and connections that roles left out of the recording.
         #[serde(default)]
         left_out: u64,
+        /// Events that the ledger was told one by one (`session.kernel_event`), as a role has it.
+        #[serde(default)]
+        told: u64,
+        /// And those that were too many for that: they stand in the recording only.
+        #[serde(default)]
+        untold: u64,
+    }
+    /// Something that the kernel saw of a session, where a role has the ledger told of its kind. So many a minute are; the
+    /// rest is a count in `session.kernel_seen`.
+    KernelDid "S3077I" "session.kernel_event" {
+        /// Its kind, by the role's word: `programs`, `identity`, `reach`, `changes` or `connections`.
+        kind: String,
+        /// The process, as the machine counts.
+        process: u64,
+        /// Who began it.
+        parent: u64,
+        /// Its user.
+        uid: u64,
+        /// With whose rights it ran.
+        euid: u64,
+        /// What it did, in the words of `scry recordings events`; as much of it as the ledger takes.
+        what: String,
+        /// How often, from then on.
+        count: u64,
     }
     /// Not everything that the kernel saw of a session is in its recording.
     KernelLost "S3071W" "session.kernel_lost" {
@@ -719,71 +743,4 @@ audited! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ConnectionId;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn no_code_and_no_word_means_two_things() {
-        let codes: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.code).collect();
-        let words: BTreeSet<_> = Audited::EVENTS.iter().map(|event| event.word).collect();
-        assert_eq!((codes.len(), words.len()), (Audited::EVENTS.len(), Audited::EVENTS.len()));
-    }
-
-    #[test]
-    fn no_field_has_the_name_of_one_that_every_event_has_or_that_a_row_of_the_ledger_adds() {
-        const TAKEN: [&str; 11] = [
-            "time",
-            "user",
-            "address",
-            "node",
-            "login",
-            "connection",
-            "session",
-            "via",
-            "event",
-            "number",
-            "code",
-        ];
-        for event in Audited::EVENTS {
-            for field in event.fields {
-                assert!(!TAKEN.contains(&field.name), "{}: {}", event.word, field.name);
-            }
-        }
-    }
-
-    #[test]
-    fn an_event_is_one_flat_json_object_and_is_read_back() {
-        let exec = Audited::Exec { command: "ls".into() };
-        let event = AuditEvent { user: "alice".parse().ok(), ..AuditEvent::at(Time(1), exec) };
-        let text = serde_json::to_string(&event).unwrap_or_default();
-        assert_eq!(text, r#"{"time":1,"user":"alice","event":"session.exec","command":"ls"}"#);
-        assert_eq!(serde_json::from_str::<AuditEvent>(&text).ok(), Some(event));
-    }
-
-    #[test]
-    fn the_published_form_is_that_of_the_event() {
-        let event = AuditEvent {
-            time: Time(1),
-            user: "alice".parse().ok(),
-            address: Some("::1".into()),
-            node: "web-01".parse().ok(),
-            login: "root".parse().ok(),
-            connection: Some(ConnectionId::from_random([1; 16])),
-            session: Some(SessionId::from_random([2; 16])),
-            via: "proxy".parse().ok(),
-            what: Audited::Denied { action: "a".into(), why: "b".into() },
-        };
-        let value = serde_json::to_value(&event).unwrap_or_default();
-        let written: BTreeSet<_> = value.as_object().into_iter().flat_map(|o| o.keys()).collect();
-        let form = Audited::EVENTS.iter().find(|form| form.word == "access.denied");
-        let names: BTreeSet<_> = form::ENVELOPE
-            .iter()
-            .chain(form.into_iter().flat_map(|form| form.fields))
-            .map(|field| field.name.to_owned())
-            .filter(|name| name != "number" && name != "code")
-            .collect();
-        assert_eq!(written, names.iter().collect());
-    }
-}
+mod tests;

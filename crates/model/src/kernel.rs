@@ -3,6 +3,7 @@
 //! Paths, arguments and names are bytes that somebody else chose; they stand as text as in [`crate::transfer`]. An
 //! `error` is a number of errno(3), 0 where it went well.
 
+use crate::SessionId;
 use crate::scope::Scope;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,19 @@ impl Classes {
     #[must_use]
     pub fn any(self) -> bool {
         self != Self::NONE
+    }
+
+    /// What of programs is not seen because system calls are not looked at: that costs every process of the machine
+    /// something, so they are while files or connections are watched, and not for programs alone.
+    #[must_use]
+    pub fn unseen(self) -> &'static str {
+        match self {
+            Self { commands: true, files: false, network: false } => {
+                " (programs that could not be run, and calls by which a process changes who it is or reaches beyond itself, are \
+                 seen only where files or connections are watched too; who a program runs as stands at each)"
+            }
+            _ => "",
+        }
     }
 }
 
@@ -285,14 +299,39 @@ pub enum Action {
         /// The other path of a rename.
         other: Option<Named>,
     },
+    /// It and a process that is not this session's came together by a unix socket: a service that may act for it, or
+    /// somebody whom it serves.
+    Met {
+        /// By which system call: `connect` where it asked, `accept` or `accept4` where it was asked.
+        call: String,
+        /// The path that the very socket is bound to, or what was passed; `@name` of one that is in no folder.
+        socket: Named,
+        /// The process at the other end.
+        other: Neighbour,
+    },
 }
 
-/// A path, and what it is worth.
+/// A process that is not the session's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its number, as the machine counts: whoever began to listen, or to connect.
+    pub process: u32,
+    /// Its name, as the kernel has it; empty if it has ended since.
+    pub name: String,
+    /// With whose rights it did so.
+    pub euid: u32,
+    /// The session that it belongs to, if it belongs to one that the kernel watches: what it does stands there.
+    pub session: Option<SessionId>,
+}
+
+/// A path, and what it is worth. One of another namespace of mounts than the node's has that in front
+/// (`mnt:[4026532567]/etc/passwd`), or `mnt:[none]` if what it is on is mounted in none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Named {
     /// The path.
     pub path: String,
-    /// The folder that it begins at, if it is not absolute.
+    /// The folder that it begins at, if it is not absolute; of an absolute one that was passed the root of the process, if
+    /// that is another than the machine's.
     pub folder: String,
     /// Whether this is what the process passed, which it may have changed in the meantime; else it is the path of the very
     /// file.
@@ -315,7 +354,8 @@ pub struct Program {
     pub file: String,
     /// The interpreter of a script.
     pub interpreter: String,
-    /// The file that runs; empty where its folders were moved while the path was read.
+    /// The file that runs, as the path of a very file in [`Named`]; empty where its folders were moved while the path was
+    /// read.
     pub program: String,
     /// Where that is.
     pub place: Place,
@@ -378,7 +418,7 @@ impl Action {
     pub fn class(&self) -> Class {
         match self {
             Self::Opened { .. } | Self::Changed { .. } => Class::Files,
-            Self::Tcp { .. } | Self::Socket { .. } => Class::Network,
+            Self::Tcp { .. } | Self::Socket { .. } | Self::Met { .. } => Class::Network,
             Self::Uring { file, .. } if file.is_some() => Class::Files,
             Self::Uring { .. } => Class::Network,
             Self::Ran(_)
@@ -388,6 +428,19 @@ impl Action {
             | Self::Identity { .. }
             | Self::Special { .. } => Class::Commands,
         }
+    }
+}
+
+impl Named {
+    /// The whole path, as far as it is known: with the folder or the root that it begins at.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        let Self { path, folder, .. } = self;
+        if folder.is_empty() {
+            return path.clone();
+        }
+        let below = path.strip_prefix("./").unwrap_or(path);
+        format!("{}/{}", folder.trim_end_matches('/'), below.trim_start_matches('/'))
     }
 }
 
@@ -522,6 +575,15 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
+            Self::Met { call, socket, other } => {
+                let way = if call == "connect" { "to" } else { "from" };
+                let Neighbour { process, name, euid, session } = other;
+                write!(out, "{call} unix:{socket}, {way} process {process} ({name}, uid {euid})")?;
+                match session {
+                    Some(session) => write!(out, " of session {session}"),
+                    None => out.write_str(" of no recorded session"),
+                }
+            }
         }
     }
 }
@@ -538,11 +600,9 @@ impl Kernel {
     #[must_use]
     pub fn words(&self) -> String {
         match self {
-            Self::Watch(Watch { classes, lacks }) if lacks.is_empty() => {
-                format!("the kernel watches {classes}")
-            }
             Self::Watch(Watch { classes, lacks }) => {
-                format!("the kernel watches {classes}: {lacks}")
+                let lacks = if lacks.is_empty() { String::new() } else { format!(": {lacks}") };
+                format!("the kernel watches {classes}{lacks}{}", classes.unseen())
             }
             Self::Did(event) => format!("{} {event}", event.by.process),
             Self::Totals(totals) => totals.to_string(),
@@ -597,5 +657,43 @@ impl fmt::Display for Totals {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_whole_with_the_folder_or_the_root_that_it_begins_at() {
+        for (path, folder, whole) in [
+            ("/etc/x", "", "/etc/x"),
+            ("x", "", "x"),
+            ("x", "/etc", "/etc/x"),
+            ("./x", "/", "/x"),
+            ("../x", "/etc", "/etc/../x"),
+            ("/x", "/srv/jail", "/srv/jail/x"),
+            ("/x", "mnt:[8]", "mnt:[8]/x"),
+            ("x", "mnt:[8]/etc", "mnt:[8]/etc/x"),
+        ] {
+            let named =
+                Named { path: path.to_owned(), folder: folder.to_owned(), ..Named::default() };
+            assert_eq!(named.whole(), whole);
+        }
+    }
+
+    #[test]
+    fn only_where_programs_alone_are_watched_something_of_them_is_said_not_to_be_seen() {
+        for (commands, files, network, says) in [
+            (true, false, false, true),
+            (true, true, false, false),
+            (true, false, true, false),
+            (false, true, true, false),
+            (false, false, false, false),
+        ] {
+            let classes = Classes { commands, files, network };
+            let words = Kernel::Watch(Watch { classes, lacks: String::new() }).words();
+            assert_eq!(words.contains("could not be run"), says, "{words}");
+        }
     }
 }

@@ -502,6 +502,11 @@ pub const KERNEL_GATHER_MS: u64 = 20;
 pub const KERNEL_PROCESSES: usize = 2 * KERNEL_SESSION_PROCESSES as usize;
 /// Signs of tampering of each kind that one session's recording tells. Cut: more stand in its events only.
 pub const KERNEL_SIGNS: usize = 16;
+/// Events of one session that the ledger is told one by one in a minute, where a role asks for that. Cut: further ones stand
+/// in the recording only, and their count in the ledger.
+pub const KERNEL_TOLD: u32 = 120;
+/// Characters of such an event. Cut.
+pub const KERNEL_TOLD_CHARS: usize = 1024;
 /// Folders, and networks, that the filters of one role name, and those of all roles of one person together. Refuse: a role
 /// with more is not saved. Of roles that come to more all is recorded.
 pub const KERNEL_SCOPE: usize = 256;

@@ -1,5 +1,6 @@
 //! Roles as people write them and as they travel to nodes. What they mean is decided in `policy`, nowhere else.
 
+use crate::kernel::Action;
 use crate::scope::{FileFilter, NetworkFilter, Wish};
 use crate::{Correction, LinkId, Lock, NodeName, RoleName, UserName};
 use core::fmt;
@@ -132,6 +133,65 @@ pub struct KernelOptions {
     pub require: Option<bool>,
     /// Whether a session stands still for a moment rather than that something of it is lost.
     pub lossless: Option<bool>,
+    /// What of it the ledger is told one by one, besides the sums; it is watched then. Nothing, if no role says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<Told>,
+}
+
+/// What the ledger can be told one by one of what the kernel saw.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    /// Programs that ran, and those that could not be run.
+    Programs,
+    /// That a process changed who it is.
+    Identity,
+    /// What reaches beyond a process: others that it traces, namespaces, memory that runs, the kernel.
+    Reach,
+    /// Files that were made, opened to be written, changed, named otherwise, removed.
+    Changes,
+    /// Connections, listeners, datagrams, and processes beside the session that it met.
+    Connections,
+}
+
+impl Told {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Programs, Self::Identity, Self::Reach, Self::Changes, Self::Connections];
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Programs => "programs",
+            Self::Identity => "identity",
+            Self::Reach => "reach",
+            Self::Changes => "changes",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// To which of them something belongs, if to any.
+    #[must_use]
+    pub fn of(action: &Action) -> Option<Self> {
+        /// Of open(2): to write, to make, to empty.
+        const WRITES: u32 = 0o3 | 0o100 | 0o1000;
+        match action {
+            Action::Ran(_) | Action::NotRan { .. } => Some(Self::Programs),
+            Action::Identity { .. } => Some(Self::Identity),
+            Action::Special { .. } => Some(Self::Reach),
+            Action::Opened { flags, .. } => (flags & WRITES != 0).then_some(Self::Changes),
+            Action::Changed { .. } => Some(Self::Changes),
+            Action::Uring { file: Some(_), .. } => Some(Self::Changes),
+            Action::Tcp { .. } | Action::Socket { .. } | Action::Met { .. } => {
+                Some(Self::Connections)
+            }
+            Action::Uring { .. } => Some(Self::Connections),
+            Action::Arguments { .. } | Action::Ended { .. } => None,
+        }
+    }
 }
 
 impl KernelOptions {

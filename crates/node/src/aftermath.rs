@@ -123,7 +123,7 @@ pub(crate) async fn again(post: Arc<Post>, id: SessionId, text: String, stop: Ca
         return;
     }
     let opened = tokio::select! {
-        opened = Sight::of(&post, note.wants.clone()) => opened,
+        opened = Sight::of(&post, note.wants.clone(), id) => opened,
         () = stop.cancelled() => return,
     };
     let entered = match opened {

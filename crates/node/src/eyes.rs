@@ -1,22 +1,25 @@
 //! What the kernel sees of sessions: opened once for the node, and one sight for each session.
 
+mod ration;
+
 use crate::clock;
+use crate::eyes::ration::Ration;
 use crate::serve::Post;
-use host::kernel::{Arch, Kernel as Program, Last, Place, Records};
-use model::Tick;
+use host::kernel::{Arch, Kernel as Program, Last, Owner, Place, Records};
 use model::audit::Audited;
 use model::entry::{Entry, Gap, GapCause};
 use model::kernel::{
     Action, Class, Classes, Kernel, KernelEvent, LeftOut, Tampering, Totals, Unbound, Watch,
 };
-use model::role::RecordingPolicy;
+use model::role::{RecordingPolicy, Told};
 use model::scope::Scope;
+use model::{SessionId, Tick};
 use policy::LoginPermit;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-use trace::{Signs, Trace, Traced};
+use trace::{Sessions, Signs, Trace, Traced};
 
 /// Milliseconds for which losses gather into one gap.
 const GAP_MS: u64 = 1_000;
@@ -28,6 +31,41 @@ type Opened = Option<Arc<Result<Program, String>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Eyes {
     opened: watch::Receiver<Opened>,
+    watched: Watched,
+}
+
+/// Whose places in the kernel's table are whose: written when a session comes or goes, read whenever records of any of them
+/// are. The lock is held for a copy of a pointer, or of a thousand entries.
+#[derive(Debug, Clone, Default)]
+struct Watched(Arc<Mutex<Arc<Sessions>>>);
+
+impl Watched {
+    fn now(&self) -> Arc<Sessions> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sessions)) {
+        change(Arc::make_mut(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+}
+
+/// That a session stands among them, until it is dropped.
+struct Listed {
+    watched: Watched,
+    owner: Owner,
+}
+
+impl Listed {
+    fn new(watched: &Watched, owner: Owner, id: SessionId) -> Self {
+        watched.change(|all| _ = all.insert(owner, id));
+        Self { watched: watched.clone(), owner }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.watched.change(|all| _ = all.remove(&self.owner));
+    }
 }
 
 /// Begins to hand the program to the kernel, which takes its time; sessions that come before wait for it.
@@ -47,7 +85,7 @@ pub(crate) fn open() -> (Eyes, impl Future<Output = ()> + Send) {
         // Until the node ends: those who ask later still want the answer.
         tell.closed().await;
     };
-    (Eyes { opened }, opening)
+    (Eyes { opened, watched: Watched::default() }, opening)
 }
 
 fn say(program: &Program) {
@@ -79,6 +117,9 @@ pub(crate) struct Wants {
     pub required: bool,
     /// Whether the session stands still rather than that something is lost.
     pub lossless: bool,
+    /// What of it the ledger is told one by one.
+    #[serde(default)]
+    pub ledger: BTreeSet<Told>,
 }
 
 impl Wants {
@@ -86,7 +127,8 @@ impl Wants {
         let terms = permit.terms();
         let (required, lossless) = (terms.kernel_required, terms.kernel_lossless);
         let scope = terms.kernel_scope.clone();
-        Self { classes: terms.kernel, scope, required, lossless }
+        let ledger = terms.kernel_ledger.clone();
+        Self { classes: terms.kernel, scope, required, lossless, ledger }
     }
 }
 
@@ -100,8 +142,9 @@ pub(crate) struct Sight {
     /// Records that are missing and stand in no gap yet, and since when.
     missing: Option<(u64, Tick)>,
     signs: Signs,
-    /// Signs of tampering, for the ledger.
-    tampering: Vec<Audited>,
+    /// For the ledger.
+    told: Vec<Audited>,
+    ration: Ration,
     /// Bytes of records that were read.
     bytes: u64,
     /// Processes that went on when the watch ended.
@@ -112,6 +155,7 @@ struct Seeing {
     place: Place,
     records: Records,
     trace: Trace,
+    listed: Listed,
 }
 
 #[derive(Default)]
@@ -126,20 +170,24 @@ impl Sight {
     ///
     /// # Errors
     /// When the role wants no session that the kernel does not see, with why it does not.
-    pub async fn open(post: &Post, permit: &LoginPermit) -> Result<Option<Self>, String> {
+    pub async fn open(
+        post: &Post,
+        permit: &LoginPermit,
+        id: SessionId,
+    ) -> Result<Option<Self>, String> {
         let wants = Wants::of(permit);
         if permit.terms().record == RecordingPolicy::Off || !wants.classes.any() {
             return Ok(None);
         }
-        Self::of(post, wants).await.map(Some)
+        Self::of(post, wants, id).await.map(Some)
     }
 
-    /// One that sees what is wanted, as far as it can be had.
+    /// One that sees what is wanted of a session, or of what it left running, as far as it can be had.
     ///
     /// # Errors
     /// When nothing may run that the kernel does not see, with why it does not.
-    pub async fn of(post: &Post, wants: Wants) -> Result<Self, String> {
-        let Wants { classes: wants, scope, required, lossless } = wants;
+    pub async fn of(post: &Post, wants: Wants, id: SessionId) -> Result<Self, String> {
+        let Wants { classes: wants, scope, required, lossless, ledger } = wants;
         let opened = post.kernel.opened().await;
         // Attaching what is wanted for the first time takes some milliseconds, in which the lane would stand still.
         let opening = tokio::task::spawn_blocking(move || match &*opened {
@@ -151,8 +199,10 @@ impl Sight {
             Ok((_, _, classes, lacks)) if required && classes != wants => return Err(lacks),
             Ok((place, records, classes, lacks)) => {
                 let arch = Arch::OWN.ok_or("this processor's calls are not known")?;
-                let trace = Trace::new(arch, 0).within(scope.clone());
-                (Watch { classes, lacks }, Some(Seeing { place, records, trace }))
+                let mounts = host::kernel::mounts();
+                let trace = Trace::new(arch, 0).within(scope.clone()).in_mounts(mounts);
+                let listed = Listed::new(&post.kernel.watched, place.owner(), id);
+                (Watch { classes, lacks }, Some(Seeing { place, records, trace, listed }))
             }
             Err(why) if required => return Err(why),
             Err(lacks) => (Watch { classes: Classes::NONE, lacks }, None),
@@ -165,7 +215,8 @@ impl Sight {
             counts: Counts::default(),
             missing: None,
             signs: Signs::default(),
-            tampering: Vec::new(),
+            told: Vec::new(),
+            ration: Ration::new(ledger),
             bytes: 0,
             left: 0,
         })
@@ -231,7 +282,7 @@ impl Sight {
 
     /// What the ledger is to be told at once.
     pub fn told(&mut self) -> Vec<Audited> {
-        std::mem::take(&mut self.tampering)
+        std::mem::take(&mut self.told)
     }
 
     /// When [`Sight::handle_timeout`] wants to be called.
@@ -255,8 +306,11 @@ impl Sight {
 
     /// Ends the watch. Everything seen before comes out of [`Sight::poll`]; answered is what the ledger is told.
     pub async fn finish(&mut self) -> Vec<Audited> {
-        let Some(Seeing { records, mut trace, .. }) = self.seeing.take() else { return Vec::new() };
+        let Some(Seeing { records, mut trace, listed, .. }) = self.seeing.take() else {
+            return Vec::new();
+        };
         let last = records.finish().await;
+        trace.know(listed.watched.now());
         self.read_last(&mut trace, &last);
         let now = clock::tick();
         trace.finish(now);
@@ -273,6 +327,7 @@ impl Sight {
     pub async fn cut(&mut self) -> Vec<Audited> {
         let Some(mut seeing) = self.seeing.take() else { return Vec::new() };
         let last = seeing.records.cut().await;
+        seeing.trace.know(seeing.listed.watched.now());
         self.read_last(&mut seeing.trace, &last);
         seeing.trace.cut();
         let left_out = seeing.trace.left_out();
@@ -307,18 +362,29 @@ impl Sight {
             self.ready.push_back(Entry::Kernel(Kernel::LeftOut(left_out)));
         }
         self.ready.push_back(Entry::Kernel(Kernel::Totals(totals)));
-        let mut told = std::mem::take(&mut self.tampering);
-        told.extend(self.events(totals, left_out.unwrap_or_default()));
+        let mut told = std::mem::take(&mut self.told);
+        let events = self.events(totals, left_out.unwrap_or_default());
+        told.extend(events);
         told
     }
 
-    fn events(&self, totals: Totals, left_out: LeftOut) -> Vec<Audited> {
+    fn events(&mut self, totals: Totals, left_out: LeftOut) -> Vec<Audited> {
         let Totals { lost, beyond, unheld, skipped, left, .. } = totals;
         let Counts { programs, files, connections } = self.counts;
         let watched = self.watch.classes.to_string();
         let left = left.into();
         let left_out = left_out.files.saturating_add(left_out.network);
-        let seen = Audited::KernelSeen { watched, programs, files, connections, left, left_out };
+        let (told, untold) = self.ration.sums();
+        let seen = Audited::KernelSeen {
+            watched,
+            programs,
+            files,
+            connections,
+            left,
+            left_out,
+            told,
+            untold,
+        };
         let beyond = beyond.saturating_add(unheld);
         let short = lost > 0 || beyond > 0 || skipped > 0;
         let missed = short.then_some(Audited::KernelLost { lost, beyond, skipped });
@@ -338,6 +404,7 @@ impl Sight {
             Traced::Did(event) => {
                 self.counts.count(&event);
                 let sign = self.signs.look(&event);
+                self.told.extend(self.ration.spend(&event, now));
                 self.ready.push_back(Entry::Kernel(Kernel::Did(event)));
                 if let Some(found) = sign {
                     self.tampered(found);
@@ -354,7 +421,7 @@ impl Sight {
     }
 
     fn tampered(&mut self, found: Tampering) {
-        self.tampering.push(Audited::KernelTampering { what: found.to_string() });
+        self.told.push(Audited::KernelTampering { what: found.to_string() });
         self.ready.push_back(Entry::Kernel(Kernel::Tampering(found)));
     }
 
@@ -398,6 +465,7 @@ pub(crate) async fn seen(sight: &mut Option<Sight>) {
     let Some(seeing) = &mut sight.seeing else { return std::future::pending().await };
     let batch = seeing.records.next().await;
     sight.bytes = sight.bytes.saturating_add(batch.len() as u64);
+    seeing.trace.know(seeing.listed.watched.now());
     read(&mut seeing.trace, &batch, clock::tick());
     seeing.trace.thrown_away(seeing.records.thrown_away());
     sight.gather();

@@ -107,7 +107,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         caller.tell_in(id, Audited::Denied { action: "run without a terminal".to_owned(), why });
         return refuse(&session.output, NO_STREAMS).await;
     }
-    let sight = match Sight::open(post, &permit).await {
+    let sight = match Sight::open(post, &permit, id).await {
         Ok(sight) => sight,
         Err(why) => {
             caller.tell_in(id, Audited::KernelBlind { why: why.clone() });

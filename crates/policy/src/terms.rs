@@ -4,10 +4,11 @@ use crate::identity::Identity;
 use crate::rule::{Condition, matches_labels, matching_login};
 use model::kernel::Classes;
 use model::role::{
-    FileRule, FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet,
+    FileRule, FourEyes, Labels, OnLeave, Options, RecordWhere, RecordingPolicy, Role, RoleSet, Told,
 };
 use model::scope::{Scope, union};
 use model::{Login, RoleName, limit};
+use std::collections::BTreeSet;
 
 /// Terms of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Terms {
     pub kernel_required: bool,
     /// Whether a session stands still rather than that something of it is lost.
     pub kernel_lossless: bool,
+    /// What of it the ledger is told one by one: what any role asks for.
+    pub kernel_ledger: BTreeSet<Told>,
     /// Longest session.
     pub session_ms: Option<u64>,
     /// Longest time without input.
@@ -111,7 +114,12 @@ impl Terms {
             false => format!("{}{some}, where it can", self.kernel),
         };
         let lossless = if self.kernel_lossless { "; and nothing is lost" } else { "" };
-        let kernel = format!("{kernel}{lossless}");
+        let told: Vec<_> = self.kernel_ledger.iter().map(|told| told.word()).collect();
+        let told = match told.is_empty() {
+            true => String::new(),
+            false => format!("; the ledger is told of {}", told.join(", ")),
+        };
+        let kernel = format!("{kernel}{lossless}{told}");
         let expired = if self.disconnect_expired { "end" } else { "go on" };
         let certificate = u64::try_from(self.certificate_ms).unwrap_or(0);
         let rows = [
@@ -181,8 +189,18 @@ fn strictest<'r>(
     let ms = |minutes: u32| u64::from(minutes) * MINUTE_MS;
     let least = |wish: fn(&Options) -> Option<u32>| all.clone().filter_map(wish).min().map(ms);
     let any = |wish: fn(&Options) -> Option<bool>| all.clone().any(|o| wish(o) == Some(true));
-    let files = union(all.clone().filter_map(|o| o.kernel.files.as_ref()));
-    let network = union(all.clone().filter_map(|o| o.kernel.network.as_ref()));
+    let ledger: BTreeSet<Told> =
+        all.clone().flat_map(|o| o.kernel.ledger.iter().copied()).collect();
+    let tells = |one: &[Told]| one.iter().any(|one| ledger.contains(one));
+    // What the ledger is told of is watched: all of it, unless a role says which.
+    let files = union(all.clone().filter_map(|o| o.kernel.files.as_ref()))
+        .or_else(|| tells(&[Told::Changes]).then(Vec::new));
+    // System calls that are neither of files nor of connections are seen along with one of them.
+    let network = union(all.clone().filter_map(|o| o.kernel.network.as_ref())).or_else(|| {
+        let beside = files.is_none() && tells(&[Told::Identity, Told::Reach]);
+        (beside || tells(&[Told::Connections])).then(Vec::new)
+    });
+    let programs = tells(&[Told::Programs]);
     let certificate_ms = least(|o| o.certificate_minutes).and_then(|ms| i64::try_from(ms).ok());
     Terms {
         record: all
@@ -199,7 +217,8 @@ fn strictest<'r>(
         record_typed: any(|o| o.record_typed),
         record_transfers: any(|o| o.record_transfers),
         kernel: Classes {
-            commands: all.clone().filter_map(|o| o.kernel.commands).max().unwrap_or(true),
+            commands: programs
+                || all.clone().filter_map(|o| o.kernel.commands).max().unwrap_or(true),
             files: files.is_some(),
             network: network.is_some(),
         },
@@ -210,6 +229,7 @@ fn strictest<'r>(
         .bounded(),
         kernel_required: any(|o| o.kernel.require),
         kernel_lossless: any(|o| o.kernel.lossless),
+        kernel_ledger: ledger,
         session_ms: least(|o| o.session_minutes),
         idle_ms: least(|o| o.idle_minutes),
         disconnect_expired: all.clone().filter_map(|o| o.disconnect_expired).max().unwrap_or(true),
@@ -259,6 +279,7 @@ mod tests {
                 network: None,
                 require: Some(true),
                 lossless: Some(true),
+                ledger: vec![Told::Changes],
             },
             four_eyes: Vec::new(),
         };
@@ -272,6 +293,7 @@ mod tests {
             kernel_scope: Scope::ALL,
             kernel_required: true,
             kernel_lossless: true,
+            kernel_ledger: BTreeSet::from([Told::Changes]),
             session_ms: Some(30 * 60_000),
             idle_ms: Some(10 * 60_000),
             disconnect_expired: true,
@@ -316,5 +338,34 @@ mod tests {
         check(&[&etc, &none, &silent], "commands, files (files under /etc)");
         check(&[&srv, &etc, &srv], "commands, files (files under /etc, and also under /srv)");
         check(&[&etc, &all], "commands, files ()");
+    }
+
+    #[test]
+    fn what_the_ledger_is_told_of_is_watched() {
+        let role = |ledger: &[Told], commands: Option<bool>| Options {
+            kernel: KernelOptions { commands, ledger: ledger.to_vec(), ..KernelOptions::default() },
+            ..Options::default()
+        };
+        let check = |roles: &[&Options], watched: &str, told: &[Told]| {
+            let terms = strictest(roles.iter().copied(), None);
+            assert_eq!(terms.kernel.to_string(), watched);
+            assert_eq!(terms.kernel_ledger.iter().copied().collect::<Vec<_>>(), told);
+        };
+        let (programs, silent) = (role(&[Told::Programs], Some(false)), role(&[], Some(false)));
+        check(&[&silent], "nothing", &[]);
+        check(&[&silent, &programs], "commands", &[Told::Programs]);
+        let (changes, reach) = (role(&[Told::Changes], None), role(&[Told::Reach], None));
+        check(&[&changes], "commands, files", &[Told::Changes]);
+        check(&[&reach], "commands, network", &[Told::Reach]);
+        check(&[&reach, &changes], "commands, files", &[Told::Reach, Told::Changes]);
+        let all = role(&Told::ALL, None);
+        check(&[&all, &silent], "commands, files, network", &Told::ALL);
+        // Which files is a role's to say, also where the ledger is told of them.
+        let some = FileFilter { under: vec!["/etc".parse().unwrap()], ..FileFilter::default() };
+        let mut filtered = changes.clone();
+        filtered.kernel.files = Some(Wish::Only(some));
+        let scope = |roles: &[&Options]| strictest(roles.iter().copied(), None).kernel_scope;
+        assert_eq!(scope(&[&filtered]).to_string(), "files under /etc");
+        assert_eq!(scope(&[&changes]), Scope::ALL);
     }
 }

@@ -129,8 +129,7 @@ impl Counter {
 
 impl Files {
     fn named(&mut self, file: &Named) {
-        let folder = if file.path.starts_with('/') { "" } else { &file.folder };
-        self.name(folder, &file.path);
+        self.name("", &file.whole());
     }
 
     fn name(&mut self, folder: &str, path: &str) {

@@ -7,12 +7,16 @@ mod address;
 mod calls;
 mod fold;
 mod layout;
+mod mounts;
 mod sieve;
 mod signs;
+mod special;
 mod text;
 mod trace;
+mod unix;
 
 pub use calls::{Arch, SHAPES_BYTES, compat_shapes, shapes};
 pub use layout::{Owner, length, owner};
 pub use signs::Signs;
 pub use trace::{Trace, Traced};
+pub use unix::Sessions;

@@ -94,7 +94,7 @@ impl Sieve {
     /// `itself`: whether the name is meant, and not what a link of this name leads to.
     fn wants(&self, file: &Named, error: i32, itself: bool) -> bool {
         let path = match NOT_THERE.contains(&error) {
-            true => Some(straight(file)),
+            true => straight(file),
             false => certain(file, itself),
         };
         path.is_none_or(|path| self.scope.wants_file(&path))
@@ -140,11 +140,16 @@ fn certain(file: &Named, itself: bool) -> Option<String> {
     path.starts_with('/').then_some(path)
 }
 
-/// The path as passed, without its detours.
-fn straight(file: &Named) -> String {
-    let whole = match file.path.starts_with('/') {
-        true => file.path.clone(),
-        false => join(&file.folder, &file.path),
+/// The path as passed, without its detours; `None` if it begins where paths mean something else.
+fn straight(file: &Named) -> Option<String> {
+    let absolute = file.path.starts_with('/');
+    if !(file.folder.starts_with('/') || absolute && file.folder.is_empty()) {
+        return None;
+    }
+    // Nothing leads out of the root that an absolute path begins at.
+    let (root, whole) = match absolute {
+        true => (file.folder.trim_end_matches('/'), file.path.clone()),
+        false => ("", join(&file.folder, &file.path)),
     };
     let mut parts = Vec::new();
     for part in whole.split('/') {
@@ -154,7 +159,7 @@ fn straight(file: &Named) -> String {
             part => parts.push(part),
         }
     }
-    format!("/{}", parts.join("/"))
+    Some(format!("{root}/{}", parts.join("/")))
 }
 
 fn join(folder: &str, name: &str) -> String {
@@ -200,11 +205,18 @@ mod tests {
             (opened(very("/usr/lib/x"), 0), false),
             (opened(very("/srv/cache/x"), 0), false),
             (opened(very("pipe:[7]"), 0), true),
+            (opened(very("mnt:[8]/usr/lib/x"), 0), true),
             // Nothing was there: what was passed decides, straightened out.
             (opened(passed("/usr/lib/none", ""), 2), false),
             (opened(passed("/usr/lib/../../etc/none", ""), 2), true),
             (opened(passed("../etc/none", "/usr"), 20), true),
             (opened(passed("none", "/usr"), 2), false),
+            // Below another root; and where nobody knows what a path begins at.
+            (opened(passed("/../none", "/usr"), 2), false),
+            (opened(passed("/../none", "/etc"), 2), true),
+            (opened(passed("/usr/none", "mnt:[8]"), 2), true),
+            (opened(passed("none", "mnt:[8]/usr"), 2), true),
+            (opened(passed("none", ""), 2), true),
             // Something was there, and could be anything.
             (opened(passed("/tmp/link/shadow", ""), 13), true),
             (changed("unlinkat", passed("/tmp/link/shadow", ""), None, 0), true),

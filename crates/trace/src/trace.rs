@@ -3,9 +3,12 @@
 use crate::address;
 use crate::calls::{self, Arch, Call};
 use crate::fold::Fold;
-use crate::layout::{HEAD, Head, Pieces, Whole, kind, mark};
+use crate::layout::{self, HEAD, Head, Pieces, Whole, kind, mark};
+use crate::mounts::{placed, root};
 use crate::sieve::{self, Sieve};
-use crate::text::{arguments, portions, string, walked};
+use crate::special::{meaning, namespaces};
+use crate::text::{arguments, portions, string};
+use crate::unix::{self, Sessions};
 use core::net::IpAddr;
 use model::Tick;
 use model::kernel::{
@@ -14,6 +17,7 @@ use model::kernel::{
 use model::limit::{KERNEL_ARGUMENTS, KERNEL_ARGUMENTS_BYTES, KERNEL_PROCESSES};
 use model::scope::Scope;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Bytes of arguments as text in one event; more follow in others.
 const PORTION: usize = 16 * 1024;
@@ -48,6 +52,9 @@ pub struct Trace {
     fold: Fold,
     sieve: Sieve,
     ready: VecDeque<Traced>,
+    /// The namespace of mounts whose paths need no name in front.
+    mounts: Option<u32>,
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Debug)]
@@ -73,7 +80,20 @@ impl Trace {
             fold: Fold::default(),
             sieve: Sieve::default(),
             ready: VecDeque::new(),
+            mounts: None,
+            sessions: Arc::default(),
         }
+    }
+
+    /// Paths of another namespace of mounts than the one of this number say which they are of.
+    #[must_use]
+    pub fn in_mounts(self, mounts: Option<u32>) -> Self {
+        Self { mounts, ..self }
+    }
+
+    /// Who is watched on this machine, this session among them.
+    pub fn know(&mut self, sessions: Arc<Sessions>) {
+        self.sessions = sessions;
     }
 
     /// Of what is watched only this is wanted.
@@ -182,14 +202,20 @@ impl Trace {
         let action = match head.kind {
             kind::EXEC => return self.exec(&head, whole, now),
             kind::FORK => {
+                let (child, made) = (whole.u32(HEAD)?, whole.u32(HEAD + 4)?);
                 if self.begun.len() < KERNEL_PROCESSES {
-                    self.begun.insert(whole.u32(HEAD)?, head.process);
+                    self.begun.insert(child, head.process);
                 }
-                return Some(());
+                if made == 0 {
+                    return Some(());
+                }
+                let numbers = vec![made.into(), child.into()];
+                let text = namespaces(made.into());
+                Action::Special { call: "clone".to_owned(), text, numbers, error: 0 }
             }
             kind::EXIT => ended(&head, whole)?,
             kind::TCP => tcp(whole)?,
-            kind::URING => uring(whole)?,
+            kind::URING => self.uring(whole)?,
             kind::NOT_RUN..=kind::SPECIAL => match self.called(&head, whole)? {
                 Some(action) => action,
                 None => return Some(()),
@@ -236,10 +262,10 @@ impl Trace {
         let program = Program {
             file: string(file),
             interpreter: string(interpreter),
-            program: walked(program),
+            program: placed(program, whole.u32(124)?, self.mounts),
             place: Place { device: whole.u32(112)?, inode: whole.u64(104)? },
             deleted: head.has(mark::DELETED),
-            folder: walked(folder),
+            folder: placed(folder, whole.u32(72)?, self.mounts),
             arguments: Vec::new(),
             bytes: total,
             kept: 0,
@@ -309,14 +335,13 @@ impl Trace {
     /// What a system call did; nothing for one that says the same as another record.
     fn called(&self, head: &Head, whole: Whole<'_>) -> Option<Option<Action>> {
         let call = Called::read(self.arch, head, whole)?;
-        let named = |text: &[u8], folder: &[u8]| Named {
-            path: string(text),
-            folder: walked(folder),
-            as_passed: true,
-        };
+        let (mounts, mounts2) = (whole.u32(144)?, whole.u32(148)?);
         let file = || match call.resolved.is_empty() {
-            true => named(call.text, call.folder),
-            false => Named { path: walked(call.resolved), ..Named::default() },
+            true => self.passed(call.text, call.folder, mounts),
+            false => {
+                let path = placed(call.resolved, mounts, self.mounts);
+                Named { path, ..Named::default() }
+            }
         };
         let name = call.call.name.to_owned();
         let error = call.error;
@@ -324,7 +349,7 @@ impl Trace {
             kind::NOT_RUN => {
                 let first = portions(arguments(call.text2), PORTION).into_iter().next();
                 let arguments = first.map(|(first, _)| first).unwrap_or_default();
-                Action::NotRan { file: named(call.text, call.folder), arguments, error }
+                Action::NotRan { file: file(), arguments, error }
             }
             kind::OPEN => {
                 let place = Place { device: whole.u32(132)?, inode: whole.u64(136)? };
@@ -332,11 +357,19 @@ impl Trace {
                 Action::Opened { file: file(), flags: call.flags(), place, error }
             }
             kind::CHANGE => {
-                let other = (!call.text2.is_empty()).then(|| named(call.text2, call.folder2));
+                let other = (!call.text2.is_empty())
+                    .then(|| self.passed(call.text2, call.folder2, mounts2));
                 let numbers = call.numbers();
-                Action::Changed { call: name, file: file(), other, numbers, error }
+                let mut file = file();
+                if name == "chroot" && error == 0 && call.text.starts_with(b"/") {
+                    // The process's root, which it is by now.
+                    let root = std::mem::take(&mut file.folder);
+                    let path = if root.is_empty() { "/".to_owned() } else { root };
+                    file = Named { path, ..Named::default() };
+                }
+                Action::Changed { call: name, file, other, numbers, error }
             }
-            kind::SOCKET => match socket(&call, whole)? {
+            kind::SOCKET => match self.socket(&call, whole)? {
                 Some(action) => action,
                 None => return Some(None),
             },
@@ -345,10 +378,69 @@ impl Trace {
                 Action::Identity { call: name, numbers, error }
             }
             _ => {
-                let (text, numbers) = (string(call.text), call.first_numbers());
+                let (mut text, numbers) = (string(call.text), call.first_numbers());
+                if call.call.shape.text == 0 {
+                    text = meaning(&name, &numbers);
+                }
                 Action::Special { call: name, text, numbers, error }
             }
         }))
+    }
+
+    /// A path as a process passed it, and where that begins.
+    fn passed(&self, text: &[u8], folder: &[u8], mounts: u32) -> Named {
+        let folder = match text.first() {
+            Some(b'/') => root(folder, mounts, self.mounts),
+            _ => placed(folder, mounts, self.mounts),
+        };
+        Named { path: string(text), folder, as_passed: true }
+    }
+
+    /// What a call did with a socket; nothing for one that says the same as another record.
+    fn socket(&self, call: &Called<'_>, whole: Whole<'_>) -> Option<Option<Action>> {
+        let (family, protocol) = (whole.u32(144)?, whole.u32(148)?);
+        let local = address::end(family, whole.bytes(152, 16)?, whole.u16(184)?);
+        let other = address::end(family, whole.bytes(168, 16)?, whole.u16(186)?);
+        if protocol == TCP && told_by_state(call) {
+            return Some(None);
+        }
+        // What was passed is where it went, also where the socket forgets it again.
+        let remote = if call.address.is_empty() { other } else { address::passed(call.address) };
+        let (name, error) = (call.call.name, call.error);
+        let (local, remote) = match family {
+            unix::UNIX => {
+                let resolved = placed(call.resolved, whole.u32(132)?, self.mounts);
+                let own = layout::owner(whole.0)?;
+                let both = (resolved.as_str(), remote.as_str());
+                if let Some(met) = unix::met((name, error), both, whole, own, &self.sessions) {
+                    return Some(Some(met));
+                }
+                unix::names(name, &resolved, remote)
+            }
+            _ => (local, remote),
+        };
+        Some(Some(Action::Socket { call: name.to_owned(), protocol, local, remote, error }))
+    }
+
+    fn uring(&self, whole: Whole<'_>) -> Option<Action> {
+        /// Under way (errno(3)): what comes of it is not known here.
+        const EINPROGRESS: i32 = 115;
+        let mut pieces = Pieces::behind(whole, 200);
+        let (_, address) = (pieces.next(188)?, pieces.next(190)?);
+        let (text, folder) = (pieces.next(192)?, pieces.next(194)?);
+        let text2 = pieces.next(196)?;
+        let operation = calls::operation(whole.u32(128)?);
+        let remote = address::passed(address);
+        if remote.starts_with("unix") {
+            let (call, local) = (format!("io_uring {operation}"), String::new());
+            return Some(Action::Socket { call, protocol: 0, local, remote, error: EINPROGRESS });
+        }
+        let mounts = whole.u32(144)?;
+        // The kernel's own copies, which the process cannot change any more; but what they led to is not known.
+        let named = |text: &[u8], folder: &[u8]| self.passed(text, folder, mounts);
+        let file = (!text.is_empty()).then(|| named(text, folder));
+        let other = (!text2.is_empty()).then(|| named(text2, &[]));
+        Some(Action::Uring { operation, file, other })
     }
 }
 
@@ -460,19 +552,6 @@ fn tcp(whole: Whole<'_>) -> Option<Action> {
     Some(Action::Tcp { step, local, remote })
 }
 
-fn socket(call: &Called<'_>, whole: Whole<'_>) -> Option<Option<Action>> {
-    let (family, protocol) = (whole.u32(144)?, whole.u32(148)?);
-    let local = address::end(family, whole.bytes(152, 16)?, whole.u16(184)?);
-    let other = address::end(family, whole.bytes(168, 16)?, whole.u16(186)?);
-    if protocol == TCP && told_by_state(call) {
-        return Some(None);
-    }
-    // What was passed is where it went, also where the socket forgets it again.
-    let remote = if call.address.is_empty() { other } else { address::passed(call.address) };
-    let (call, error) = (call.call.name.to_owned(), call.error);
-    Some(Some(Action::Socket { call, protocol, local, remote, error }))
-}
-
 /// Whether a TCP socket's own state says what became of this call: it was begun, or it came to nothing on the way.
 fn told_by_state(call: &Called<'_>) -> bool {
     /// Interrupted, reset, timed out, refused, unreachable, under way (errno(3)).
@@ -487,22 +566,6 @@ fn told_by_state(call: &Called<'_>) -> bool {
 /// The other end that a socket itself has.
 fn peer(whole: Whole<'_>) -> Option<IpAddr> {
     sieve::peer(whole.u32(144)?, whole.bytes(168, 16)?, whole.u16(186)?)
-}
-
-fn uring(whole: Whole<'_>) -> Option<Action> {
-    let mut pieces = Pieces::behind(whole, 200);
-    let (_, _) = (pieces.next(188)?, pieces.next(190)?);
-    let (text, folder) = (pieces.next(192)?, pieces.next(194)?);
-    let text2 = pieces.next(196)?;
-    let named = |text: &[u8], folder: &[u8]| {
-        let absolute = text.starts_with(b"/") || folder.is_empty();
-        let folder = if absolute { String::new() } else { walked(folder) };
-        // The kernel's own copy, which the process cannot change any more; but what it led to is not known.
-        Named { path: string(text), folder, as_passed: true }
-    };
-    let file = (!text.is_empty()).then(|| named(text, folder));
-    let other = (!text2.is_empty()).then(|| named(text2, &[]));
-    Some(Action::Uring { operation: calls::operation(whole.u32(128)?), file, other })
 }
 
 #[cfg(test)]

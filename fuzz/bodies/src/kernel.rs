@@ -8,7 +8,7 @@ use trace::{Arch, Trace, Traced};
 /// Whatever stands in them, no text is longer than what came in (and each of its bytes spelled out), no record becomes
 /// more than an event and a loss, and what is held back comes out at the end.
 pub fn kernel(bytes: &[u8]) {
-    let mut trace = Trace::new(Arch::X86_64, 1);
+    let mut trace = Trace::new(Arch::X86_64, 1).in_mounts(Some(7));
     let (mut rest, mut records, mut now) = (bytes, 0_usize, 0_u64);
     while let Some(length) = trace::length(rest) {
         let (record, more) = rest.split_at(length);

@@ -266,13 +266,71 @@ fn cut(text: &str) -> String {
 
 /// Why the kernel refused all of something, and what would help.
 pub(super) fn refused(what: &str, why: &str) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let (status, lockdown) = (read("/proc/self/status"), read("/sys/kernel/security/lockdown"));
+    explain(what, why, &status, &lockdown)
+}
+
+/// As [`refused`], of a process of which the kernel says this (`/proc/PID/status`), on a machine that is locked down so.
+fn explain(what: &str, why: &str, status: &str, lockdown: &str) -> String {
     let why = cut(why);
-    let denied = why.contains("Operation not permitted") || why.contains("Permission denied");
-    let help = if denied {
-        ": the node needs CAP_BPF and CAP_PERFMON (root has them, unless the unit or the container takes them away), and a \
-         kernel that is not locked down"
-    } else {
-        ": Linux 5.10 and later can, with BTF"
+    if !(why.contains("Operation not permitted") || why.contains("Permission denied")) {
+        return format!("the kernel refuses {what} ({why}): Linux 5.10 and later can, with BTF");
+    }
+    let missing = missing(status);
+    let help = match missing[..] {
+        [] if lockdown.contains("[confidentiality]") => {
+            "the kernel is locked down for confidentiality (kernel_lockdown(7)); `lockdown=integrity` would do".to_owned()
+        }
+        [] => "it has CAP_BPF and CAP_PERFMON, so a filter of system calls (of its container, or SystemCallFilter= of its \
+               unit) or a security module forbids bpf(2)"
+            .to_owned(),
+        _ => format!(
+            "it has no {}; root has, unless CapabilityBoundingSet= of the unit or the container takes it away, and another \
+             user may be given it (AmbientCapabilities=)",
+            missing.join(" and no ")
+        ),
     };
-    format!("the kernel refuses {what} ({why}){help}")
+    format!("the kernel refuses {what} to this process ({why}): {help}")
+}
+
+/// Which of the rights that the recorder needs a process has not.
+fn missing(status: &str) -> Vec<&'static str> {
+    /// `include/uapi/linux/capability.h`; the first stands for both others.
+    const SYS_ADMIN: u32 = 21;
+    const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let Some(effective) = effective.and_then(|it| u64::from_str_radix(it.trim(), 16).ok()) else {
+        return Vec::new();
+    };
+    let has = |right: u32| effective >> right & 1 == 1;
+    let needed = NEEDED.iter().filter(|(right, _)| !has(*right) && !has(SYS_ADMIN));
+    needed.map(|(_, word)| *word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_what_is_missing_and_what_would_help() {
+        let status = |effective: u64| format!("Name:\tscry\nCapEff:\t{effective:016x}\n");
+        let (admin, perfmon, bpf) = (1 << 21, 1 << 38, 1 << 39);
+        let (eperm, none) = ("Operation not permitted (os error 1)", "[none] integrity");
+        for (why, effective, lockdown, wanted) in [
+            (eperm, 0, none, "it has no CAP_BPF and no CAP_PERFMON;"),
+            (eperm, bpf, none, "it has no CAP_PERFMON;"),
+            (eperm, perfmon, none, "it has no CAP_BPF;"),
+            (eperm, admin, none, "filter of system calls"),
+            (eperm, bpf | perfmon, "none integrity [confidentiality]", "locked down"),
+            ("Permission denied", bpf | perfmon, "", "filter of system calls"),
+            ("no such type", 0, none, "Linux 5.10 and later can, with BTF"),
+        ] {
+            let told = explain("the recorder", why, &status(effective), lockdown);
+            assert!(told.contains(wanted), "{told}");
+            let of_status = wanted.starts_with("it has no");
+            assert_eq!(told.contains("CapabilityBoundingSet="), of_status, "{told}");
+        }
+        assert_eq!(missing("nothing of that kind"), Vec::<&str>::new());
+    }
 }

@@ -23,7 +23,7 @@ const OTHERS: [&str; 9] = [
     "name = 'no-root'\ndeny = { logins = ['root'], nodes = { env = ['prod'] } }",
     "name = 'strict-prod'\nallow.nodes = { env = ['prod'] }\noptions = { record = 'strict', record_typed = true, \
      record_transfers = true, kernel = { files = { under = ['/etc', '/srv'], except = ['/srv/cache'] }, network = true, require = true, lossless = true }, exec_stream_bytes = 99999999, session_minutes = 60, idle_minutes = 5, certificate_minutes = 30, disconnect_expired = false, second_factor = true }",
-    "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, kernel = { commands = false, files = { under = ['/root'] }, network = { to = ['10.0.0.0/8'] } }, exec_stream_bytes = 1, \
+    "name = 'unrecorded'\noptions = { record = 'off', record_typed = false, record_transfers = false, kernel = { commands = false, files = { under = ['/root'] }, network = { to = ['10.0.0.0/8'] }, ledger = ['reach', 'changes'] }, exec_stream_bytes = 1, \
      record_where = [{ nodes = { env = ['prod'] }, record = 'spool' }] }",
     "name = 'helper'\nallow = { share = ['observer'], guests = ['observer'], join = [{ roles = ['access'], seats = ['observer'] }, \
      { roles = ['*'], nodes = { env = ['dev'] }, seats = ['observer', 'peer', 'moderator'] }] }",
@@ -101,7 +101,8 @@ fn every_field_of_a_role_is_on_the_page() {
             idle_minutes: _,
             disconnect_expired: _,
             second_factor: _,
-            kernel: KernelOptions { commands: _, files: _, network: _, require: _, lossless: _ },
+            kernel:
+                KernelOptions { commands: _, files: _, network: _, require: _, lossless: _, ledger: _ },
             four_eyes: _,
         } = options;
     }

@@ -13,12 +13,16 @@
 
 use super::{Export, gap_words};
 use model::entry::{Entry, Gap, Stamped};
-use model::kernel::{Action, Doer, End, Kernel, KernelEvent, Named, Program, TcpStep, line_of};
+use model::kernel::{
+    Action, Doer, End, Kernel, KernelEvent, Named, Neighbour, Program, TcpStep, line_of,
+};
 use model::{Heading, Seq};
 use serde_json::{Map, Value, json};
 
 /// Version of the schema.
 const SCHEMA: &str = "1.3.0";
+/// What stands where the schema demands a name and there is none.
+const UNKNOWN: &str = "unknown";
 /// Activity of everything that the schema has no word for.
 const OTHER: u64 = 99;
 
@@ -50,6 +54,8 @@ impl Ocsf {
             "time": time,
             "metadata": {
                 "version": SCHEMA,
+                // By this profile each class has `actor` and `device`.
+                "profiles": ["host"],
                 "product": { "name": "scry", "vendor_name": "scry", "version": self.version },
                 "correlation_uid": id,
                 "uid": format!("{id}:{seq}"),
@@ -225,6 +231,7 @@ fn class_of(by: &Doer, action: &Action) -> (Class, Value) {
         Action::Socket { call, protocol, local, remote, error } => {
             socket(call, *protocol, local, remote, *error)
         }
+        Action::Met { call, socket, other } => met(call, socket, other),
         Action::Identity { call, numbers, error } => {
             let more = json!({
                 "process": doer(by),
@@ -298,7 +305,7 @@ fn socket(call: &str, protocol: u32, local: &str, remote: &str, error: i32) -> (
         _ => (OTHER, 0),
     };
     let mut more = json!({
-        "connection_info": { "direction_id": direction, "protocol_num": protocol },
+        "connection_info": { "direction_id": direction, "protocol_num": number_of(protocol) },
         "unmapped": { "call": call },
     });
     if activity == OTHER {
@@ -317,11 +324,34 @@ fn socket(call: &str, protocol: u32, local: &str, remote: &str, error: i32) -> (
     (network(activity), with_status(more, error))
 }
 
+/// Two processes of one machine, of which one is none of the session's.
+fn met(call: &str, socket: &Named, other: &Neighbour) -> (Class, Value) {
+    let Neighbour { process, name, euid, session } = other;
+    let direction = if call == "connect" { 2 } else { 1 };
+    let more = json!({
+        "status_id": 1,
+        "connection_info": { "direction_id": direction, "protocol_num": number_of(0) },
+        "dst_endpoint": { "name": format!("unix:{}", socket.path) },
+        "unmapped": {
+            "call": call,
+            "as_passed": socket.as_passed,
+            "other": { "pid": process, "name": name, "euid": euid, "session": session },
+        },
+    });
+    (network(1), more)
+}
+
+/// A protocol by its number; -1 is what the schema has for those that IANA gave none, such as unix sockets.
+fn number_of(protocol: u32) -> i64 {
+    if protocol == 0 { -1 } else { protocol.into() }
+}
+
 /// `address:port`, or the path of a unix socket.
 fn endpoint(address: &str) -> Value {
     let parsed = address.parse::<core::net::SocketAddr>();
     match parsed {
         Ok(address) => json!({ "ip": address.ip().to_string(), "port": address.port() }),
+        Err(_) if address.is_empty() => json!({ "name": UNKNOWN }),
         Err(_) => json!({ "name": address }),
     }
 }
@@ -331,12 +361,11 @@ fn launched(by: &Doer, program: &Program) -> Value {
     put(&mut began, &["cmd_line"], json!(program.line()));
     put(&mut began, &["parent_process"], json!({ "pid": by.parent }));
     let place = format!("{}:{}", program.place.device, program.place.inode);
-    let file = json!({
-        "name": program.name(),
-        "path": program.program,
-        "type_id": 1,
-        "uid": place,
-    });
+    let mut file = json!({ "name": name_of(program.name()), "type_id": 1, "uid": place });
+    // Where folders were moved meanwhile it is not known.
+    if !program.program.is_empty() {
+        put(&mut file, &["path"], json!(program.program));
+    }
     put(&mut began, &["file"], file);
     json!({
         "process": began,
@@ -361,10 +390,7 @@ fn doer(by: &Doer) -> Value {
 
 /// A path as somebody passed it may be another file's by now.
 fn file_of(file: &Named) -> Value {
-    let path = match file.folder.is_empty() || file.path.starts_with('/') {
-        true => file.path.clone(),
-        false => format!("{}/{}", file.folder.trim_end_matches('/'), file.path),
-    };
+    let path = file.whole();
     let mut value = json!({ "name": name_of(&path), "path": path, "type_id": 0 });
     if file.as_passed {
         put(&mut value, &["desc"], json!("as passed by the process"));
@@ -373,7 +399,12 @@ fn file_of(file: &Named) -> Value {
 }
 
 fn name_of(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+    match (name.is_empty(), path.is_empty()) {
+        (false, _) => name,
+        (true, true) => UNKNOWN,
+        (true, false) => path,
+    }
 }
 
 /// Whether it went well, by its number of errno(3).

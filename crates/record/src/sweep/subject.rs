@@ -94,6 +94,10 @@ fn of_action(action: &Action) -> Option<Subject> {
         Action::Socket { call, local, remote, error, .. } => {
             subject(What::Connection, call, *error, vec![remote.clone(), local.clone()])
         }
+        Action::Met { call, socket, other } => {
+            let texts = vec![format!("unix:{}", socket.path), other.name.clone()];
+            subject(What::Connection, call, 0, texts)
+        }
         Action::Uring { .. } | Action::Identity { .. } | Action::Ended { .. } => None,
     }
 }
@@ -114,12 +118,8 @@ fn changed(call: &str) -> &str {
 
 /// A path with its folder, and as it was passed.
 fn paths(named: &Named) -> Vec<String> {
-    let Named { path, folder, .. } = named;
-    if folder.is_empty() || path.starts_with('/') {
-        return vec![path.clone()];
-    }
-    let below = path.strip_prefix("./").unwrap_or(path);
-    vec![format!("{}/{below}", folder.trim_end_matches('/')), path.clone()]
+    let (whole, path) = (named.whole(), named.path.clone());
+    if whole == path { vec![path] } else { vec![whole, path] }
 }
 
 fn both(file: &Named, other: Option<&Named>) -> Vec<String> {

@@ -244,6 +244,70 @@ fn every_event_has_a_class_and_a_line() {
     }
 }
 
+/// A record of a call made by hand: numbers at their places, and what lies behind, each with the place of its length.
+fn call(kind: u8, number: u32, numbers: &[(usize, u32)], pieces: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut record = vec![0; 200];
+    record[0] = kind;
+    for (at, value) in [&[(128, number)], numbers].concat() {
+        record[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    for (at, piece) in pieces {
+        record[*at..at + 2].copy_from_slice(&u16::try_from(piece.len()).unwrap().to_le_bytes());
+        record.extend_from_slice(piece);
+    }
+    record
+}
+
+#[test]
+fn where_a_path_is_mounted_begins_and_who_listens_there_is_told() {
+    const RESOLVED: usize = 188;
+    const ADDRESS: usize = 190;
+    const TEXT: usize = 192;
+    const AT: usize = 194;
+    let mut born = call(kind::FORK, 0, &[(72, 812), (76, 0x2002_0000)], &[]);
+    born.truncate(80);
+    let neighbour = [(144, 1), (132, 9), (152, 812), (156, 33), (16, 3), (20, 5)];
+    let unix = [(ADDRESS, &b"\x01\0link\0"[..])];
+    for (record, wanted) in [
+        (call(kind::OPEN, 257, &[(144, 7)], &[(RESOLVED, b"x\0etc\0")]), "opened /etc/x"),
+        (call(kind::OPEN, 257, &[(144, 9)], &[(RESOLVED, b"x\0etc\0")]), "opened mnt:[9]/etc/x"),
+        (
+            call(kind::CHANGE, 87, &[(144, 7)], &[(TEXT, b"/x\0"), (AT, b"jail\0")]),
+            "unlink /x in /jail (as passed)",
+        ),
+        (
+            call(kind::CHANGE, 87, &[(144, 9)], &[(TEXT, b"/x\0")]),
+            "unlink /x in mnt:[9] (as passed)",
+        ),
+        (
+            call(kind::CHANGE, 87, &[(144, 9)], &[(TEXT, b"x\0"), (AT, b"etc\0")]),
+            "unlink x in mnt:[9]/etc (as passed)",
+        ),
+        (
+            call(kind::SOCKET, 42, &neighbour, &[(RESOLVED, b"x.sock\0run\0"), unix[0]]),
+            "connect unix:mnt:[9]/run/x.sock, to process 812 (, uid 33) of no recorded session",
+        ),
+        (
+            call(kind::CHANGE, 161, &[(144, 7)], &[(TEXT, b"/link\0"), (AT, b"jail\0")]),
+            "chroot /jail",
+        ),
+        (
+            call(kind::CHANGE, 161, &[(144, 7)], &[(TEXT, b".\0"), (AT, b"jail\0")]),
+            "chroot . in /jail (as passed)",
+        ),
+        (call(kind::SOCKET, 42, &neighbour[..1], &unix), "connect unix:link"),
+        (call(kind::URING, 16, &[], &unix), "io_uring CONNECT unix:link: under way"),
+        (call(kind::SPECIAL, 101, &[(80, 16), (88, 812)], &[]), "ptrace(16, 812, 0) ATTACH"),
+        (born, "clone(537001984, 812) mounts, processes"),
+    ] {
+        let mut trace = Trace::new(Arch::X86_64, 0).in_mounts(Some(7));
+        trace.handle(&record, Tick(0));
+        trace.finish(Tick(0));
+        let Some(Traced::Did(event)) = trace.poll() else { panic!("nothing of {wanted:?}") };
+        assert_eq!(event.to_string(), wanted);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic_or_grow(
