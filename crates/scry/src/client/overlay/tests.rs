@@ -474,8 +474,9 @@ fn the_escape_keys_are_for_scry_and_twice_they_are_typed() {
     keys(true, "a\x1d\x1d?", "a\x1d?", &[]);
     keys(true, "~\x1d\x1d", "~\x1d", &[]);
     keys(true, "vi\x1b[27;5;93~\x1b[27;5;93~x", "vi\x1b[27;5;93~x", &[]);
-    keys(true, "a\x1d?zb", "ab", &[]);
-    keys(true, "a\x1d?\x1b[Azb", "ab", &[]);
+    keys(true, "a\x1d?kb", "ab", &[]);
+    keys(true, "a\x1d?\x1b[Akb", "ab", &[]);
+    keys(true, "a\x1dz1b", "ab", &[Wish::Ask(Ask::OwnSize {})]);
     keys(true, "a\x1d?\x1b[?62cqb", "a\x1b[?62cb", &[]);
     keys(true, "a\x1dtb", "ab", &[Wish::Ask(Ask::TakeBack {})]);
     keys(true, "\x1d?ab", "b", &[Wish::Ask(Ask::Together {})]);
