@@ -163,9 +163,15 @@ impl Owner {
     /// They have read everything of this log.
     fn agrees(&mut self, log: &[Entry], what: &str) {
         self.reference.go(log, log.len());
-        // Where nothing is known of a terminal its title stays: also one that went (RIS) while it was painted.
-        let untitled =
-            |screen: &Screen| text(screen).replace("\x1b]1;title\x07\x1b]2;title\x07", "");
+        // Where nothing is known of a terminal its title stays: also one that was taken away while it was painted.
+        let untitled = |screen: &Screen| {
+            let (mut out, all) = (String::new(), text(screen));
+            for (at, part) in all.split("\x1b]").enumerate() {
+                let titled = at > 0 && part.starts_with(['1', '2']);
+                out.push_str(part.split_once('\x07').filter(|_| titled).map_or(part, |it| it.1));
+            }
+            out
+        };
         let shown = untitled(&self.terminal);
         assert_eq!(shown, untitled(&self.reference.screen), "{what}: the owner");
     }
@@ -477,7 +483,8 @@ impl World {
             }
             self.shows_again();
             if self.asked.len() == 1 {
-                let bytes = Bytes::from_static(b"\r");
+                // Whatever is unfinished ends, and no mark that comes next joins anything.
+                let bytes = Bytes::from_static(b"\x18\r");
                 let entry = Entry::Output { stream: Stream::Pty, bytes };
                 self.take(entry.clone());
                 self.perform(entry);
