@@ -66,6 +66,7 @@ const WORDS: Record<string, (event: AuditEvent) => string> = {
   'session.file_change': (e) => `File: ${e.change} ${e.path}${e.to ? ` to ${e.to}` : ''}${e.result ? `, ${e.result}` : ''}`,
   'session.not_opened': (e) => `Could not open ${e.path}: ${e.result}`,
   'session.kernel_seen': (e) => `The kernel saw ${e.programs} programs, ${e.files} files, ${e.connections} connections`,
+  'session.kernel_event': (e) => `Process ${e.process}: ${e.what}${Number(e.count) > 1 ? `, ${e.count} times` : ''}`,
   'session.kernel_lost': (e) => `${e.lost} of what the kernel saw was lost`,
   'session.kernel_tampering': (e) => `Tampering with what the kernel sees: ${e.what}`,
   'session.kernel_blind': (e) => `The kernel does not see this session: ${e.why}`,
