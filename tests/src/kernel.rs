@@ -1,5 +1,8 @@
 //! Whether this machine's kernel takes the recorder, and what follows where it does not.
 
+use std::fs;
+use std::path::PathBuf;
+
 /// What `scry doctor` says decides: the reason for which tests of the kernel are skipped, if they are.
 ///
 /// # Panics
@@ -16,6 +19,33 @@ pub fn can(doctor: &str) -> Result<(), String> {
             Err(why.lines().next().unwrap_or_default().to_owned())
         }
         _ => panic!("the recorder is not taken where it could be:\n{doctor}"),
+    }
+}
+
+/// A control group of version 1, beside those that hold sessions. Removed when dropped.
+pub struct Group(PathBuf);
+
+impl Group {
+    /// With these settings; `None` where this machine has no such controller of that version.
+    pub fn new(controller: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let name = format!("/sys/fs/cgroup/{controller}/scry-test-{}", std::process::id());
+        fs::create_dir(&name).ok()?;
+        let group = Self(name.into());
+        for (file, value) in settings {
+            fs::write(group.file(file), value).ok()?;
+        }
+        Some(group)
+    }
+
+    /// One of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
     }
 }
 

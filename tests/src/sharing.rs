@@ -23,6 +23,17 @@ pub fn guests(cluster: &Cluster) {
     cluster.set_role(&format!("name = '{GUEST}'\nallow.join = [{join}]\n"));
 }
 
+/// The same shell with nothing of scry around it, and in a tmux as little as an owner's.
+pub fn alone(cluster: &Cluster, size: (u16, u16)) -> Terminal {
+    let mut shell = Command::new("env");
+    shell.args([&format!("PS1={PROMPT} "), "bash", "--noprofile", "--norc"]);
+    shell.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+    shell.env_remove("TMUX").env_remove("TMUX_PANE");
+    let terminal = Terminal::run(cluster.folder.path(), size, &shell);
+    terminal.wait_for(PROMPT);
+    terminal
+}
+
 /// Waits for an event in the ledger.
 #[track_caller]
 pub fn told(cluster: &Cluster, word: &str, fits: impl Fn(&Value) -> bool) {

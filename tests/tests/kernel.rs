@@ -14,8 +14,6 @@ mod hard;
 mod ledger;
 #[path = "kernel/losses.rs"]
 mod losses;
-#[path = "kernel/moving.rs"]
-mod moving;
 #[path = "kernel/namespaces.rs"]
 mod namespaces;
 #[path = "kernel/ocsf.rs"]

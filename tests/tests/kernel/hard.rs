@@ -1,14 +1,17 @@
 //! What others lose or get wrong: slow loops, paths that change while they are opened, fork bombs, the moment of a jump.
 
 use super::{CLUSTER, Seen, can_see, compiled, has, line, over_ssh};
+use house::kernel::Group;
 use house::terminal::Terminal;
 use house::{Cluster, assert_success, long, text};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 #[test]
 fn a_loop_that_takes_its_time_is_seen_round_for_round() {
@@ -62,44 +65,69 @@ fn a_path_that_turns_while_it_is_opened_is_told_as_the_file_that_was_opened() {
     assert!(missing.0 + missing.1 <= lost, "{missing:?} are missing, {lost} are said to be lost");
 }
 
-/// The deep folder is in `one` only while that bears this name: no path over `two` to the file ever was one.
+/// A deep folder that is in `one` only while that bears this name: no path over `two` into it ever was one.
+struct Moving {
+    base: TempDir,
+    /// Where it is, in turns.
+    inside: String,
+    out: String,
+}
+
+impl Moving {
+    fn new() -> Self {
+        // In memory, where renaming takes less time than reading a long path.
+        let base = tempfile::tempdir_in("/dev/shm").unwrap();
+        let folder = base.path().display();
+        let deep = (0..50).fold(format!("{folder}/one"), |path, n| format!("{path}/{}", n % 10));
+        let (inside, out) = (format!("{deep}/in"), format!("{folder}/out"));
+        fs::create_dir_all(&inside).unwrap();
+        Self { base, inside, out }
+    }
+
+    /// Whether this is a path that was one, of what is called `below` in it.
+    fn was(&self, path: &str, below: &str) -> bool {
+        [&self.inside, &self.out].iter().any(|one| path == format!("{one}{below}"))
+    }
+
+    /// Moves it, by somebody whom nobody records, while a session runs a command; answers how often, and what was seen.
+    fn while_running(&self, command: &str) -> (u64, Seen) {
+        let Self { base, inside, out } = self;
+        let folder = base.path().display();
+        let (one, two) = (format!("{folder}/one"), format!("{folder}/two"));
+        let over = AtomicBool::new(false);
+        let turns = std::thread::scope(|scope| {
+            let turner = scope.spawn(|| {
+                let mut turns = 0;
+                while !over.load(Ordering::Relaxed) {
+                    for (from, to) in [(inside, out), (&one, &two), (&two, &one), (out, inside)] {
+                        fs::rename(from, to).unwrap();
+                    }
+                    turns += 1;
+                }
+                turns
+            });
+            assert_success(&CLUSTER.ssh(command));
+            over.store(true, Ordering::Relaxed);
+            turner.join().unwrap()
+        });
+        (turns, Seen::of(&CLUSTER, command))
+    }
+}
+
 #[test]
 fn a_path_over_folders_that_move_is_one_that_was_or_says_that_it_is_as_passed() {
     let test = "a_path_over_folders";
     if !can_see(test) {
         return;
     }
-    // In memory, where renaming takes less time than reading a long path; by somebody whom nobody records.
-    let base = tempfile::tempdir_in("/dev/shm").unwrap();
-    let folder = base.path().display().to_string();
-    let deep = (0..50).fold(format!("{folder}/one"), |path, n| format!("{path}/{}", n % 10));
-    let (inside, out) = (format!("{deep}/in"), format!("{folder}/out"));
-    fs::create_dir_all(&inside).unwrap();
-    fs::write(format!("{inside}/file"), "").unwrap();
+    let moving = Moving::new();
+    fs::write(format!("{}/file", moving.inside), "").unwrap();
     let many: u64 = if long() { 200_000 } else { 20_000 };
-    let command = format!(
-        "python3 -c \"import os\nwhile 1:\n try: folder = os.open('{inside}', os.O_PATH); break\n except OSError: pass\n\
-         for n in range({many}): os.close(os.open('file', 0, dir_fd=folder))\""
-    );
-    let over = AtomicBool::new(false);
-    let turns = std::thread::scope(|scope| {
-        let turner = scope.spawn(|| {
-            let (one, two) = (format!("{folder}/one"), format!("{folder}/two"));
-            let mut turns = 0;
-            while !over.load(Ordering::Relaxed) {
-                for (from, to) in [(&inside, &out), (&one, &two), (&two, &one), (&out, &inside)] {
-                    fs::rename(from, to).unwrap();
-                }
-                turns += 1;
-            }
-            turns
-        });
-        assert_success(&CLUSTER.ssh(&command));
-        over.store(true, Ordering::Relaxed);
-        turner.join().unwrap()
-    });
-    let seen = Seen::of(&CLUSTER, &command);
-    let paths = [format!("{inside}/file"), format!("{out}/file")];
+    let (turns, seen) = moving.while_running(&format!(
+        "python3 -c \"import os\nwhile 1:\n try: folder = os.open('{}', os.O_PATH); break\n except OSError: pass\n\
+         for n in range({many}): os.close(os.open('file', 0, dir_fd=folder))\"",
+        moving.inside
+    ));
     let (mut were, mut passed) = (0, 0);
     let mut never = BTreeMap::new();
     for it in seen.all("opened") {
@@ -108,7 +136,7 @@ fn a_path_over_folders_that_move_is_one_that_was_or_says_that_it_is_as_passed() 
         match (path.ends_with("file"), file["as_passed"].as_bool().unwrap()) {
             (false, _) => {}
             (true, true) => passed += times,
-            (true, false) if paths.iter().any(|one| one == path) => were += times,
+            (true, false) if moving.was(path, "/file") => were += times,
             (true, false) => *never.entry(path.to_owned()).or_insert(0) += times,
         }
     }
@@ -121,23 +149,47 @@ fn a_path_over_folders_that_move_is_one_that_was_or_says_that_it_is_as_passed() 
     assert_eq!(were + passed, many - lost);
 }
 
-/// A control group of version 1 with so many processes at most. Removed when dropped.
-struct PidsLimit(PathBuf);
-
-impl PidsLimit {
-    fn new(most: u32) -> Option<Self> {
-        let group = format!("/sys/fs/cgroup/pids/scry-test-{}", std::process::id());
-        let group = Self(PathBuf::from(group));
-        fs::create_dir(&group.0).ok()?;
-        fs::write(group.0.join("pids.max"), most.to_string()).ok()?;
-        Some(group)
+#[test]
+fn a_program_in_folders_that_move_runs_from_a_path_that_was_or_from_none() {
+    let test = "a_program_in_folders_that_move";
+    if !can_see(test) || !has(test, "/usr/bin/python3") {
+        return;
     }
-}
-
-impl Drop for PidsLimit {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
+    let moving = Moving::new();
+    let program = format!("{}/runs", moving.inside);
+    fs::copy("/bin/true", &program).unwrap();
+    let place = fs::metadata(&program).unwrap().ino();
+    let many: u64 = if long() { 20_000 } else { 2_000 };
+    let (turns, seen) = moving.while_running(&format!(
+        "/usr/bin/python3 -c \"import os\nwhile 1:\n try: os.chdir('{}'); break\n except OSError: pass\n\
+         for n in range({many}): os.waitpid(os.posix_spawn('./runs', ['runs', 'moved'], {{}}), 0)\"",
+        moving.inside
+    ));
+    let (mut were, mut none) = (0, 0);
+    let mut never = BTreeMap::new();
+    for event in seen.all("ran").filter(|event| line(event) == "runs moved") {
+        let ran = &event["action"]["ran"];
+        assert_eq!((&ran["place"]["inode"], &ran["file"]), (&place.into(), &"./runs".into()));
+        assert_eq!(ran["deleted"], false);
+        let right = |value: &Value, below: &str| {
+            let path = value.as_str().unwrap();
+            path.is_empty() || moving.was(path, below)
+        };
+        match (right(&ran["program"], "/runs") && right(&ran["folder"], ""), &ran["program"]) {
+            (true, program) if program == "" => none += 1,
+            (true, _) => were += 1,
+            (false, _) => {
+                *never.entry(format!("{} in {}", ran["program"], ran["folder"])).or_insert(0) += 1
+            }
+        }
     }
+    let lost = seen.totals()["lost"].as_u64().unwrap();
+    println!(
+        "{turns} turns, {many} programs: {were} paths that were, {none} without one, {lost} lost"
+    );
+    assert_eq!(never, BTreeMap::<String, u64>::new(), "paths that never were");
+    assert!(turns > many / 10, "the folders moved {turns} times only");
+    assert!(were + none <= many && were + none + lost >= many, "{were} and {none} of {many}");
 }
 
 #[test]
@@ -148,10 +200,10 @@ fn a_fork_bomb_does_not_blind_others_and_its_excess_is_counted() {
     }
     let Some(program) = compiled(test, "bomb.c", &["-O1", "-static"]) else { return };
     // Under a limit where this machine has one that can be set without taking it out of its session's group.
-    let limit = PidsLimit::new(5000);
+    let limit = Group::new("pids", &[("pids.max", "5000")]);
     let command = match &limit {
         Some(limit) => {
-            format!("echo $$ > {}/cgroup.procs; exec {program} 100000", limit.0.display())
+            format!("echo $$ > {}; exec {program} 100000", limit.file("cgroup.procs").display())
         }
         None => format!("{program} 5000"),
     };

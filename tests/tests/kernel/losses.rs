@@ -1,10 +1,10 @@
 //! Storms: what the kernel wrote is told or counted as lost, to the last record; where a role wants nothing lost, nothing is.
 
 use super::{Beside, CLUSTER, Seen, can_see, compiled, has};
+use house::kernel::Group;
 use house::{Cluster, assert_success, long, wait_for};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A storm: what does it so often, and how often that is found, folded or not.
@@ -196,45 +196,22 @@ fn where_nothing_may_be_lost_a_server_that_comes_last_loses_nothing_either() {
     drop(hogs);
 }
 
-/// A group of processes whose threads get a tenth of one processor, in slices of a millisecond. Removed when dropped.
-struct Slow(PathBuf);
-
-impl Slow {
-    const ROOT: &str = "/sys/fs/cgroup/cpu";
-
-    /// `None` where this machine has no control group in which single threads can be slowed.
-    fn new() -> Option<Self> {
-        let group = Self(Path::new(Self::ROOT).join(format!("scry-test-{}", std::process::id())));
-        fs::create_dir(&group.0).ok()?;
-        let set = |file: &str, value: &str| fs::write(group.0.join(file), value).ok();
-        set("cpu.cfs_period_us", "10000")?;
-        set("cpu.cfs_quota_us", "1000")?;
-        Some(group)
-    }
-
-    /// Takes in the thread that reads the kernel's ring, as a thread like any other.
-    fn take_reader_of(&self, server: u32) {
-        let tasks = fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
-        let mut tasks = tasks.filter(|task| {
-            fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "kernel\n")
-        });
-        let task = tasks.next().expect("the reader's thread").file_name().into_string().unwrap();
-        assert_success(&Command::new("chrt").args(["-o", "-p", "0", &task]).output().unwrap());
-        fs::write(self.0.join("tasks"), task).unwrap();
-    }
-
-    /// How often its threads had to wait.
-    fn waits(&self) -> u64 {
-        let told = fs::read_to_string(self.0.join("cpu.stat")).unwrap();
-        let line = told.lines().find_map(|line| line.strip_prefix("nr_throttled "));
-        line.expect("it is counted").parse().unwrap()
-    }
+/// Has the thread that reads the kernel's ring be one like any other, in this group.
+fn slow_reader(group: &Group, server: u32) {
+    let tasks = fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
+    let mut tasks = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "kernel\n")
+    });
+    let task = tasks.next().expect("the reader's thread").file_name().into_string().unwrap();
+    assert_success(&Command::new("chrt").args(["-o", "-p", "0", &task]).output().unwrap());
+    fs::write(group.file("tasks"), task).unwrap();
 }
 
-impl Drop for Slow {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
+/// How often the threads of a group had to wait.
+fn waits(group: &Group) -> u64 {
+    let told = fs::read_to_string(group.file("cpu.stat")).unwrap();
+    let line = told.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+    line.expect("it is counted").parse().unwrap()
 }
 
 #[test]
@@ -244,7 +221,9 @@ fn where_nothing_may_be_lost_a_reader_that_is_slowed_loses_nothing_either() {
         return;
     }
     let Some(program) = compiled(test, "storm.c", &["-O1"]) else { return };
-    let Some(slow) = Slow::new() else {
+    // A tenth of one processor, in slices of a millisecond.
+    let tenth = [("cpu.cfs_period_us", "10000"), ("cpu.cfs_quota_us", "1000")];
+    let Some(slow) = Group::new("cpu", &tenth) else {
         return println!("skipped: {test}: no control group of version 1 for processors");
     };
     let storm = Storm::of_opens(program);
@@ -253,10 +232,10 @@ fn where_nothing_may_be_lost_a_reader_that_is_slowed_loses_nothing_either() {
         let cluster = Cluster::start();
         cluster.set_options(&format!("kernel = {{ files = true, lossless = {lossless} }}"));
         let made = storm.makes(&cluster)(many);
-        slow.take_reader_of(cluster.server_pid());
-        let before = slow.waits();
+        slow_reader(&slow, cluster.server_pid());
+        let before = waits(&slow);
         let told = run_two(&cluster, &storm, many, 0);
-        let waits = slow.waits() - before;
+        let waits = waits(&slow) - before;
         for Told { found, came, lost } in told {
             println!(
                 "lossless {lossless}: {many} opens: {found} seen, {lost} lost; the reader waited {waits} times"

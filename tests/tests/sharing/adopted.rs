@@ -5,7 +5,7 @@ use crate::company::{company, done, in_order, people, refused};
 use house::moved::{entries, kept};
 use house::person::Person;
 use house::seen::Seen;
-use house::sharing::{GUEST, NOTE, Owner, PROMPT, Viewer, Way, guests, sessions, told};
+use house::sharing::{GUEST, NOTE, Owner, PROMPT, Viewer, Way, alone, guests, sessions, told};
 use house::terminal::Terminal;
 use house::{Cluster, assert_success, script, text, wait_for};
 use serde_json::{Value, json};
@@ -51,17 +51,6 @@ fn same(what: &str, one: &Terminal, other: &Terminal) {
     }
 }
 
-/// A shell with nothing of scry around it.
-fn alone(cluster: &Cluster) -> Terminal {
-    let mut shell = Command::new("env");
-    shell.args([&format!("PS1={PROMPT} "), "bash", "--noprofile", "--norc"]);
-    shell.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
-    shell.env_remove("TMUX").env_remove("TMUX_PANE");
-    let terminal = Terminal::run(cluster.folder.path(), SMALL, &shell);
-    terminal.wait_for(PROMPT);
-    terminal
-}
-
 /// A session whose owner has a small terminal; two who look on, one with a large terminal and one with such a small one; and
 /// the same shell without scry, whose terminal is made what the program's should be.
 struct Scene<'c> {
@@ -75,7 +64,7 @@ struct Scene<'c> {
 
 impl<'c> Scene<'c> {
     fn start(cluster: &'c Cluster, owner: Owner<'c>, bob: &Person<'_>) -> Self {
-        let twin = alone(cluster);
+        let twin = alone(cluster, SMALL);
         let file = cluster.path("tty");
         owner.line(&format!("tty > {}", file.display()));
         let said = || fs::read_to_string(&file).unwrap_or_default();

@@ -3,7 +3,7 @@
 use house::person::Person;
 use house::script::GNU_SCREEN;
 use house::seen::{Differences, Seen, differences};
-use house::sharing::{GUEST, NOTE, Owner, PROMPT, SIZE, Viewer, Way, guests};
+use house::sharing::{GUEST, NOTE, Owner, PROMPT, SIZE, Viewer, Way, alone, guests};
 use house::terminal::Terminal;
 use house::{Cluster, text, wait_for};
 use std::cell::{Cell, RefCell};
@@ -167,15 +167,8 @@ impl<'c> Twins<'c> {
         let viewers =
             [owner.join(bob, Way::Scry, "peer", SIZE), owner.join(bob, Way::Ssh, "observer", SIZE)];
         owner.all_see_the_same(&viewers);
-        let mut shell = Command::new("env");
-        shell.args([&format!("PS1={PROMPT} "), "bash", "--noprofile", "--norc"]);
-        shell.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
-        // It is in a tmux as little as the other.
-        shell.env_remove("TMUX").env_remove("TMUX_PANE");
-        let terminal = Terminal::run(cluster.folder.path(), SIZE, &shell);
-        terminal.wait_for(PROMPT);
         let done = [cluster.path("done"), cluster.path("done-alone")];
-        let alone = [Viewer { terminal, types: true }];
+        let alone = [Viewer { terminal: alone(cluster, SIZE), types: true }];
         let (ttys, differ) = (RefCell::default(), Cell::default());
         let twins = Self { owner, viewers, alone, done, ttys, differ };
         for (terminal, file) in twins.terminals().into_iter().zip(&twins.done) {
