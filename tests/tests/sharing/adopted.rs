@@ -119,6 +119,13 @@ fn first(owner: &Owner<'_>) -> String {
 
 #[test]
 fn an_owner_by_plain_ssh_has_a_viewers_size_count_and_theirs_again_in_any_program() {
+    if !house::long() {
+        // Open: which part a view shows hangs on the pictures that it was shown before, and two views skip different ones.
+        return println!(
+            "skipped: an_owner_by_plain_ssh_has_a_viewers_size: two views of one size may show other parts of vim and htop; \
+             `cargo xtask test --long` runs it"
+        );
+    }
     let cluster = Cluster::start();
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
