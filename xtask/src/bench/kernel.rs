@@ -2,8 +2,8 @@
 //! are, and in one whose files and connections are too; and a system call of somebody else meanwhile.
 //!
 //! Processor time of the work itself, as the shell counts it: on a machine that others use too, the wall clock says more
-//! of them. The sessions stand open side by side and work in turns, a fraction of a second each, so that what the machine
-//! does meanwhile falls on all alike.
+//! of them. The three work in turns, a fraction of a second each, so that what the machine does meanwhile falls on all
+//! alike; each turn has a session of its own, which has done the same once before it is measured.
 
 use super::figures::{Bar, Row, Samples, Value};
 use super::sides::{Running, Side, Sides, Wish, run as run_program};
@@ -93,13 +93,6 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             outside[now].add(vec![stranger(context.reduced(300_000, 1_500_000))?]);
         }
     }
-    let mut standing = Vec::new();
-    for (watched, _) in WATCHED {
-        set(sides, &role, watched)?;
-        standing.push(Standing::open(sides)?);
-    }
-    // While it stands there, the system calls of all others are looked at, too.
-    let mut last = standing.pop();
     for round in 0..rounds {
         context.say(&format!("kernel: round {} of {rounds}, inside", round + 1));
         for (work, all) in works.iter().zip(&mut samples) {
@@ -107,14 +100,12 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             for piece in 0..PIECES {
                 for turn in 0..WATCHED.len() {
                     let now = (turn + piece) % WATCHED.len();
-                    let of = match standing.get_mut(now) {
-                        Some(of) => {
-                            last = None;
-                            of
-                        }
-                        None => last.insert(Standing::open(sides)?),
-                    };
-                    spent[now].push(of.spent(&work.script)? / work.count * work.per_second);
+                    // One session at a time: while another's files are watched, the system calls of all are looked at.
+                    set(sides, &role, WATCHED[now].0)?;
+                    let mut session = Standing::open(sides)?;
+                    // What opening it leaves to be done is over behind this.
+                    session.spent(&work.script)?;
+                    spent[now].push(session.spent(&work.script)? / work.count * work.per_second);
                 }
             }
             for (of, spent) in all.iter_mut().zip(spent) {
@@ -122,7 +113,6 @@ fn run(context: &Context, sides: &Sides) -> Result<Vec<Row>> {
             }
         }
     }
-    drop((standing, last));
     set(sides, &role, WATCHED[1].0)?;
     for (work, all) in works.iter().zip(&samples) {
         for watched in [1, 2] {
