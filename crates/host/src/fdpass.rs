@@ -78,7 +78,7 @@ pub(crate) struct Channel(AsyncFd<OwnedFd>);
 impl Channel {
     /// Must be called within a tokio runtime.
     pub(crate) fn new(end: OwnedFd) -> io::Result<Self> {
-        sys::watch(end).map(Self)
+        sys::watch(end, Interest::READABLE | Interest::WRITABLE).map(Self)
     }
 
     pub(crate) async fn send(

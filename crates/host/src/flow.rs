@@ -24,7 +24,7 @@ pub struct Reader(AsyncFd<OwnedFd>);
 
 impl Reader {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
-        sys::watch(fd).map(Self)
+        sys::watch(fd, Interest::READABLE).map(Self)
     }
 
     /// Waits for output: at most [`limit::READ_BYTES`], empty at its end. Cancel safe.
@@ -42,7 +42,7 @@ pub struct Writer(AsyncFd<OwnedFd>);
 
 impl Writer {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
-        sys::watch(fd).map(Self)
+        sys::watch(fd, Interest::WRITABLE).map(Self)
     }
 
     /// Writes a beginning of `bytes` and says how much of it, waiting until the program takes something. Cancel safe.
@@ -58,7 +58,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::write`].
     pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        write_all(&self.0, bytes).await
+        all(bytes, |rest| write(&self.0, rest)).await
     }
 }
 
@@ -90,21 +90,29 @@ fn kept(mut bytes: Vec<u8>) -> Bytes {
     bytes.into()
 }
 
-pub(crate) async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
+async fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<usize> {
     if bytes.is_empty() {
         return Ok(0);
     }
-    fd.async_io(Interest::WRITABLE, |fd| match rustix::io::write(fd, bytes) {
-        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-        result => Ok(result?),
-    })
-    .await
+    fd.async_io(Interest::WRITABLE, |fd| write_some(fd, bytes)).await
 }
 
-pub(crate) async fn write_all(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> io::Result<()> {
+/// One write of something. A terminal says of one that is full that it took nothing.
+pub(crate) fn write_some(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    match rustix::io::write(fd, bytes) {
+        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+        result => Ok(result?),
+    }
+}
+
+/// Writes all of it by writes of a beginning.
+pub(crate) async fn all<'a, W>(bytes: &'a [u8], write: impl Fn(&'a [u8]) -> W) -> io::Result<()>
+where
+    W: Future<Output = io::Result<usize>>,
+{
     let mut rest = bytes;
     while !rest.is_empty() {
-        let written = write(fd, rest).await?;
+        let written = write(rest).await?;
         rest = rest.get(written..).unwrap_or_default();
     }
     Ok(())

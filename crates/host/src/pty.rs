@@ -11,6 +11,7 @@ use rustix::termios::{LocalModes, OptionalActions, Winsize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
@@ -46,7 +47,20 @@ impl Pty {
     /// # Errors
     /// When the terminal is gone.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        flow::write(&self.0, bytes).await
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match flow::write_some(self.0.get_ref(), bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                done => return done,
+            }
+            // For room it is watched only while it is full: the kernel tells of room whenever a program reads what was typed,
+            // and each time the thread that shows the echo would be woken for nothing.
+            let full = sys::watch(self.0.get_ref().try_clone()?, Interest::WRITABLE)?;
+            full.writable().await.map(drop)?;
+        }
     }
 
     /// Types all of `bytes`. Not cancel safe: how much was typed is then unknown.
@@ -54,7 +68,7 @@ impl Pty {
     /// # Errors
     /// As [`Pty::write`].
     pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        flow::write_all(&self.0, bytes).await
+        flow::all(bytes, |rest| self.write(rest)).await
     }
 
     /// Gives the terminal a new size; its foreground job gets SIGWINCH.
@@ -173,7 +187,7 @@ pub(crate) fn open(account: &Account, size: Size, wanted: &[(u8, u32)]) -> io::R
     modes::apply(&mut termios, wanted);
     rustix::termios::tcsetattr(&slave, OptionalActions::Now, &termios)?;
     rustix::termios::tcsetwinsize(&slave, window(size))?;
-    let pty = Pty(Arc::new(sys::watch(master)?));
+    let pty = Pty(Arc::new(sys::watch(master, Interest::READABLE)?));
     Ok(Opened { pty, slave, name })
 }
 

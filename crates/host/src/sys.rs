@@ -9,14 +9,15 @@ pub(crate) mod pam;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Makes a descriptor non-blocking and has tokio watch it. Must be called within a tokio runtime.
-pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// Makes a descriptor non-blocking and has tokio watch it for this. Must be called within a tokio runtime.
+pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     rustix::io::ioctl_fionbio(&fd, true)?;
     // SAFETY: an `OwnedFd` says the same descriptor all its life and keeps it open until it is dropped,
-    // which is all that `register` asks for.
-    Ok(unsafe { AsyncFd::register(fd) }?)
+    // which is all that `register_with_interest` asks for.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 /// Gives the system back what the allocator holds and nobody uses. Slow: for once, behind work that needed much.
