@@ -1,7 +1,7 @@
 //! A terminal on which a stage is seen: all of it, a part, or it in a frame.
 
 use model::Size;
-use screen::{Canvas, Keys, Loan, Pan, Screen};
+use screen::{Canvas, Keys, Loan, Screen};
 
 /// Somebody's terminal.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ pub(crate) struct View {
 }
 
 /// Looks at a stage through a window. `types`: whether what is typed there reaches the program at this moment.
-pub(crate) fn look(screen: &Screen, window: &mut Window, pan: &mut Pan, types: bool) -> View {
+pub(crate) fn look(screen: &Screen, window: &mut Window, types: bool) -> View {
     let drawn = screen.size();
     let size = Size::clamped(drawn.0.into(), drawn.1.into());
     let told = (window.fits && size != window.size).then(|| {
@@ -30,7 +30,7 @@ pub(crate) fn look(screen: &Screen, window: &mut Window, pan: &mut Pan, types: b
     });
     let (cols, rows) = (window.size.cols(), window.size.rows());
     let mut canvas = Canvas::new(cols, rows);
-    canvas.show(screen, (cols, rows), pan, |_, _, _| {});
+    canvas.show(screen, (cols, rows), |_, _, _| {});
     let keys = screen.keys();
     let keys = match types {
         // A click means what it points at only where the picture stands as the program drew it.
@@ -50,7 +50,6 @@ fn told(size: Size) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Face {
     window: Window,
-    pan: Pan,
     /// Until it is given back.
     loan: Option<Loan>,
     /// What takes the terminal, until that was handed out.
@@ -61,7 +60,7 @@ impl Face {
     /// Takes a terminal that may have got any part of what the program wrote.
     pub fn new(window: Window) -> Self {
         let (loan, takes) = Loan::take_any(window.size.cols(), window.size.rows());
-        Self { window, pan: Pan::default(), loan: Some(loan), takes }
+        Self { window, loan: Some(loan), takes }
     }
 
     /// The person has made it this size. One that fits has the size that it was told.
@@ -78,7 +77,7 @@ impl Face {
     pub fn picture(&mut self, screen: &Screen, types: bool, bar: Option<&str>) -> Vec<u8> {
         let Some(loan) = &mut self.loan else { return Vec::new() };
         let mut bytes = std::mem::take(&mut self.takes);
-        let View { mut canvas, keys, told } = look(screen, &mut self.window, &mut self.pan, types);
+        let View { mut canvas, keys, told } = look(screen, &mut self.window, types);
         if let Some(told) = told {
             loan.resize(self.window.size.cols(), self.window.size.rows());
             bytes.extend(told);
@@ -137,7 +136,7 @@ mod tests {
             ((20, 4), false, false, false),
         ] {
             let mut window = window(size.0, size.1, false);
-            let View { keys, told, .. } = look(&drawn, &mut window, &mut Pan::default(), types);
+            let View { keys, told, .. } = look(&drawn, &mut window, types);
             assert_eq!((keys.mouse.is_some(), keys.application_cursor), (mouse, cursor));
             assert_eq!((keys.cursor_style, told), (5, None), "{size:?}, {types}");
         }

@@ -37,4 +37,4 @@ pub use modes::{Modes, Mouse, MouseEncoding};
 pub use painter::Painter;
 pub use paste::Paste;
 pub use screen::Screen;
-pub use view::{BAR, Pan};
+pub use view::BAR;

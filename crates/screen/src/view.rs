@@ -9,15 +9,6 @@ use unicode_width::UnicodeWidthStr as _;
 /// The bar at the lower edge.
 pub const BAR: Style = Style { fg: Colour::Indexed(252), bg: Colour::Indexed(236), ..Style::PLAIN };
 
-/// How far a screen that is too large is moved: first visible column and row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pan {
-    /// Column.
-    pub col: u16,
-    /// Row.
-    pub row: u16,
-}
-
 impl Canvas {
     /// Draws a screen, with its cursor, into the first `view` columns and rows of the canvas;
     /// whoever wants a status line leaves it a row by a smaller view.
@@ -25,19 +16,24 @@ impl Canvas {
     /// A view of exactly the screen's size gets its cells as they are
     /// (but for DECSCNM, which becomes a part of each cell's style).
     /// A smaller screen stands in the middle, framed where there is room around it.
-    /// A larger one is cut; `pan` is kept from picture to picture, so that the view moves only when it must.
+    /// Of a larger one a part is shown, with the cursor in it, which follows from the picture alone: whoever looks on
+    /// through the same view sees the same, whatever they saw before. It moves by half of the view.
     /// `touch` may change how a cell looks; it gets the column and row on the screen.
+    ///
+    /// Returns the column and row of the screen that come first.
     pub fn show(
         &mut self,
         screen: &Screen,
         view: (u16, u16),
-        pan: &mut Pan,
         mut touch: impl FnMut(u16, u16, &mut Cell),
-    ) {
+    ) -> (u16, u16) {
         let (cols, rows) = screen.size();
-        let caret = screen.caret();
-        pan.col = panned(pan.col, cols, view.0, caret.0);
-        pan.row = panned(pan.row, rows, view.1, caret.1);
+        let caret = match screen.cursor() {
+            // Where a program that fills the screen and hides its cursor drew last, nobody looks.
+            None if screen.is_alternate() => (0, 0),
+            _ => screen.caret(),
+        };
+        let first = (moved(cols, view.0, caret.0), moved(rows, view.1, caret.1));
         let left = view.0.saturating_sub(cols) / 2;
         let top = view.1.saturating_sub(rows) / 2;
         if left > 0 && top > 0 {
@@ -46,7 +42,7 @@ impl Canvas {
         let reverse = screen.modes().reverse_video;
         let (width, height) = (view.0.min(cols), view.1.min(rows));
         for row in 0..height {
-            let cells = screen.row(row + pan.row).skip(pan.col.into());
+            let cells = screen.row(row + first.1).skip(first.0.into());
             for (col, mut cell) in (0..width).zip(cells) {
                 let cut_left = cell.width == 0 && col == 0;
                 let cut_right = cell.width == 2 && col + 1 == width;
@@ -54,17 +50,18 @@ impl Canvas {
                     cell = Cell { ch: ' ', width: 1, style: cell.style };
                 }
                 cell.style.inverse ^= reverse;
-                touch(col + pan.col, row + pan.row, &mut cell);
+                touch(col + first.0, row + first.1, &mut cell);
                 self.set(col + left, row + top, cell);
             }
         }
         if let Some((col, row)) = screen.cursor()
-            && let (Some(col), Some(row)) = (col.checked_sub(pan.col), row.checked_sub(pan.row))
+            && let (Some(col), Some(row)) = (col.checked_sub(first.0), row.checked_sub(first.1))
             && col < width
             && row < height
         {
             self.cursor = Some((col + left, row + top));
         }
+        first
     }
 
     /// Text on the last row, over what is there; the cursor is hidden. Controls become dots, what is too long is cut.
@@ -121,11 +118,10 @@ impl Canvas {
     }
 }
 
-/// The least move that shows the cursor.
-fn panned(pan: u16, size: u16, view: u16, caret: u16) -> u16 {
-    let most = size.saturating_sub(view);
+/// How many halves of a view a screen is moved, at least, to show the cursor.
+fn moved(size: u16, view: u16, caret: u16) -> u16 {
     let least = (caret + 1).saturating_sub(view);
-    pan.min(caret).max(least).min(most)
+    least.next_multiple_of((view / 2).max(1)).min(size.saturating_sub(view))
 }
 
 #[cfg(test)]
@@ -142,7 +138,7 @@ mod tests {
         let mut model = Screen::new(screen.0, screen.1);
         model.feed(bytes.as_bytes());
         let mut canvas = Canvas::new(canvas.0, canvas.1);
-        canvas.show(&model, view, &mut Pan::default(), |_, _, _| {});
+        canvas.show(&model, view, |_, _, _| {});
         let rows: Vec<String> = (0..canvas.size().1).map(|row| canvas.row_text(row)).collect();
         assert_eq!(rows, expected, "{bytes:?} in {view:?}");
         assert_eq!(canvas.cursor, cursor, "{bytes:?} in {view:?}");
@@ -192,21 +188,41 @@ mod tests {
     }
 
     #[test]
-    fn the_view_moves_only_when_it_must() {
-        let mut screen = Screen::new(40, 10);
-        let mut pan = Pan::default();
-        for (bytes, col, row) in [
-            ("\x1b[1;10H", 0, 0),
-            ("\x1b[1;11H", 1, 0),
-            ("\x1b[1;5H", 1, 0),
-            ("\x1b[9;1H", 0, 5),
-            ("\x1b[7;40H", 30, 5),
-            ("\x1b[1;1H", 0, 0),
-        ] {
+    fn the_part_that_is_shown_follows_from_the_picture_alone_and_has_the_cursor_in_it() {
+        let check = |bytes: &str, view: (u16, u16), expected: (u16, u16)| {
+            let mut screen = Screen::new(40, 10);
             screen.feed(bytes.as_bytes());
-            let mut canvas = Canvas::new(10, 5);
-            canvas.show(&screen, (10, 4), &mut pan, |_, _, _| {});
-            assert_eq!(pan, Pan { col, row }, "{bytes:?}");
+            let mut canvas = Canvas::new(view.0, view.1);
+            let first = canvas.show(&screen, view, |_, _, _| {});
+            assert_eq!(first, expected, "{bytes:?} in {view:?}");
+        };
+        for (bytes, first) in [
+            ("\x1b[1;10H", (0, 0)),
+            ("\x1b[1;11H", (5, 0)),
+            ("\x1b[1;15H", (5, 0)),
+            ("\x1b[1;16H", (10, 0)),
+            ("\x1b[1;5H", (0, 0)),
+            ("\x1b[4;1H", (0, 0)),
+            ("\x1b[5;1H", (0, 2)),
+            ("\x1b[7;40H", (30, 4)),
+            ("\x1b[10;1H", (0, 6)),
+            ("\x1b[10;40H\x1b[?25l", (30, 6)),
+            ("\x1b[?1049h\x1b[10;40H", (30, 6)),
+            ("\x1b[?1049h\x1b[10;40H\x1b[?25l", (0, 0)),
+        ] {
+            check(bytes, (10, 4), first);
+        }
+        check("\x1b[10;40H", (40, 9), (0, 1));
+        for row in 0..10_u16 {
+            for col in 0..40_u16 {
+                for view in [(1, 1), (2, 3), (7, 5), (39, 9), (40, 10), (50, 20)] {
+                    let mut screen = Screen::new(40, 10);
+                    screen.feed(format!("\x1b[{};{}H", row + 1, col + 1).as_bytes());
+                    let mut canvas = Canvas::new(view.0, view.1);
+                    canvas.show(&screen, view, |_, _, _| {});
+                    assert!(canvas.cursor.is_some(), "{col},{row} in {view:?}");
+                }
+            }
         }
     }
 
@@ -215,7 +231,7 @@ mod tests {
         let mut screen = Screen::new(40, 10);
         screen.feed(b"\x1b[?5h\x1b[10;38Habc");
         let mut canvas = Canvas::new(10, 4);
-        canvas.show(&screen, (10, 4), &mut Pan::default(), |col, row, cell| {
+        canvas.show(&screen, (10, 4), |col, row, cell| {
             cell.style.bold = (col, row) == (38, 9);
         });
         assert_eq!(canvas.row_text(3), "       abc");

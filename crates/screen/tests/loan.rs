@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, STREAMS, Step, apply, assert_same, steps};
-use screen::{Canvas, Loan, Pan, Screen, anew};
+use screen::{Canvas, Loan, Screen, anew};
 
 /// Random terminals and programs.
 const SEEDS: u64 = 400;
@@ -99,7 +99,7 @@ fn lend(terminal: &mut Screen, screen: &Screen, random: &mut Random) -> Loan {
 fn paint(loan: &mut Loan, terminal: &mut Screen, screen: &Screen, note: &str) {
     let (cols, rows) = screen.size();
     let mut canvas = Canvas::new(cols, rows);
-    canvas.show(screen, (cols, rows), &mut Pan::default(), |_, _, _| {});
+    canvas.show(screen, (cols, rows), |_, _, _| {});
     canvas.bar(note);
     terminal.feed(&loan.paint(canvas.clone(), Some(screen.keys())));
     for row in 0..rows {

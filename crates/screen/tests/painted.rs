@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, STREAMS, Step, apply, steps};
 use screen::{
-    Canvas, Cell, Colour, Keys, Mouse, MouseEncoding, Painter, Pan, Screen, Style, undo_keys,
+    Canvas, Cell, Colour, Keys, Mouse, MouseEncoding, Painter, Screen, Style, undo_keys,
     write_changes, write_keys,
 };
 
@@ -214,7 +214,6 @@ fn a_viewer_of_any_size_sees_a_part_of_broken_streams_and_gets_only_known_sequen
 struct Viewer {
     terminal: Screen,
     painter: Painter,
-    pan: Pan,
 }
 
 impl Viewer {
@@ -222,7 +221,7 @@ impl Viewer {
         let mut painter = Painter::new(cols, rows);
         let mut terminal = Screen::new(cols, rows);
         terminal.feed(&painter.enter());
-        Self { terminal, painter, pan: Pan::default() }
+        Self { terminal, painter }
     }
 
     fn resize(&mut self, (cols, rows): (u16, u16)) {
@@ -234,7 +233,7 @@ impl Viewer {
     fn look(&mut self, stage: &Screen, below: u16) -> Canvas {
         let (cols, rows) = self.painter.size();
         let mut canvas = Canvas::new(cols, rows);
-        canvas.show(stage, (cols, rows - below), &mut self.pan, |_, _, _| {});
+        canvas.show(stage, (cols, rows - below), |_, _, _| {});
         let bytes = self.painter.paint(canvas.clone(), Some(stage.keys()));
         assert_known(&bytes);
         self.terminal.feed(&bytes);

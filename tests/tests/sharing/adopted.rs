@@ -119,13 +119,6 @@ fn first(owner: &Owner<'_>) -> String {
 
 #[test]
 fn an_owner_by_plain_ssh_has_a_viewers_size_count_and_theirs_again_in_any_program() {
-    if !house::long() {
-        // Open: which part a view shows hangs on the pictures that it was shown before, and two views skip different ones.
-        return println!(
-            "skipped: an_owner_by_plain_ssh_has_a_viewers_size: two views of one size may show other parts of vim and htop; \
-             `cargo xtask test --long` runs it"
-        );
-    }
     let cluster = Cluster::start();
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
@@ -153,8 +146,7 @@ fn an_owner_by_plain_ssh_has_a_viewers_size_count_and_theirs_again_in_any_progra
     }
     scene.is_painted("less");
     scene.types("q");
-    // A view follows the cursor no further than it must: the beginning of a line may stand left of the owner's.
-    scene.large.terminal.wait_for(PROMPT);
+    owner.terminal.wait_for(PROMPT);
     scene.is_painted("the shell behind less");
 
     // The mouse is the program's only where the picture stands as it drew it.
@@ -197,7 +189,7 @@ fn an_owner_by_plain_ssh_has_a_viewers_size_count_and_theirs_again_in_any_progra
     }
     same("htop", &owner.terminal, &scene.small.terminal);
     scene.types("q");
-    scene.large.terminal.wait_for(PROMPT);
+    owner.terminal.wait_for(PROMPT);
     scene.types("clear; stty size\r");
     scene.large.terminal.wait_for("28 90");
     scene.is_painted("the shell behind htop");

@@ -16,7 +16,7 @@ use model::entry::{Entry, Party};
 use model::{Seq, Size, Stream, Tick};
 use record::Keyframe;
 use record::picture::picture_of;
-use screen::{Canvas, Painter, Pan, Screen};
+use screen::{Canvas, Painter, Screen};
 use session::{Hub, Terms};
 use std::collections::VecDeque;
 use tokio::sync::oneshot::{self, error::TryRecvError};
@@ -92,7 +92,6 @@ impl Follower {
 struct Viewer {
     painter: Painter,
     terminal: Screen,
-    pan: Pan,
 }
 
 impl Viewer {
@@ -100,7 +99,7 @@ impl Viewer {
         let mut painter = Painter::new(size.cols(), size.rows());
         let mut terminal = Screen::new(size.cols(), size.rows());
         terminal.feed(&painter.enter());
-        Self { painter, terminal, pan: Pan::default() }
+        Self { painter, terminal }
     }
 
     fn resize(&mut self, size: Size) {
@@ -109,11 +108,11 @@ impl Viewer {
     }
 
     /// What a terminal of this size has to show of a screen.
-    fn part(&self, screen: &Screen) -> (Canvas, Pan) {
-        let (size, mut pan) = (self.painter.size(), self.pan);
+    fn part(&self, screen: &Screen) -> Canvas {
+        let size = self.painter.size();
         let mut canvas = Canvas::new(size.0, size.1);
-        canvas.show(screen, size, &mut pan, |_, _, _| {});
-        (canvas, pan)
+        canvas.show(screen, size, |_, _, _| {});
+        canvas
     }
 }
 
@@ -124,7 +123,6 @@ struct Owner {
     own: Size,
     /// While it is painted; it is over when they wait for the picture.
     face: Option<Face>,
-    pan: Pan,
     picture: Option<oneshot::Receiver<Keyframe>>,
     /// What it must show once everything was read.
     reference: Follower,
@@ -133,8 +131,8 @@ struct Owner {
 impl Owner {
     fn new(size: Size) -> Self {
         let (hub, reference) = (Hub::new(Terms::default(), Tick(0)), Follower::new(size));
-        let (terminal, pan) = (Screen::new(size.cols(), size.rows()), Pan::default());
-        Self { hub, terminal, own: size, face: None, pan, picture: None, reference }
+        let terminal = Screen::new(size.cols(), size.rows());
+        Self { hub, terminal, own: size, face: None, picture: None, reference }
     }
 
     fn is_painted(&self) -> bool {
@@ -314,7 +312,7 @@ impl World {
                 // What they have not read is dropped, wherever they stand.
                 self.owner.hub.aside(Tick(0));
                 let window = Window { size: self.owner.own, fits: false };
-                (self.owner.face, self.owner.pan) = (Some(Face::new(window)), Pan::default());
+                self.owner.face = Some(Face::new(window));
             }
             (0, true) if self.owner.is_painted() => self.give_up(),
             // Once more, before the picture was there.
@@ -347,22 +345,21 @@ impl World {
     /// The owner's terminal shows what a viewer's of its size does.
     fn paints(&mut self) {
         let (seed, shown) = (self.seed, self.waiting.shown.0 as usize);
-        let Owner { face: Some(face), terminal, own, pan, .. } = &mut self.owner else { return };
+        let Owner { face: Some(face), terminal, own, .. } = &mut self.owner else { return };
         let bar = self.random.one_in(5).then_some("a line of scry's");
         terminal.feed(&face.picture(&self.screen, true, bar));
         let seen = |screen: &Screen| {
-            let (mut canvas, mut moved) = (Canvas::new(own.cols(), own.rows()), *pan);
-            canvas.show(screen, (own.cols(), own.rows()), &mut moved, |_, _, _| {});
+            let mut canvas = Canvas::new(own.cols(), own.rows());
+            canvas.show(screen, (own.cols(), own.rows()), |_, _, _| {});
             bar.iter().for_each(|bar| canvas.bar(bar));
-            (canvas, moved)
+            canvas
         };
         if shown > 0 {
             self.counts.painted += 1;
             self.reference.go(&self.log, shown);
-            let (canvas, _) = seen(&self.reference.screen);
+            let canvas = seen(&self.reference.screen);
             shows(terminal, &canvas, &format!("seed {seed}, entry {shown}: the owner"));
         }
-        *pan = seen(&self.screen).1;
     }
 
     /// It is theirs again if the picture is there.
@@ -459,17 +456,16 @@ impl World {
     fn looks(&mut self, who: usize) {
         let (seed, shown) = (self.seed, self.waiting.shown.0 as usize);
         let Some(viewer) = self.viewers.get_mut(who) else { return };
-        let (canvas, pan) = viewer.part(&self.screen);
+        let canvas = viewer.part(&self.screen);
         viewer.terminal.feed(&viewer.painter.paint(canvas, None));
         // Before its first picture a stage is empty.
         if shown > 0 {
             self.counts.looks += 1;
             self.reference.go(&self.log, shown);
             assert_eq!(self.reference.drawn, shown, "seed {seed}: it goes back");
-            let (wanted, _) = viewer.part(&self.reference.screen);
+            let wanted = viewer.part(&self.reference.screen);
             shows(&viewer.terminal, &wanted, &format!("seed {seed}, entry {shown}"));
         }
-        viewer.pan = pan;
     }
 
     /// Everything is drawn in the end, and is what was recorded; the owner has read it.

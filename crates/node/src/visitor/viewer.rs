@@ -15,7 +15,7 @@ use model::entry::Party;
 use model::limit::{PICTURE_MS, SAID_BYTES};
 use model::role::SeatRole;
 use model::{Size, Tick, Wanted};
-use screen::{Canvas, Painter, Pan};
+use screen::{Canvas, Painter};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -60,7 +60,6 @@ pub(super) struct Viewer {
     window: Window,
     /// What their terminal was made, and the session has not heard yet.
     resized: Option<Size>,
-    pan: Pan,
     keys: Keys,
     over: Option<Over>,
     /// What stands on the last row, until when.
@@ -105,7 +104,6 @@ impl Viewer {
             painter: Painter::new(window.size.cols(), window.size.rows()),
             window,
             resized: None,
-            pan: Pan::default(),
             keys: Keys::new(seat == SeatRole::Peer),
             over: None,
             note: None,
@@ -219,9 +217,9 @@ impl Viewer {
     /// What the terminal must get to show how things are now.
     fn picture(&mut self) -> Vec<u8> {
         let types = self.types();
-        let (window, pan) = (&mut self.window, &mut self.pan);
+        let window = &mut self.window;
         let View { mut canvas, keys, told } =
-            self.stage.look(|screen| view::look(screen, window, pan, types));
+            self.stage.look(|screen| view::look(screen, window, types));
         let mut bytes = told.unwrap_or_default();
         if !bytes.is_empty() {
             self.resize(self.window.size);

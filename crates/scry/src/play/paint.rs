@@ -6,7 +6,7 @@ use super::wish::{Clock, Listed, Overlay};
 use model::{Tick, Time};
 use record::find::Pattern;
 use record::note::{NoteKind, time};
-use screen::{BAR, Canvas, Cell, Colour, Pan, Screen, Style};
+use screen::{BAR, Canvas, Cell, Colour, Screen, Style};
 
 /// Everything that is shown.
 pub struct Scene<'a> {
@@ -52,15 +52,15 @@ const KEYS: [(&str, &str); 17] = [
     ("q", "quit"),
 ];
 
-/// Draws it all. `pan` is kept from picture to picture, so that the view moves only when it must.
-pub fn paint(scene: &Scene<'_>, size: (u16, u16), pan: &mut Pan) -> Canvas {
+/// Draws it all.
+pub fn paint(scene: &Scene<'_>, size: (u16, u16)) -> Canvas {
     let (cols, rows) = size;
     let mut canvas = Canvas::new(cols, rows);
     if cols == 0 || rows == 0 {
         return canvas;
     }
     let view = (cols, rows - 1);
-    picture(scene, view, pan, &mut canvas);
+    picture(scene, view, &mut canvas);
     match scene.mind.overlay() {
         Some(Overlay::Help) => help(view, &mut canvas),
         Some(Overlay::List(of, chosen)) => list(scene, (of, chosen), view, &mut canvas),
@@ -70,10 +70,10 @@ pub fn paint(scene: &Scene<'_>, size: (u16, u16), pan: &mut Pan) -> Canvas {
     canvas
 }
 
-fn picture(scene: &Scene<'_>, view: (u16, u16), pan: &mut Pan, canvas: &mut Canvas) {
+fn picture(scene: &Scene<'_>, view: (u16, u16), canvas: &mut Canvas) {
     let pattern = scene.mind.search().and_then(Pattern::new);
     let found = pattern.map(|pattern| pattern.places(scene.screen)).unwrap_or_default();
-    canvas.show(scene.screen, view, pan, |col, row, cell| {
+    canvas.show(scene.screen, view, |col, row, cell| {
         if found.binary_search(&(col, row)).is_ok() {
             cell.style.fg = Colour::Indexed(16);
             cell.style.bg = Colour::Indexed(220);

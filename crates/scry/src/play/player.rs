@@ -11,7 +11,6 @@ use model::{Seq, Tick};
 use record::find::{Hunt, Outcome, Pattern};
 use record::note::{Note, NoteKind};
 use record::{Recording, Source};
-use screen::Pan;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,7 +40,6 @@ pub struct Player<S: Source, D: Desk> {
     gaps: Vec<(u64, u64)>,
     damage_told: bool,
     desk: D,
-    pan: Pan,
     /// Whether colours are wanted (`NO_COLOR`).
     colours: bool,
     refreshed: Tick,
@@ -69,7 +67,6 @@ impl<S: Source, D: Desk> Player<S, D> {
             gaps: Vec::new(),
             damage_told: false,
             desk,
-            pan: Pan::default(),
             colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             refreshed: now,
             drawn: now,
@@ -296,7 +293,7 @@ impl<S: Source, D: Desk> Player<S, D> {
             reading: self.waiting.as_ref().map(|_| self.outline.at()),
             searched: self.searched,
         };
-        let mut canvas = paint(&scene, self.desk.size(), &mut self.pan);
+        let mut canvas = paint(&scene, self.desk.size());
         if !self.colours {
             canvas.drop_colours();
         }

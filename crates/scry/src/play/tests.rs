@@ -15,7 +15,7 @@ use model::seal::{Signature, SignerCertificate};
 use model::{Heading, Size, Tick, Time};
 use record::find::{Hunt, Outcome, Pattern};
 use record::{Keyframe, Recording, Writer, picture_at};
-use screen::{Canvas, Pan, Screen};
+use screen::{Canvas, Screen};
 use std::io;
 use std::time::Duration;
 
@@ -606,7 +606,7 @@ fn painted(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Vec<String> {
         reading: None,
         searched: None,
     };
-    let canvas = paint(&scene, size, &mut Pan::default());
+    let canvas = paint(&scene, size);
     (0..size.1).map(|row| canvas.row_text(row)).collect()
 }
 

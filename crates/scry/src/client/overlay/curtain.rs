@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::{Size, Tick};
-use screen::{Canvas, Keys, Loan, Pan, Screen};
+use screen::{Canvas, Keys, Loan, Screen};
 use std::collections::VecDeque;
 
 /// Bytes that the terminal got and the screen has not drawn yet. Beyond: they are drawn, all at once: of many lines only
@@ -35,7 +35,6 @@ pub struct Curtain {
 /// A terminal on loan.
 struct Lent {
     loan: Loan,
-    pan: Pan,
     /// What the program has written since; `None` when that was too much.
     held: Option<Vec<u8>>,
     /// Row and column of the cursor as it was taken.
@@ -151,7 +150,6 @@ impl Curtain {
         let (loan, taken) = Loan::take(&self.screen);
         self.lent = Some(Lent {
             loan,
-            pan: Pan::default(),
             held: Some(Vec::new()),
             caret: (row + 1, col + 1),
             is_sure: false,
@@ -193,7 +191,7 @@ impl Curtain {
         let (cols, rows) = self.screen.size();
         let mut canvas = Canvas::new(cols, rows);
         let view = if has_bar && rows > 1 { rows - 1 } else { rows };
-        canvas.show(&self.screen, (cols, view), &mut lent.pan, |_, _, cell| {
+        let (_, above) = canvas.show(&self.screen, (cols, view), |_, _, cell| {
             cell.style.faint |= is_faint;
         });
         let cursor = canvas.cursor.filter(|_| passes && view < rows);
@@ -202,7 +200,7 @@ impl Curtain {
         let mut keys = self.screen.keys();
         if !passes {
             keys = Keys { cursor_style: keys.cursor_style, ..Keys::default() };
-        } else if lent.pan.row > 0 {
+        } else if above > 0 {
             // A click would mean another row.
             (keys.mouse, keys.mouse_encoding) = (None, None);
         }
