@@ -203,12 +203,18 @@ def before_sign_in():
 
 
 def unopened():
-    """Signed in, uses channels that were never opened, and one that was closed."""
+    """Signed in, uses channels that were never opened, those whose opening was refused, and one that was closed."""
     signed_in()
-    for number in (0, 1, 7, 2**32 - 1):
+    every = (*range(32), 2**32 - 1)
+    for number in every:
+        channels(number)
+    wire.send(OPEN, "x11", 77, 1 << 20, 1 << 15, "127.0.0.1", 1)
+    wire.send(OPEN, "forwarded-tcpip", 78, 1 << 20, 1 << 15, "127.0.0.1", 22, "127.0.0.1", 1)
+    for number in every:
         channels(number)
     result["then"] = wire.run("echo alive")[0]
-    channels(0)
+    for number in every:
+        channels(number)
     wire.send(CLOSE, 3)
     result["at last"] = wire.run("echo still alive")[0]
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here panics on trouble: it is the arrange part of tests, and a panic is their clearest word.
 
+pub mod account;
 pub mod apart;
 pub mod asker;
 pub mod browser;

@@ -1,9 +1,12 @@
 //! Much data and slow readers: nothing is lost, nothing hangs, nothing grows without end.
 
-use house::{Cluster, assert_success, text, wait_for};
+use house::{Cluster, assert_success, output_with, text, wait_for};
+use model::{Entry, Size};
+use record::{From, Recording};
+use serde_json::{Value, json};
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::io::{BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +14,7 @@ fn megabytes() -> usize {
     if house::long() { 500 } else { 200 }
 }
 
-fn big_file(cluster: &Cluster) -> std::path::PathBuf {
+fn big_file(cluster: &Cluster) -> PathBuf {
     let path = cluster.path("big");
     let mut file = fs::File::create(&path).unwrap();
     let mut piece = vec![0; 1 << 20];
@@ -31,8 +34,13 @@ fn hash_of(path: &Path) -> blake3::Hash {
 
 /// Resident memory of a process in MiB.
 fn resident(pid: u32) -> u64 {
+    mib_of(pid, "VmRSS:")
+}
+
+/// One figure of a process's memory in MiB, by the kernel's name.
+fn mib_of(pid: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = text.lines().find(|line| line.starts_with(name));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
@@ -123,4 +131,86 @@ fn a_process_that_reads_nothing_does_not_lose_the_others_output() {
     let out = cluster.ssh("head -c 100000000 /dev/zero | wc -c");
     assert_success(&out);
     assert_eq!(text(&out), "100000000");
+}
+
+/// Bytes that name their place, behind the beginning of a title that never ends.
+fn endless_title(cluster: &Cluster, name: &str, mib: usize) -> PathBuf {
+    let path = cluster.path(name);
+    let mut file = BufWriter::new(fs::File::create(&path).unwrap());
+    file.write_all(b"\x1b]0;").unwrap();
+    for place in 0..mib << 17 {
+        write!(file, "{place:07} ").unwrap();
+    }
+    file.flush().unwrap();
+    path
+}
+
+/// Has `sizes_client.py` show an endless title on a terminal of changing size, and looks at what came of it.
+fn check_title(cluster: &Cluster, name: &str, mib: usize, client: &Value) {
+    let (source, shown) =
+        (endless_title(cluster, name, mib), cluster.path(&format!("{name}-shown")));
+    let command = format!("stty raw -echo; cat {}", source.display());
+    let mut task = json!({ "host": cluster.host(), "command": command, "shown": shown });
+    task.as_object_mut().unwrap().extend(client.as_object().unwrap().clone());
+    let server = cluster.server_pid();
+    // The peak is counted from here on (proc(5), clear_refs).
+    fs::write(format!("/proc/{server}/clear_refs"), "5").unwrap();
+    let (before, began) = (resident(server), Instant::now());
+    let mut python = Command::new("/usr/bin/python3");
+    python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/sizes_client.py"));
+    python.env("SCRY_HOME", cluster.path("client")).env_remove("SSH_AUTH_SOCK");
+    let out = output_with(&mut python, &task.to_string());
+    assert_success(&out);
+    let took = began.elapsed();
+    let got: Value = serde_json::from_str(text(&out).lines().last().unwrap()).unwrap();
+    assert_eq!(got["status"], 0, "{got}");
+    let wrote = fs::read(&source).unwrap();
+    assert!(fs::read(&shown).unwrap() == wrote, "{name}: the person saw other bytes");
+
+    let row = cluster.recording_of(&command);
+    let peak = mib_of(server, "VmHWM:");
+    println!(
+        "{name}: {mib} MiB and {} sizes in {took:?}, {before} MiB before, {peak} MiB at most",
+        got["sizes"]
+    );
+    assert!(peak < before + 128, "the server grew from {before} to {peak} MiB");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert_eq!(row["gaps"], 0, "{row:#}");
+    let id = row["id"].as_str().unwrap();
+    let verified = cluster.verify(id);
+    assert!(text(&verified).contains("complete"), "{verified:?}");
+    let recording = Recording::open(house::moved::record_bytes(cluster, id)).unwrap();
+    let (mut kept, mut sizes) = (Vec::new(), Vec::new());
+    for entry in recording.entries(From::Ms(0)) {
+        match entry.unwrap().entry {
+            Entry::Output { bytes, .. } => kept.extend_from_slice(&bytes),
+            Entry::Resize(size) => sizes.push(size),
+            _ => {}
+        }
+    }
+    assert!(kept == wrote, "{name}: {} bytes recorded of {}, or others", kept.len(), wrote.len());
+    for asked in [1, u32::MAX] {
+        assert!(sizes.contains(&Size::clamped(asked, asked)), "{name}: never {asked}: {sizes:?}");
+    }
+    // The model has lived through it.
+    let mut screen = record::picture_at(&recording, recording.length_ms()).unwrap();
+    screen.feed(b"\x18\x1b[2J\x1b[Hok");
+    assert_eq!(screen.faults(), 0);
+    assert!(screen.text()[0].starts_with("ok"), "{:?}", screen.text());
+}
+
+#[test]
+fn a_title_of_50_mb_at_sizes_from_nothing_to_all_there_is_is_recorded_exactly_and_costs_no_memory()
+{
+    let cluster = Cluster::start();
+    check_title(&cluster, "openssh", 50, &json!({ "settings": cluster.config() }));
+    let keys = cluster.path("client").join("clusters").join(house::CLUSTER);
+    let any_number = json!({
+        "config": cluster.config(),
+        "login": cluster.login,
+        "key": keys.join("id_ed25519"),
+        "certificate": keys.join("id_ed25519-cert.pub"),
+    });
+    check_title(&cluster, "paramiko", 50, &any_number);
+    assert_success(&cluster.ssh("true"));
 }

@@ -1,12 +1,13 @@
 //! What belongs to a connection beside its sessions, and a session as the machine sees it: sockets, X11, PAM, who is here.
 
+use house::account::{Account, run_patiently};
 use house::keys::new_key;
 use house::person::words;
 use house::{Cluster, assert_success, is_root, output_with, text, wait_for};
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -21,62 +22,6 @@ fn has(program: &str) -> bool {
 
 fn skip(test: &str, why: &str) {
     eprintln!("skipped: {test}: {why}");
-}
-
-/// An account of the machine that goes when the test does.
-struct Account {
-    name: String,
-    home: PathBuf,
-}
-
-impl Account {
-    fn new(tag: &str) -> Self {
-        let name = format!("scry{tag}{}", std::process::id());
-        let home = std::env::temp_dir().join(format!("home-{name}"));
-        let (password, shell) = ("*", "/bin/bash");
-        let path = home.to_str().unwrap().to_owned();
-        run_patiently("useradd", &["-m", "-d", &path, "-s", shell, "-p", password, &name]);
-        Self { name, home }
-    }
-
-    /// `ssh` as this account with a certificate of the cluster's own authority, which carries these further extensions.
-    fn ssh(&self, flags: &[&str]) -> Command {
-        let key = CLUSTER.path(&format!("key-{}", self.name));
-        if !key.exists() {
-            new_key(&key);
-            let logins = format!("extension:logins@scry={}", self.name);
-            let roles = ["-O", "extension:roles@scry=admin", "-O", &logins];
-            CLUSTER.certify(&key, &self.name, &[&roles, flags].concat());
-        }
-        let mut ssh = CLUSTER.ssh_command();
-        ssh.arg("-o").arg(format!("CertificateFile={}-cert.pub", key.display()));
-        ssh.arg("-i").arg(&key).args(["-l", &self.name]);
-        ssh
-    }
-
-    fn run(&self, command: &str) -> Output {
-        self.ssh(&[]).arg(CLUSTER.host()).arg(command).output().unwrap()
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        run_patiently("userdel", &["-r", "-f", &self.name]);
-    }
-}
-
-/// Somebody else may be changing the same files.
-fn run_patiently(program: &str, args: &[&str]) {
-    for _ in 0..50 {
-        let out = Command::new(program).args(args).output().unwrap();
-        if !words(&out).contains("lock") {
-            // userdel complains about mail that never was.
-            assert!(out.status.success() || program == "userdel", "{}", words(&out));
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
-    panic!("{program} {args:?} stays locked out");
 }
 
 /// Answers every connection with what it got, in capitals.
@@ -271,7 +216,7 @@ fn what_the_user_may_not_open_stays_closed_and_is_recorded() {
     if !is_root() {
         return skip("what_the_user_may_not_open", "needs root");
     }
-    let account = Account::new("sock");
+    let account = Account::new(&CLUSTER, "sock");
     let vault = CLUSTER.path("vault");
     fs::create_dir(&vault).unwrap();
     fs::set_permissions(&vault, fs::Permissions::from_mode(0o700)).unwrap();
@@ -359,7 +304,7 @@ fn windows_of_the_node_show_on_the_clients_display_and_are_recorded() {
     let command =
         "echo $DISPLAY; xauth list $DISPLAY; xdpyinfo | grep dimensions; stat -c %a ~/.Xauthority";
     if is_root() {
-        let account = Account::new("x");
+        let account = Account::new(&CLUSTER, "x");
         let out = with(account.ssh(&["-O", "permit-X11-forwarding"]), "-Y", command);
         let shown = words(&out);
         assert!(shown.contains("320x200 pixels"), "{shown}");
@@ -382,7 +327,7 @@ fn windows_of_the_node_show_on_the_clients_display_and_are_recorded() {
         let _ = with(account.ssh(&[]), "-Y", "true");
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
-    let account = is_root().then(|| Account::new("nox"));
+    let account = is_root().then(|| Account::new(&CLUSTER, "nox"));
     if let Some(account) = account {
         let out = with(account.ssh(&["-O", "no-x11-forwarding"]), "-X", "echo in; echo [$DISPLAY]");
         let shown = words(&out);
@@ -401,12 +346,161 @@ fn windows_of_the_node_show_on_the_clients_display_and_are_recorded() {
     }
 }
 
+/// A session whose account has the client's agent, and stays until a line is typed.
+struct Lent {
+    ssh: Child,
+    /// Path of the agent's socket on the node.
+    socket: PathBuf,
+}
+
+impl Lent {
+    fn start(account: &Account<'_>, agent: &Path) -> Self {
+        let mut ssh = account.ssh(&[]);
+        ssh.env("SSH_AUTH_SOCK", agent).args(["-A", &CLUSTER.host()]);
+        ssh.arg("ssh-add -l; echo $SSH_AUTH_SOCK; read go; ssh-add -l");
+        let mut ssh = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(ssh.stdout.as_mut().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().contains("ED25519"));
+        let socket = PathBuf::from(lines.next().unwrap().unwrap());
+        Self { ssh, socket }
+    }
+
+    /// What the agent says at last.
+    fn finish(mut self) -> String {
+        self.ssh.stdin.take().unwrap().write_all(b"\n").unwrap();
+        text(&self.ssh.wait_with_output().unwrap())
+    }
+}
+
+/// A folder of root's that everybody may look into.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// Waits until no process works for an account any more: everything that was made for it has been removed.
+fn wait_for_rest(account: &Account<'_>) {
+    wait_for(&format!("{} to rest", account.name), || {
+        let out = Command::new("pgrep").args(["-u", &account.name]).output().unwrap();
+        out.stdout.is_empty()
+    });
+}
+
+#[test]
+fn who_puts_links_in_the_place_of_their_agents_socket_reaches_nobody_elses_and_takes_nothing_away()
+{
+    let test = "who_puts_links_in_the_place_of_their_agents_socket";
+    if !is_root() || !has("ssh-agent") || !has("pgrep") {
+        return skip(test, "needs root, ssh-agent and pgrep");
+    }
+    let (agent, key) = (CLUSTER.path("lent-agent.sock"), CLUSTER.path("lent-key"));
+    let mut server = Command::new("ssh-agent");
+    let mut server = server.args(["-D", "-a"]).arg(&agent).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the agent", || agent.exists());
+    new_key(&key);
+    let add = Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &agent).output();
+    assert_success(&add.unwrap());
+    let (owner, thief) = (Account::new(&CLUSTER, "own"), Account::new(&CLUSTER, "thf"));
+    let lent = Lent::start(&owner, &agent);
+    let (theirs, folder) = (lent.socket.display(), lent.socket.parent().unwrap().display());
+    // A file of root's, and one of the thief's own, both with the name of the socket.
+    let vault = open_folder();
+    let (vault, own) = (vault.path(), thief.home.join("own"));
+    fs::write(vault.join("agent"), "precious").unwrap();
+    let prepare = format!("mkdir {0}; echo -n precious > {0}/agent", own.display());
+    assert_success(&thief.run(&prepare));
+    let socket = "rm $SSH_AUTH_SOCK; ln -s";
+    let in_its_place = "d=$(dirname $SSH_AUTH_SOCK); rm -r $d; ln -s";
+    for (what, swap) in [
+        ("nothing", format!("SSH_AUTH_SOCK={theirs}")),
+        ("the socket", format!("{socket} {theirs} $SSH_AUTH_SOCK")),
+        ("its folder", format!("{in_its_place} {folder} $d")),
+        ("its folder, by root's", format!("{in_its_place} {} $d", vault.display())),
+        ("its folder, by one's own", format!("{in_its_place} {} $d", own.display())),
+    ] {
+        let mut ssh = thief.ssh(&[]);
+        ssh.env("SSH_AUTH_SOCK", &agent).args(["-A", &CLUSTER.host()]);
+        ssh.arg(format!("f=$(dirname $SSH_AUTH_SOCK); {swap}; ssh-add -l 2>&1; echo $f"));
+        let out = ssh.output().unwrap();
+        let shown = words(&out);
+        assert!(!shown.contains("ED25519"), "{what}: {shown}");
+        assert!(shown.contains("Error connecting to agent"), "{what}: {shown}");
+        wait_for_rest(&thief);
+        assert!(lent.socket.exists(), "{what}: somebody else's socket is gone");
+        for folder in [vault, &own] {
+            let kept = fs::read_to_string(folder.join("agent"));
+            assert_eq!(kept.ok().as_deref(), Some("precious"), "{what}: {}", folder.display());
+        }
+        let swapped = PathBuf::from(shown.lines().last().unwrap());
+        assert!(swapped.to_string_lossy().contains("/scry-agent-"), "{shown}");
+        let _ = fs::remove_file(&swapped).or_else(|_| fs::remove_dir_all(&swapped));
+    }
+    // Nor does the node reach it for them, directly or by a link of theirs.
+    let link = thief.home.join("link");
+    symlink(&lent.socket, &link).unwrap();
+    for target in [&lent.socket, &link] {
+        let here = CLUSTER.path("stolen-agent.sock");
+        let _ = fs::remove_file(&here);
+        let spec = format!("{}:{}", here.display(), target.display());
+        let forward = Forwarding::start(thief.ssh(&[]), "-L", &spec);
+        assert_eq!(shout(&here), "");
+        drop(forward);
+        let event = audited("forward.failed", "target", target.to_str().unwrap());
+        assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
+        assert_eq!(event["login"], thief.name.as_str());
+    }
+    // Its owner has it as before; and the connection's recording says who asked it, and how often.
+    let uid = fs::metadata(&lent.socket).unwrap().uid();
+    let waits = format!("agent waits at {theirs}");
+    assert!(lent.finish().contains("ED25519"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let page = recorded(&[&waits, "agent waits no longer at"]);
+    let opened = format!("agent to the client's agent opened by uid {uid}, process ");
+    assert_eq!(page.matches(&opened).count(), 2, "{page}");
+    assert!(page.contains("(ssh-add)") && page.contains("#2 closed after "), "{page}");
+    audited("forward.open", "direction", "agent");
+}
+
+#[test]
+fn links_in_the_place_of_an_x11_authority_lead_to_nothing_that_is_not_the_users_own() {
+    if !is_root() || !has("xauth") {
+        return skip("links_in_the_place_of_an_x11_authority", "needs root and xauth");
+    }
+    let (other, thief) = (Account::new(&CLUSTER, "auth"), Account::new(&CLUSTER, "link"));
+    let vault = open_folder();
+    let vault = vault.path();
+    fs::write(vault.join("roots"), "precious").unwrap();
+    assert_success(
+        &other.run("echo -n precious > .Xauthority; chmod 600 .Xauthority; chmod 755 ."),
+    );
+    let theirs = other.home.join(".Xauthority");
+    // The second is the name under which xauth makes the new file.
+    let names = [".Xauthority", ".Xauthority-n"];
+    for target in [vault.join("roots"), vault.join("new"), theirs.clone()] {
+        for name in names {
+            let _ = fs::remove_file(thief.home.join(name));
+            symlink(&target, thief.home.join(name)).unwrap();
+        }
+        let mut ssh = thief.ssh(&[]);
+        ssh.env("DISPLAY", ":7").env("XAUTHORITY", CLUSTER.path("no-authority"));
+        let out = ssh.args(["-Y", &CLUSTER.host(), "echo [$DISPLAY]"]).output().unwrap();
+        assert!(words(&out).contains("[localhost:1"), "it was asked for: {}", words(&out));
+        wait_for_rest(&thief);
+        assert_eq!(fs::read_to_string(vault.join("roots")).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "precious");
+        let there: Vec<_> = fs::read_dir(vault).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(there, [vault.join("roots")], "{}", target.display());
+    }
+}
+
 #[test]
 fn an_account_that_the_machine_does_not_let_in_gets_its_words_for_sessions_and_forwards() {
     if !is_root() {
         return skip("an_account_that_the_machine_does_not_let_in", "needs root");
     }
-    let account = Account::new("exp");
+    let account = Account::new(&CLUSTER, "exp");
     assert_eq!(text(&account.run("echo in")), "in");
     run_patiently("usermod", &["-e", "1971-01-01", &account.name]);
     let out = account.run("echo in");
@@ -433,7 +527,7 @@ fn a_login_is_greeted_as_by_sshd_once_and_not_at_all_with_hushlogin() {
     if !is_root() {
         return skip("a_login_is_greeted", "needs root");
     }
-    let account = Account::new("motd");
+    let account = Account::new(&CLUSTER, "motd");
     let motd = fs::read_to_string("/etc/motd").unwrap_or_default();
     let line = motd.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
     let first = shell(account.ssh(&["-O", "permit-pty"]), "exit\n");
@@ -464,7 +558,7 @@ fn who_and_last_know_a_session_while_it_is_there_and_its_audit_session_is_its_ow
     if made {
         fs::write("/run/utmp", "").unwrap();
     }
-    let account = Account::new("who");
+    let account = Account::new(&CLUSTER, "who");
     let command =
         "who; cat /proc/self/loginuid; echo .; cat /proc/self/sessionid; echo; id -u; tty";
     let on_terminal = |ssh: Command| shell(ssh, &format!("{command}; exit\n"));
@@ -547,7 +641,7 @@ fn nothing_that_a_client_or_a_home_holds_runs_other_code() {
     if !is_root() {
         return skip("nothing_that_a_home_holds", "needs root");
     }
-    let account = Account::new("home");
+    let account = Account::new(&CLUSTER, "home");
     let folder = account.home.join(".ssh");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("environment"), "LD_PRELOAD=evil\nFROM_HOME=evil\n").unwrap();

@@ -59,6 +59,44 @@ pub(crate) fn serve(control: &OwnedFd) -> ExitCode {
     }
 }
 
+/// What a client is answered who sends these bytes, where `allows` has others' word about each file. It acts on real files,
+/// in this process and with its rights: for the fuzz target, which has a folder of its own for that.
+///
+/// # Errors
+/// When this machine has no more sockets.
+#[doc(hidden)]
+pub fn rehearse(
+    asked: &[u8],
+    mut allows: impl FnMut(&Wanted) -> bool + Send,
+) -> io::Result<Vec<u8>> {
+    let (node, control) = fdpass::pair()?;
+    let mut answers = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(heard) = fdpass::receive(node.as_fd())
+                && !heard.bytes.is_empty()
+            {
+                let Ok(FileNews::Wanted(wanted)) = postcard::from_bytes(&heard.bytes) else {
+                    continue;
+                };
+                let number = wanted.number;
+                let word = match allows(&wanted) {
+                    true => Word::Allow { number },
+                    false => Word::Refuse { number, why: "it was not approved".to_owned() },
+                };
+                let Ok(word) = postcard::to_allocvec(&word) else { return };
+                let _ = fdpass::send(node.as_fd(), &word, &[]);
+            }
+        });
+        let mut asked = asked;
+        // It ends in one way or the other; what was answered until then is looked at.
+        let _ = Server::new(&control).serve(&mut asked, &mut answers);
+        // Which ends the thread, too.
+        drop(control);
+    });
+    Ok(answers)
+}
+
 /// Something that has a handle.
 enum Open {
     File(Box<Moving>),

@@ -44,6 +44,8 @@ pub use closing_process::close_main;
 pub use display::X11Plan;
 pub use environment::allowed_variable;
 pub use files::{FileNews, Files};
+#[doc(hidden)]
+pub use files_process::rehearse as rehearse_files;
 pub use flow::{Reader, Writer};
 pub use freeze::{FreezeError, Frozen, Outside};
 pub use hunt::Ended;

@@ -1,6 +1,6 @@
 //! What a net helper makes in the file system, always with the user's rights: sockets, and the folders of agents' sockets.
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::File;
@@ -69,48 +69,73 @@ impl Drop for BoundSocket {
     }
 }
 
-/// A directory of our own with the agent's socket in it; both go when it is dropped.
-pub(crate) struct AgentDirectory(PathBuf);
+/// A directory of our own with the agent's socket in it; both go when it is dropped, if they are still the same ones.
+pub(crate) struct AgentDirectory {
+    path: PathBuf,
+    /// The directory itself, whatever its path leads to by then.
+    directory: OwnedFd,
+    /// Device and inode of the socket.
+    made: (u64, u64),
+}
+
+/// Name of the socket in its directory.
+const AGENT: &str = "agent";
 
 impl AgentDirectory {
     pub(crate) fn make() -> io::Result<(Self, UnixListener)> {
         let uid = rustix::process::geteuid();
         let runtime = PathBuf::from(format!("/run/user/{}", uid.as_raw()));
-        let base = if is_private(&runtime) { runtime } else { PathBuf::from("/tmp") };
+        let base = match private(&runtime) {
+            Some(_) => runtime,
+            None => PathBuf::from("/tmp"),
+        };
         let mut random = [0; 8];
         File::open("/dev/urandom")?.read_exact(&mut random)?;
         let path = base.join(format!("scry-agent-{:016x}", u64::from_ne_bytes(random)));
         // mkdir fails on whatever is there already, a symbolic link included.
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        let directory = Self(path);
-        if !is_private(&directory.0) {
-            return Err(io::Error::other("somebody else changed the new directory"));
-        }
+        let changed = || io::Error::other("somebody else changed the new directory");
+        let directory = private(&path).ok_or_else(changed)?;
         // The umask lets only the user in from the first moment.
-        let listener = UnixListener::bind(directory.socket())?;
-        rustix::fs::chmod(directory.socket(), Mode::RUSR | Mode::WUSR)?;
-        Ok((directory, listener))
+        let listener = UnixListener::bind(path.join(AGENT))?;
+        let made = socket_in(&directory).ok_or_else(changed)?;
+        rustix::fs::chmodat(&directory, AGENT, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
+        Ok((Self { path, directory, made }, listener))
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.0.join("agent")
+        self.path.join(AGENT)
     }
 }
 
 impl Drop for AgentDirectory {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.0);
+        if socket_in(&self.directory) == Some(self.made) {
+            let _ = rustix::fs::unlinkat(&self.directory, AGENT, AtFlags::empty());
+        }
+        let own = rustix::fs::fstat(&self.directory);
+        let named = rustix::fs::lstat(&self.path);
+        let same = own.and_then(|own| Ok((own, named?)));
+        if same.is_ok_and(|(own, named)| (own.st_dev, own.st_ino) == (named.st_dev, named.st_ino)) {
+            // One in which the user has put something stays.
+            let _ = std::fs::remove_dir(&self.path);
+        }
     }
 }
 
-/// Whether this is a real directory, no link, of ours, and closed to everybody else.
-fn is_private(path: &Path) -> bool {
+/// Device and inode of the agent's socket in this directory; none if something else, such as a link, has its name.
+fn socket_in(directory: &OwnedFd) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statat(directory, AGENT, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    FileType::from_raw_mode(stat.st_mode).is_socket().then_some((stat.st_dev, stat.st_ino))
+}
+
+/// A real directory, no link, of ours, and closed to everybody else; none if it is not that.
+fn private(path: &Path) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(directory) = rustix::fs::open(path, flags, Mode::empty()) else { return false };
-    rustix::fs::fstat(&directory).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode).is_dir()
-            && stat.st_uid == rustix::process::geteuid().as_raw()
-            && Mode::from_raw_mode(stat.st_mode) & (Mode::RWXG | Mode::RWXO) == Mode::empty()
-    })
+    let directory = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let stat = rustix::fs::fstat(&directory).ok()?;
+    let is_private = FileType::from_raw_mode(stat.st_mode).is_dir()
+        && stat.st_uid == rustix::process::geteuid().as_raw()
+        && Mode::from_raw_mode(stat.st_mode) & (Mode::RWXG | Mode::RWXO) == Mode::empty();
+    is_private.then_some(directory)
 }

@@ -12,7 +12,8 @@ use common::*;
 
 use host::{Net, NetError};
 use model::role::Forwarding::{Agent, Local, Remote, X11};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -129,6 +130,55 @@ async fn an_agent_socket_is_the_users_alone_and_goes_with_its_connection() {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("removed in time");
+}
+
+/// Waits until the helper has cleaned up behind itself.
+async fn gone(net: Net) {
+    let pid = net.pid().unwrap();
+    drop(net);
+    wait_for("end of the helper", || matches!(state(pid), 'Z')).await;
+}
+
+/// What becomes of another file named `agent` when `swap` puts it, or the folder that it lies in, where the socket was.
+async fn check_swapped(swap: fn(&Path, &Path)) {
+    let net = net().await;
+    let (_listener, socket) = net.agent(&forward(Agent)).await.unwrap();
+    let folder = socket.parent().unwrap().to_owned();
+    let other = tempfile::tempdir().unwrap();
+    let precious = other.path().join("agent");
+    std::fs::write(&precious, "precious").unwrap();
+    swap(&socket, other.path());
+    gone(net).await;
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+    assert!(folder.symlink_metadata().is_ok(), "what the user has put there stays");
+    std::fs::remove_file(&folder).or_else(|_| std::fs::remove_dir_all(&folder)).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_put_in_the_place_of_an_agent_socket_or_its_folder_is_left_alone() {
+    check_swapped(|socket, other| {
+        std::fs::remove_file(socket).unwrap();
+        symlink(other.join("agent"), socket).unwrap();
+    })
+    .await;
+    check_swapped(|socket, other| {
+        std::fs::remove_file(socket).unwrap();
+        std::fs::copy(other.join("agent"), socket).unwrap();
+    })
+    .await;
+    check_swapped(|socket, other| {
+        std::fs::remove_dir_all(socket.parent().unwrap()).unwrap();
+        symlink(other, socket.parent().unwrap()).unwrap();
+    })
+    .await;
+    check_swapped(|socket, _| {
+        let folder = socket.parent().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        std::fs::create_dir(folder).unwrap();
+        // The user's own, such as that of an agent on this machine.
+        std::os::unix::net::UnixListener::bind(socket).unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]

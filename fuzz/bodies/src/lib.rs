@@ -5,6 +5,7 @@
 
 mod certificate;
 mod feed;
+mod files;
 mod front;
 mod kernel;
 #[path = "../../../crates/record/tests/kit/keys.rs"]
@@ -23,6 +24,7 @@ pub type Body = fn(&[u8]);
 pub const ALL: &[(&str, Body)] = &[
     ("certificate", certificate::certificate),
     ("chain", recording::chain),
+    ("files", files::files),
     ("front", front::front),
     ("kernel", kernel::kernel),
     ("names", names::names),

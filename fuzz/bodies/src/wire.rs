@@ -1,4 +1,4 @@
-//! Messages of every call, its answer, and the lines of streams.
+//! Messages of every call, its answer, the lines of streams, and what a page and a proxy say to each other.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +19,8 @@ pub fn wire(bytes: &[u8]) {
     same::<wire::node::ProxyNews>(bytes);
     same::<wire::company::Ask>(bytes);
     same::<wire::company::Told>(bytes);
+    same::<wire::web::FromPage>(bytes);
+    same::<wire::web::ToPage>(bytes);
     same::<wire::Failure>(bytes);
     same::<wire::audit::LedgerRow>(bytes);
     same::<model::AuditEvent>(bytes);
@@ -28,6 +30,14 @@ pub fn wire(bytes: &[u8]) {
         && let Some(part) = wire::node::Part::of_token(text)
     {
         assert!(text.starts_with(part.word()));
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(set) = text.parse::<wire::web::SetSession>()
+    {
+        // It becomes a header of an answer to a browser: nothing may end that.
+        let written = set.to_string();
+        assert!(written.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{text:?}");
+        assert_eq!(written.parse(), Ok(set));
     }
 }
 
