@@ -3,7 +3,7 @@
 use crate::environment::Environment;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, PipeReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
@@ -40,18 +40,24 @@ impl X11Plan {
 /// Has the user's own xauth note the cookie, as sshd does: by its standard input, because arguments can be read by
 /// everybody. Called as the user, so that whatever lies at `~/.Xauthority` is the user's own affair.
 pub(crate) fn add_cookie(plan: &X11Plan, xauth: &[u8], environment: &Environment) {
-    let X11Plan { authority, protocol, cookie, .. } = plan;
+    // Without it the session has a display that it cannot open, and programs say so.
+    let Ok(told) = written(plan) else { return };
     let mut command = Command::new(OsStr::from_bytes(xauth));
     command.args(["-q", "-"]).env_clear().envs(environment);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Without it the session has a display that it cannot open, and programs say so.
-    let Ok(mut child) = command.spawn() else { return };
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(
-            format!("remove {authority}\nadd {authority} {protocol} {cookie}\n").as_bytes(),
-        );
+    command.stdin(told).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Ok(mut child) = command.spawn() {
+        let _ = child.wait();
     }
-    let _ = child.wait();
+}
+
+/// What xauth is told, all of it in a pipe before there is an xauth: one that ends without having read it, such as where the
+/// authority file cannot be locked, would end a process that still writes (SIGPIPE has its default action here).
+fn written(X11Plan { authority, protocol, cookie, .. }: &X11Plan) -> io::Result<PipeReader> {
+    let (told, mut tell) = io::pipe()?;
+    let lines = format!("remove {authority}\nadd {authority} {protocol} {cookie}\n");
+    // Both texts are bounded, and far below what a pipe holds.
+    tell.write_all(lines.as_bytes())?;
+    Ok(told)
 }
 
 #[cfg(test)]

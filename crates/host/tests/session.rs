@@ -500,3 +500,21 @@ async fn what_a_terminal_shows_is_whole_thick_or_thin_and_whoever_reads_it_may_b
         assert_eq!(process.wait().await.unwrap(), Exit::Status(0));
     }
 }
+
+#[tokio::test]
+async fn an_xauth_that_does_not_read_what_it_is_told_costs_no_session() {
+    let mut all = tokio::task::JoinSet::new();
+    // Which of the two is first is chance.
+    for _ in 0..60 {
+        all.spawn(async {
+            let deaf = host::Settings { xauths: vec!["/bin/true".into()], ..settings() };
+            let x11 = host::X11Plan::new(10, 0, "MIT-MAGIC-COOKIE-1", "5a5a");
+            let plan = Plan { x11, ..plan("echo $DISPLAY") };
+            let child = host::spawn(&deaf, &permit(&own()), plan).await.unwrap();
+            assert_eq!(finish(child, b"").await.out, "localhost:10.0\n");
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+}
