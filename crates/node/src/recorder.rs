@@ -139,8 +139,12 @@ impl Recorder {
 
     /// Ends the recording. What finds no room on the disk is shipped from memory.
     pub fn end(mut self, ending: Ending) {
-        // None is made any more.
+        // None is made any more. One that is still wanted counts by how long it was: a model that never got there would else
+        // not be seen at all.
         self.model = None;
+        if let Some(since) = self.wanted.take() {
+            lagged(since);
+        }
         self.custody.end(ending, clock::tick());
         self.act();
         if self.custody.held_bytes() > 0 {
@@ -161,8 +165,7 @@ impl Recorder {
         if self.custody.wants_keyframe().is_some() {
             self.wanted.get_or_insert_with(clock::tick);
         } else if let Some(since) = self.wanted.take() {
-            let lag = Duration::from_millis(clock::tick().since(since));
-            metrics::histogram!("scry_keyframe_seconds").record(lag);
+            lagged(since);
         }
     }
 
@@ -182,6 +185,12 @@ impl Recorder {
 pub(crate) fn settle(custody: &mut Custody, file: &mut SpoolFile) -> Holdings {
     obey(custody, file.id(), Some(file), &mut VecDeque::new());
     custody.holdings()
+}
+
+/// Notes how long a keyframe that was wanted since then has been waited for.
+fn lagged(since: Tick) {
+    let lag = Duration::from_millis(clock::tick().since(since));
+    metrics::histogram!("scry_keyframe_seconds").record(lag);
 }
 
 /// Does what custody asks for; whether it asked for anything.
