@@ -1,6 +1,6 @@
 //! The sftp server of sessions in which others approve each file: whatever a client sends it.
 
-use host::rehearse_files;
+use host::{FileNews, rehearse_files};
 use model::Wanted;
 use std::fs;
 use std::path::Path;
@@ -13,8 +13,12 @@ const ANSWER_BYTES: usize = 300 * 1024;
 /// What a client sends, packet by packet, in a folder in which everything but `kept` and what lies elsewhere is approved.
 ///
 /// Each request has one answer, in turn, of a kind that belongs to it, until one is none; and what was not approved stays as
-/// it is.
+/// it is. And what such a process tells its node, which has the user's rights only, is read and written as the same.
 pub fn files(bytes: &[u8]) {
+    if let Ok(news) = postcard::from_bytes::<FileNews>(bytes) {
+        let written = postcard::to_allocvec(&news).expect("what was read can be written");
+        assert_eq!(postcard::from_bytes(&written), Ok(news));
+    }
     let outer = tempfile::tempdir().expect("a folder");
     let home = outer.path().canonicalize().expect("a folder").join("home");
     furnish(&home);
