@@ -236,12 +236,12 @@ impl Table {
         let size = Size::default();
         let owner = Person { user, seat: None, since, from, denied, identity, size };
         let seated = BTreeMap::from([(Party::OWNER, owner)]);
-        let state = State::Running;
+        let state = State::Waiting;
         let (session, people) = (Some(id), Vec::new());
         let (why, keyboard, size_of, file) = (None, None, None, None);
         let nobody = Company { session, state, why, keyboard, size_of, people, file };
         let shown = watch::Sender::new(Arc::new(nobody));
-        Self {
+        let mut table = Self {
             id,
             company,
             people: seated,
@@ -253,7 +253,9 @@ impl Table {
             place: None,
             why: None,
             file: None,
-        }
+        };
+        table.show();
+        table
     }
 
     /// The ways to it.
@@ -428,5 +430,23 @@ pub(crate) async fn heard<T>(ear: &mut mpsc::Receiver<T>) -> T {
         Some(heard) => heard,
         // Whoever looks for the session holds its doors; nobody does any more.
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::company::Demand;
+
+    #[tokio::test]
+    async fn a_session_that_waits_is_never_shown_as_running() {
+        let nobody_will_do = Demand { any_of: Vec::new() };
+        for (demands, state) in [(vec![nobody_will_do], State::Waiting), (vec![], State::Running)] {
+            let company = session::Company::new(demands, clock::tick());
+            let (id, owner) = (SessionId::from_random([7; 16]), "bob".parse::<UserName>().unwrap());
+            let table = Table::new(id, company, owner.clone());
+            let shown = table.shown().borrow().clone();
+            assert_eq!((shown.state, &shown.people[0].user), (state, &owner));
+        }
     }
 }

@@ -63,7 +63,6 @@ impl Live {
             company: self.table.shown(),
         });
         self.table.keep(place);
-        self.table.show();
     }
 
     /// Waits until everybody is there whom the owner's roles ask for. Fails with how it ended before anything ran.
