@@ -100,5 +100,7 @@ fn ended_because(cluster: &Cluster, session: &str, why: &str) {
 #[track_caller]
 fn nothing_runs(cluster: &Cluster, session: &str, what: &str) {
     assert_eq!(processes(session), [0; 0], "{what}");
+    // The list is told of it some tenths of a second later at most; from then on it waits.
+    wait_for("it on the list", || !listed(cluster, session).is_null());
     assert_eq!(listed(cluster, session)["state"], "waiting", "{what}");
 }

@@ -161,6 +161,8 @@ impl OverALine {
         let counter = Counter::new(cluster, name);
         let owner = Client::open(cluster, bob, &[], &counter.command());
         let session = owner.waits();
+        // By scry it is looked for on the list.
+        stands_as(cluster, &session, "waiting");
         let terminal = Terminal::run(cluster.folder.path(), SIZE, &join(&session));
         counter.runs();
         // She is in the terminal.
