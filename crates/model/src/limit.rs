@@ -485,6 +485,9 @@ pub const WANTED_PATH_BYTES: usize = 6 * 1024;
 pub const KERNEL_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// Sessions that are watched at once. Refuse: further ones are not watched, and say so; those that must be do not begin.
 pub const KERNEL_SESSIONS: u32 = 1024;
+/// Sessions that are over and whose places are still known: what others' processes had to do with them is read a little later,
+/// by each session's recorder in its time. Cut: behind that it is not told whose session the other's was.
+pub const KERNEL_ENDED: usize = 256;
 /// Processes of one session in the kernel's table, so that none fills it for the others. Cut: further ones are known by
 /// their audit session only, from when they become another program, and are counted.
 pub const KERNEL_SESSION_PROCESSES: u32 = 4096;

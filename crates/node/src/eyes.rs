@@ -11,13 +11,14 @@ use model::entry::{Entry, Gap, GapCause};
 use model::kernel::{
     Action, Class, Classes, Kernel, KernelEvent, LeftOut, Tampering, Totals, Unbound, Watch,
 };
+use model::limit::KERNEL_ENDED;
 use model::role::{RecordingPolicy, Told};
 use model::scope::Scope;
 use model::{SessionId, Tick};
 use policy::LoginPermit;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use trace::{Sessions, Signs, Trace, Traced};
 
@@ -37,19 +38,40 @@ pub(crate) struct Eyes {
 /// Whose places in the kernel's table are whose: written when a session comes or goes, read whenever records of any of them
 /// are. The lock is held for a copy of a pointer, or of a thousand entries.
 #[derive(Debug, Clone, Default)]
-struct Watched(Arc<Mutex<Arc<Sessions>>>);
+struct Watched(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    sessions: Arc<Sessions>,
+    /// Of these, those that are over, the longest over first. No place is given twice.
+    ended: VecDeque<Owner>,
+}
 
 impl Watched {
     fn now(&self) -> Arc<Sessions> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.lock().sessions)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Sessions)) {
-        change(Arc::make_mut(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    fn begun(&self, owner: Owner, id: SessionId) {
+        Arc::make_mut(&mut self.lock().sessions).insert(owner, id);
+    }
+
+    fn ended(&self, owner: Owner) {
+        let mut known = self.lock();
+        known.ended.push_back(owner);
+        if known.ended.len() > KERNEL_ENDED
+            && let Some(first) = known.ended.pop_front()
+        {
+            Arc::make_mut(&mut known.sessions).remove(&first);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// That a session stands among them, until it is dropped.
+/// That a session stands among them, until it is dropped, and a while longer.
 struct Listed {
     watched: Watched,
     owner: Owner,
@@ -57,14 +79,14 @@ struct Listed {
 
 impl Listed {
     fn new(watched: &Watched, owner: Owner, id: SessionId) -> Self {
-        watched.change(|all| _ = all.insert(owner, id));
+        watched.begun(owner, id);
         Self { watched: watched.clone(), owner }
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.watched.change(|all| _ = all.remove(&self.owner));
+        self.watched.ended(self.owner);
     }
 }
 
@@ -469,4 +491,24 @@ pub(crate) async fn seen(sight: &mut Option<Sight>) {
     read(&mut seeing.trace, &batch, clock::tick());
     seeing.trace.thrown_away(seeing.records.thrown_away());
     sight.gather();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_place_was_is_known_for_a_while_after_the_session_is_over() {
+        let watched = Watched::default();
+        let (last, id) = (KERNEL_ENDED as u32 + 1, SessionId::from_random([7; 16]));
+        let owner = |turn| Owner { slot: 3, turn };
+        let goes_on = Listed::new(&watched, owner(0), id);
+        for turn in 1..=last {
+            drop(Listed::new(&watched, owner(turn), id));
+            assert_eq!(watched.now().get(&owner(turn)), Some(&id), "{turn}");
+        }
+        assert_eq!(watched.now().get(&owner(1)), None, "the longest over");
+        assert_eq!(watched.now().len(), KERNEL_ENDED + 1);
+        drop(goes_on);
+    }
 }
