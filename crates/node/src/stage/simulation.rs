@@ -109,11 +109,15 @@ impl Viewer {
 
     /// What a terminal of this size has to show of a screen.
     fn part(&self, screen: &Screen) -> Canvas {
-        let size = self.painter.size();
-        let mut canvas = Canvas::new(size.0, size.1);
-        canvas.show(screen, size, |_, _, _| {});
-        canvas
+        part(screen, self.painter.size())
     }
+}
+
+/// What a terminal of so many columns and rows has to show of a screen.
+fn part(screen: &Screen, (cols, rows): (u16, u16)) -> Canvas {
+    let mut canvas = Canvas::new(cols, rows);
+    canvas.show(screen, (cols, rows), |_, _, _| {});
+    canvas
 }
 
 /// Whose session it is, and their terminal.
@@ -348,16 +352,11 @@ impl World {
         let Owner { face: Some(face), terminal, own, .. } = &mut self.owner else { return };
         let bar = self.random.one_in(5).then_some("a line of scry's");
         terminal.feed(&face.picture(&self.screen, true, bar));
-        let seen = |screen: &Screen| {
-            let mut canvas = Canvas::new(own.cols(), own.rows());
-            canvas.show(screen, (own.cols(), own.rows()), |_, _, _| {});
-            bar.iter().for_each(|bar| canvas.bar(bar));
-            canvas
-        };
         if shown > 0 {
             self.counts.painted += 1;
             self.reference.go(&self.log, shown);
-            let canvas = seen(&self.reference.screen);
+            let mut canvas = part(&self.reference.screen, (own.cols(), own.rows()));
+            bar.iter().for_each(|bar| canvas.bar(bar));
             shows(terminal, &canvas, &format!("seed {seed}, entry {shown}: the owner"));
         }
     }
