@@ -26,7 +26,8 @@ result["size"] = channel.makefile().read().decode().strip()
 sftp = client.open_sftp()
 path = sys.argv[7]
 sftp.putfo(io.BytesIO(b"x" * 200000), path)
-back = io.BytesIO(); sftp.getfo(path, back)
+# Read ahead, paramiko 2.12 asks for some parts twice when an answer comes before its next request is noted.
+back = io.BytesIO(); sftp.getfo(path, back, prefetch=False)
 result["sftp"] = back.getvalue() == b"x" * 200000
 client.close()
 print(json.dumps(result))

@@ -2,7 +2,7 @@
 
 use super::authenticator::Authenticator;
 use super::browsers::ledger;
-use super::factors::digits;
+use super::factors::add_app;
 use super::house::{House, Node, PASSWORD, Person, fault, refused, ssh_key, user};
 use super::surf::{HERE, Surf};
 use link::http::Client;
@@ -16,9 +16,7 @@ use wire::arrival::{
 use wire::lock::AddLock;
 use wire::node::{ListNodes, Part};
 use wire::people::{Credentials, RemoveUser, SetRole};
-use wire::web::{
-    BeginNewPasskey, BeginPasskey, BeginTotp, FinishNewPasskey, FinishPasskey, FinishTotp, Shown,
-};
+use wire::web::{BeginNewPasskey, BeginPasskey, FinishNewPasskey, FinishPasskey, Shown};
 
 /// Alice has a passkey, bob a password; and there is a proxy for browsers.
 struct Scene {
@@ -145,10 +143,7 @@ async fn a_password_and_an_apps_code_sign_a_terminal_in_and_each_code_counts_onc
     };
     assert_eq!(scene.come_in(&arrived, &answer).await.unwrap().user, user("bob"));
     surf.sign_in("bob").await;
-    let asked = surf.call(&BeginTotp {}).await.unwrap();
-    let code = digits(&asked.secret, -1);
-    let finish = FinishTotp { ticket: asked.ticket, code, name: String::new() };
-    surf.call(&finish).await.unwrap();
+    let (app, _) = add_app(&mut surf).await;
 
     // Being signed in in this very browser, with the factor just shown, is nothing here.
     let (one, other) = (scene.arrives("bob").await, scene.arrives("bob").await);
@@ -159,7 +154,7 @@ async fn a_password_and_an_apps_code_sign_a_terminal_in_and_each_code_counts_onc
         let by = Proof::Second { ticket: wants.ticket.clone(), shown };
         LetIn { code: arrived.code.clone(), by }
     };
-    let right = Shown::Totp(digits(&asked.secret, 0));
+    let right = Shown::Totp(app.code(0));
     let wrong = Shown::Totp("abcdef".into());
     assert_eq!(surf.refused(&second(&one, wrong)).await.0, Fault::Unauthenticated);
     // What was begun for one terminal is nothing for another.

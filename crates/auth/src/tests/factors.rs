@@ -73,22 +73,42 @@ impl Scene {
     }
 }
 
-/// What the app shows so many steps from now.
-pub(super) fn digits(secret: &str, steps: i64) -> String {
-    let secret = Secret::try_from_base32(secret).unwrap();
-    let app = Builder::new().with_secret(secret).build().unwrap();
-    app.generate(u64::try_from(clock::now().seconds() + 30 * steps).unwrap()).to_string()
+/// An app on a phone.
+pub(super) struct App {
+    secret: String,
+    /// The time step in which it was added (RFC 6238 §4.2).
+    added: i64,
 }
 
-/// Adds an app; answers its secret, too.
-async fn add_app(surf: &mut Surf) -> (String, Enrolled) {
+const STEP_SECONDS: i64 = 30;
+
+impl App {
+    fn scan(secret: &str) -> Self {
+        Self { secret: secret.into(), added: clock::now().seconds() / STEP_SECONDS }
+    }
+
+    /// What it shows so many steps after it was added. The same whenever it is asked for: a test can take longer than
+    /// a step.
+    pub(super) fn code(&self, steps: i64) -> String {
+        let secret = Secret::try_from_base32(&self.secret).unwrap();
+        let app = Builder::new().with_secret(secret).build().unwrap();
+        app.generate(u64::try_from((self.added + steps) * STEP_SECONDS).unwrap()).to_string()
+    }
+}
+
+/// Adds an app, with the code of the step before, so that the step's own still counts.
+pub(super) async fn add_app(surf: &mut Surf) -> (App, Enrolled) {
+    // Not where a step ends: the code of the one before the last is refused.
+    while clock::now().seconds() % STEP_SECONDS >= STEP_SECONDS - 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let asked = surf.call(&BeginTotp {}).await.unwrap();
-    let code = digits(&asked.secret, -1);
-    let finish = FinishTotp { ticket: asked.ticket, code, name: "Phone".into() };
+    let app = App::scan(&asked.secret);
+    let finish = FinishTotp { ticket: asked.ticket, code: app.code(-1), name: "Phone".into() };
     let enrolled = surf.call(&finish).await.unwrap();
     // It was done already.
     assert_eq!(surf.refused(&finish).await.0, Fault::Unauthenticated);
-    (asked.secret, enrolled)
+    (app, enrolled)
 }
 
 fn second(wants: &Wants, shown: Shown) -> ShowSecond {
@@ -101,7 +121,7 @@ async fn who_has_the_database_does_not_have_the_secret_of_an_app_and_one_kept_in
     let mut surf = scene.surf().await;
     surf.sign_in("alice").await;
     let waits = surf.call(&BeginTotp {}).await.unwrap().secret;
-    let (secret, enrolled) = add_app(&mut surf).await;
+    let (app, enrolled) = add_app(&mut surf).await;
     let path = scene.house.dir.path().join("auth/scry.db");
     let tells = |secret: &str| {
         ["scry.db", "scry.db-wal"].iter().any(|name| {
@@ -109,12 +129,12 @@ async fn who_has_the_database_does_not_have_the_secret_of_an_app_and_one_kept_in
             bytes.windows(secret.len()).any(|part| part == secret.as_bytes())
         })
     };
-    assert!(!tells(&secret) && !tells(&waits));
+    assert!(!tells(&app.secret) && !tells(&waits));
     // As an earlier scry kept it.
     let tables = store::tables::Tables::open(&path).await.unwrap();
-    tables.put_totp_secret(enrolled.factor.id, &secret).await.unwrap();
+    tables.put_totp_secret(enrolled.factor.id, &app.secret).await.unwrap();
     let kept = async || tables.totp_secrets().await.unwrap().remove(0).2;
-    assert_eq!(kept().await, secret);
+    assert_eq!(kept().await, app.secret);
     let Scene { house, .. } = scene;
     let house = house.restart().await;
     assert!(kept().await.starts_with("v1:"));
@@ -122,7 +142,7 @@ async fn who_has_the_database_does_not_have_the_secret_of_an_app_and_one_kept_in
     let mut surf = Surf::behind(&house, Some(&proxy.badge)).await;
     let call = WebSignIn { user: user("alice"), password: PASSWORD.into() };
     let Entered::Wants(wants) = surf.call(&call).await.unwrap() else { panic!("no second factor") };
-    surf.call(&second(&wants, Shown::Totp(digits(&secret, 0)))).await.unwrap();
+    surf.call(&second(&wants, Shown::Totp(app.code(0)))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +154,7 @@ async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
     assert!(asked.uri.starts_with("otpauth://totp/lab:alice?"), "{}", asked.uri);
     let wrong = FinishTotp { ticket: asked.ticket, code: "abcdef".into(), name: String::new() };
     assert_eq!(surf.refused(&wrong).await.0, Fault::Malformed);
-    let (secret, enrolled) = add_app(&mut surf).await;
+    let (app, enrolled) = add_app(&mut surf).await;
     assert_eq!((enrolled.factor.kind, enrolled.factor.name.as_str()), (FactorKind::Totp, "Phone"));
     assert_eq!(enrolled.recovery.len(), RECOVERY_CODES);
     let listed = surf.call(&ListFactors {}).await.unwrap();
@@ -148,7 +168,7 @@ async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
     assert_eq!(other.refused(&ReadMe {}).await.0, Fault::Unauthenticated);
     for shown in [
         Shown::Totp("000000".into()),
-        Shown::Totp(digits(&secret, -1)),
+        Shown::Totp(app.code(-1)),
         Shown::Recovery("0000-0000-0000-0000".into()),
         Shown::Passkey(serde_json::json!({})),
     ] {
@@ -156,12 +176,12 @@ async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
         assert!(matches!(fault, Fault::Unauthenticated | Fault::Malformed), "{words}");
     }
     let wants = scene.wants(&mut other).await;
-    let code = digits(&secret, 0);
+    let code = app.code(0);
     let me = other.call(&second(&wants, Shown::Totp(code.clone()))).await.unwrap();
     assert_eq!((me.user.as_str(), me.must_enrol), ("alice", false));
     // Neither the ticket nor the code counts again.
     let mut third = scene.surf().await;
-    let again = second(&wants, Shown::Totp(digits(&secret, 1)));
+    let again = second(&wants, Shown::Totp(app.code(1)));
     assert_eq!(third.refused(&again).await.0, Fault::Unauthenticated);
     let wants = scene.wants(&mut third).await;
     let again = second(&wants, Shown::Totp(code.clone()));
@@ -172,7 +192,7 @@ async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
     assert!(failure.message.contains("six digits"), "{}", failure.message);
     let used = scene.sign_in(Some(Shown::Totp(code))).await.unwrap_err();
     assert_eq!(used.fault, Fault::Unauthenticated);
-    scene.sign_in(Some(Shown::Totp(digits(&secret, 1)))).await.unwrap();
+    scene.sign_in(Some(Shown::Totp(app.code(1)))).await.unwrap();
     let code = Shown::Recovery(enrolled.recovery[0].to_ascii_uppercase());
     scene.sign_in(Some(code.clone())).await.unwrap();
     assert_eq!(scene.sign_in(Some(code)).await.unwrap_err().fault, Fault::Unauthenticated);
@@ -184,7 +204,7 @@ async fn an_app_is_added_and_from_then_on_each_of_its_codes_counts_once() {
     let added = ledger(&scene.admin, "factor.add").await;
     assert_eq!((&added[0]["kind"], &added[0]["via"]), (&"totp".into(), &"front".into()));
     let text = format!("{:?}", ledger(&scene.admin, "").await);
-    assert!(!text.contains(&secret) && !text.contains(&enrolled.recovery[0]), "no secrets");
+    assert!(!text.contains(&app.secret) && !text.contains(&enrolled.recovery[0]), "no secrets");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,8 +212,8 @@ async fn many_at_once_with_one_code_are_one() {
     let scene = Scene::new().await;
     let mut surf = scene.surf().await;
     surf.sign_in("alice").await;
-    let (secret, _) = add_app(&mut surf).await;
-    let code = digits(&secret, 0);
+    let (app, _) = add_app(&mut surf).await;
+    let code = app.code(0);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let mut surf = scene.surf().await;
@@ -209,7 +229,7 @@ async fn codes_are_not_guessed() {
     let scene = Scene::new().await;
     let mut surf = scene.surf().await;
     surf.sign_in("alice").await;
-    let (secret, _) = add_app(&mut surf).await;
+    let (app, _) = add_app(&mut surf).await;
     let mut thief = scene.surf().await;
     let wants = scene.wants(&mut thief).await;
     let mut tries = 1;
@@ -222,7 +242,7 @@ async fn codes_are_not_guessed() {
         tries += 1;
     }
     assert_eq!(tries, SIGN_IN_FAILURES);
-    let right = Shown::Totp(digits(&secret, 0));
+    let right = Shown::Totp(app.code(0));
     assert_eq!(thief.refused(&second(&wants, right)).await.0, Fault::TooMany);
     assert_eq!(ledger(&scene.admin, "user.sign_in_throttled").await.len(), 1);
     let failed = ledger(&scene.admin, "user.sign_in_failed").await;
@@ -247,10 +267,10 @@ async fn who_must_have_a_second_factor_and_has_none_may_only_add_one() {
     let terminal = wire::web::GrantTerminal { ssh_key: key, to };
     assert_eq!(surf.refused(&terminal).await.0, Fault::Denied);
     assert!(surf.call(&ListFactors {}).await.unwrap().demanded);
-    let (secret, enrolled) = add_app(&mut surf).await;
+    let (app, enrolled) = add_app(&mut surf).await;
     assert!(!surf.call(&ReadMe {}).await.unwrap().must_enrol);
     surf.call(&ListNodes {}).await.unwrap();
-    scene.sign_in(Some(Shown::Totp(digits(&secret, 0)))).await.unwrap();
+    scene.sign_in(Some(Shown::Totp(app.code(0)))).await.unwrap();
     // The last one stays.
     let remove = RemoveFactor { id: enrolled.factor.id };
     assert_eq!(surf.refused(&remove).await.0, Fault::Conflict);
