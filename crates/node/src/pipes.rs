@@ -113,14 +113,14 @@ mod tests {
         assert_eq!((transfers, streams), (told, kept.map(str::to_owned)));
     }
 
-    #[test]
-    fn a_transfer_is_told_and_its_bytes_are_kept_only_where_the_role_says_so() {
+    #[tokio::test]
+    async fn a_transfer_is_told_and_its_bytes_are_kept_only_where_the_role_says_so() {
         check(false, &UPLOAD, 3, ["", "", "a warning\n"]);
         check(true, &UPLOAD, 3, ["C0644 5 a\nhello\0", "\0\0\0", "a warning\n"]);
     }
 
-    #[test]
-    fn what_is_no_transfer_is_kept_once_whatever_it_looked_like() {
+    #[tokio::test]
+    async fn what_is_no_transfer_is_kept_once_whatever_it_looked_like() {
         let shell: [(Stream, &[u8]); 3] =
             [(Stream::Stdout, b"\0"), (Stream::Stdin, b"C0644 "), (Stream::Stdin, b"ls\n")];
         for all in [false, true] {
@@ -129,8 +129,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_transfer_that_becomes_something_else_is_kept_from_there_on() {
+    #[tokio::test]
+    async fn a_transfer_that_becomes_something_else_is_kept_from_there_on() {
         let mut pieces = UPLOAD[..4].to_vec();
         pieces.push((Stream::Stdin, b"sh -i\n"));
         pieces.push((Stream::Stdout, b"# "));
