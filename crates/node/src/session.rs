@@ -6,6 +6,7 @@ mod owner;
 mod painted;
 mod sight;
 mod streams;
+mod turn;
 mod wait;
 mod wants;
 
@@ -24,6 +25,7 @@ use crate::stage::Stage;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
 use finish::{Finish, Watch};
+use futures_util::FutureExt as _;
 use host::{Child, Exit, Plan, PtyPlan, Rest, SpawnError, What};
 use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
@@ -43,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use streams::{Heard, Streams};
 use tokio::task::JoinSet;
+use turn::Event;
 use wants::Wants;
 use wire::company::Told;
 
@@ -424,8 +427,9 @@ impl Live {
                 break Finish::over(why);
             }
             self.tend_size(&streams);
-            if writing.is_none() {
-                writing = self.next_write(&output);
+            if self.write(&mut writing, &output) && self.pty {
+                // A person waits for it: it goes out before everything is looked at anew.
+                turn::step_aside().await;
             }
             let all_read = streams.ended() || drained_by.is_some_and(|at| at <= clock::tick());
             if let Some(exit) = exit.as_ref().filter(|_| all_read && writing.is_none()) {
@@ -437,8 +441,7 @@ impl Live {
                 }
                 .into();
             }
-            let held = self.recorder.as_ref().is_some_and(Recorder::holds);
-            let passes = self.passes() && !held;
+            let passes = self.may_pass();
             let may_read = self.hub.may_read() && passes;
             if drained_by.is_some() && !may_read {
                 // What the program left in the terminal waits for a slow owner; it is not the terminal that is quiet.
@@ -449,39 +452,61 @@ impl Live {
             let (is_lost, mut is_gone) = (self.hub.is_lost(), false);
             let is_idle = writing.is_none();
             let (visits, typing) = self.table.ears();
-            tokio::select! {
-                // What is rare and what goes out, before what comes in.
-                biased;
-                written = poll_writing(&mut writing) => {
+            let others = async {
+                tokio::select! {
+                    // What is rare and what goes out, before what comes in.
+                    biased;
+                    written = poll_writing(&mut writing) => Event::Written(written),
+                    Ok(()) = session.sizes.changed(), if self.pty => Event::Resized,
+                    Some(name) = session.signals.recv(), if passes && !is_lost => Event::Signal(name),
+                    ended = process.wait(), if exit.is_none() => {
+                        Event::Exited(ended.unwrap_or(Exit::Status(255)))
+                    }
+                    () = output.gone(), if !is_lost => Event::Gone,
+                    verdict = watch.verdict() => Event::Verdict(verdict),
+                    () = keyframe(&mut self.recorder) => Event::Nothing,
+                    news = self.wants.news(), if passes => Event::News(news),
+                    () = seen(&mut self.sight) => Event::Seen,
+                    () = alarm.rings() => Event::Due,
+                    visit = heard(visits) => Event::Visit(visit),
+                    picture = owner::made(&mut self.picture) => Event::Picture(picture),
+                    () = painted::due(&mut self.painted, is_idle) => Event::Nothing,
+                    typed = heard(typing), if takes => Event::Typed(typed),
+                }
+            };
+            let bytes = async {
+                Event::Heard(streams.hear(&mut session.input, may_read, passes, !is_lost).await)
+            };
+            match turn::next(others, bytes).await {
+                Event::Written(written) => {
                     writing = None;
                     is_gone = !written;
                 }
-                Ok(()) = session.sizes.changed(), if self.pty => {
-                    self.resized(*session.sizes.borrow_and_update());
-                }
-                Some(name) = session.signals.recv(), if passes && !is_lost => {
+                Event::Resized => self.resized(*session.sizes.borrow_and_update()),
+                Event::Signal(name) => {
                     if signals.send(&name).is_ok() {
                         self.record(Entry::Signal { name });
                     }
                 }
-                ended = process.wait(), if exit.is_none() => {
-                    exit = Some(ended.unwrap_or(Exit::Status(255)));
+                Event::Exited(ended) => {
+                    exit = Some(ended);
                     // Jobs left in the background may hold the terminal open for ever.
                     drained_by = self.pty.then(|| clock::tick().plus_ms(DRAIN_MS));
                     streams.close_input();
                 }
-                () = output.gone(), if !is_lost => is_gone = true,
-                verdict = watch.verdict() => match verdict {
+                Event::Gone => is_gone = true,
+                Event::Verdict(verdict) => match verdict {
                     Verdict::Rule { .. } => break Finish::of(&verdict),
                     Verdict::Gone => is_gone = true,
-                    Verdict::Stopping if output.is_gone() && !is_lost => break gone(&output).into(),
+                    Verdict::Stopping if output.is_gone() && !is_lost => {
+                        break gone(&output).into();
+                    }
                     Verdict::Stopping => break Finish::of(&verdict),
                 },
-                () = keyframe(&mut self.recorder) => {}
-                news = self.wants.news(), if passes => self.file_news(news),
-                () = seen(&mut self.sight) => self.record_seen(),
-                () = alarm.rings() => self.handle_timeout(),
-                visit = heard(visits) => {
+                Event::News(news) => self.file_news(news),
+                Event::Seen => self.record_seen(),
+                Event::Due => self.handle_timeout(),
+                Event::Visit(visit) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
                     self.hear_out(&mut streams);
                     match visit {
@@ -498,15 +523,15 @@ impl Live {
                         visit => self.visited(visit),
                     }
                 }
-                picture = owner::made(&mut self.picture) => self.show(picture),
-                () = painted::due(&mut self.painted, is_idle) => {}
-                typed = heard(typing), if takes => self.typed_by(typed, &mut streams),
-                heard = streams.hear(&mut session.input, may_read, passes, !is_lost) => {
+                Event::Picture(picture) => self.show(picture),
+                Event::Typed(typed) => self.typed_by(typed, &mut streams),
+                Event::Heard(heard) => {
                     if matches!(heard, Heard::Output(..)) && drained_by.is_some() {
                         drained_by = Some(clock::tick().plus_ms(DRAIN_MS));
                     }
                     self.heard(heard, &mut streams);
                 }
+                Event::Nothing => {}
             }
             if is_gone {
                 writing = None;
@@ -593,7 +618,8 @@ impl Live {
         } else {
             self.piped(Stream::Stdin, bytes.clone());
         }
-        streams.give(bytes);
+        let now = self.may_pass();
+        streams.give(bytes, now);
     }
 
     /// Takes what others have typed so far; at most as much as may wait.
@@ -648,6 +674,25 @@ impl Live {
                 self.lines.push_back(line.to_owned());
             }
         }
+    }
+
+    /// Begins what the owner gets next. What the channel takes at once is not waited for: each turn of the session's loop
+    /// costs about as much as a write. Answers whether there was any.
+    fn write(&mut self, writing: &mut Option<Writing>, output: &Output) -> bool {
+        let mut some = false;
+        while writing.is_none()
+            && let Some(mut next) = self.next_write(output)
+        {
+            *writing = match next.as_mut().now_or_never() {
+                Some(true) => {
+                    some = true;
+                    None
+                }
+                Some(false) => Some(Box::pin(std::future::ready(false))),
+                None => Some(next),
+            };
+        }
+        some
     }
 
     /// The owner's next piece, on its way into the channel.

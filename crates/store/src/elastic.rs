@@ -137,6 +137,9 @@ impl Push {
             return Ok(());
         }
         let shared = &self.shared;
+        if shared.offer(&bytes, true)? {
+            return Ok(());
+        }
         let patience = tokio::time::sleep(Duration::from_millis(shared.limits.patience_ms));
         tokio::pin!(patience);
         let (mut patient, taken) = (true, shared.lock().taken);

@@ -229,10 +229,13 @@ impl Output {
         &self,
         sending: impl Future<Output = Result<(), russh::Error>>,
     ) -> Result<(), Gone> {
+        if self.is_gone() {
+            return Err(Gone);
+        }
         tokio::select! {
             biased;
-            () = self.gone.cancelled() => Err(Gone),
             sent = sending => sent.map_err(|_| Gone),
+            () = self.gone.cancelled() => Err(Gone),
         }
     }
 }

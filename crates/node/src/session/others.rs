@@ -4,6 +4,7 @@ use super::Live;
 use super::owner::NOT_BACK;
 use crate::clock;
 use crate::company::{Person, Seated, Sit, Speaker, Typed, Vain, Visit};
+use crate::recorder::Recorder;
 use crate::stage::Stage;
 use host::Signals;
 use model::audit::Audited;
@@ -107,7 +108,7 @@ impl Live {
     pub(super) fn perform(&mut self, seq: model::Seq, entry: Entry) {
         let Some(stage) = &self.stage else { return };
         if stage.is_lost() {
-            let base = self.recorder.as_mut().and_then(crate::recorder::Recorder::picture);
+            let base = self.recorder.as_mut().and_then(Recorder::picture);
             stage.begin_anew(base);
         } else {
             stage.offer(seq, entry);
@@ -350,9 +351,14 @@ impl Live {
         format!("{}{by}", why.words())
     }
 
-    /// Whether bytes may pass in either direction.
+    /// Whether the company lets bytes pass in either direction.
     pub(super) fn passes(&self) -> bool {
         self.table.company.passes()
+    }
+
+    /// Whether bytes may pass: to the company, and to the recorder.
+    pub(super) fn may_pass(&self) -> bool {
+        self.passes() && !self.recorder.as_ref().is_some_and(Recorder::holds)
     }
 
     /// Whether its processes stand still.

@@ -1,6 +1,7 @@
 //! The program's streams and the client's input, waited for together.
 
 use bytes::{Buf as _, Bytes};
+use futures_util::FutureExt as _;
 use host::{Io, Pty, PtyOutput, Reader, Writer};
 use link::ssh::Input;
 use model::{Size, Stream};
@@ -125,9 +126,25 @@ impl Streams {
         self.giving.is_empty() && self.behind.is_empty()
     }
 
-    /// Gives input to the program; it is written by [`Streams::hear`].
-    pub fn give(&mut self, bytes: Bytes) {
+    /// Gives input to the program: `now`, as far as it takes it; the rest is written by [`Streams::hear`].
+    pub fn give(&mut self, bytes: Bytes, now: bool) {
+        let is_next = self.takes();
         self.behind.push_back(bytes);
+        if !now || !is_next {
+            return;
+        }
+        self.giving = self.behind.pop_front().unwrap_or_default();
+        let taken = match &self.ends {
+            Ends::Pty(pty, Some(_)) => write_pty(pty, &self.giving).now_or_never(),
+            Ends::Pipes { stdin: Some(stdin), .. } => {
+                write_pipe(Some(stdin), &self.giving).now_or_never()
+            }
+            Ends::Pty(_, None) | Ends::Pipes { stdin: None, .. } => None,
+        };
+        // A failure is met once more, and dealt with, where one waits.
+        if let Some(Some(count)) = taken {
+            self.giving.advance(count.min(self.giving.len()));
+        }
     }
 
     /// Whether the program can write nothing any more.
