@@ -1,23 +1,28 @@
-//! A node's disk fills up: what a session may still do, what of it is recorded, and that nothing sealed is damaged.
+//! A node's disk fills up, alone or with auth's: what a session may still do, what of it is recorded, and that nothing
+//! sealed is damaged.
 //!
 //! Needs root, to mount a small disk for the node's folder. Where that is not possible each test says so and passes.
 
 use house::apart::Apart;
 use house::person::words;
 use house::small_disk::SmallDisk;
-use house::{Cluster, assert_success, text, wait_for};
+use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Size of the node's disk.
 const DISK_MIB: u32 = 12;
+/// Size of auth's, where that is small, too.
+const AUTH_MIB: u32 = 64;
 
 /// A cluster with a node whose folder is a disk of its own, so small that a test can fill it; and with another node.
 struct Small {
-    // Dropped in this order: the disk before the folder that it is mounted in.
+    // Dropped in this order: the disks before the folder that they are mounted in.
+    auth: Option<SmallDisk>,
     disk: SmallDisk,
     apart: Apart,
 }
@@ -25,13 +30,34 @@ struct Small {
 impl Small {
     /// None where nothing may be mounted.
     fn start() -> Option<Self> {
-        let mut apart = Apart::in_three(str::to_owned);
+        Self::of(None, Apart::in_three(str::to_owned))
+    }
+
+    /// With auth on a small disk of its own.
+    fn start_both() -> Option<Self> {
+        let mut auth = None;
+        let mount = |folder: &Path| auth = SmallDisk::mount(&folder.join("data/auth"), AUTH_MIB);
+        let apart = Apart::prepared(mount, &[]);
+        Self::of(Some(auth?), apart)
+    }
+
+    fn of(auth: Option<SmallDisk>, mut apart: Apart) -> Option<Self> {
         apart.forget_node();
         apart.remove_node();
         let disk = SmallDisk::mount(&apart.node_folder(), DISK_MIB)?;
         apart.join_node();
         apart.start_other();
-        Some(Self { disk, apart })
+        Some(Self { auth, disk, apart })
+    }
+
+    fn auth(&self) -> &SmallDisk {
+        self.auth.as_ref().expect("started with it")
+    }
+
+    /// The admin signs in, and sees what is recorded.
+    fn admin_signs_in(&self) {
+        assert_success(&self.cluster().scry_with_input(&["login"], PASSWORD));
+        assert_success(&self.cluster().scry(&["recordings", "ls"]));
     }
 
     fn cluster(&self) -> &Cluster {
@@ -119,6 +145,26 @@ fn has_event(cluster: &Cluster, word: &str, session: &Value, text: &str) -> bool
 /// Waits until auth has the beginning of the session's recording.
 fn wait_live(cluster: &Cluster, tag: &str) {
     wait_for("the session", || row_of(&cluster.live_recordings(), tag).is_some());
+}
+
+/// Shown and counted are one: what was seen and is not in the recording is as long as its gap says, but for what was typed.
+#[track_caller]
+fn check_counted(cluster: &Cluster, row: &Value, out: &Output) {
+    let lines = fs::read_to_string(cluster.export(row["id"].as_str().unwrap(), "jsonl")).unwrap();
+    let mut kept = 0;
+    let mut lost = None;
+    for line in lines.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let output = &entry["entry"]["output"];
+        if output["stream"] == "stdout" {
+            kept += output["text"].as_str().map_or(0, str::len);
+        }
+        lost = lost.or(entry["entry"]["gap"]["bytes"].as_u64());
+    }
+    let shown = out.stdout.len() - kept;
+    let lost = usize::try_from(lost.expect("bytes are counted")).unwrap();
+    let typed = 600;
+    assert!((shown..shown + typed).contains(&lost), "{shown} shown unrecorded, {lost} counted");
 }
 
 /// Prints much that cannot be packed, more than a recording keeps room for.
@@ -252,22 +298,7 @@ fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
     let gaps = cluster.audit("session.gap");
     assert_eq!(row["gaps"], 1, "{row:#} {gaps:#?}");
     assert!(gaps.iter().any(|it| it["session"] == row["id"] && it["cause"] == "disk full"));
-    // Shown and counted are one: what was seen and is not in the transcript is as long as the gap says.
-    let lines = fs::read_to_string(cluster.export(row["id"].as_str().unwrap(), "jsonl")).unwrap();
-    let mut kept = 0;
-    let mut lost = None;
-    for line in lines.lines() {
-        let entry: Value = serde_json::from_str(line).unwrap();
-        let output = &entry["entry"]["output"];
-        if output["stream"] == "stdout" {
-            kept += output["text"].as_str().map_or(0, str::len);
-        }
-        lost = lost.or(entry["entry"]["gap"]["bytes"].as_u64());
-    }
-    let shown = out.stdout.len() - kept;
-    let lost = usize::try_from(lost.expect("bytes are counted")).unwrap();
-    let typed = 600;
-    assert!((shown..shown + typed).contains(&lost), "{shown} shown unrecorded, {lost} counted");
+    check_counted(cluster, &row, &out);
     drop(filler);
     small.disk.clear();
     small.check_all();
@@ -295,5 +326,68 @@ fn under_strict_input_waits_for_auth_that_hangs_and_then_the_session_ends() {
     assert!(!marks[1].exists(), "what is typed waits");
     let (transcript, _) = recorded(cluster, "hangs");
     assert!(transcript.contains("one"));
+    small.check_all();
+}
+
+#[test]
+fn with_both_disks_full_under_spool_what_is_done_stands_as_a_counted_gap_and_all_others_go_on() {
+    let Some(small) = Small::start_both() else { return };
+    let cluster = small.cluster();
+    let marks = ["in the gap", "behind it"].map(|name| cluster.path(name));
+    let mut shell = Shell::start(cluster, "both");
+    shell.line("echo before-the-gap");
+    wait_live(cluster, "both");
+    small.auth().fill(0);
+    let filler = small.disk.keep_full();
+    shell.line(MUCH);
+    shell.line(MUCH);
+    shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
+    wait_for("the session to go on", || marks[0].exists());
+    small.other_goes_on();
+    small.admin_signs_in();
+    let row = row_of(&cluster.live_recordings(), "both").expect("it is live");
+    drop(filler);
+    small.auth().clear();
+    small.disk.clear();
+    wait_for("the recovery", || {
+        has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
+    });
+    shell.line(&format!("echo behind-the-gap; touch '{}'", marks[1].display()));
+    wait_for("the deed", || marks[1].exists());
+    let out = shell.finish();
+    assert!(out.status.success(), "{}", said(&out));
+    assert!(said(&out).contains("what you do is counted"), "{}", said(&out));
+    let (transcript, row) = recorded(cluster, "both");
+    assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
+    assert_eq!(row["gaps"], 1, "{row:#}");
+    check_counted(cluster, &row, &out);
+    small.check_all();
+}
+
+#[test]
+fn with_both_disks_full_under_strict_the_session_ends_with_a_line_and_its_end_is_at_auth_afterwards()
+ {
+    let Some(small) = Small::start_both() else { return };
+    let cluster = small.cluster();
+    cluster.record_strictly();
+    let mut shell = Shell::start(cluster, "both");
+    shell.line("echo before-it-was-full");
+    wait_live(cluster, "both");
+    small.auth().fill(0);
+    small.disk.fill(0);
+    shell.line(MUCH);
+    shell.line("echo never-reached");
+    let out = shell.finish();
+    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
+    assert!(said(&out).contains("disk is full"), "{}", said(&out));
+    assert!(!text(&out).contains("never-reached"));
+    small.admin_signs_in();
+    small.auth().clear();
+    small.disk.clear();
+    let (transcript, row) = recorded(cluster, "both");
+    assert!(transcript.contains("before-it-was-full"));
+    assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
+    assert_eq!(row["gaps"], 0, "{row:#}");
+    assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
     small.check_all();
 }
