@@ -9,7 +9,7 @@ test('a role goes through the form as it is', () => {
     { name: 'x', allow: { logins: ['root'], nodes: { env: [], team: ['web'] } }, deny: { nodes: { env: [] } } },
     { name: 'x', allow: { join: [{ roles: [], seats: [] }], share: ['peer'] } },
     { name: 'x', allow: { join: [{ roles: ['dev'], nodes: { env: ['prod'] }, seats: ['moderator'] }] } },
-    { name: 'x', options: { record_typed: false, kernel: { files: false }, record_where: [{ logins: ['root'], record: 'strict' }] } },
+    { name: 'x', options: { record_typed: false, kernel: { files: false, ledger: ['changes', 'programs'] }, record_where: [{ logins: ['root'], record: 'strict' }] } },
     { name: 'x', options: { four_eyes: [{ name: 'prod', roles: ['ops'], seats: [], count: 2 }, { name: 'y', roles: [], on_leave: 'end' }] } },
     { name: 'x', options: { idle_minutes: 0, four_eyes: [{ name: 'y', roles: ['*'] }] }, something: { new: 1 } },
   ]) {

@@ -6,6 +6,8 @@ export type Reading = 'none' | 'own' | 'all' | { nodes: Values };
 export type Recording = 'off' | 'spool' | 'strict';
 export type Forwarding = 'agent' | 'local' | 'remote' | 'x11';
 export type Action = 'list' | 'play' | 'export' | 'remove';
+/** What the ledger can be told one by one of what the kernel saw. */
+export type LedgerKind = 'programs' | 'identity' | 'reach' | 'changes' | 'connections';
 /** Yes, no, or nothing. */
 export type Said = boolean | object | null;
 
@@ -55,7 +57,7 @@ export interface Draft {
     idle_minutes: number | null;
     disconnect_expired: Said;
     second_factor: Said;
-    kernel: { commands: Said; files: Said; network: Said; require: Said; lossless: Said };
+    kernel: { commands: Said; files: Said; network: Said; require: Said; lossless: Said; ledger: LedgerKind[] };
     four_eyes: FourEyes[];
   };
 }
@@ -73,7 +75,7 @@ const EMPTY = (): Draft => ({
   options: {
     record: null, record_where: [], exec_stream_bytes: null, record_typed: null, record_transfers: null, certificate_minutes: null,
     session_minutes: null, idle_minutes: null, disconnect_expired: null, second_factor: null,
-    kernel: { commands: null, files: null, network: null, require: null, lossless: null },
+    kernel: { commands: null, files: null, network: null, require: null, lossless: null, ledger: [] },
     four_eyes: [],
   },
 });
