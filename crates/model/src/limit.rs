@@ -31,7 +31,8 @@ pub const SEGMENT_UNPACKED_BYTES: usize = 256 * 1024;
 pub const ENTRY_BYTES: usize = 32 * 1024;
 /// Bytes of one exec stream that are recorded whole, unless a role says otherwise. Beyond: counts and a hash per [`ELIDED_BYTES`].
 pub const EXEC_STREAM_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of an exec stream that one `elided` entry stands for, at most.
+/// Bytes of an exec stream that one `elided` entry stands for, at most; up to twice as many of each stream wait in memory to
+/// be hashed.
 pub const ELIDED_BYTES: u64 = 1024 * 1024;
 /// Milliseconds by which the screen model may trail the recorder before the lag is shown. Snapshot: keyframes come later.
 pub const MODEL_LAG_MS: u64 = 2_000;

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use model::Stream;
 use model::entry::Entry;
 use model::limit::ELIDED_BYTES;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::task::JoinHandle;
 
 /// Pieces of a stretch that wait to be hashed with the rest of it. A stream that comes in more is hashed on the spot: as
 /// much as it weighs less than its pieces do.
@@ -15,8 +18,7 @@ pub(crate) struct Keep {
     stream: Stream,
     left: u64,
     stretch: Stretch,
-    /// The stretch before, while its hash is made beside the connection's thread.
-    before: Option<Arc<Mutex<Stretch>>>,
+    before: Option<Full>,
 }
 
 /// Bytes that are counted and hashed.
@@ -27,14 +29,20 @@ struct Stretch {
     pieces: Vec<Bytes>,
 }
 
+/// A stretch that is full, and who hashes it beside the connection's thread.
+struct Full {
+    stretch: Arc<Mutex<Stretch>>,
+    hashing: JoinHandle<()>,
+}
+
 impl Keep {
     /// Keeps the first `most` bytes.
     pub fn new(stream: Stream, most: u64) -> Self {
         Self { stream, left: most, stretch: Stretch::default(), before: None }
     }
 
-    /// The entries that these bytes make, in order. Bytes that are counted only show up when the stretch behind theirs is
-    /// full. To be called within a runtime.
+    /// The entries that these bytes make, in order. That of a stretch comes by [`Keep::poll_hashed`], or here once the next
+    /// is full, or at the end. To be called within a runtime.
     pub fn take(&mut self, mut bytes: Bytes) -> Vec<Entry> {
         let mut entries = Vec::new();
         let kept = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
@@ -47,13 +55,18 @@ impl Keep {
             self.stretch.push(bytes.split_to(room.min(bytes.len())));
             if self.stretch.bytes == ELIDED_BYTES {
                 entries.extend(self.hashed());
-                let full = Arc::new(Mutex::new(std::mem::take(&mut self.stretch)));
-                let work = Arc::clone(&full);
-                tokio::task::spawn_blocking(move || hash(&work));
-                self.before = Some(full);
+                self.before = Some(Full::hash(std::mem::take(&mut self.stretch)));
             }
         }
         entries
+    }
+
+    /// The entry of a full stretch, once its hash is there. Never where there is none.
+    pub fn poll_hashed(&mut self, cx: &mut Context<'_>) -> Poll<Entry> {
+        let Some(before) = &mut self.before else { return Poll::Pending };
+        // Also where it failed: whoever needs the hash makes it then.
+        let _ = ready!(Pin::new(&mut before.hashing).poll(cx));
+        self.hashed().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The last stretches, when the stream has ended.
@@ -66,16 +79,27 @@ impl Keep {
         entries
     }
 
-    /// The stretch before. Where its hash is being made, this waits for the rest of it, and where nobody has begun, it is
-    /// made here: never longer than it would have taken on this thread at first.
+    /// Of the full stretch. Whoever hashes it at this moment is waited for; where nobody has begun, it is done here.
     fn hashed(&mut self) -> Option<Entry> {
         let before = self.before.take()?;
-        Some(self.entry(&before))
+        Some(self.entry(&before.stretch))
     }
 
     fn entry(&self, stretch: &Mutex<Stretch>) -> Entry {
         let (bytes, hash) = hash(stretch);
         Entry::Elided { stream: self.stream, bytes, hash }
+    }
+}
+
+impl Full {
+    fn hash(stretch: Stretch) -> Self {
+        let stretch = Arc::new(Mutex::new(stretch));
+        let work = Arc::clone(&stretch);
+        // Not awaited where the session ends first: it ends by itself, within the time that a megabyte takes.
+        let hashing = tokio::task::spawn_blocking(move || {
+            hash(&work);
+        });
+        Self { stretch, hashing }
     }
 }
 
@@ -90,7 +114,7 @@ impl Stretch {
     fn push(&mut self, piece: Bytes) {
         self.bytes += piece.len() as u64;
         self.pieces.push(piece);
-        if self.pieces.len() == PIECES {
+        if self.pieces.len() == PIECES && self.bytes < ELIDED_BYTES {
             self.digest();
         }
     }
@@ -105,6 +129,7 @@ impl Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     fn check(most: u64, pieces: &[usize], kept: u64, stretches: &[u64]) {
         let total: usize = pieces.iter().sum();
@@ -145,6 +170,18 @@ mod tests {
         check(10, &[10 + (1 << 20), 5], 10, &[1 << 20, 5]);
         check(0, &[3 << 20], 0, &[1 << 20, 1 << 20, 1 << 20]);
         check(u64::MAX, &[1 << 21], 1 << 21, &[]);
+    }
+
+    #[tokio::test]
+    async fn the_entry_of_a_full_stretch_waits_for_nothing_but_its_hash() {
+        let mut keep = Keep::new(Stream::Stdout, 0);
+        assert!(std::future::poll_fn(|cx| keep.poll_hashed(cx)).now_or_never().is_none());
+        let bytes = Bytes::from(vec![7; 1 << 20]);
+        assert!(keep.take(bytes.clone()).is_empty());
+        let entry = std::future::poll_fn(|cx| keep.poll_hashed(cx)).await;
+        let hash = *blake3::hash(&bytes).as_bytes();
+        assert_eq!(entry, Entry::Elided { stream: Stream::Stdout, bytes: 1 << 20, hash });
+        assert!(keep.finish().is_empty(), "once");
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use model::Stream;
 use model::entry::Entry;
 use session::tap::{Tap, Tapped};
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// The streams of one session.
 pub(crate) struct Pipes {
@@ -40,6 +42,16 @@ impl Pipes {
         let rest = if self.all { bytes } else { bytes.slice(taken.min(bytes.len())..) };
         entries.extend(self.keep(stream).take(rest));
         entries
+    }
+
+    /// An entry that waited for its hash. Cancel safe.
+    pub async fn hashed(&mut self) -> Entry {
+        poll_fn(|cx| {
+            let keeps = [&mut self.stdin, &mut self.stdout, &mut self.stderr];
+            let mut ready = keeps.into_iter().map(|keep| keep.poll_hashed(cx));
+            ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
     }
 
     /// What is left to say when the session has ended.
@@ -113,14 +125,14 @@ mod tests {
         assert_eq!((transfers, streams), (told, kept.map(str::to_owned)));
     }
 
-    #[tokio::test]
-    async fn a_transfer_is_told_and_its_bytes_are_kept_only_where_the_role_says_so() {
+    #[test]
+    fn a_transfer_is_told_and_its_bytes_are_kept_only_where_the_role_says_so() {
         check(false, &UPLOAD, 3, ["", "", "a warning\n"]);
         check(true, &UPLOAD, 3, ["C0644 5 a\nhello\0", "\0\0\0", "a warning\n"]);
     }
 
-    #[tokio::test]
-    async fn what_is_no_transfer_is_kept_once_whatever_it_looked_like() {
+    #[test]
+    fn what_is_no_transfer_is_kept_once_whatever_it_looked_like() {
         let shell: [(Stream, &[u8]); 3] =
             [(Stream::Stdout, b"\0"), (Stream::Stdin, b"C0644 "), (Stream::Stdin, b"ls\n")];
         for all in [false, true] {
@@ -129,8 +141,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_transfer_that_becomes_something_else_is_kept_from_there_on() {
+    #[test]
+    fn a_transfer_that_becomes_something_else_is_kept_from_there_on() {
         let mut pieces = UPLOAD[..4].to_vec();
         pieces.push((Stream::Stdin, b"sh -i\n"));
         pieces.push((Stream::Stdout, b"# "));

@@ -2,6 +2,7 @@
 
 mod finish;
 mod others;
+mod outgoing;
 mod owner;
 mod painted;
 mod sight;
@@ -25,7 +26,6 @@ use crate::stage::Stage;
 use crate::verdict::{Ear, Verdict};
 use bytes::Bytes;
 use finish::{Finish, Watch};
-use futures_util::FutureExt as _;
 use host::{Child, Exit, Plan, PtyPlan, Rest, SpawnError, What};
 use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
@@ -34,13 +34,13 @@ use model::entry::{Ending, Entry, Party, People};
 use model::limit::{DRAIN_MS, ENTRY_BYTES};
 use model::role::{RecordingPolicy, SeatRole};
 use model::{Heading, Kind, Seq, SessionId, Size, Stream, Tick};
+use outgoing::{Writing, written};
 use owner::{Client, Picture};
 use painted::Painted;
 use policy::LoginPermit;
 use session::{Company, Hub, Terms};
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use streams::{Heard, Streams};
@@ -62,8 +62,6 @@ const END_MS: u64 = 250;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// As [`PATIENCE`], of a session that is ended by rule.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// Most bytes handed to the owner's channel at once.
-const PIECE_BYTES: usize = 32 * 1024;
 
 /// Told to who runs something without a terminal where each file is approved; older scp and rsync are among them.
 const NO_STREAMS: &str = "each file must be approved here, so nothing runs without a terminal but sftp: \
@@ -296,9 +294,6 @@ struct Closed {
     left: Option<(Sight, Rest)>,
 }
 
-/// A write to the owner's channel that is under way.
-type Writing = Pin<Box<dyn Future<Output = bool> + Send>>;
-
 /// The state of a running session.
 struct Live {
     id: SessionId,
@@ -454,9 +449,9 @@ impl Live {
             let (visits, typing) = self.table.ears();
             let others = async {
                 tokio::select! {
-                    // What is rare and what goes out, before what comes in.
+                    // What is rare and what goes out, before what others type.
                     biased;
-                    written = poll_writing(&mut writing) => Event::Written(written),
+                    is_written = written(&mut writing) => Event::Written(is_written),
                     Ok(()) = session.sizes.changed(), if self.pty => Event::Resized,
                     Some(name) = session.signals.recv(), if passes && !is_lost => Event::Signal(name),
                     ended = process.wait(), if exit.is_none() => {
@@ -467,6 +462,7 @@ impl Live {
                     () = keyframe(&mut self.recorder) => Event::Nothing,
                     news = self.wants.news(), if passes => Event::News(news),
                     () = seen(&mut self.sight) => Event::Seen,
+                    entry = self.pipes.hashed() => Event::Hashed(entry),
                     () = alarm.rings() => Event::Due,
                     visit = heard(visits) => Event::Visit(visit),
                     picture = owner::made(&mut self.picture) => Event::Picture(picture),
@@ -478,9 +474,9 @@ impl Live {
                 Event::Heard(streams.hear(&mut session.input, may_read, passes, !is_lost).await)
             };
             match turn::next(others, bytes).await {
-                Event::Written(written) => {
+                Event::Written(is_written) => {
                     writing = None;
-                    is_gone = !written;
+                    is_gone = !is_written;
                 }
                 Event::Resized => self.resized(*session.sizes.borrow_and_update()),
                 Event::Signal(name) => {
@@ -505,6 +501,7 @@ impl Live {
                 },
                 Event::News(news) => self.file_news(news),
                 Event::Seen => self.record_seen(),
+                Event::Hashed(entry) => self.record_all(vec![entry]),
                 Event::Due => self.handle_timeout(),
                 Event::Visit(visit) => {
                     // What was typed before, by whoever leaves or gives the keyboard away, comes first.
@@ -676,51 +673,6 @@ impl Live {
         }
     }
 
-    /// Begins what the owner gets next. What the channel takes at once is not waited for: each turn of the session's loop
-    /// costs about as much as a write. Answers whether there was any.
-    fn write(&mut self, writing: &mut Option<Writing>, output: &Output) -> bool {
-        let mut some = false;
-        while writing.is_none()
-            && let Some(mut next) = self.next_write(output)
-        {
-            *writing = match next.as_mut().now_or_never() {
-                Some(true) => {
-                    some = true;
-                    None
-                }
-                Some(false) => Some(Box::pin(std::future::ready(false))),
-                None => Some(next),
-            };
-        }
-        some
-    }
-
-    /// The owner's next piece, on its way into the channel.
-    fn next_write(&mut self, output: &Output) -> Option<Writing> {
-        if self.hub.is_lost() {
-            return None;
-        }
-        if let Some(line) = self.next_line() {
-            let (output, line) = (output.clone(), Bytes::from(format!("\r\nscry: {line}\r\n")));
-            return Some(Box::pin(async move { output.write_error(line).await.is_ok() }));
-        }
-        if let Some(picture) = self.next_picture(output) {
-            return picture;
-        }
-        if !self.passes() {
-            return None;
-        }
-        let (stream, bytes) = self.hub.read(PIECE_BYTES)?;
-        let output = output.clone();
-        Some(Box::pin(async move {
-            let written = match stream {
-                Stream::Stderr => output.write_error(bytes).await,
-                _ => output.write(bytes).await,
-            };
-            written.is_ok()
-        }))
-    }
-
     fn must_end(&mut self) -> Option<Finish> {
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
         failed.map(Finish::rule).or_else(|| self.hub.poll().map(Finish::due))
@@ -822,13 +774,6 @@ fn wire_signal(name: &str) -> String {
 /// The channel is gone: because the client left, or because it took nothing and was given up.
 fn gone(output: &Output) -> Ending {
     output.fate().map_or(Ending::Disconnected, |why| Ending::Stopped { why: why.to_owned() })
-}
-
-async fn poll_writing(writing: &mut Option<Writing>) -> bool {
-    match writing {
-        Some(writing) => writing.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Completes when the recorder wants to be looked at again: a keyframe was made, or auth has received more.

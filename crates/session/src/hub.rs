@@ -194,6 +194,12 @@ impl Hub {
         Some(end)
     }
 
+    /// Whether it has to end; also before [`Hub::poll`] has said why.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// When [`Hub::handle_timeout`] has something to decide.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {

@@ -137,6 +137,7 @@ impl Push {
             return Ok(());
         }
         let shared = &self.shared;
+        // As a rule there is room, and the timers below would cost more than the rest.
         if shared.offer(&bytes, true)? {
             return Ok(());
         }

@@ -233,6 +233,7 @@ impl Output {
             return Err(Gone);
         }
         tokio::select! {
+            // What is sent at once waits for nobody, and so need not be told when the channel goes.
             biased;
             sent = sending => sent.map_err(|_| Gone),
             () = self.gone.cancelled() => Err(Gone),

@@ -356,9 +356,10 @@ impl Live {
         self.table.company.passes()
     }
 
-    /// Whether bytes may pass: to the company, and to the recorder.
+    /// Whether bytes may pass at this moment: the company lets them, the recorder takes them, and the session is not over.
     pub(super) fn may_pass(&self) -> bool {
-        self.passes() && !self.recorder.as_ref().is_some_and(Recorder::holds)
+        let held = self.recorder.as_ref().is_some_and(Recorder::holds);
+        self.passes() && !held && !self.hub.is_over()
     }
 
     /// Whether its processes stand still.

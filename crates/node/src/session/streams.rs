@@ -121,7 +121,7 @@ impl Streams {
         }
     }
 
-    /// Whether what is given next is taken at once.
+    /// Whether nothing waits before what is given next.
     pub fn takes(&self) -> bool {
         self.giving.is_empty() && self.behind.is_empty()
     }

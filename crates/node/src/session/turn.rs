@@ -4,6 +4,7 @@ use super::streams::Heard;
 use crate::company::{Typed, Visit};
 use crate::verdict::Verdict;
 use host::{Exit, FileNews};
+use model::entry::Entry;
 use record::Keyframe;
 use std::future::poll_fn;
 use std::mem::replace;
@@ -28,6 +29,8 @@ pub(super) enum Event {
     News(Option<FileNews>),
     /// The kernel has seen something.
     Seen,
+    /// The hash of what is not kept of a stream is there.
+    Hashed(Entry),
     /// It is time for something.
     Due,
     /// Somebody asks for something.
@@ -43,7 +46,8 @@ pub(super) enum Event {
 }
 
 /// What happens next. At first everything else is looked at, then `bytes`; whenever it is woken `bytes` come first, because
-/// to look at all the others costs a key about as much as all the rest of its way.
+/// to look at all the others costs a key about as much as all the rest of its way. So what is decided in the same moment, such
+/// as a lock, takes effect behind that one piece.
 pub(super) async fn next<T>(others: impl Future<Output = T>, bytes: impl Future<Output = T>) -> T {
     let (mut others, mut bytes) = (pin!(others), pin!(bytes));
     let mut woken = false;
@@ -85,30 +89,24 @@ mod tests {
         assert_eq!(next(ready("other"), ready("bytes")).now_or_never(), Some("other"));
         assert_eq!(next(pending(), ready("bytes")).now_or_never(), Some("bytes"));
         assert_eq!(next(pending::<()>(), pending()).now_or_never(), None);
-        let second = || {
-            let mut polled = false;
-            poll_fn(
-                move |_| if replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending },
-            )
-        };
-        for (others, expected) in [(true, "bytes"), (false, "bytes")] {
-            let others = async {
-                if others {
-                    second().await
-                } else {
-                    pending().await
-                }
-                "other"
-            };
-            let bytes = async {
-                second().await;
-                "bytes"
-            };
-            let mut next = pin!(next(others, bytes));
+        for (others, bytes, expected) in
+            [(true, true, "bytes"), (false, true, "bytes"), (true, false, "others")]
+        {
+            let mut next = pin!(next(second(others, "others"), second(bytes, "bytes")));
             let mut cx = Context::from_waker(std::task::Waker::noop());
             assert!(next.as_mut().poll(&mut cx).is_pending());
             assert_eq!(next.as_mut().poll(&mut cx), Poll::Ready(expected));
         }
+    }
+
+    /// Ready when it is asked for the second time, or never.
+    async fn second(comes: bool, what: &'static str) -> &'static str {
+        let mut asked = false;
+        poll_fn(|_| match replace(&mut asked, true) && comes {
+            true => Poll::Ready(what),
+            false => Poll::Pending,
+        })
+        .await
     }
 
     #[tokio::test]
