@@ -128,12 +128,11 @@ impl Streams {
 
     /// Gives input to the program: `now`, as far as it takes it; the rest is written by [`Streams::hear`].
     pub fn give(&mut self, bytes: Bytes, now: bool) {
-        let is_next = self.takes();
-        self.behind.push_back(bytes);
-        if !now || !is_next {
+        if !now || !self.takes() {
+            self.behind.push_back(bytes);
             return;
         }
-        self.giving = self.behind.pop_front().unwrap_or_default();
+        self.giving = bytes;
         let taken = match &self.ends {
             Ends::Pty(pty, Some(_)) => write_pty(pty, &self.giving).now_or_never(),
             Ends::Pipes { stdin: Some(stdin), .. } => {
