@@ -8,6 +8,7 @@ use house::person::words;
 use house::small_disk::SmallDisk;
 use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
+use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -167,6 +168,71 @@ fn check_counted(cluster: &Cluster, row: &Value, out: &Output) {
     assert!((shown..shown + typed).contains(&lost), "{shown} shown unrecorded, {lost} counted");
 }
 
+/// Under `spool`: a session that goes on while nothing of it can be kept, from what `cut` does until what `mend` does. What
+/// was done meanwhile stands as one gap, counted. Answers the recording, as text, and its row.
+#[track_caller]
+fn goes_through_a_gap(
+    small: &Small,
+    tag: &str,
+    cut: impl FnOnce(),
+    mend: impl FnOnce(),
+) -> (String, Value) {
+    let cluster = small.cluster();
+    let marks = ["in the gap", "behind it"].map(|name| cluster.path(name));
+    let mut shell = Shell::start(cluster, tag);
+    shell.line("echo before-the-gap");
+    wait_live(cluster, tag);
+    cut();
+    shell.line(MUCH);
+    shell.line(MUCH);
+    shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
+    wait_for("the session to go on", || marks[0].exists());
+    mend();
+    let row = row_of(&cluster.live_recordings(), tag).expect("it is live");
+    wait_for("the recovery", || {
+        has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
+    });
+    shell.line(&format!("echo behind-the-gap; touch '{}'", marks[1].display()));
+    wait_for("the deed", || marks[1].exists());
+    small.other_goes_on();
+    let out = shell.finish();
+    assert!(out.status.success(), "{}", said(&out));
+    assert!(said(&out).contains("what you do is counted"), "{}", said(&out));
+    let (transcript, row) = recorded(cluster, tag);
+    assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
+    let gaps = cluster.audit("session.gap");
+    assert_eq!(row["gaps"], 1, "{row:#} {gaps:#?}");
+    check_counted(cluster, &row, &out);
+    (transcript, row)
+}
+
+/// Under `strict`: a session that ends with a line when what `fill` does leaves no room.
+#[track_caller]
+fn ends_for_want_of_room(cluster: &Cluster, tag: &str, fill: impl FnOnce()) -> Output {
+    cluster.record_strictly();
+    let mut shell = Shell::start(cluster, tag);
+    shell.line("echo before-it-was-full");
+    wait_live(cluster, tag);
+    fill();
+    shell.line(MUCH);
+    shell.line("echo never-reached");
+    let out = shell.finish();
+    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
+    assert!(said(&out).contains("disk is full"), "{}", said(&out));
+    assert!(!text(&out).contains("never-reached"));
+    out
+}
+
+/// Of such a session: its recording, as text, and its row, which say how it ended; nothing is missing.
+#[track_caller]
+fn recorded_to_its_end(cluster: &Cluster, tag: &str) -> (String, Value) {
+    let (transcript, row) = recorded(cluster, tag);
+    assert!(transcript.contains("before-it-was-full"));
+    assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
+    assert_eq!(row["gaps"], 0, "{row:#}");
+    (transcript, row)
+}
+
 /// Prints much that cannot be packed, more than a recording keeps room for.
 const MUCH: &str = "head -c 600000 /dev/urandom | base64 -w 70";
 
@@ -174,25 +240,11 @@ const MUCH: &str = "head -c 600000 /dev/urandom | base64 -w 70";
 fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_damaged() {
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
-    cluster.record_strictly();
-    let mut shell = Shell::start(cluster, "strict");
-    shell.line("echo before-it-was-full");
-    wait_live(cluster, "strict");
-    small.disk.fill(0);
-    shell.line(MUCH);
-    shell.line("echo never-reached");
-    let out = shell.finish();
-    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
-    assert!(said(&out).contains("disk is full"), "{}", said(&out));
-    assert!(!text(&out).contains("never-reached"));
-
-    let (transcript, row) = recorded(cluster, "strict");
-    assert!(transcript.contains("before-it-was-full"));
+    let out = ends_for_want_of_room(cluster, "strict", || small.disk.fill(0));
+    let (transcript, row) = recorded_to_its_end(cluster, "strict");
     let seen = text(&out);
     let last = seen.lines().rev().nth(1).expect("something was seen").trim();
     assert!(transcript.contains(last), "what was seen is recorded: {last}");
-    assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
-    assert_eq!(row["gaps"], 0);
     assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
 
     // Nobody else is let in unrecorded, and is told why. What the session gave back is taken, too.
@@ -269,36 +321,18 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
 fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
-    let marks = ["in the gap", "behind it"].map(|name| cluster.path(name));
-    let mut shell = Shell::start(cluster, "gap");
-    shell.line("echo before-the-gap");
-    wait_live(cluster, "gap");
-    // All the time: were there room for a moment, there would rightly be two gaps.
-    let filler = small.disk.keep_full();
-    small.signal_auth("-STOP");
-    shell.line(MUCH);
-    shell.line(MUCH);
-    shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
-    wait_for("the session to go on", || marks[0].exists());
-    small.signal_auth("-CONT");
-    let row = row_of(&cluster.live_recordings(), "gap").expect("it is live");
-    wait_for("the recovery", || {
-        has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
-    });
-    shell.line(&format!("echo behind-the-gap; touch '{}'", marks[1].display()));
-    wait_for("the deed", || marks[1].exists());
-    small.other_goes_on();
-    let out = shell.finish();
-    assert!(out.status.success(), "{}", said(&out));
-    assert!(said(&out).contains("what you do is counted"), "{}", said(&out));
-    let (transcript, row) = recorded(cluster, "gap");
-    assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
+    let mut filler = None;
+    // Full all the time: were there room for a moment, there would rightly be two gaps.
+    let cut = || {
+        filler = Some(small.disk.keep_full());
+        small.signal_auth("-STOP");
+    };
+    let mend = || small.signal_auth("-CONT");
+    let (transcript, row) = goes_through_a_gap(&small, "gap", cut, mend);
     assert!(!transcript.contains("within-the-gap"));
     assert!(transcript.contains("the disk was full"), "the gap is shown");
     let gaps = cluster.audit("session.gap");
-    assert_eq!(row["gaps"], 1, "{row:#} {gaps:#?}");
     assert!(gaps.iter().any(|it| it["session"] == row["id"] && it["cause"] == "disk full"));
-    check_counted(cluster, &row, &out);
     drop(filler);
     small.disk.clear();
     small.check_all();
@@ -332,35 +366,19 @@ fn under_strict_input_waits_for_auth_that_hangs_and_then_the_session_ends() {
 #[test]
 fn with_both_disks_full_under_spool_what_is_done_stands_as_a_counted_gap_and_all_others_go_on() {
     let Some(small) = Small::start_both() else { return };
-    let cluster = small.cluster();
-    let marks = ["in the gap", "behind it"].map(|name| cluster.path(name));
-    let mut shell = Shell::start(cluster, "both");
-    shell.line("echo before-the-gap");
-    wait_live(cluster, "both");
-    small.auth().fill(0);
-    let filler = small.disk.keep_full();
-    shell.line(MUCH);
-    shell.line(MUCH);
-    shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
-    wait_for("the session to go on", || marks[0].exists());
-    small.other_goes_on();
-    small.admin_signs_in();
-    let row = row_of(&cluster.live_recordings(), "both").expect("it is live");
-    drop(filler);
-    small.auth().clear();
-    small.disk.clear();
-    wait_for("the recovery", || {
-        has_event(cluster, "session.recording_resumed", &row["id"], "recorded again")
-    });
-    shell.line(&format!("echo behind-the-gap; touch '{}'", marks[1].display()));
-    wait_for("the deed", || marks[1].exists());
-    let out = shell.finish();
-    assert!(out.status.success(), "{}", said(&out));
-    assert!(said(&out).contains("what you do is counted"), "{}", said(&out));
-    let (transcript, row) = recorded(cluster, "both");
-    assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
-    assert_eq!(row["gaps"], 1, "{row:#}");
-    check_counted(cluster, &row, &out);
+    let filler = Cell::new(None);
+    let cut = || {
+        small.auth().fill(0);
+        filler.set(Some(small.disk.keep_full()));
+    };
+    let mend = || {
+        small.other_goes_on();
+        small.admin_signs_in();
+        drop(filler.take());
+        small.auth().clear();
+        small.disk.clear();
+    };
+    goes_through_a_gap(&small, "both", cut, mend);
     small.check_all();
 }
 
@@ -369,25 +387,14 @@ fn with_both_disks_full_under_strict_the_session_ends_with_a_line_and_its_end_is
  {
     let Some(small) = Small::start_both() else { return };
     let cluster = small.cluster();
-    cluster.record_strictly();
-    let mut shell = Shell::start(cluster, "both");
-    shell.line("echo before-it-was-full");
-    wait_live(cluster, "both");
-    small.auth().fill(0);
-    small.disk.fill(0);
-    shell.line(MUCH);
-    shell.line("echo never-reached");
-    let out = shell.finish();
-    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
-    assert!(said(&out).contains("disk is full"), "{}", said(&out));
-    assert!(!text(&out).contains("never-reached"));
+    ends_for_want_of_room(cluster, "both", || {
+        small.auth().fill(0);
+        small.disk.fill(0);
+    });
     small.admin_signs_in();
     small.auth().clear();
     small.disk.clear();
-    let (transcript, row) = recorded(cluster, "both");
-    assert!(transcript.contains("before-it-was-full"));
-    assert!(row["ending"].as_str().is_some_and(|it| it.contains("disk is full")), "{row:#}");
-    assert_eq!(row["gaps"], 0, "{row:#}");
+    recorded_to_its_end(cluster, "both");
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
     small.check_all();
 }
