@@ -133,7 +133,8 @@ fn certificate() -> Proof {
     Proof::Certificate(Arc::new(user), Box::new(certificate))
 }
 
-/// Serves like a small node: `echo` gives back, `stall` takes nothing, `flood N` writes N bytes, else the words come back.
+/// Serves like a small node: `echo` gives back, `stall` takes nothing, `flood N` writes N bytes, and gives back what comes
+/// behind them if there is one more word; else the words come back.
 pub(super) async fn serve(mut connection: Connection<()>) {
     let mut sessions = JoinSet::new();
     while let Some(asked) = connection.next().await {
@@ -190,7 +191,9 @@ async fn run(mut session: Session) {
         output.gone().await;
         return;
     }
-    if let Some(count) = command.strip_prefix("flood ") {
+    if let Some(flood) = command.strip_prefix("flood ") {
+        let (count, echoes) =
+            flood.split_once(' ').map_or((flood, false), |(count, _)| (count, true));
         let mut left: usize = count.parse().unwrap();
         let piece = Bytes::from(vec![b'x'; 32 * 1024]);
         while left > 0 {
@@ -199,6 +202,9 @@ async fn run(mut session: Session) {
                 return;
             }
             left -= now;
+        }
+        if echoes {
+            return echo(session.input, output).await;
         }
     } else if command == "signal" {
         let name = session.signals.recv().await.unwrap();
@@ -370,6 +376,69 @@ async fn forwards_go_both_ways_and_unreachable_ones_say_so() {
     let mut arrival = client.arrival().await.unwrap();
     assert_eq!((arrival.address.as_str(), arrival.origin.0.as_str()), ("localhost", "192.0.2.7"));
     assert_eq!(text(&mut arrival.pipe.input).await, "hello");
+}
+
+/// russh puts whatever comes on a channel into a queue of the channel's, and its loop waits where that is full.
+#[tokio::test]
+async fn a_session_takes_any_number_of_messages_of_every_kind() {
+    const MANY: usize = 3 * super::terms::CHANNEL_MESSAGES;
+    let (connection, client) = World::new(Memory::default()).pair().await;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(connection));
+    let mut session = client.session().await.unwrap();
+    let (size, control) = (Size::clamped(90, 30), session.control());
+    // What is taken once is granted once.
+    let mut granted = [0; 5];
+    let asking = async {
+        // Each kind by itself: one that is left lying would be taken with the next of another.
+        for _ in 0..MANY {
+            session.variable("LANG", "C").await.unwrap();
+        }
+        for _ in 0..MANY {
+            granted[0] += usize::from(session.pty("xterm", size, &[]).await.is_ok());
+        }
+        for _ in 0..MANY {
+            granted[1] += usize::from(session.agent().await.is_ok());
+        }
+        for _ in 0..MANY {
+            let half = session.input.client_half().unwrap();
+            half.request_x11(false, false, "MIT-MAGIC-COOKIE-1", "00", 0).await.unwrap();
+        }
+        for _ in 0..MANY {
+            granted[2] += usize::from(session.subsystem("netconf").await.is_ok());
+        }
+        // Enough for the client to widen the window that often.
+        let flood = MANY * super::terms::WINDOW_BYTES as usize / 2;
+        session.exec(format!("flood {flood} echo")).await.unwrap();
+        let (mut output, mut left) = (session.output.take().unwrap(), flood);
+        while left > 0 {
+            left -= output.pull().await.unwrap().unwrap().len();
+        }
+        for _ in 0..MANY {
+            granted[3] += usize::from(session.exec("again").await.is_ok());
+        }
+        for _ in 0..MANY {
+            granted[4] += usize::from(session.shell().await.is_ok());
+        }
+        for _ in 0..MANY {
+            control.resize(size).await.unwrap();
+        }
+        for _ in 0..MANY {
+            control.signal("USR1").await.unwrap();
+        }
+        let half = session.input.client_half().unwrap();
+        for _ in 0..MANY {
+            half.extended_data_bytes(1, Bytes::from_static(b"?")).await.unwrap();
+        }
+        for _ in 0..MANY {
+            session.input.write(Bytes::from_static(b"!")).await.unwrap();
+        }
+        session.input.eof().await.unwrap();
+        assert_eq!(text(&mut output).await, "!".repeat(MANY));
+        assert_eq!(session.exit().await, Some(client::RemoteExit::Status(0)));
+    };
+    within(60, "all of it", asking).await;
+    assert_eq!(granted, [1, MANY, 0, 0, 0]);
 }
 
 /// As `ssh node cat < big`, with a client that writes everything before it reads anything back.
