@@ -1,11 +1,12 @@
 //! Much data and slow readers: nothing is lost, nothing hangs, nothing grows without end.
 
-use house::{Cluster, assert_success, output_with, text, wait_for};
+use house::{Cluster, assert_success, free_port, output_with, text, wait_for};
 use model::{Entry, Size};
 use record::{From, Recording};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -105,6 +106,62 @@ fn a_second_session_stays_usable_while_anothers_input_is_stalled() {
     stalled.wait().unwrap();
     master.kill().unwrap();
     master.wait().unwrap();
+}
+
+/// Gives back what it is given, to everybody at once.
+fn echo_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    port
+}
+
+/// Each end writes more than the way between them holds: neither may wait for the other to read first.
+#[test]
+fn many_forwards_that_flow_both_ways_at_once_do_not_stop_each_other() {
+    const STREAMS: usize = 12;
+    const EACH: usize = 24 << 20;
+    let cluster = Cluster::start();
+    let (here, there) = (free_port(), echo_server());
+    let target = format!("{}@{}", cluster.login, house::NODE);
+    let mut client = cluster.scry_command();
+    client.args(["ssh", "-N", "-L", &format!("127.0.0.1:{here}:127.0.0.1:{there}"), &target]);
+    let mut client = client.spawn().unwrap();
+    let connect = || TcpStream::connect(("127.0.0.1", here));
+    wait_for("the forward", || connect().is_ok());
+    std::thread::scope(|scope| {
+        for _ in 0..STREAMS {
+            scope.spawn(|| {
+                let stream = connect().unwrap();
+                // So long without a byte is for ever.
+                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                let piece = vec![7; 1 << 20];
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        for _ in 0..EACH / piece.len() {
+                            (&stream).write_all(&piece).unwrap();
+                        }
+                        stream.shutdown(Shutdown::Write).unwrap();
+                    });
+                    let mut got = vec![0; EACH];
+                    let read = (&stream).read_exact(&mut got);
+                    if read.is_err() {
+                        // Lets the writer go.
+                        let _ = stream.shutdown(Shutdown::Both);
+                    }
+                    read.unwrap();
+                    assert!(got.iter().all(|byte| *byte == 7));
+                });
+            });
+        }
+    });
+    client.kill().unwrap();
+    client.wait().unwrap();
 }
 
 #[test]

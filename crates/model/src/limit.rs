@@ -68,6 +68,9 @@ pub const ENVIRONMENT_VARIABLES: usize = 64;
 pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
 pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// Bytes that are read of an SSH connection while what is written to it waits: 32 windows. Wait: both ends may then wait
+/// for each other, if neither reads while it writes.
+pub const SSH_MEANWHILE_BYTES: usize = 32 * SSH_WINDOW_BYTES as usize;
 /// Milliseconds of silence on an SSH connection after which the other end is asked whether it is there.
 pub const SSH_BEAT_MS: u64 = 15_000;
 /// Questions that may stay without an answer. Cut: when one more is due, after a minute of silence, the connection is lost.
@@ -92,6 +95,8 @@ pub const ELASTIC_MEMORY_BYTES: usize = 2 * 1024 * 1024;
 pub const ELASTIC_CHANNEL_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of untaken input per user on a node. Wait: as [`ELASTIC_CHANNEL_BYTES`].
 pub const ELASTIC_USER_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// Bytes of untaken input per connection of a guest, who types and sends nothing. Wait: as [`ELASTIC_CHANNEL_BYTES`].
+pub const ELASTIC_GUEST_BYTES: u64 = 1024 * 1024;
 /// Milliseconds without any progress at the bound after which the channel (not the connection) is closed with a line saying why. Refuse.
 pub const ELASTIC_STALL_MS: u64 = 30_000;
 /// Milliseconds for which input that has no room in memory waits for a process that reads. Then: the file takes it.

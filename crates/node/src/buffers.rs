@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use link::ssh::buffer::{Answer, BufferError, Buffers, Inlet, Outlet};
+use model::limit;
 use std::path::{Path, PathBuf};
 use store::elastic::{Elastic, ElasticError, Limits, Pull, Push, Quota};
 
@@ -21,6 +22,13 @@ impl OnDisk {
     #[must_use]
     pub fn for_node(folder: &Path, quota: Quota) -> Self {
         Self { folder: folder.to_owned(), quota, limits: Limits::default() }
+    }
+
+    /// For one connection of a guest. What they show was not looked at when they come in, so they have an account of their
+    /// own: whoever fills it holds up nobody else, and not much of the disk.
+    #[must_use]
+    pub fn for_guest(folder: &Path) -> Self {
+        Self::for_node(folder, Quota::new(limit::ELASTIC_GUEST_BYTES))
     }
 
     /// For a client, whose reader may be as slow as it likes.
@@ -62,5 +70,29 @@ fn failed(error: ElasticError) -> BufferError {
     match error {
         ElasticError::Closed => BufferError::Closed,
         other => BufferError::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_guest_who_is_not_read_fills_their_own_account_and_nobody_elses() {
+        const PIECE: usize = 32 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let piece = Bytes::from(vec![b'x'; PIECE]);
+        let guest = OnDisk::for_guest(folder.path());
+        let mut ends: Vec<_> = (0..4).map(|_| guest.open()).collect();
+        let mut taken = 0;
+        for (inlet, _) in &mut ends {
+            while inlet.push(piece.clone()).now_or_never().is_some() {
+                taken += PIECE;
+            }
+        }
+        assert_eq!(taken as u64, limit::ELASTIC_GUEST_BYTES);
+        let (mut other, _read) = OnDisk::for_guest(folder.path()).open();
+        assert!(other.push(piece).now_or_never().is_some());
     }
 }

@@ -312,9 +312,7 @@ fn guests(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gues
             let place = post.guests.take(client.map(|client| client.ip()))?;
             let identity = Identity::guest(called, clock::now().plus_ms(LINK_MS.1));
             policy::enter(&known.roles, &identity, clock::now()).ok()?;
-            // All guests share one: their names are their own.
-            let quota = post.quota(&UserName::guest(""));
-            let buffers = OnDisk::for_node(&post.elastic, quota);
+            let buffers = OnDisk::for_guest(&post.elastic);
             let (session, reporter) = (code.to_owned(), post.reporter.clone());
             let place = Some(Arc::new(place));
             let visitor = Visitor { id, identity, session, client, reporter, place };

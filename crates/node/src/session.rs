@@ -544,6 +544,8 @@ impl Live {
             // What runs goes first: a client that takes nothing does not put it off.
             finish.ended(signals.end(Duration::from_millis(END_MS)).await);
         }
+        // Nobody reads what still comes, and a connection that waits for room for it would carry no farewell.
+        drop(session.input);
         self.farewell(&finish, &output, writing).await;
         if exit.is_none() && !finish.by_rule {
             match finish.ending {
@@ -742,7 +744,7 @@ impl Live {
         // A client that takes nothing does not keep the session for ever.
         let patience = if finish.by_rule { LAST_WORDS } else { PATIENCE };
         if tokio::time::timeout(patience, words).await.is_err() {
-            output.close().await;
+            let _ = tokio::time::timeout(PATIENCE, output.close()).await;
         }
     }
 

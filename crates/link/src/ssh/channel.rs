@@ -1,10 +1,9 @@
-//! One channel's two directions, and what takes at once what arrives.
+//! One channel's two directions, and the task that takes what arrives at once.
 
 use super::buffer::{BufferError, Buffers, Inlet, Outlet};
 use super::terms;
 use crate::duplex::Duplex;
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt as _;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 /// How long the line that says why a channel is closed may wait for the peer's window.
 const LAST_LINE: Duration = Duration::from_secs(1);
@@ -342,7 +341,7 @@ pub(super) struct Told {
     /// How the program ended.
     pub(super) exit: watch::Sender<Option<Exit>>,
     /// Standard error.
-    pub(super) errors: Option<Box<dyn Inlet>>,
+    pub(super) errors: Box<dyn Inlet>,
 }
 
 /// How a program at the other end ended.
@@ -361,18 +360,18 @@ pub enum Exit {
     },
 }
 
-/// Splits a fresh channel of a server: the pipe, and what takes what arrives on it until the channel ends.
+/// Splits a fresh channel of a server: the pipe, and the work of its task, which ends with the channel.
 pub(super) fn open_server(
     channel: russh::Channel<server::Msg>,
     handle: server::Handle,
     buffers: &dyn Buffers,
     gone: CancellationToken,
-) -> (Pipe, Receiving) {
+) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
     let (reading, half) = channel.split();
     let (inlet, outlet) = buffers.open();
     let output = Output::server(half, handle, gone);
-    let receiving = Receiving::new(reading, inlet, output.clone(), None);
-    (Pipe { input: Input::new(outlet), output }, receiving)
+    let task = receive(reading, inlet, output.clone(), None);
+    (Pipe { input: Input::new(outlet), output }, task)
 }
 
 /// As [`open_server`], of a client.
@@ -381,130 +380,75 @@ pub(super) fn open_client(
     buffers: &dyn Buffers,
     gone: CancellationToken,
     told: Option<Told>,
-) -> (Pipe, Receiving) {
+) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
     let (reading, half) = channel.split();
     let (inlet, outlet) = buffers.open();
     let output = Output::client(half, gone);
-    let receiving = Receiving::new(reading, inlet, output.clone(), told);
-    (Pipe { input: Input::new(outlet), output }, receiving)
+    let task = receive(reading, inlet, output.clone(), told);
+    (Pipe { input: Input::new(outlet), output }, task)
 }
 
-/// What arrives on one channel, taken at once, so that russh's loop never waits for anything but a full buffer: by a task
-/// of its own ([`Receiving::take_all`]) or, a switch of tasks earlier, by russh's callbacks ([`Receiving::take_ready`]).
-/// Dropping it ends the channel for whoever uses it.
-pub(super) struct Receiving {
-    reading: ChannelReadHalf,
-    inlet: Option<Box<dyn Inlet>>,
-    told: Option<Told>,
+/// Takes everything that arrives on one channel, so that russh's loop never waits for anything but a full buffer.
+async fn receive(
+    mut reading: ChannelReadHalf,
+    inlet: Box<dyn Inlet>,
     output: Output,
-    _settled: DropGuard,
-    _ended: DropGuard,
-}
-
-impl Receiving {
-    fn new(
-        reading: ChannelReadHalf,
-        inlet: Box<dyn Inlet>,
-        output: Output,
-        told: Option<Told>,
-    ) -> Self {
-        let (settled, ended) = (output.settled.clone(), output.gone.clone());
-        let (_settled, _ended) = (settled.drop_guard(), ended.drop_guard());
-        Self { reading, inlet: Some(inlet), told, output, _settled, _ended }
-    }
-
-    /// Takes everything until the channel ends.
-    pub(super) async fn take_all(mut self) {
-        let refused = loop {
-            let message = tokio::select! {
-                biased;
-                () = self.output.gone() => {
-                    if has_left(&mut self.reading).await {
-                        let _ = self.output.fate.set(Fate::Left);
-                    }
-                    break None;
+    told: Option<Told>,
+) {
+    let _settled = output.settled.clone().drop_guard();
+    let _ended = output.gone.clone().drop_guard();
+    let mut inlet = Some(inlet);
+    let (mut errors, mut answers) = match told {
+        Some(told) => (Some(told.errors), Some((told.answers, told.exit))),
+        None => (None, None),
+    };
+    let is_client = answers.is_some();
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = output.gone() => {
+                if has_left(&mut reading).await {
+                    let _ = output.fate.set(Fate::Left);
                 }
-                message = self.reading.wait() => message,
-            };
-            match self.take(message).await {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(why) => break Some(why),
-            }
-        };
-        if let Some(told) = &mut self.told {
-            // A client's streams end with the channel: everything that was sent before has arrived.
-            finish(&mut self.inlet);
-            finish(&mut told.errors);
-        }
-        if let Some(why) = refused {
-            self.refuse(why).await;
-        }
-    }
-
-    /// Says that nothing more is known of how the channel ended ([`Output::was_left`]), as soon as this side has ended it:
-    /// for where nobody waits for that in [`Receiving::take_all`].
-    pub(super) fn settle(&self) -> impl Future<Output = ()> + use<> {
-        let (gone, settled) = (self.output.gone.clone(), self.output.settled.clone());
-        async move {
-            gone.cancelled().await;
-            settled.cancel();
-        }
-    }
-
-    /// Takes what is there; says whether more may come.
-    ///
-    /// # Errors
-    /// The line to say when the channel is to be closed ([`Output::refuse`]).
-    pub(super) async fn take_ready(&mut self) -> Result<bool, String> {
-        while !self.output.is_gone() {
-            // What is there must come, however much the task has done already.
-            let waiting = tokio::task::unconstrained(self.reading.wait());
-            let Some(message) = waiting.now_or_never() else { return Ok(true) };
-            if !self.take(message).await? {
                 break;
             }
-        }
-        Ok(false)
-    }
-
-    /// Closes the channel and says why ([`Output::refuse`]).
-    pub(super) async fn refuse(self, why: String) {
-        // What still comes is nobody's, and must not fill the queue that russh's loop would wait for.
-        drop(self.reading);
-        self.output.refuse(why).await;
-    }
-
-    /// Takes one message; says whether more may come.
-    ///
-    /// # Errors
-    /// The line to say when the channel is to be closed. Whoever feeds the process learns that the input did not end well,
-    /// because nobody finishes it.
-    async fn take(&mut self, message: Option<ChannelMsg>) -> Result<bool, String> {
-        match message {
-            None => return Ok(false),
+            message = reading.wait() => message,
+        };
+        let delivered = match message {
+            None => break,
             Some(ChannelMsg::Close) => {
                 // An orderly close without an end of file; a lost connection is none.
-                let _ = self.output.fate.set(Fate::Left);
-                finish(&mut self.inlet);
-                return Ok(false);
+                let _ = output.fate.set(Fate::Left);
+                finish(&mut inlet);
+                break;
             }
-            Some(ChannelMsg::Data { data }) => {
-                deliver(&mut self.inlet, data, &self.output).await?;
-            }
+            Some(ChannelMsg::Data { data }) => deliver(&mut inlet, data, &output).await,
             Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                if let Some(told) = &mut self.told {
-                    deliver(&mut told.errors, data, &self.output).await?;
-                }
+                deliver(&mut errors, data, &output).await
             }
-            Some(ChannelMsg::Eof) => finish(&mut self.inlet),
+            Some(ChannelMsg::Eof) => {
+                finish(&mut inlet);
+                Ok(())
+            }
             Some(other) => {
-                if let Some(told) = &self.told {
-                    tell(&told.answers, &told.exit, other);
+                if let Some((answers, exit)) = answers.as_mut() {
+                    tell(answers, exit, other);
                 }
+                Ok(())
             }
+        };
+        if let Err(why) = delivered {
+            // What still comes is nobody's, and must not fill the queue that russh's loop would wait for.
+            drop(reading);
+            // Whoever feeds the process learns that the input did not end well, because nobody finishes it.
+            output.refuse(why).await;
+            break;
         }
-        Ok(true)
+    }
+    if is_client {
+        // A client's streams end with the channel: everything that was sent before has arrived.
+        finish(&mut inlet);
+        finish(&mut errors);
     }
 }
 

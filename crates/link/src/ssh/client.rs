@@ -186,11 +186,10 @@ impl Client {
         let (answers, answered) = mpsc::channel(ANSWERS);
         let (exit_in, exit) = watch::channel(None);
         let (errors_in, errors) = self.buffers.open();
-        let told = Told { answers, exit: exit_in, errors: Some(errors_in) };
+        let told = Told { answers, exit: exit_in, errors: errors_in };
         let gone = CancellationToken::new();
-        let (pipe, receiving) =
-            channel::open_client(channel, self.buffers.as_ref(), gone, Some(told));
-        self.tasks.spawn(receiving.take_all());
+        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, Some(told));
+        self.tasks.spawn(task);
         Ok(Session {
             input: pipe.output,
             output: Some(pipe.input),
@@ -213,8 +212,8 @@ impl Client {
         let opened = self.handle.channel_open_direct_tcpip(host, port, origin.0, origin.1).await;
         let channel = opened.map_err(refused("the forward"))?;
         let gone = CancellationToken::new();
-        let (pipe, receiving) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
-        self.tasks.spawn(receiving.take_all());
+        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
+        self.tasks.spawn(task);
         Ok(pipe)
     }
 
@@ -471,8 +470,8 @@ impl client::Handler for Callbacks {
             };
             reply.accept().await;
             let gone = CancellationToken::new();
-            let (pipe, receiving) = channel::open_client(channel, buffers.as_ref(), gone, None);
-            tokio::join!(receiving.take_all(), pipe.join(socket));
+            let (pipe, task) = channel::open_client(channel, buffers.as_ref(), gone, None);
+            tokio::join!(task, pipe.join(socket));
         });
         Ok(())
     }
@@ -493,8 +492,8 @@ impl client::Handler for Callbacks {
         };
         reply.accept().await;
         let gone = CancellationToken::new();
-        let (pipe, receiving) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
-        self.tasks.spawn(receiving.take_all());
+        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
+        self.tasks.spawn(task);
         let origin = (origin.to_owned(), origin_port);
         place.send(Arrival { address: address.to_owned(), port, origin, pipe });
         Ok(())

@@ -410,11 +410,11 @@ impl Direct {
     pub async fn accept(self) -> Pipe {
         self.reply.accept().await;
         let gone = self.closed.child_token();
-        let (pipe, receiving) =
+        let (pipe, task) =
             channel::open_server(self.channel, self.handle, self.buffers.as_ref(), gone);
         let slot = self.slot;
         self.tasks.spawn(async move {
-            receiving.take_all().await;
+            task.await;
             drop(slot);
         });
         pipe
@@ -545,10 +545,10 @@ impl Opener {
             return Err(SshError::Request { what: "a channel to the client" });
         };
         let gone = self.closed.child_token();
-        let (pipe, receiving) =
+        let (pipe, task) =
             channel::open_server(channel, self.handle.clone(), self.buffers.as_ref(), gone);
         self.tasks.spawn(async move {
-            receiving.take_all().await;
+            task.await;
             drop(slot);
         });
         Ok(pipe)

@@ -468,6 +468,36 @@ async fn a_program_that_gives_back_what_it_is_given_does_not_deadlock() {
     assert_eq!(got, total);
 }
 
+/// russh writes and does not read meanwhile: two of them, each with more to say than the way between them holds, would wait
+/// for each other.
+#[tokio::test]
+async fn much_both_ways_over_a_way_that_holds_little_does_not_deadlock() {
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let (connection, client) = World::new(Memory::default()).pair_over(near, far).await;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(connection));
+    let mut session = client.session().await.unwrap();
+    session.exec("echo").await.unwrap();
+    let (input, mut output) = (session.input.clone(), session.output.take().unwrap());
+    let total = 16 * MIB;
+    let writing = async {
+        let piece = Bytes::from(vec![7; 64 * 1024]);
+        for _ in 0..total / piece.len() {
+            input.write(piece.clone()).await.unwrap();
+        }
+        input.eof().await.unwrap();
+    };
+    let reading = async {
+        let mut got = 0;
+        while let Some(bytes) = output.pull().await.unwrap() {
+            got += bytes.len();
+        }
+        got
+    };
+    let ((), got) = within(20, "both ways", async { tokio::join!(writing, reading) }).await;
+    assert_eq!(got, total);
+}
+
 #[tokio::test]
 async fn a_session_stays_usable_while_another_takes_no_input() {
     let (connection, client) =
@@ -513,6 +543,28 @@ async fn a_stalled_channel_is_closed_with_a_line_and_the_connection_lives() {
     let mut session = client.session().await.unwrap();
     session.exec("words").await.unwrap();
     assert!(text(session.output.as_mut().unwrap()).await.starts_with("words"));
+}
+
+/// russh's loop waits for room for what comes on a channel, and sends nothing meanwhile.
+#[tokio::test]
+async fn a_channel_that_is_full_can_be_closed_once_nobody_reads_it() {
+    let (mut connection, client) = World::new(Memory { most: MIB, stall: None }).pair().await;
+    let mut session = client.session().await.unwrap();
+    let (asked, granted) = tokio::join!(connection.next(), session.shell());
+    granted.unwrap();
+    let Some(Asked::Session(Session { input, output, .. })) = asked else { panic!("{asked:?}") };
+    let (piece, typing) = (Bytes::from(vec![7; 32 * 1024]), session.input.clone());
+    let typed = piece.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { while typing.write(typed.clone()).await.is_ok() {} });
+    let mut shown = session.output.take().unwrap();
+    tasks.spawn(async move { while let Ok(Some(_)) = shown.pull().await {} });
+    let moment = Duration::from_millis(300);
+    while tokio::time::timeout(moment, output.write(piece.clone())).await.is_ok() {}
+    assert!(tokio::time::timeout(moment, output.close()).await.is_err());
+    drop(input);
+    within(5, "closing it", output.close()).await;
+    within(5, "the client's end", session.input.gone()).await;
 }
 
 /// `scry ssh node cat big | (sleep; cat)`: the client neither grows without end nor holds other channels up.

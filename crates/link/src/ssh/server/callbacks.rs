@@ -4,7 +4,7 @@ use super::{
     Admission, Asked, Direct, Gate, LISTEN_MS, Listen, Place, PtyWish, REFUSED, Refused, SIGNALS,
     Session, TOLD, Tried, Wish, X11Wish,
 };
-use crate::ssh::channel::{self, Pipe, Receiving};
+use crate::ssh::channel::{self, Pipe};
 use crate::ssh::terms;
 use crate::tasks::Tasks;
 use model::{Size, limit};
@@ -119,8 +119,6 @@ struct Rules {
 struct Line {
     /// Until it is started.
     waiting: Option<Waiting>,
-    /// Until it is over for whoever uses it.
-    receiving: Option<Receiving>,
     sizes: watch::Sender<Size>,
     signals: mpsc::Sender<String>,
     gone: CancellationToken,
@@ -168,9 +166,9 @@ impl<T: Send + 'static> Callbacks<T> {
         let Some(slot) = self.counts.session() else { return false };
         let id = channel.id();
         let gone = self.closed.child_token();
-        let (pipe, receiving) =
+        let (pipe, task) =
             channel::open_server(channel, wire.handle(), rules.buffers.as_ref(), gone.clone());
-        self.tasks.spawn(receiving.settle());
+        self.tasks.spawn(task);
         let (size_in, size_out) = watch::channel(Size::default());
         let (signal_in, signal_out) = mpsc::channel(SIGNALS);
         let waiting = Waiting {
@@ -184,26 +182,9 @@ impl<T: Send + 'static> Callbacks<T> {
             sizes: size_out,
             signals: signal_out,
         };
-        let (waiting, receiving) = (Some(waiting), Some(receiving));
-        let line = Line { waiting, receiving, sizes: size_in, signals: signal_in, gone };
+        let line = Line { waiting: Some(waiting), sizes: size_in, signals: signal_in, gone };
         self.channels.insert(id, line);
         true
-    }
-
-    /// Hands on what russh has put into a session's channel, before it goes on.
-    async fn receive(&mut self, id: ChannelId) {
-        let Some(line) = self.channels.get_mut(&id) else { return };
-        let Some(receiving) = &mut line.receiving else { return };
-        match receiving.take_ready().await {
-            Ok(true) => {}
-            Ok(false) => line.receiving = None,
-            Err(why) => {
-                // What is said goes through the loop that waits here.
-                if let Some(receiving) = line.receiving.take() {
-                    self.tasks.spawn(receiving.refuse(why));
-                }
-            }
-        }
     }
 
     fn admit_guest(&mut self, user: &str, answer: &str) -> Auth {
@@ -513,39 +494,7 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         Ok(())
     }
 
-    async fn data(&mut self, id: ChannelId, _: &[u8], _: &mut Wire) -> Result<(), Self::Error> {
-        self.receive(id).await;
-        Ok(())
-    }
-
-    async fn extended_data(
-        &mut self,
-        id: ChannelId,
-        _: u32,
-        _: &[u8],
-        _: &mut Wire,
-    ) -> Result<(), Self::Error> {
-        self.receive(id).await;
-        Ok(())
-    }
-
-    async fn window_adjusted(
-        &mut self,
-        id: ChannelId,
-        _: u32,
-        _: &mut Wire,
-    ) -> Result<(), Self::Error> {
-        self.receive(id).await;
-        Ok(())
-    }
-
-    async fn channel_eof(&mut self, id: ChannelId, _: &mut Wire) -> Result<(), Self::Error> {
-        self.receive(id).await;
-        Ok(())
-    }
-
     async fn channel_close(&mut self, id: ChannelId, _: &mut Wire) -> Result<(), Self::Error> {
-        self.receive(id).await;
         // What a session would have told at its beginning, had it begun.
         let never = self.channels.remove(&id).and_then(|line| line.waiting);
         for what in never.into_iter().flat_map(|waiting| waiting.refused) {
@@ -565,7 +514,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         modes: &[(Pty, u32)],
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let size = Size::clamped(columns, rows);
         let line = self.channels.get_mut(&id);
         let granted = line.is_some_and(|line| {
@@ -594,7 +542,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         screen: u32,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.x11);
         let granted = self.waiting(id).is_some_and(|waiting| {
             let granted = allowed && waiting.x11.is_none();
@@ -615,13 +562,11 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         value: &str,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let granted = self.variable(id, name, value);
         answer(wire, id, granted)
     }
 
     async fn shell_request(&mut self, id: ChannelId, wire: &mut Wire) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let granted = self.start(id, Wish::Shell);
         answer(wire, id, granted)
     }
@@ -632,7 +577,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         command: &[u8],
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let granted = self.start(id, Wish::Exec(command.to_vec()));
         answer(wire, id, granted)
     }
@@ -643,7 +587,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         name: &str,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let known = self.rules.as_ref().is_some_and(|rules| rules.subsystems.contains(&name));
         let granted = match known {
             true => self.start(id, Wish::Subsystem(name.to_owned())),
@@ -661,7 +604,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         _: u32,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let size = Size::clamped(columns, rows);
         let line = self.channels.get_mut(&id);
         let granted = line.is_some_and(|line| {
@@ -672,7 +614,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
     }
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Wire) -> Result<bool, Self::Error> {
-        self.receive(id).await;
         let allowed = self.rules.as_ref().is_some_and(|rules| rules.agent);
         let granted = self.waiting(id).is_some_and(|waiting| {
             waiting.agent = allowed;
@@ -687,7 +628,6 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         signal: Sig,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        self.receive(id).await;
         let name = terms::signal_name(&signal).to_owned();
         let line = self.channels.get(&id);
         let granted = line.is_some_and(|line| line.signals.try_send(name).is_ok());

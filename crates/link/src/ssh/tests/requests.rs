@@ -13,8 +13,6 @@ const TESTS: &[&str] = &[
     include_str!("../../../../policy/src/tests/attacks.rs"),
 ];
 
-const OPENED: &str = "comes on a channel that was opened, and is its session's";
-
 /// What is called, and the test in which it is refused; or why nothing can be refused about it.
 const REFUSED: &[(&str, Result<&str, &str>)] = &[
     ("auth_none", Ok("nothing_but_a_certificate_lets_one_in")),
@@ -40,10 +38,6 @@ const REFUSED: &[(&str, Result<&str, &str>)] = &[
         "channel_open_direct_streamlocal",
         Ok("forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger"),
     ),
-    ("data", Err(OPENED)),
-    ("extended_data", Err(OPENED)),
-    ("channel_eof", Err(OPENED)),
-    ("window_adjusted", Err(OPENED)),
     ("channel_close", Err("gives up what is one's own")),
     ("pty_request", Ok("requests_that_are_never_granted_are_refused_and_stand_in_the_ledger")),
     ("x11_request", Ok("windows_of_the_node_show_on_the_clients_display_and_are_recorded")),
