@@ -125,7 +125,8 @@ fn echo_server() -> u16 {
 #[test]
 fn many_forwards_that_flow_both_ways_at_once_do_not_stop_each_other() {
     const STREAMS: usize = 12;
-    const EACH: usize = 24 << 20;
+    // More than a GiB in all, after which russh would have exchanged keys.
+    const EACH: usize = 96 << 20;
     let cluster = Cluster::start();
     let (here, there) = (free_port(), echo_server());
     let target = format!("{}@{}", cluster.login, house::NODE);

@@ -68,8 +68,8 @@ pub const ENVIRONMENT_VARIABLES: usize = 64;
 pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
 pub const SSH_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
-/// Bytes that are read of an SSH connection while what is written to it waits: 32 windows. Wait: both ends may then wait
-/// for each other, if neither reads while it writes.
+/// Bytes that `scry ssh` reads of its connection while what it writes waits: 32 windows. Wait: both ends may then wait for
+/// each other, because a node does not read while it writes.
 pub const SSH_MEANWHILE_BYTES: usize = 32 * SSH_WINDOW_BYTES as usize;
 /// Milliseconds of silence on an SSH connection after which the other end is asked whether it is there.
 pub const SSH_BEAT_MS: u64 = 15_000;

@@ -83,9 +83,14 @@ pub(crate) struct Opened {
 
 /// Closes a session that may not be, with a line.
 pub(crate) async fn refuse(output: &Output, why: &str) {
-    let _ = output.write_error(Bytes::from(format!("scry: {why}\r\n"))).await;
-    let _ = output.exit_status(NOT_STARTED).await;
-    output.close().await;
+    let words = async {
+        let _ = output.write_error(Bytes::from(format!("scry: {why}\r\n"))).await;
+        let _ = output.exit_status(NOT_STARTED).await;
+        output.close().await;
+    };
+    if tokio::time::timeout(PATIENCE, words).await.is_err() {
+        output.close_soon();
+    }
 }
 
 /// Runs a session to its end.
@@ -744,7 +749,7 @@ impl Live {
         // A client that takes nothing does not keep the session for ever.
         let patience = if finish.by_rule { LAST_WORDS } else { PATIENCE };
         if tokio::time::timeout(patience, words).await.is_err() {
-            let _ = tokio::time::timeout(PATIENCE, output.close()).await;
+            output.close_soon();
         }
     }
 

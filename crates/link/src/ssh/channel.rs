@@ -3,6 +3,7 @@
 use super::buffer::{BufferError, Buffers, Inlet, Outlet};
 use super::terms;
 use crate::duplex::Duplex;
+use crate::tasks::Spawner;
 use bytes::{Bytes, BytesMut};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client, server};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,8 @@ impl Input {
 #[derive(Clone)]
 pub struct Output {
     half: Arc<Half>,
+    /// The connection's.
+    tasks: Spawner,
     gone: CancellationToken,
     /// Cancelled when nothing more is known of how it ended.
     settled: CancellationToken,
@@ -69,18 +72,21 @@ impl Output {
     pub(super) fn server(
         half: ChannelWriteHalf<server::Msg>,
         handle: server::Handle,
-        gone: CancellationToken,
+        (gone, tasks): (CancellationToken, Spawner),
     ) -> Self {
-        Self::new(Half::Server(half, handle), gone)
+        Self::new(Half::Server(half, handle), gone, tasks)
     }
 
-    pub(super) fn client(half: ChannelWriteHalf<client::Msg>, gone: CancellationToken) -> Self {
-        Self::new(Half::Client(half), gone)
+    pub(super) fn client(
+        half: ChannelWriteHalf<client::Msg>,
+        (gone, tasks): (CancellationToken, Spawner),
+    ) -> Self {
+        Self::new(Half::Client(half), gone, tasks)
     }
 
-    fn new(half: Half, gone: CancellationToken) -> Self {
+    fn new(half: Half, gone: CancellationToken, tasks: Spawner) -> Self {
         let (half, settled, fate) = (Arc::new(half), CancellationToken::new(), Arc::default());
-        Self { half, gone, settled, fate }
+        Self { half, tasks, gone, settled, fate }
     }
 
     /// Writes `bytes`, waiting for the peer's window.
@@ -166,6 +172,12 @@ impl Output {
             })
             .await;
         self.gone.cancel();
+    }
+
+    /// Closes the channel as soon as its connection takes that, for who does not wait for a peer that takes nothing.
+    pub fn close_soon(&self) {
+        let output = self.clone();
+        self.tasks.spawn(async move { output.close().await });
     }
 
     /// Whether the channel or its connection is gone.
@@ -365,11 +377,11 @@ pub(super) fn open_server(
     channel: russh::Channel<server::Msg>,
     handle: server::Handle,
     buffers: &dyn Buffers,
-    gone: CancellationToken,
+    (gone, tasks): (CancellationToken, Spawner),
 ) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
     let (reading, half) = channel.split();
     let (inlet, outlet) = buffers.open();
-    let output = Output::server(half, handle, gone);
+    let output = Output::server(half, handle, (gone, tasks));
     let task = receive(reading, inlet, output.clone(), None);
     (Pipe { input: Input::new(outlet), output }, task)
 }
@@ -378,12 +390,12 @@ pub(super) fn open_server(
 pub(super) fn open_client(
     channel: russh::Channel<client::Msg>,
     buffers: &dyn Buffers,
-    gone: CancellationToken,
+    (gone, tasks): (CancellationToken, Spawner),
     told: Option<Told>,
 ) -> (Pipe, impl Future<Output = ()> + Send + use<>) {
     let (reading, half) = channel.split();
     let (inlet, outlet) = buffers.open();
-    let output = Output::client(half, gone);
+    let output = Output::client(half, (gone, tasks));
     let task = receive(reading, inlet, output.clone(), told);
     (Pipe { input: Input::new(outlet), output }, task)
 }

@@ -6,7 +6,7 @@ use super::drop_line::Line;
 use super::{SshError, terms};
 use crate::duplex::BoxDuplex;
 use crate::tasks::Tasks;
-use model::Size;
+use model::{Size, limit};
 use russh::client::KeyboardInteractiveAuthResponse;
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::keys::{Algorithm, PublicKeyOrCertificate};
@@ -118,7 +118,7 @@ pub async fn connect(
         tasks: tasks.clone(),
         _closed: closed.clone().drop_guard(),
     };
-    let line = Line::new(stream, &cut);
+    let line = Line::new(stream, &cut).reading_on(limit::SSH_MEANWHILE_BYTES);
     let guard = cut.drop_guard();
     let connecting = client::connect_stream(Arc::new(config), line, callbacks);
     let connected = tokio::time::timeout(Duration::from_millis(HANDSHAKE_MS), connecting).await;
@@ -188,7 +188,12 @@ impl Client {
         let (errors_in, errors) = self.buffers.open();
         let told = Told { answers, exit: exit_in, errors: errors_in };
         let gone = CancellationToken::new();
-        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, Some(told));
+        let (pipe, task) = channel::open_client(
+            channel,
+            self.buffers.as_ref(),
+            (gone, self.tasks.spawner()),
+            Some(told),
+        );
         self.tasks.spawn(task);
         Ok(Session {
             input: pipe.output,
@@ -212,7 +217,12 @@ impl Client {
         let opened = self.handle.channel_open_direct_tcpip(host, port, origin.0, origin.1).await;
         let channel = opened.map_err(refused("the forward"))?;
         let gone = CancellationToken::new();
-        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
+        let (pipe, task) = channel::open_client(
+            channel,
+            self.buffers.as_ref(),
+            (gone, self.tasks.spawner()),
+            None,
+        );
         self.tasks.spawn(task);
         Ok(pipe)
     }
@@ -462,7 +472,7 @@ impl client::Handler for Callbacks {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Ok(());
         };
-        let buffers = Arc::clone(&self.buffers);
+        let (buffers, tasks) = (Arc::clone(&self.buffers), self.tasks.spawner());
         self.tasks.spawn(async move {
             let Ok(socket) = UnixStream::connect(path).await else {
                 reply.reject(ChannelOpenFailure::ConnectFailed).await;
@@ -470,7 +480,7 @@ impl client::Handler for Callbacks {
             };
             reply.accept().await;
             let gone = CancellationToken::new();
-            let (pipe, task) = channel::open_client(channel, buffers.as_ref(), gone, None);
+            let (pipe, task) = channel::open_client(channel, buffers.as_ref(), (gone, tasks), None);
             tokio::join!(task, pipe.join(socket));
         });
         Ok(())
@@ -492,7 +502,12 @@ impl client::Handler for Callbacks {
         };
         reply.accept().await;
         let gone = CancellationToken::new();
-        let (pipe, task) = channel::open_client(channel, self.buffers.as_ref(), gone, None);
+        let (pipe, task) = channel::open_client(
+            channel,
+            self.buffers.as_ref(),
+            (gone, self.tasks.spawner()),
+            None,
+        );
         self.tasks.spawn(task);
         let origin = (origin.to_owned(), origin_port);
         place.send(Arrival { address: address.to_owned(), port, origin, pipe });

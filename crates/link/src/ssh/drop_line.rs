@@ -1,31 +1,73 @@
-//! A stream that can be cut from outside, and that reads on while a write waits, because russh's loop belongs to russh:
-//! it does not read before what it writes has gone out, and of two such loops each would wait for the other.
+//! A stream that can be cut from outside, because russh's loop belongs to russh.
+//!
+//! That loop does not read before what it writes has gone out, so two of them would wait for each other, a client's and a
+//! node's. It is enough that one reads on, and that is the client: a node that did would hold what strangers send.
 
 use crate::duplex::Duplex;
-use bytes::{Buf as _, BytesMut};
-use model::limit;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context as Poller, Poll};
+use std::task::{Context as Poller, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::task::coop;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Bytes read ahead. russh asks for the length of a packet first and for the packet then: a small one comes with one read
 /// of the system instead of three, and of a large one little is copied.
 const AHEAD_BYTES: usize = 512;
-/// Bytes read at once while a write waits.
-const MEANWHILE_BYTES: usize = 16 * 1024;
+/// Bytes of one piece of what comes while a write waits.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// A stream whose reads and writes fail once its token is cancelled.
 pub(super) struct Line<S> {
     stream: BufReader<S>,
-    /// What came while a write waited, behind what `stream` has read ahead: at most [`limit::SSH_MEANWHILE_BYTES`].
-    meanwhile: BytesMut,
+    /// Behind what `stream` has read ahead.
+    meanwhile: Meanwhile,
     cut: CancellationToken,
     while_reading: Pin<Box<WaitForCancellationFutureOwned>>,
     while_writing: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// What came while a write waited.
+#[derive(Default)]
+struct Meanwhile {
+    /// Bytes that it may hold.
+    most: usize,
+    held: usize,
+    /// Each has room for [`PIECE_BYTES`] and only the last is not full, so that bytes that come one by one cost no more.
+    pieces: VecDeque<Vec<u8>>,
+    /// Bytes of the first piece that were given out.
+    given: usize,
+}
+
+impl Meanwhile {
+    fn put(&mut self, mut bytes: &[u8]) {
+        self.held = self.held.saturating_add(bytes.len());
+        while !bytes.is_empty() {
+            let last = self.pieces.pop_back_if(|last| last.len() < PIECE_BYTES);
+            let mut last = last.unwrap_or_else(|| Vec::with_capacity(PIECE_BYTES));
+            let room = PIECE_BYTES.saturating_sub(last.len()).min(bytes.len());
+            let (now, rest) = bytes.split_at(room);
+            last.extend_from_slice(now);
+            self.pieces.push_back(last);
+            bytes = rest;
+        }
+    }
+
+    fn give(&mut self, room: &mut ReadBuf<'_>) {
+        let Some(first) = self.pieces.front() else { return };
+        let rest = first.get(self.given..).unwrap_or_default();
+        let now = rest.get(..room.remaining()).unwrap_or(rest);
+        room.put_slice(now);
+        self.held = self.held.saturating_sub(now.len());
+        self.given = self.given.saturating_add(now.len());
+        if self.given == first.len() {
+            self.pieces.pop_front();
+            self.given = 0;
+        }
+    }
 }
 
 impl<S: Duplex> Line<S> {
@@ -33,30 +75,37 @@ impl<S: Duplex> Line<S> {
     pub(super) fn new(stream: S, cut: &CancellationToken) -> Self {
         Self {
             stream: BufReader::with_capacity(AHEAD_BYTES, stream),
-            meanwhile: BytesMut::new(),
+            meanwhile: Meanwhile::default(),
             cut: cut.clone(),
             while_reading: Box::pin(cut.clone().cancelled_owned()),
             while_writing: Box::pin(cut.clone().cancelled_owned()),
         }
     }
-}
 
-impl<S: Duplex> Line<S> {
+    /// The same line, on which a write that waits reads on: at most so many bytes.
+    pub(super) fn reading_on(mut self, most: usize) -> Self {
+        self.meanwhile.most = most;
+        self
+    }
+
     /// Takes what has come.
     fn read_on(&mut self, poller: &mut Poller<'_>) -> io::Result<()> {
-        while self.meanwhile.len() < limit::SSH_MEANWHILE_BYTES {
-            let mut room = [MaybeUninit::uninit(); MEANWHILE_BYTES];
-            let mut room = ReadBuf::uninit(&mut room);
-            if Pin::new(self.stream.get_mut()).poll_read(poller, &mut room)?.is_pending() {
-                break;
+        loop {
+            let left = self.meanwhile.most.saturating_sub(self.meanwhile.held);
+            let mut room = [MaybeUninit::uninit(); PIECE_BYTES];
+            let mut room =
+                ReadBuf::uninit(room.get_mut(..left.min(PIECE_BYTES)).unwrap_or_default());
+            if left == 0
+                || Pin::new(self.stream.get_mut()).poll_read(poller, &mut room)?.is_pending()
+            {
+                return Ok(());
             }
             // The end is found again by who reads next.
             if room.filled().is_empty() {
-                break;
+                return Ok(());
             }
-            self.meanwhile.extend_from_slice(room.filled());
+            self.meanwhile.put(room.filled());
         }
-        Ok(())
     }
 }
 
@@ -85,13 +134,11 @@ impl<S: Duplex> AsyncRead for Line<S> {
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
-        if self.stream.buffer().is_empty() && !self.meanwhile.is_empty() {
-            let count = room.remaining().min(self.meanwhile.len());
-            room.put_slice(self.meanwhile.get(..count).unwrap_or_default());
-            self.meanwhile.advance(count);
-            if self.meanwhile.is_empty() {
-                self.meanwhile = BytesMut::new();
-            }
+        if self.stream.buffer().is_empty() && self.meanwhile.held > 0 {
+            // As a stream would: others of this thread have their turn.
+            let turn = ready!(coop::poll_proceed(poller));
+            self.meanwhile.give(room);
+            turn.made_progress();
             return Poll::Ready(Ok(()));
         }
         let answer = Pin::new(&mut self.stream).poll_read(poller, room);
@@ -145,10 +192,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_while_a_write_waits_is_read_in_order_up_to_the_bound_and_given_out_first() {
-        const EACH: usize = limit::SSH_MEANWHILE_BYTES + 256 * 1024;
+        const MOST: usize = 1024 * 1024 + 5;
+        const EACH: usize = MOST + 256 * 1024;
         let (near, mut far) = tokio::io::duplex(64 * 1024);
-        let (mut reading, mut writing) =
-            tokio::io::split(Line::new(near, &CancellationToken::new()));
+        let line = Line::new(near, &CancellationToken::new()).reading_on(MOST);
+        let (mut reading, mut writing) = tokio::io::split(line);
         let came = |at: usize| (at / 7) as u8;
         let all: Vec<u8> = (0..EACH).map(came).collect();
         // Some of it is read ahead as always.
@@ -161,7 +209,7 @@ mod tests {
             while let Ok(count) = tokio::time::timeout(wait, far.write(&all[taken..])).await {
                 taken += count.unwrap();
             }
-            assert!((limit::SSH_MEANWHILE_BYTES..EACH).contains(&taken), "{taken}");
+            assert!((MOST..EACH).contains(&taken), "{taken}");
             far.read_exact(&mut vec![0; EACH]).await.unwrap();
             taken
         };
@@ -170,5 +218,8 @@ mod tests {
         let mut got = vec![0; taken - 1];
         reading.read_exact(&mut got).await.unwrap();
         assert!(got == all[1..taken]);
+        // What is given out takes no room any more.
+        let line = reading.unsplit(writing);
+        assert_eq!((line.meanwhile.held, line.meanwhile.pieces.len()), (0, 0));
     }
 }

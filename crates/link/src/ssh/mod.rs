@@ -7,7 +7,7 @@
 //! line that says why, and the connection lives.
 //!
 //! russh writes and does not read meanwhile: of two of its loops, as in `scry ssh` to a node, each would wait for the other
-//! where much flows both ways. So a write that waits here reads on ([`drop_line`]).
+//! where much flows both ways. So a client's write that waits reads on (`drop_line`).
 //!
 //! **Invariant:** nothing that may take long is awaited inside a callback of russh, and each request is answered inside it.
 //! The one exception is a `tcpip-forward`, whose port russh wants at once: it waits for this machine only, with a bound.

@@ -410,8 +410,12 @@ impl Direct {
     pub async fn accept(self) -> Pipe {
         self.reply.accept().await;
         let gone = self.closed.child_token();
-        let (pipe, task) =
-            channel::open_server(self.channel, self.handle, self.buffers.as_ref(), gone);
+        let (pipe, task) = channel::open_server(
+            self.channel,
+            self.handle,
+            self.buffers.as_ref(),
+            (gone, self.tasks.spawner()),
+        );
         let slot = self.slot;
         self.tasks.spawn(async move {
             task.await;
@@ -545,8 +549,12 @@ impl Opener {
             return Err(SshError::Request { what: "a channel to the client" });
         };
         let gone = self.closed.child_token();
-        let (pipe, task) =
-            channel::open_server(channel, self.handle.clone(), self.buffers.as_ref(), gone);
+        let (pipe, task) = channel::open_server(
+            channel,
+            self.handle.clone(),
+            self.buffers.as_ref(),
+            (gone, self.tasks.spawner()),
+        );
         self.tasks.spawn(async move {
             task.await;
             drop(slot);

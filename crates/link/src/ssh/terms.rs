@@ -74,9 +74,22 @@ pub(super) fn id() -> SshId {
     SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-scry_", env!("CARGO_PKG_VERSION"))))
 }
 
-/// When keys are exchanged anew: russh's own bounds, 1 GiB or an hour (RFC 4253 §9).
+/// Bytes each way after which keys are exchanged anew. RFC 4253 §9 says 1 GiB or an hour, for the ciphers of its day;
+/// OpenSSH takes 64 GiB and no time for AES-GCM. It is rare because russh ends a connection on which more than two windows
+/// come between its wish for new keys and the peer's, and of each channel one may be on its way.
+const REKEY_BYTES: usize = 32 << 30;
+/// Bytes of the smallest packet, with chacha20-poly1305.
+const LEAST_PACKET_BYTES: usize = 28;
+// The sequence number is that cipher's nonce and must not come round (RFC 4344 §3.1).
+const _: () = assert!(REKEY_BYTES / LEAST_PACKET_BYTES < 1 << 31);
+
+/// When keys are exchanged anew.
 pub(super) fn limits() -> Limits {
-    Limits::default()
+    Limits {
+        rekey_read_limit: REKEY_BYTES,
+        rekey_write_limit: REKEY_BYTES,
+        rekey_time_limit: Duration::MAX,
+    }
 }
 
 /// Receive window of a channel, in bytes.

@@ -166,8 +166,12 @@ impl<T: Send + 'static> Callbacks<T> {
         let Some(slot) = self.counts.session() else { return false };
         let id = channel.id();
         let gone = self.closed.child_token();
-        let (pipe, task) =
-            channel::open_server(channel, wire.handle(), rules.buffers.as_ref(), gone.clone());
+        let (pipe, task) = channel::open_server(
+            channel,
+            wire.handle(),
+            rules.buffers.as_ref(),
+            (gone.clone(), self.tasks.spawner()),
+        );
         self.tasks.spawn(task);
         let (size_in, size_out) = watch::channel(Size::default());
         let (signal_in, signal_out) = mpsc::channel(SIGNALS);
