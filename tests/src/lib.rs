@@ -27,6 +27,7 @@ pub mod terminal;
 use process::Server;
 use std::fs;
 use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -447,10 +448,22 @@ pub fn free_port() -> u16 {
         assert!(step < count, "no port on loopback is free");
         let port = PORTS.start + first.wrapping_add(step) % count;
         let port = u16::try_from(port).expect("it is below 65,536");
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
+}
+
+/// Port of a server here that hands over each connection, on a thread of its own.
+pub fn serve_each(serve: fn(TcpStream)) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    port
 }
 
 /// Whether the tests run as root.

@@ -1,12 +1,12 @@
 //! Much data and slow readers: nothing is lost, nothing hangs, nothing grows without end.
 
-use house::{Cluster, assert_success, free_port, output_with, text, wait_for};
+use house::{Cluster, assert_success, free_port, output_with, serve_each, text, wait_for};
 use model::{Entry, Size};
 use record::{From, Recording};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -108,17 +108,9 @@ fn a_second_session_stays_usable_while_anothers_input_is_stalled() {
     master.wait().unwrap();
 }
 
-/// Gives back what it is given, to everybody at once.
-fn echo_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let stream = stream.unwrap();
-            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
-        }
-    });
-    port
+/// Gives back what it is given.
+fn echo(stream: TcpStream) {
+    let _ = std::io::copy(&mut &stream, &mut &stream);
 }
 
 /// Each end writes more than the way between them holds: neither may wait for the other to read first.
@@ -128,7 +120,7 @@ fn many_forwards_that_flow_both_ways_at_once_do_not_stop_each_other() {
     // More than a GiB in all, after which russh would have exchanged keys.
     const EACH: usize = 96 << 20;
     let cluster = Cluster::start();
-    let (here, there) = (free_port(), echo_server());
+    let (here, there) = (free_port(), serve_each(echo));
     let target = format!("{}@{}", cluster.login, house::NODE);
     let mut client = cluster.scry_command();
     client.args(["ssh", "-N", "-L", &format!("127.0.0.1:{here}:127.0.0.1:{there}"), &target]);
@@ -163,6 +155,65 @@ fn many_forwards_that_flow_both_ways_at_once_do_not_stop_each_other() {
     });
     client.kill().unwrap();
     client.wait().unwrap();
+}
+
+/// Its connection's way is full, so that not even the end of a session goes out.
+#[test]
+fn sessions_end_and_are_recorded_whole_though_their_client_takes_nothing_at_all() {
+    // Together their windows hold more than the sockets between client and node.
+    const SESSIONS: usize = 10;
+    let cluster = Cluster::start();
+    let (big, control) = (big_file(&cluster), cluster.path("control"));
+    let ssh = || {
+        let mut ssh = cluster.ssh_command();
+        ssh.arg("-o").arg(format!("ControlPath={}", control.display()));
+        ssh
+    };
+    let mut master = ssh().args(["-M", "-N"]).arg(cluster.host()).spawn().unwrap();
+    wait_for("the master", || control.exists());
+    let command = |number| format!("sleep 2; timeout 4 cat {}; exit {number}", big.display());
+    let mut clients: Vec<_> = (1..=SESSIONS)
+        .map(|number| {
+            let mut ssh = ssh();
+            ssh.args([&cluster.host(), &command(number)]).stdin(Stdio::null());
+            ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    let running = || {
+        let mut rows = cluster.live_recordings();
+        rows.retain(|row| row["command"].as_str().is_some_and(|it| it.starts_with("sleep 2")));
+        rows
+    };
+    wait_for("all sessions", || running().len() == SESSIONS);
+    let tell = |signal: &str| {
+        let pid = master.id().to_string();
+        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
+    };
+    tell("-STOP");
+    let began = Instant::now();
+    loop {
+        let running = running();
+        if running.is_empty() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "still running: {running:#?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("all have ended after {:?}", began.elapsed());
+    assert!(began.elapsed() > Duration::from_secs(20), "the client took something");
+    // Others are served meanwhile, and who goes on hears of every end.
+    assert_success(&cluster.ssh("true"));
+    tell("-CONT");
+    for client in &mut clients {
+        client.wait().unwrap();
+    }
+    assert_success(&ssh().args([&cluster.host(), "true"]).output().unwrap());
+    master.kill().unwrap();
+    master.wait().unwrap();
+    for number in 1..=SESSIONS {
+        let row = cluster.recording_of(&command(number));
+        assert_eq!((&row["gaps"], &row["ending"]), (&0.into(), &format!("exit {number}").into()));
+    }
 }
 
 #[test]

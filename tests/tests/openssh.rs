@@ -1,10 +1,12 @@
 //! Unmodified OpenSSH and what is built on it, through `scry config`. One cluster serves all of them, as it would a person.
 
 use house::keys::new_key;
-use house::{Cluster, NODE, assert_success, free_port, is_root, output_with, text, wait_for};
+use house::{
+    Cluster, NODE, assert_success, free_port, is_root, output_with, serve_each, text, wait_for,
+};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -198,21 +200,11 @@ fn git_clones_over_ssh() {
     assert_eq!(fs::read_to_string(clone.join("file")).unwrap(), "hello\n");
 }
 
-/// Answers every connection with what it got, in capitals.
-fn shouting_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                let _ = stream.read_to_end(&mut bytes);
-                let _ = stream.write_all(&bytes.to_ascii_uppercase());
-            });
-        }
-    });
-    port
+/// Answers with what it got, in capitals.
+fn answer(mut stream: TcpStream) {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    let _ = stream.write_all(&bytes.to_ascii_uppercase());
 }
 
 fn shout(mut stream: TcpStream) -> String {
@@ -243,7 +235,7 @@ fn connect(port: u16) -> TcpStream {
 
 #[test]
 fn ports_are_forwarded_from_here_and_from_there_and_the_ledger_says_so() {
-    let target = shouting_server();
+    let target = serve_each(answer);
     let port = free_port();
     with_forward("-L", &format!("127.0.0.1:{port}:127.0.0.1:{target}"), || {
         assert_eq!(shout(connect(port)), "HELLO");
@@ -265,7 +257,7 @@ fn ports_are_forwarded_from_here_and_from_there_and_the_ledger_says_so() {
 
 #[test]
 fn a_socks_proxy_reaches_what_the_node_reaches() {
-    let target = shouting_server();
+    let target = serve_each(answer);
     let port = free_port();
     with_forward("-D", &format!("127.0.0.1:{port}"), || {
         let mut stream = connect(port);

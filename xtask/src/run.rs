@@ -74,9 +74,14 @@ fn without_startup_files() -> impl Fn() -> Command + Sync {
     }
 }
 
-/// Formatting, clippy without a warning, and cargo deny.
+/// Outside of the workspace: it is built by nightly alone.
+const FUZZ: &str = "fuzz/Cargo.toml";
+
+/// Formatting, the fuzz targets' own lock file, clippy without a warning, and cargo deny.
 pub fn lint(root: &Path) -> Result<()> {
     cargo(root, ["fmt", "--all", "--check"])?;
+    cargo(root, ["update", "--quiet", "--workspace", "--locked", "--manifest-path", FUZZ])
+        .context("bring it up to date: cp Cargo.lock fuzz/ && cargo fetch --manifest-path fuzz/Cargo.toml")?;
     cargo(root, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     if packages::is_there("cargo-deny") {
         // Fetched first, so that the check itself needs nothing but the lock file.

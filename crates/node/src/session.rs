@@ -88,7 +88,12 @@ pub(crate) async fn refuse(output: &Output, why: &str) {
         let _ = output.exit_status(NOT_STARTED).await;
         output.close().await;
     };
-    if tokio::time::timeout(PATIENCE, words).await.is_err() {
+    last_words(output, PATIENCE, words).await;
+}
+
+/// Says what a session says at last. What is not taken by then holds nobody up: its channel is closed as soon as it can be.
+async fn last_words(output: &Output, patience: Duration, words: impl Future<Output = ()>) {
+    if tokio::time::timeout(patience, words).await.is_err() {
         output.close_soon();
     }
 }
@@ -748,9 +753,7 @@ impl Live {
         };
         // A client that takes nothing does not keep the session for ever.
         let patience = if finish.by_rule { LAST_WORDS } else { PATIENCE };
-        if tokio::time::timeout(patience, words).await.is_err() {
-            output.close_soon();
-        }
+        last_words(output, patience, words).await;
     }
 
     /// Ends the recording. `rest`: what may go on behind its end.

@@ -135,6 +135,8 @@ pub struct Cluster {
     node: JoinSet<Result<&'static str>>,
     /// Stops the others.
     last: CancellationToken,
+    /// Looks after this process's memory.
+    _rest: JoinSet<()>,
     /// Nobody else serves from these folders.
     _locks: Vec<ServerLock>,
 }
@@ -205,6 +207,8 @@ impl Cluster {
                 .context("diagnostics failed")?;
             Ok("diagnostics")
         });
+        let mut rest = JoinSet::new();
+        rest.spawn(host::give_back_at_rest());
         Ok(Self {
             address,
             invitation,
@@ -216,6 +220,7 @@ impl Cluster {
             services,
             node: nodes,
             last,
+            _rest: rest,
             _locks: locks,
         })
     }
