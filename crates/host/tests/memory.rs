@@ -4,13 +4,15 @@
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 const MIB: u64 = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_threads_needed_for_a_while_is_given_back_though_what_came_last_is_still_used() {
-    let keeping = tokio::spawn(host::give_back_at_rest());
+    let mut keeping = JoinSet::new();
+    keeping.spawn(host::give_back_at_rest());
     let mut used = Vec::new();
     let threads: Vec<_> = (0..2)
         .map(|_| {
@@ -35,7 +37,7 @@ async fn what_threads_needed_for_a_while_is_given_back_though_what_came_last_is_
     };
     timeout(Duration::from_secs(20), smaller).await.unwrap();
     assert_eq!(used.len(), 2);
-    assert!(!keeping.is_finished(), "it goes on looking");
+    assert!(keeping.try_join_next().is_none(), "it goes on looking");
 }
 
 fn held() -> u64 {
