@@ -1,16 +1,21 @@
 // Preloaded into scry under test: kills the process at the n-th call of a kind on files below a folder, as a crash does.
 // SCRY_CRASH_CALL is write, sync, rename, unlink or truncate; SCRY_CRASH_MOMENT before, after or torn (half of a write);
 // SCRY_CRASH_NUMBER counts from 1; SCRY_CRASH_BELOW is a part of the path. With the moments full and broken it does not die:
-// SCRY_CRASH_TIMES calls from that one on fail, with ENOSPC (the first write half-way) or EIO.
+// SCRY_CRASH_TIMES calls from that one on fail, with ENOSPC (the first write half-way) or EIO. With the moment power it dies
+// behind the call, and takes along what a machine without power may lose of auth's and the node's files: bytes behind their
+// last fsync, and new files and names whose folder had none since.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,6 +31,87 @@ static int is(const char *name, const char *value) {
 static void die(void) {
     kill(getpid(), SIGKILL);
     for (;;) pause();
+}
+
+static int power(void) {
+    static int known = -1;
+    if (known < 0) known = is("SCRY_CRASH_MOMENT", "power");
+    return known;
+}
+
+// A file that was written, and what of it survives. Calls on such files take turns, so that none is under way at the end.
+struct file {
+    int used, fresh;
+    char path[512], was[512];
+    off_t synced;
+};
+static struct file files[4096];
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+static struct file *find(const char *path) {
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].used && strcmp(files[i].path, path) == 0) return &files[i];
+    return NULL;
+}
+
+static int below(const char *path, const char *folder) {
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/' && !strchr(path + n + 1, '/');
+}
+
+static void lose_power(void) {
+    long cut = 0, gone = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct file *file = &files[i];
+        struct stat now;
+        if (!file->used || stat(file->path, &now) < 0) continue;
+        if (file->was[0]) {
+            if (syscall(SYS_rename, file->path, file->was) == 0) strcpy(file->path, file->was);
+        }
+        if (file->fresh) {
+            gone += syscall(SYS_unlink, file->path) == 0;
+        } else if (now.st_size > file->synced) {
+            cut += truncate(file->path, file->synced) == 0;
+        }
+    }
+    dprintf(2, "crash point: no power; %ld files cut, %ld gone\n", cut, gone);
+}
+
+static int takes_turn(const char *path) {
+    if (!power() || (!strstr(path, "/auth/") && !strstr(path, "/node/")) || strstr(path, "-shm")) return 0;
+    pthread_mutex_lock(&turn);
+    return 1;
+}
+
+static void note(const char *path, int fd) {
+    struct stat now;
+    if (find(path) || strlen(path) >= sizeof files->path || fstat(fd, &now) < 0 || !S_ISREG(now.st_mode)) return;
+    int record = strstr(path, "/intake/") || strstr(path, "/recordings/") || strstr(path, "/spool/");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (files[i].used) continue;
+        files[i] = (struct file){.used = 1, .fresh = record && now.st_size == 0, .synced = now.st_size};
+        strcpy(files[i].path, path);
+        return;
+    }
+    dprintf(2, "crash point: too many files\n");
+    abort();
+}
+
+static void note_synced(const char *path, int fd) {
+    struct stat now;
+    if (fstat(fd, &now) < 0) return;
+    struct file *file = find(path);
+    if (file) file->synced = now.st_size;
+    for (size_t i = 0; S_ISDIR(now.st_mode) && i < sizeof files / sizeof *files; i++)
+        if (files[i].used && below(files[i].path, path)) files[i].fresh = 0, files[i].was[0] = 0;
+}
+
+static void note_renamed(const char *from, const char *to, int replaces) {
+    struct file *file = find(from), *old = find(to);
+    if (old) old->used = 0;
+    if (!file || strlen(to) >= sizeof file->path) return;
+    if (!replaces && !file->was[0]) strcpy(file->was, from);
+    strcpy(file->path, to);
 }
 
 static int moment(const char *call, const char *path) {
@@ -51,22 +137,39 @@ static int half(int now, size_t n) {
     return now == FULL && n > 1 && !atomic_exchange(&halved, 1);
 }
 
-static int moment_fd(const char *call, int fd) {
-    char link[64], path[4096];
+static int path_of(int fd, char *path, size_t size) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 0) return NOTHING;
-    path[length] = 0;
-    return moment(call, path);
+    ssize_t length = readlink(link, path, size - 1);
+    path[length < 0 ? 0 : length] = 0;
+    return length >= 0;
+}
+
+static int moment_fd(const char *call, int fd) {
+    char path[4096];
+    return path_of(fd, path, sizeof path) ? moment(call, path) : NOTHING;
 }
 
 #define REAL(type, name, ...) \
     static type (*real)(__VA_ARGS__); \
     if (!real) real = (type (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
-#define DONE(result) do { if (now != NOTHING) die(); return result; } while (0)
+// `turns`: whether this call is on a file that may lose something.
+#define TURN(fd) \
+    char path[4096]; \
+    int turns = power() && path_of(fd, path, sizeof path) && takes_turn(path)
+#define DONE(result) do { \
+        if (now != NOTHING) { \
+            if (power()) lose_power(); \
+            die(); \
+        } \
+        if (turns) pthread_mutex_unlock(&turn); \
+        return result; \
+    } while (0)
 
 ssize_t write(int fd, const void *bytes, size_t n) {
     REAL(ssize_t, write, int, const void *, size_t);
+    TURN(fd);
+    if (turns) note(path, fd);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2);
     if (fails(now)) return -1;
@@ -76,6 +179,8 @@ ssize_t write(int fd, const void *bytes, size_t n) {
 
 ssize_t writev(int fd, const struct iovec *bytes, int n) {
     REAL(ssize_t, writev, int, const struct iovec *, int);
+    TURN(fd);
+    if (turns) note(path, fd);
     int now = moment_fd("write", fd);
     if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? (n + 1) / 2 : n);
@@ -84,6 +189,8 @@ ssize_t writev(int fd, const struct iovec *bytes, int n) {
 
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
     REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
+    TURN(fd);
+    if (turns) note(path, fd);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2, at);
     if (fails(now)) return -1;
@@ -93,6 +200,8 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
 
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
     REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t);
+    TURN(fd);
+    if (turns) note(path, fd);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2, at);
     if (fails(now)) return -1;
@@ -102,39 +211,47 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
 
 int fsync(int fd) {
     REAL(int, fsync, int);
+    TURN(fd);
     int now = moment_fd("sync", fd);
     if (fails(now)) return -1;
     int done = real(fd);
+    if (turns && done == 0) note_synced(path, fd);
     DONE(done);
 }
 
 int fdatasync(int fd) {
     REAL(int, fdatasync, int);
+    TURN(fd);
     int now = moment_fd("sync", fd);
     if (fails(now)) return -1;
     int done = real(fd);
+    if (turns && done == 0) note_synced(path, fd);
     DONE(done);
 }
 
 int rename(const char *from, const char *to) {
     REAL(int, rename, const char *, const char *);
+    int turns = takes_turn(to), replaces = access(to, F_OK) == 0;
     int now = moment("rename", to);
     if (fails(now)) return -1;
     int done = real(from, to);
+    if (turns && done == 0) note_renamed(from, to, replaces);
     DONE(done);
 }
 
 int link(const char *from, const char *to) {
     REAL(int, link, const char *, const char *);
+    int turns = takes_turn(to), replaces = access(to, F_OK) == 0;
     int now = moment("rename", to);
     if (fails(now)) return -1;
     int done = real(from, to);
+    if (turns && done == 0) note_renamed(from, to, replaces);
     DONE(done);
 }
 
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
     REAL(int, linkat, int, const char *, int, const char *, int);
-    int now = moment("rename", to);
+    int turns = 0, now = moment("rename", to);
     if (fails(now)) return -1;
     int done = real(from_dir, from, to_dir, to, flags);
     DONE(done);
@@ -142,14 +259,16 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags
 
 int unlink(const char *path) {
     REAL(int, unlink, const char *);
-    int now = moment("unlink", path);
+    int turns = takes_turn(path), now = moment("unlink", path);
     if (fails(now)) return -1;
     int done = real(path);
+    if (turns && done == 0 && find(path)) find(path)->used = 0;
     DONE(done);
 }
 
 int unlinkat(int dir, const char *path, int flags) {
     REAL(int, unlinkat, int, const char *, int);
+    int turns = 0;
     int now = path[0] == '/' ? moment("unlink", path) : moment_fd("unlink", dir);
     if (fails(now)) return -1;
     int done = real(dir, path, flags);
@@ -158,16 +277,22 @@ int unlinkat(int dir, const char *path, int flags) {
 
 int ftruncate(int fd, off_t length) {
     REAL(int, ftruncate, int, off_t);
+    TURN(fd);
+    struct file *file = turns ? find(path) : NULL;
     int now = moment_fd("truncate", fd);
     if (fails(now)) return -1;
     int done = real(fd, length);
+    if (file && done == 0 && length < file->synced) file->synced = length;
     DONE(done);
 }
 
 int ftruncate64(int fd, off64_t length) {
     REAL(int, ftruncate64, int, off64_t);
+    TURN(fd);
+    struct file *file = turns ? find(path) : NULL;
     int now = moment_fd("truncate", fd);
     if (fails(now)) return -1;
     int done = real(fd, length);
+    if (file && done == 0 && length < file->synced) file->synced = length;
     DONE(done);
 }

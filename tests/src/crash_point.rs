@@ -13,7 +13,7 @@ pub struct CrashPoint {
     pub call: &'static str,
     /// A part of the path of the files meant.
     pub below: &'static str,
-    /// `before`, `after` or, of writes, `torn`; or `full` or `broken`: the call fails, and nobody dies.
+    /// `before`, `after` or, of writes, `torn`; `power`: after it, and the machine loses what was not synced; or `full` or `broken`: the call fails, and nobody dies.
     pub moment: &'static str,
     /// Which call of that kind, counted from 1.
     pub number: u64,

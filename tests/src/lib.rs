@@ -323,11 +323,16 @@ impl Cluster {
 
     /// What `scry verify` says of a recording to somebody who knows the cluster's key, and nothing else of it.
     pub fn verify(&self, id: &str) -> Output {
-        let file = self.export(id, "scry");
+        self.verify_file(&self.export(id, "scry"), &[])
+    }
+
+    /// As [`Self::verify`], of a file.
+    pub fn verify_file(&self, file: &Path, further: &[&str]) -> Output {
         let status = self.scry_json(&["status", "--json"]);
         let key = status["cluster"]["seal_keys"][0].as_str().expect("a key");
         let mut verify = Command::new(scry_path());
-        verify.args(["verify", "--key", key]).arg(file).env("SCRY_HOME", self.path("nobody"));
+        verify.args(["verify", "--key", key]).args(further).arg(file);
+        verify.env("SCRY_HOME", self.path("nobody"));
         verify.output().expect("scry runs")
     }
 

@@ -26,6 +26,8 @@ struct Small {
     auth: Option<SmallDisk>,
     disk: SmallDisk,
     apart: Apart,
+    /// A recording that was sealed before anything was full, and what it was then.
+    sealed: (String, blake3::Hash),
 }
 
 impl Small {
@@ -48,7 +50,11 @@ impl Small {
         let disk = SmallDisk::mount(&apart.node_folder(), DISK_MIB)?;
         apart.join_node();
         apart.start_other();
-        Some(Self { auth, disk, apart })
+        assert_success(&apart.cluster.ssh("seq 1 1000; echo sealed-before"));
+        let row = apart.cluster.recording_of("seq 1 1000; echo sealed-before");
+        let id = row["id"].as_str().expect("an id").to_owned();
+        let sealed = hash_of(&apart.cluster, &id);
+        Some(Self { auth, disk, apart, sealed: (id, sealed) })
     }
 
     fn auth(&self) -> &SmallDisk {
@@ -92,7 +98,13 @@ impl Small {
             assert!(out.status.success(), "{}\n{row:#}", words(&out));
         }
         assert_success(&cluster.scry(&["audit", "verify"]));
+        let (id, sealed) = &self.sealed;
+        assert_eq!(hash_of(cluster, id), *sealed, "what was sealed before is what it was");
     }
+}
+
+fn hash_of(cluster: &Cluster, id: &str) -> blake3::Hash {
+    blake3::hash(&fs::read(cluster.export(id, "scry")).unwrap())
 }
 
 fn said(out: &Output) -> String {
@@ -257,6 +269,32 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
     assert!(said(&refused).contains("full"), "{}", said(&refused));
     small.other_goes_on();
+    small.disk.clear();
+    assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
+    small.check_all();
+}
+
+#[test]
+fn under_strict_whoever_fills_the_disk_on_purpose_does_nothing_unrecorded_behind_it() {
+    let Some(small) = Small::start() else { return };
+    let cluster = small.cluster();
+    cluster.record_strictly();
+    let marker = cluster.path("acted");
+    let mut shell = Shell::start(cluster, "fills");
+    shell.line("echo before-it-was-full");
+    wait_live(cluster, "fills");
+    shell.line(&small.fill_on_purpose());
+    shell.line(MUCH);
+    shell.line(MUCH);
+    shell.line(&format!("echo acted-in-secret; touch '{}'", marker.display()));
+    let out = shell.finish();
+    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
+    assert!(said(&out).contains("disk is full"), "{}", said(&out));
+    assert!(!marker.exists() && !text(&out).contains("acted-in-secret"), "{}", text(&out));
+    small.admin_signs_in();
+    small.other_goes_on();
+    let (_, row) = recorded_to_its_end(cluster, "fills");
+    assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
     small.disk.clear();
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
     small.check_all();

@@ -50,6 +50,55 @@ fn json_lines_hold_every_entry_with_its_seq() {
     assert!(text.contains("\"stderr\"") && text.contains("\"stdout\""), "{text}");
 }
 
+/// Whoever holds a file and the cluster's key is told what was done to it, and where.
+#[test]
+fn whoever_verifies_a_file_that_was_changed_is_told_so_and_where() {
+    let cluster = Cluster::start();
+    let ids = ["seq 1 400", "seq 401 800"].map(|command| {
+        assert_success(&cluster.ssh(command));
+        cluster.recording_of(command)["id"].as_str().unwrap().to_owned()
+    });
+    let [file, other] = ids.map(|id| std::fs::read(cluster.export(&id, "scry")).unwrap());
+    let path = cluster.path("changed.rec");
+    let verify = |bytes: &[u8], further: &[&str]| {
+        std::fs::write(&path, bytes).unwrap();
+        cluster.verify_file(&path, further)
+    };
+    assert_success(&verify(&file, &[]));
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = file.clone();
+        change(&mut bytes);
+        bytes
+    };
+    let half = file.len() / 2;
+    let mut cases: Vec<(String, Vec<u8>)> = (0..20)
+        .map(|part| part * file.len() / 20)
+        .map(|at| (format!("a bit at {at}"), changed(&|bytes| bytes[at] ^= 1)))
+        .collect();
+    cases.extend([
+        ("bytes left out".into(), changed(&|bytes| drop(bytes.drain(half..half + 7)))),
+        ("a byte more".into(), changed(&|bytes| bytes.insert(half, 0))),
+        ("the other's end".into(), [&file[..half], &other[other.len() / 2..]].concat()),
+        ("twice".into(), file.repeat(2)),
+    ]);
+    for (what, bytes) in cases {
+        let out = verify(&bytes, &[]);
+        let said = text(&out);
+        assert_eq!(out.status.code(), Some(1), "{what}: {said}");
+        assert!(said.starts_with("broken at byte "), "{what}: {said}");
+        let json: serde_json::Value =
+            serde_json::from_str(&text(&verify(&bytes, &["--json"]))).unwrap();
+        assert_eq!(json["verdict"], "broken", "{what}: {json:#}");
+        let fault = &json["faults"][0];
+        let place = format!("byte {}, record {}", fault["offset"], fault["record"]);
+        assert!(said.contains(&place), "{what}: {said} lacks {place}");
+    }
+    // What is cut off at the end is no forgery; it is told all the same.
+    let out = verify(&file[..half], &[]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(!text(&out).starts_with("complete"), "{}", text(&out));
+}
+
 #[test]
 fn a_text_is_found_in_all_recordings_with_the_command_and_the_link_that_go_there() {
     let cluster = Cluster::start();

@@ -522,7 +522,6 @@ async fn a_peer_that_does_not_speak_http2_is_named_as_such() {
 }
 
 #[tokio::test]
-#[ignore = "takes half a minute; one of the long tests"]
 async fn a_peer_that_answers_nothing_is_given_up_within_half_a_minute() {
     let (near, _far) = tokio::io::duplex(1 << 20);
     let client = Client::over(near, "the silence").await.unwrap();

@@ -6,6 +6,14 @@ mod common;
 
 use common::{Random, STREAMS, Step, assert_same, rebuilt, steps};
 use screen::Screen;
+use std::time::{Duration, Instant};
+
+/// The most memory that this process ever had, with all of its tests (proc(5)).
+fn peak_kib() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().nth(1)).unwrap().parse().unwrap()
+}
 
 #[test]
 fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
@@ -19,7 +27,7 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
         .collect();
     let (wanted, compared) = if chance::long() { (10_000_000, 500) } else { (24_000, 1) };
     let mut screen = Screen::new(80, 24);
-    let (mut sequences, mut round) = (0, 0);
+    let (mut sequences, mut round, mut slowest) = (0, 0, Duration::ZERO);
     while sequences < wanted {
         let mut bytes = Vec::new();
         match round % 3 {
@@ -48,7 +56,9 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
                 }
             }
         }
+        let began = Instant::now();
         screen.feed(&bytes);
+        slowest = slowest.max(began.elapsed());
         if round % compared == 0 {
             assert_same(&screen, &rebuilt(&screen), &format!("round {round}"));
         }
@@ -60,8 +70,11 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
         }
         round += 1;
     }
-    println!("{sequences} sequences in {round} rounds");
+    let peak = peak_kib();
+    println!("{sequences} sequences in {round} rounds, {slowest:?} at most for one; {peak} KiB");
     assert_eq!(screen.faults(), 0);
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(peak < 200 << 10, "{peak} KiB");
 }
 
 #[test]

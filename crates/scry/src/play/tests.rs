@@ -594,6 +594,11 @@ fn a_player_begins_where_it_is_told_and_ends_when_it_is_left() {
 // What is drawn
 
 fn painted(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Vec<String> {
+    let canvas = canvas(screen, mind, size);
+    (0..size.1).map(|row| canvas.row_text(row)).collect()
+}
+
+fn canvas(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Canvas {
     let scene = Scene {
         screen,
         mind,
@@ -606,8 +611,32 @@ fn painted(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Vec<String> {
         reading: None,
         searched: None,
     };
-    let canvas = paint(&scene, size);
-    (0..size.1).map(|row| canvas.row_text(row)).collect()
+    paint(&scene, size)
+}
+
+#[test]
+fn of_what_was_recorded_nothing_reaches_the_terminal_but_letters_and_their_colours() {
+    let mut screen = Screen::new(60, 6);
+    screen.feed(
+        b"\x1b]52;c;ZXZpbA==\x07\x1b]0;evil\x1b\\\x1bP+q544e\x1b\\\x1b_Gevil\x1b\\\x1b^evil\x1b\\",
+    );
+    screen.feed(
+        b"\x1b[6n\x1b[21t\x1b[?1000h\x1b[?1049h\x1bc\x9b5n\xc2\x9b5n\x07\x0e\x05\x1b[31mplain",
+    );
+    screen.feed("\u{202e}\u{9d}52;c;evil\u{9c}\x1b]0;never closed".as_bytes());
+    let mut bytes = Vec::new();
+    screen::write_changes(&mut bytes, None, &canvas(&screen, &mind(), (70, 9)));
+    let shown = String::from_utf8(bytes).unwrap();
+    assert!(shown.contains("plain"), "{shown:?}");
+    assert!(shown.chars().all(|ch| ch == '\x1b' || !ch.is_control()), "{shown:?}");
+    assert!(!shown.contains('\u{202e}'), "{shown:?}");
+    // One update, a cursor to hide and to show; else places, colours and empty cells.
+    for sequence in shown.split('\x1b').skip(1) {
+        let last = sequence.find(|ch: char| ch.is_ascii_alphabetic());
+        let last = last.and_then(|at| sequence.get(at..=at));
+        let plain = sequence.starts_with('[') && matches!(last, Some("H" | "m" | "J" | "K" | "X"));
+        assert!(plain || WHOLE.contains(&sequence), "{sequence:?}");
+    }
 }
 
 #[test]
