@@ -7,8 +7,10 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,13 +85,12 @@ static int takes_turn(const char *path) {
     return 1;
 }
 
-static void note(const char *path, int fd) {
+static void note(const char *path, int fd, int fresh) {
     struct stat now;
     if (find(path) || strlen(path) >= sizeof files->path || fstat(fd, &now) < 0 || !S_ISREG(now.st_mode)) return;
-    int record = strstr(path, "/intake/") || strstr(path, "/recordings/") || strstr(path, "/spool/");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (files[i].used) continue;
-        files[i] = (struct file){.used = 1, .fresh = record && now.st_size == 0, .synced = now.st_size};
+        files[i] = (struct file){.used = 1, .fresh = fresh, .synced = now.st_size};
         strcpy(files[i].path, path);
         return;
     }
@@ -166,10 +167,36 @@ static int moment_fd(const char *call, int fd) {
         return result; \
     } while (0)
 
+static int opened(int (*real)(const char *, int, mode_t), const char *path, int flags, mode_t mode) {
+    int creates = flags & O_CREAT && power() && access(path, F_OK) < 0;
+    int turns = creates && takes_turn(path), fd = real(path, flags, mode);
+    if (turns && fd >= 0) note(path, fd, 1);
+    if (turns) pthread_mutex_unlock(&turn);
+    return fd;
+}
+
+int open(const char *path, int flags, ...) {
+    REAL(int, open, const char *, int, mode_t);
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return opened(real, path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...) {
+    REAL(int, open64, const char *, int, mode_t);
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return opened(real, path, flags, mode);
+}
+
 ssize_t write(int fd, const void *bytes, size_t n) {
     REAL(ssize_t, write, int, const void *, size_t);
     TURN(fd);
-    if (turns) note(path, fd);
+    if (turns) note(path, fd, 0);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2);
     if (fails(now)) return -1;
@@ -180,7 +207,7 @@ ssize_t write(int fd, const void *bytes, size_t n) {
 ssize_t writev(int fd, const struct iovec *bytes, int n) {
     REAL(ssize_t, writev, int, const struct iovec *, int);
     TURN(fd);
-    if (turns) note(path, fd);
+    if (turns) note(path, fd, 0);
     int now = moment_fd("write", fd);
     if (fails(now)) return -1;
     ssize_t done = real(fd, bytes, now == TORN ? (n + 1) / 2 : n);
@@ -190,7 +217,7 @@ ssize_t writev(int fd, const struct iovec *bytes, int n) {
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
     REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
     TURN(fd);
-    if (turns) note(path, fd);
+    if (turns) note(path, fd, 0);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2, at);
     if (fails(now)) return -1;
@@ -201,7 +228,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) {
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
     REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t);
     TURN(fd);
-    if (turns) note(path, fd);
+    if (turns) note(path, fd, 0);
     int now = moment_fd("write", fd);
     if (half(now, n)) return real(fd, bytes, n / 2, at);
     if (fails(now)) return -1;
