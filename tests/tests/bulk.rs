@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn megabytes() -> usize {
@@ -157,9 +157,26 @@ fn many_forwards_that_flow_both_ways_at_once_do_not_stop_each_other() {
     client.wait().unwrap();
 }
 
+/// A client that is stopped, and killed with the test.
+struct Stopped(Child);
+
+impl Stopped {
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Its connection's way is full, so that not even the end of a session goes out.
 #[test]
-fn sessions_end_and_are_recorded_whole_though_their_client_takes_nothing_at_all() {
+fn a_client_that_takes_nothing_at_all_keeps_its_output_and_does_not_hold_up_a_lock() {
     // Together their windows hold more than the sockets between client and node.
     const SESSIONS: usize = 10;
     let cluster = Cluster::start();
@@ -169,14 +186,18 @@ fn sessions_end_and_are_recorded_whole_though_their_client_takes_nothing_at_all(
         ssh.arg("-o").arg(format!("ControlPath={}", control.display()));
         ssh
     };
-    let mut master = ssh().args(["-M", "-N"]).arg(cluster.host()).spawn().unwrap();
+    let master = Stopped(ssh().args(["-M", "-N"]).arg(cluster.host()).spawn().unwrap());
     wait_for("the master", || control.exists());
-    let command = |number| format!("sleep 2; timeout 4 cat {}; exit {number}", big.display());
+    // Half of the programs end by themselves meanwhile.
+    let command = |number| {
+        let most = if number % 2 == 0 { 4 } else { 600 };
+        format!("sleep 2; timeout {most} cat {}; exit {number}", big.display())
+    };
     let mut clients: Vec<_> = (1..=SESSIONS)
         .map(|number| {
             let mut ssh = ssh();
             ssh.args([&cluster.host(), &command(number)]).stdin(Stdio::null());
-            ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+            Stopped(ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
         })
         .collect();
     let running = || {
@@ -185,34 +206,35 @@ fn sessions_end_and_are_recorded_whole_though_their_client_takes_nothing_at_all(
         rows
     };
     wait_for("all sessions", || running().len() == SESSIONS);
-    let tell = |signal: &str| {
-        let pid = master.id().to_string();
-        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
-    };
-    tell("-STOP");
-    let began = Instant::now();
-    loop {
-        let running = running();
-        if running.is_empty() {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "still running: {running:#?}");
-        std::thread::sleep(Duration::from_millis(200));
+    master.signal("-STOP");
+    std::thread::sleep(Duration::from_secs(8));
+    // What was not taken is kept for as long as its client is there.
+    let rows = running();
+    assert_eq!(rows.len(), SESSIONS, "{rows:#?}");
+    // Whoever is locked out is gone, whether they look or not.
+    for row in rows.iter().filter(|row| !row["command"].as_str().unwrap().ends_with("exit 1")) {
+        let session = row["id"].as_str().unwrap();
+        assert_success(&cluster.scry(&["lock", "--session", session]));
     }
-    println!("all have ended after {:?}", began.elapsed());
-    assert!(began.elapsed() > Duration::from_secs(20), "the client took something");
+    let began = Instant::now();
+    while running().len() > 1 {
+        assert!(began.elapsed() < Duration::from_secs(20), "still running: {:#?}", running());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("all that were locked have ended after {:?}", began.elapsed());
     // Others are served meanwhile, and who goes on hears of every end.
     assert_success(&cluster.ssh("true"));
-    tell("-CONT");
-    for client in &mut clients {
-        client.wait().unwrap();
-    }
+    master.signal("-CONT");
+    let ended: Vec<_> = clients.iter_mut().map(|client| client.0.wait().unwrap().code()).collect();
+    let expected: Vec<_> = (1..=SESSIONS).map(|n| Some(if n == 1 { 1 } else { 255 })).collect();
+    assert_eq!(ended, expected);
     assert_success(&ssh().args([&cluster.host(), "true"]).output().unwrap());
-    master.kill().unwrap();
-    master.wait().unwrap();
+    drop(master);
     for number in 1..=SESSIONS {
         let row = cluster.recording_of(&command(number));
-        assert_eq!((&row["gaps"], &row["ending"]), (&0.into(), &format!("exit {number}").into()));
+        let ending = row["ending"].as_str().unwrap();
+        assert_eq!(row["gaps"], 0, "{row:#}");
+        assert!(if number == 1 { ending == "exit 1" } else { ending.contains("lock") }, "{row:#}");
     }
 }
 
