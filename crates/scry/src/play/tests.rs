@@ -616,6 +616,8 @@ fn canvas(screen: &Screen, mind: &Mind, size: (u16, u16)) -> Canvas {
 
 #[test]
 fn of_what_was_recorded_nothing_reaches_the_terminal_but_letters_and_their_colours() {
+    // One update, a cursor to hide and to show.
+    const WHOLE: [&str; 4] = ["[?2026h", "[?2026l", "[?25h", "[?25l"];
     let mut screen = Screen::new(60, 6);
     screen.feed(
         b"\x1b]52;c;ZXZpbA==\x07\x1b]0;evil\x1b\\\x1bP+q544e\x1b\\\x1b_Gevil\x1b\\\x1b^evil\x1b\\",
@@ -630,7 +632,7 @@ fn of_what_was_recorded_nothing_reaches_the_terminal_but_letters_and_their_colou
     assert!(shown.contains("plain"), "{shown:?}");
     assert!(shown.chars().all(|ch| ch == '\x1b' || !ch.is_control()), "{shown:?}");
     assert!(!shown.contains('\u{202e}'), "{shown:?}");
-    // One update, a cursor to hide and to show; else places, colours and empty cells.
+    // Else places, colours and empty cells.
     for sequence in shown.split('\x1b').skip(1) {
         let last = sequence.find(|ch: char| ch.is_ascii_alphabetic());
         let last = last.and_then(|at| sequence.get(at..=at));
