@@ -80,7 +80,9 @@ static void lose_power(void) {
 }
 
 static int takes_turn(const char *path) {
-    if (!power() || (!strstr(path, "/auth/") && !strstr(path, "/node/")) || strstr(path, "-shm")) return 0;
+    char folder[4096];
+    if (!power() || snprintf(folder, sizeof folder, "%s/", path) < 0) return 0;
+    if ((!strstr(folder, "/auth/") && !strstr(folder, "/node/")) || strstr(path, "-shm")) return 0;
     pthread_mutex_lock(&turn);
     return 1;
 }
