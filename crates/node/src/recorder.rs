@@ -51,17 +51,20 @@ impl Recorder {
         };
         let key = post.standing.signing.clone();
         let began = host::kernel::clock();
-        let custody = Custody::begin(heading, key, strict, disk, Bounds::USUAL, clock::tick());
+        let mut custody = Custody::begin(heading, key, strict, disk, Bounds::USUAL, clock::tick());
+        let (id, mut file, mut notices) = (heading.id, file, VecDeque::new());
+        obey(&mut custody, id, file.as_mut(), &mut notices);
+        // Auth never knows of a recording of which a machine that loses its power here knows nothing: who else would
+        // say that it has ended?
+        if let Some(Err(error)) = file.as_ref().map(SpoolFile::sync) {
+            tracing::error!(%id, error = model::words(&error), "a heading may not outlast the power");
+        }
         let model = heading.size.zip(file.as_ref());
         let model = model.map(|(size, file)| Model::new(size, file.source()));
         let (written, watched) = watch::channel(Holdings::default());
         let received = post.ship(heading.id, watched).await;
-        let notices = VecDeque::new();
-        let id = heading.id;
-        let mut recorder =
-            Self { id, custody, file, written, received, notices, model, wanted: None, began };
-        recorder.act();
-        Ok(recorder)
+        written.send_replace(custody.holdings());
+        Ok(Self { id, custody, file, written, received, notices, model, wanted: None, began })
     }
 
     /// Takes an entry. What it returns is its place; nobody may see it before.

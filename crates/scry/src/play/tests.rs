@@ -636,7 +636,8 @@ fn of_what_was_recorded_nothing_reaches_the_terminal_but_letters_and_their_colou
     for sequence in shown.split('\x1b').skip(1) {
         let last = sequence.find(|ch: char| ch.is_ascii_alphabetic());
         let last = last.and_then(|at| sequence.get(at..=at));
-        let plain = sequence.starts_with('[') && matches!(last, Some("C" | "H" | "m" | "J" | "K" | "X"));
+        let plain =
+            sequence.starts_with('[') && matches!(last, Some("C" | "H" | "m" | "J" | "K" | "X"));
         assert!(plain || WHOLE.contains(&sequence), "{sequence:?}");
     }
 }
