@@ -159,8 +159,11 @@ fn certificates_out_of_their_time_or_badly_signed_let_nobody_in_and_stand_in_the
         let before = TARGET.last();
         let got = TARGET.attack("sign-in", &certificate, &json!({}));
         assert_eq!(got, json!({ "answer": "refused" }), "{name}");
-        let refused = TARGET.audited(before, "connection.refused", &["127.0.0.1"]);
-        assert_eq!(refused["asked_for"], TARGET.cluster.login.as_str(), "{name}: {refused}");
+        TARGET.audited(
+            before,
+            "connection.refused",
+            &["127.0.0.1", "out of its time or badly signed"],
+        );
     }
 }
 

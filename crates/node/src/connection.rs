@@ -207,7 +207,11 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
 fn refused(nobody: &NobodyIn) -> Audited {
     let Tried { login, certificates, offers } = nobody.tried.clone();
     let why = match (&login, certificates) {
-        (None, _) => format!("nobody asked to be let in: {}", model::words(&nobody.error)),
+        // The SSH library throws such a certificate away before it tells of it.
+        (None, _) => format!(
+            "nobody asked to be let in, or by nothing but a certificate out of its time or badly signed: {}",
+            model::words(&nobody.error)
+        ),
         (Some(_), 0) => "no certificate was shown that is in its time, well signed, and whose key \
                          signed for it"
             .to_owned(),
