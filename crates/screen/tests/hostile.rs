@@ -1,6 +1,12 @@
 //! Bytes that mean harm: no panic, no memory without bound, no second for eight bytes.
 //!
 //! `SCRY_TEST_LONG=1` feeds ten million random and mutated sequences.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it looks at a clock and at its own memory, and fails loudly"
+)]
 
 mod common;
 
