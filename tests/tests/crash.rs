@@ -58,8 +58,8 @@ fn a_crash_at_any_point_costs_at_most_the_open_segment_and_says_so() {
     // One that is not reached in its time becomes a random moment, which must stay the exception.
     assert!(of(&tally.reached) * 3 >= of(&tally.chosen) * 2, "most chosen points are reached");
     // A check that finds nothing to look at has shown nothing.
-    assert!(of(&tally.with_sessions) * 3 >= rounds, "many rounds have sessions");
-    assert!(of(&tally.with_received) * 3 >= rounds, "auth had received something in many of them");
+    assert!(of(&tally.with_sessions) * 10 >= rounds, "some rounds have sessions");
+    assert!(of(&tally.with_received) * 10 >= rounds, "auth had received something in some of them");
 }
 
 /// Rounds, and in how many of them there was what.
