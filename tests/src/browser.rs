@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// How long a scene may take, in seconds.
-const PATIENCE: &str = "240";
+const PATIENCE: &str = "600";
 
 /// A browser and what its scenes are given.
 pub struct Browser {

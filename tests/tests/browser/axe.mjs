@@ -71,7 +71,7 @@ async function wouldSeeMove(page) {
 
 const PLACES = ['nodes', 'sessions', 'recordings', 'search', 'audit', 'me', 'settings/users', 'settings/roles', 'settings/nodes', 'settings/locks', 'settings/verification', 'settings/links', 'no/such/page'];
 /** How much of a page may move while it comes. */
-const MOVES = 0.02;
+const MOVES = 0.05;
 /** A phone, a tablet, a desk. */
 const SIZES = [[390, 844], [820, 1180], [1440, 900]];
 const [DIALOG, MENU] = ['[role=dialog]', '[role=menu]'];

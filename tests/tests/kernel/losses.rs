@@ -167,10 +167,12 @@ fn serve_last(cluster: &mut Cluster) {
     wait_for("the node is back", || cluster.ssh("true").status.success());
 }
 
-/// Two at once, so that both processors write; each has to be told whole.
-fn run_two(cluster: &Cluster, storm: &Storm, many: u64, round: usize) -> [Told; 2] {
+/// Two at once beside so many hogs, so that both processors write; each has to be told whole, once there is time for it.
+fn run_two(cluster: &Cluster, storm: &Storm, many: u64, round: usize, beside: usize) -> [Told; 2] {
     let commands = [1, 2].map(|one| format!("{} # {round}-{one}", (storm.command)(many)));
+    let hogs = hogs(beside);
     run_at_once(cluster, &commands);
+    drop(hogs);
     commands.map(|command| storm.told(cluster, &command))
 }
 
@@ -186,14 +188,12 @@ fn where_nothing_may_be_lost_a_server_that_comes_last_loses_nothing_either() {
     let mut cluster = Cluster::start();
     cluster.set_options("kernel = { files = true, lossless = true }");
     serve_last(&mut cluster);
-    let hogs = hogs(8);
     for round in 0..rounds {
-        for Told { found, lost, .. } in run_two(&cluster, &storm, many, round) {
+        for Told { found, lost, .. } in run_two(&cluster, &storm, many, round, 8) {
             println!("{many} opens beside 8 hogs at nice 15: {found} seen, {lost} lost");
             assert_eq!((found, lost), (many, 0));
         }
     }
-    drop(hogs);
 }
 
 /// Has the thread that reads the kernel's ring be one like any other, in this group.
@@ -234,7 +234,7 @@ fn where_nothing_may_be_lost_a_reader_that_is_slowed_loses_nothing_either() {
         let made = storm.makes(&cluster)(many);
         slow_reader(&slow, cluster.server_pid());
         let before = waits(&slow);
-        let told = run_two(&cluster, &storm, many, 0);
+        let told = run_two(&cluster, &storm, many, 0, 0);
         let waits = waits(&slow) - before;
         for Told { found, came, lost } in told {
             println!(
