@@ -87,8 +87,8 @@ impl Authority {
         not_after: Time,
     ) -> Result<String, TlsError> {
         let bad = |why: &str| TlsError::Request { why: why.to_owned() };
-        let asked = CertificateSigningRequestParams::from_pem(request)
-            .map_err(|e| TlsError::Request { why: e.to_string() })?;
+        let asked = CertificateSigningRequestParams::from_der(&der_of(request)?)
+            .map_err(|e| bad(&e.to_string()))?;
         if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
             return Err(bad("its key is not on the curve P-256"));
         }
@@ -115,6 +115,10 @@ impl Authority {
             });
         }
         let leaf = params.signed_by(&asked.public_key, &self.issuer).map_err(TlsError::Key)?;
+        // rcgen takes the kind of a key from its signature.
+        if spki_pin(leaf.der()) != Some(pin_of_request(request)?) {
+            return Err(bad("its key is not on the curve P-256"));
+        }
         Ok(format!("{}{}", leaf.pem(), self.certificate))
     }
 }
@@ -138,11 +142,17 @@ pub fn pin_of(authority: &str) -> Result<String, TlsError> {
 /// [`TlsError::Request`] when it cannot be read.
 pub fn pin_of_request(request: &str) -> Result<String, TlsError> {
     let bad = |why: String| TlsError::Request { why };
-    let der = CertificateSigningRequestDer::from_pem_slice(request.as_bytes())
-        .map_err(|e| bad(e.to_string()))?;
+    let der = der_of(request)?;
     let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(|e| bad(e.to_string()))?;
     key_pin(parsed.certification_request_info.subject_pki.raw)
         .ok_or_else(|| bad("its key cannot be hashed".to_owned()))
+}
+
+/// The first request in a PEM text. Read here alone: readers differ in what they pass over, and who asks is known by the key
+/// that is signed.
+fn der_of(request: &str) -> Result<CertificateSigningRequestDer<'static>, TlsError> {
+    CertificateSigningRequestDer::from_pem_slice(request.as_bytes())
+        .map_err(|e| TlsError::Request { why: e.to_string() })
 }
 
 fn named(name: &str) -> DistinguishedName {
@@ -170,4 +180,29 @@ fn valid(params: &mut CertificateParams, not_before: Time, not_after: Time) {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since_1970(not_before);
     params.not_after = epoch + since_1970(not_after);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> String {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn only_the_key_by_which_a_request_is_known_is_signed() {
+        let (from, until) = (Time(0), Time(3_600_000));
+        let authority = Authority::create("home", from, until).unwrap();
+        let (one, other) = (request(), request());
+        // The older label (RFC 7468 §7), which not every reader of PEM takes for a request.
+        let older = one.replace("CERTIFICATE REQUEST", "REQUEST");
+        let nobody = PeerIdentity::Nobody;
+        for text in [one.clone(), format!("{one}{other}"), format!("{older}{other}")] {
+            let chain = authority.sign(&text, &nobody, &[], [7; 16], from, until).unwrap();
+            assert_eq!(pin_of(&chain).unwrap(), pin_of_request(&text).unwrap());
+        }
+        assert!(authority.sign(&older, &nobody, &[], [7; 16], from, until).is_err());
+    }
 }
