@@ -490,10 +490,11 @@ impl Served {
     /// Lets the person speak with those who are in the newest session of this connection.
     fn company(&mut self, session: Session) {
         let running = self.post.lives.newest_of(self.caller.id);
-        let (user, gone) = (self.caller.identity.user().clone(), CancellationToken::new());
+        let by = visitor::line::By::Person(self.caller.identity.user().clone());
+        let gone = CancellationToken::new();
         self.sessions.spawn(async move {
             match running {
-                Some(running) => visitor::line::speak(&running, &user, session, &gone).await,
+                Some(running) => visitor::line::speak(&running, &by, session, &gone).await,
                 None => session::refuse(&session.output, visitor::NOWHERE).await,
             }
         });

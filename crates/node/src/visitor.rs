@@ -14,6 +14,7 @@ use crate::serve::Post;
 use crate::session::refuse;
 use crate::view::Window;
 use entry::{Entry, Taken};
+use line::{By, Seats};
 use link::ssh::server::{Asked, Connection, Opener, Refusal, Session, Wish};
 use link::ssh::{Output, Startup};
 use model::audit::Audited;
@@ -128,7 +129,7 @@ pub(crate) async fn serve(
         arrival.tell(&visitor);
     }
     let opener = connection.opener();
-    let (mut seats, taken) = (JoinSet::new(), Taken::default());
+    let (mut seats, taken, sitting) = (JoinSet::new(), Taken::default(), Seats::default());
     let end = CancellationToken::new();
     // Whoever has shown no certificate has to show soon what their code is worth.
     let waited = tokio::time::sleep(Duration::from_millis(GUEST_WAIT_MS));
@@ -145,6 +146,7 @@ pub(crate) async fn serve(
                         opener: opener.clone(),
                         arrival: Arc::clone(&arrival),
                         taken: taken.clone(),
+                        sitting: sitting.clone(),
                         stop: end.child_token(),
                         stopping: stop.clone(),
                     };
@@ -225,6 +227,7 @@ struct Visit {
     opener: Opener,
     arrival: Arc<Arrival>,
     taken: Taken,
+    sitting: Seats,
     /// The connection is gone or the node stops.
     stop: CancellationToken,
     /// The node stops.
@@ -238,8 +241,11 @@ impl Visit {
                 let Some(running) = self.place().await else {
                     return refuse(&session.output, NOWHERE).await;
                 };
-                let user = self.visitor.identity.user();
-                return line::speak(&running, user, session, &self.stop).await;
+                let by = match self.speaks(&running) {
+                    Ok(by) => by,
+                    Err(denial) => return refuse(&session.output, &denial.public()).await,
+                };
+                return line::speak(&running, &by, session, &self.stop).await;
             }
             Wish::Shell => None,
             Wish::Exec(command) if command.trim_ascii() == OWNER_SEAT.as_bytes() => {
@@ -260,6 +266,18 @@ impl Visit {
             Ok(entry) => self.look(&entry, pty.size, session).await,
             Err(why) => refuse(&session.output, &why).await,
         }
+    }
+
+    /// As whom they speak on a line.
+    fn speaks(&self, running: &Running) -> Result<By, Denial> {
+        let (roles, facts) = (&self.post.known().roles, running.facts());
+        let who = &self.visitor.identity;
+        policy::speak(roles, who, &self.post.facts, &facts, clock::now())
+            .inspect_err(|denial| self.visitor.denied(running.id, denial))?;
+        Ok(match who.user().is_guest() {
+            true => By::Guest(self.sitting.clone()),
+            false => By::Person(who.user().clone()),
+        })
     }
 
     /// Gives the session's owner the keyboard, whatever became of the connection that they had.
@@ -335,6 +353,7 @@ impl Visit {
             Err(why) => return refuse(&session.output, &why).await,
         };
         let party = seated.party;
+        self.sitting.take(party);
         let (word, owner) = (seat.word().to_owned(), running.owner.clone());
         let sits = Audited::SeatTaken { party: party.0.into(), seat: word, owner };
         self.visitor.tell_in(Some(running.id), sits);
@@ -348,6 +367,7 @@ impl Visit {
             parting = &mut looking => Err(parting),
             denial = self.keep(entry, party, counts, expires) => Ok(denial.farewell()),
         };
+        self.sitting.leave(party);
         running.doors.leave(party, denied.as_ref().ok().cloned()).await;
         let why = match denied {
             Ok(why) => {

@@ -76,6 +76,13 @@ pub enum Action {
         /// Where.
         node: NodeName,
     },
+    /// To speak with those who are in a running session, and to ask for what their seat may.
+    Speak {
+        /// Which.
+        session: SessionId,
+        /// Where.
+        node: NodeName,
+    },
     /// To let others into a running session by a link.
     Share {
         /// Which.
@@ -130,6 +137,7 @@ impl fmt::Display for Action {
                 write!(f, "stay in session {session} on {node} as {seat}")
             }
             Self::Return { session, node } => write!(f, "come back to session {session} on {node}"),
+            Self::Speak { session, node } => write!(f, "speak in session {session} on {node}"),
             Self::Share { session, node, seat, guests } => {
                 let whom = if *guests { "others, guests among them," } else { "others" };
                 write!(f, "let {whom} into session {session} on {node} as {seat}")

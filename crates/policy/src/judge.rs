@@ -47,6 +47,7 @@ pub(crate) enum Question<'q> {
     Join { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
     SeatOn { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, by: Option<Grant<'q>> },
     Return { node: &'q NodeFacts, session: SessionFacts<'q> },
+    Speak { node: &'q NodeFacts, session: SessionFacts<'q> },
     Share { node: &'q NodeFacts, session: SessionFacts<'q>, seat: SeatRole, guests: bool },
     Enter,
     Reach { node: &'q NodeName },
@@ -74,6 +75,9 @@ impl Question<'_> {
             }
             Self::Return { node, session } => {
                 Action::Return { session: session.id, node: node.name.clone() }
+            }
+            Self::Speak { node, session } => {
+                Action::Speak { session: session.id, node: node.name.clone() }
             }
             Self::Share { node, session, seat, guests } => {
                 Action::Share { session: session.id, node: node.name.clone(), seat, guests }
@@ -129,6 +133,7 @@ pub(crate) fn judge<'i>(
         question,
         Question::Join { by: Some(_), .. }
             | Question::SeatOn { by: Some(_), .. }
+            | Question::Speak { .. }
             | Question::Enter
             | Question::Reach { .. }
     );
@@ -159,7 +164,7 @@ impl Bench<'_> {
             Question::Login { node, login } | Question::GoOn { node, login, .. } => {
                 self.hear_login(roles, node, login)
             }
-            Question::Enter | Question::Reach { .. } => self.hear_bound(),
+            Question::Speak { .. } | Question::Enter | Question::Reach { .. } => self.hear_bound(),
             Question::Forward { node, login, what } | Question::ForwardOn { node, login, what } => {
                 self.hear_login(roles, node, login)?;
                 self.hear_eyes(roles, node, login)?;

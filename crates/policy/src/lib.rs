@@ -64,7 +64,7 @@ pub use plan::{
 };
 pub use seat::{
     Grant, ReturnPermit, SeatPermit, SessionFacts, SharePermit, come_back, counts_for,
-    explain_join, join, seat_goes_on, seats, share,
+    explain_join, join, seat_goes_on, seats, share, speak,
 };
 pub use standard::{RoleFault, default_roles, validate_role};
 pub use terms::{Demand, Terms};

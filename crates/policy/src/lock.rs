@@ -122,6 +122,7 @@ impl<'q> About<'q> {
             Question::Join { node, session, .. }
             | Question::SeatOn { node, session, .. }
             | Question::Return { node, session }
+            | Question::Speak { node, session }
             | Question::Share { node, session, .. } => Self {
                 node: Some(&node.name),
                 login: Some(session.login),

@@ -214,6 +214,21 @@ pub fn seat_goes_on(
     judge(roles, who, Question::SeatOn { node, session, seat, by }, now).outcome.map(drop)
 }
 
+/// May this person speak with those who are in that session? Whoever is not in it is heard by nobody: that they own it or sit
+/// there is the node's to see, and what they may ask for is their seat's.
+///
+/// # Errors
+/// The [`Denial`], as for [`crate::login`].
+pub fn speak(
+    roles: &RoleSet,
+    who: &Identity,
+    node: &NodeFacts,
+    session: &SessionFacts<'_>,
+    now: Time,
+) -> Result<(), Denial> {
+    judge(roles, who, Question::Speak { node, session: *session }, now).outcome.map(drop)
+}
+
 /// May this person let others into that session, which runs on that node, as this; and `guests`, who have no account?
 ///
 /// # Errors

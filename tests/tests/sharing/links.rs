@@ -3,14 +3,14 @@
 use house::person::{Person, words};
 use house::sharing::{Owner, SIZE, Viewer, told};
 use house::terminal::Terminal;
-use house::{Cluster, NODE, assert_success, free_port, text, wait_for};
+use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
 /// What a guest with plain ssh is asked.
 const NAME: &str = "Your name, for the others to see:";
 
-/// A cluster whose admin may have guests who look and type.
+/// A cluster whose admin may have guests in every seat.
 pub(crate) fn hospitable() -> Cluster {
     hospitable_with(&[])
 }
@@ -18,7 +18,8 @@ pub(crate) fn hospitable() -> Cluster {
 fn hospitable_with(flags: &[&str]) -> Cluster {
     let cluster = Cluster::start_with(flags);
     cluster.set_role(
-        "name = 'host'\nallow = { share = ['observer', 'peer'], guests = ['observer', 'peer'] }\n",
+        "name = 'host'\nallow = { share = ['observer', 'peer', 'moderator'], \
+         guests = ['observer', 'peer', 'moderator'] }\n",
     );
     let admin = cluster.login.clone();
     assert_success(&cluster.scry(&["users", "add", &admin, "--role", "admin", "--role", "host"]));
@@ -124,6 +125,38 @@ fn guests_come_with_scry_and_with_plain_ssh_and_are_recorded_by_the_name_they_gi
     let entries = cluster.scry(&["recordings", "export", id, "--format", "jsonl", "-o", "-"]);
     let all = text(&entries);
     assert!(all.contains("guest:Zoe-O-Neil") && all.contains("guest:yan"), "{}", words(&entries));
+}
+
+#[test]
+fn a_guest_speaks_from_their_own_seat_whatever_others_call_themselves() {
+    let cluster = hospitable();
+    let owner = Owner::start(&cluster, SIZE);
+    let made = share(&cluster, &["--to", "guests"]);
+    // One connection, for the seat and for the line.
+    let control = format!("ControlPath={}", cluster.path("control").display());
+    let shared = format!("ssh -t -o ControlMaster=yes -o {control}");
+    let shell = by_ssh(&cluster, &made, |ssh| ssh.replacen("ssh -t", &shared, 1));
+    let observer = Terminal::run(cluster.folder.path(), SIZE, &shell);
+    observer.wait_for(NAME);
+    observer.type_text("yan\r");
+    wait_for("the guest", || names(&owner).iter().any(|name| name == "guest:yan"));
+    let made = share(&cluster, &["--to", "guests", "--as", "moderator"]);
+    let web = field(&made, "web");
+    let _moderator = owner.come(&stranger(&cluster, &[&web, "--name", "yan"]), "moderator", SIZE);
+    let line = |ask: &str| {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-o", &control, "-s", "the-same-connection", "scry-company"]);
+        let out = output_with(&mut ssh, &format!("{{\"ask\":\"{ask}\"}}\n"));
+        assert_success(&out);
+        text(&out).to_owned()
+    };
+    assert!(line("who").contains("guest:yan"));
+    for ask in ["freeze", "end"] {
+        let said = line(ask);
+        assert!(said.contains("refused") && !said.contains("done"), "{ask}: {said}");
+    }
+    assert_eq!(names(&owner).len(), 3, "nobody has gone");
+    owner.finish();
 }
 
 #[test]

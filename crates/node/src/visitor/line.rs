@@ -8,21 +8,65 @@ use bytes::Bytes;
 use link::ssh::Output;
 use link::ssh::server::Session;
 use model::UserName;
+use model::entry::Party;
 use model::limit::REQUEST_BYTES;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
-use wire::company::{Company, Told};
+use wire::company::{Company, Present, Told};
+
+/// Whose line it is.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// A person's, who has an account: in whatever seats they are.
+    Person(UserName),
+    /// A guest's: in a seat of their own connection. What they call themselves anybody may call themselves.
+    Guest(Seats),
+}
+
+/// The seats of one connection; all of its channels share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seats(
+    // Held for moments only.
+    Arc<Mutex<BTreeSet<Party>>>,
+);
+
+impl Seats {
+    pub fn take(&self, party: Party) {
+        self.lock().insert(party);
+    }
+
+    pub fn leave(&self, party: Party) {
+        self.lock().remove(&party);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Party>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl By {
+    fn is(&self, one: &Present) -> bool {
+        match self {
+            Self::Person(user) => one.user == *user,
+            Self::Guest(seats) => seats.lock().contains(&one.party),
+        }
+    }
+
+    fn speaker(&self) -> Option<Speaker> {
+        match self {
+            Self::Person(user) => Some(Speaker::Person(user.clone())),
+            Self::Guest(seats) => seats.lock().last().map(|party| Speaker::Seat(*party)),
+        }
+    }
+}
 
 /// Serves it until either side ends it. The owner needs no seat for it; nobody else hears without one.
-pub(crate) async fn speak(
-    running: &Running,
-    user: &UserName,
-    session: Session,
-    stop: &CancellationToken,
-) {
+pub(crate) async fn speak(running: &Running, by: &By, session: Session, stop: &CancellationToken) {
     let (mut input, output) = (session.input, session.output);
     let mut company = running.company.clone();
-    let is_there = |company: &Company| company.people.iter().any(|one| one.user == *user);
+    let is_there = |company: &Company| company.people.iter().any(|one| by.is(one));
     let listening = running.doors.listen().ok().filter(|_| is_there(&company.borrow_and_update()));
     let Some(mut told) = listening else { return refuse(&output, NOWHERE).await };
     let stands = || Told::Company(Company::clone(&running.company.borrow()));
@@ -46,7 +90,7 @@ pub(crate) async fn speak(
                 line.extend_from_slice(&bytes);
                 while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
                     let asked: Vec<u8> = line.drain(..=end).collect();
-                    open = open && write(&output, &answer(running, user, &asked).await).await;
+                    open = open && write(&output, &answer(running, by, &asked).await).await;
                 }
                 open &= line.len() <= REQUEST_BYTES;
             }
@@ -58,8 +102,8 @@ pub(crate) async fn speak(
     output.close().await;
 }
 
-async fn answer(running: &Running, user: &UserName, line: &[u8]) -> Told {
-    let by = Speaker::Person(user.clone());
+async fn answer(running: &Running, by: &By, line: &[u8]) -> Told {
+    let Some(by) = by.speaker() else { return Told::Refused { why: NOWHERE.to_owned() } };
     let ask = match serde_json::from_slice(line) {
         Ok(ask) => ask,
         Err(error) => {

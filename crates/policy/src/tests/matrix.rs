@@ -1,22 +1,23 @@
 //! The whole matrix role × action × object as one page that a reviewer reads; a change of policy shows as a change of this page.
 //!
-//! A new variant of what may be asked, or a new option of a role, does not compile here until it has its place on the page.
+//! A new variant of what may be asked, or a new option of a role, does not compile here until it has its place on the page. A new
+//! door of this room fails here until it is asked for a page, or stands in a list with the test that has what it denies.
 
-use super::decisions::with_certificate;
-use super::locks::lock;
-use super::{NOW, account, login, node, roles, user};
-use crate::{
-    Identity, SessionFacts, admin, default_roles, enter, explain, forward, go_on, join, logins_on,
-    plan_user_certificate, reach, readable, recording, seat_goes_on, seats, share,
-};
+mod page;
+mod places;
+mod shut;
+
+use super::{NOW, account, node, roles};
+use crate::{Identity, default_roles};
+use model::SeatRole;
 use model::role::{
-    AdminRight, Allow, Deny, Forwarding, KernelOptions, NodeFacts, OnLeave, Options, Reading,
-    RecordingAction, RecordingPolicy, Role, RoleSet,
+    AdminRight, Allow, Deny, FileRule, Forwarding, FourEyes, JoinRule, KernelOptions, OnLeave,
+    Options, Reading, RecordWhere, RecordingAction, RecordingPolicy, Role, RoleSet,
 };
-use model::{LockTarget, SeatRole, SessionId};
-use std::fmt::Write;
+use page::{Page, ask};
+use std::collections::{BTreeMap, BTreeSet};
 
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "name = 'dev'\nallow = { logins = ['{user}', 'deploy'], nodes = { env = ['dev'] }, forward = ['local'] }",
     "name = 'auditor'\nallow = { recordings = { list = 'all', play = 'all' }, admin = ['audit'] }",
     "name = 'prod-reader'\nallow.recordings = { list = { nodes = { env = ['prod'] } }, play = 'own', export = 'none' }",
@@ -32,9 +33,12 @@ const OTHERS: [&str; 9] = [
      { name = 'a second admin', nodes = { env = ['prod'] }, roles = ['admin'], on_leave = 'end' }, \
      { name = 'two helpers', roles = ['helper', 'admin'], seats = ['observer', 'peer'], count = 2, confirm_minutes = 5 }, \
      { name = 'anybody for root', logins = ['root'], roles = ['*'] }]",
+    "name = 'guarded'\noptions.four_eyes = [\
+     { name = 'words of two helpers', nodes = { env = ['prod'] }, roles = ['helper'], seats = ['peer', 'moderator'], count = 2, files = 'each' }, \
+     { name = 'a word of an admin', nodes = { env = ['prod'] }, roles = ['admin'], files = 'each' }]",
 ];
 
-const HELD: [&[&str]; 15] = [
+const HELD: [&[&str]; 16] = [
     &["admin"],
     &["access"],
     &["dev"],
@@ -48,8 +52,29 @@ const HELD: [&[&str]; 15] = [
     &["helper", "no-root"],
     &["admin", "no-peer"],
     &["admin", "watched"],
+    &["access", "guarded"],
     &["ghost"],
     &[],
+];
+
+/// What this room shows to others.
+const SHOWN: &str = include_str!("../lib.rs");
+/// Doors without a row: what they decide about is no role's, or of nobody. Each with the test that has what it denies.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("builder", "a_certificate_is_not_certified"),
+    ("carried", "a_certificate_for_a_terminal_counts_by_the_proxy_only_that_it_was_signed_for"),
+    ("plan_host_certificate", "a_further_name_of_a_host_is_a_name_or_an_address"),
+    ("read_certificate", "a_certificate_of_another_authority_does_not_count"),
+    ("read_certificate_for_seat", "a_certificate_of_another_authority_does_not_count"),
+    ("read_host_certificate", "a_host_certificate_with_a_fault_is_not_believed"),
+    ("validate_role", "what_a_person_mistypes_in_a_role_is_found_and_named"),
+];
+/// Where those tests stand.
+const TESTS: [&str; 4] = [
+    include_str!("attacks.rs"),
+    include_str!("certificates.rs"),
+    include_str!("terminals.rs"),
+    include_str!("written.rs"),
 ];
 
 /// Each list must name every variant: the compiler asks for the missing arm, and the arm for its place in the list.
@@ -71,6 +96,35 @@ every!(every_right: AdminRight = Users, Roles, Nodes, Audit, Locks);
 every!(every_policy: RecordingPolicy = Off, Spool, Strict);
 every!(every_seat: SeatRole = Observer, Peer, Moderator);
 every!(every_leave: OnLeave = Freeze, End);
+every!(every_file_rule: FileRule = Watched, Each);
+
+#[test]
+fn every_door_of_this_room_is_asked_for_a_page_or_has_a_test_of_its_own() {
+    let asked: BTreeSet<_> = of_roles().asked.into_iter().chain(shut::of_locks().asked).collect();
+    let mut elsewhere = BTreeMap::from(ELSEWHERE);
+    for door in doors() {
+        let Some(test) = elsewhere.remove(door) else {
+            assert!(asked.contains(door), "{door} is asked for no page, and has no test");
+            continue;
+        };
+        assert!(!asked.contains(door), "{door} has rows: take it from the list");
+        let declared = format!("\n#[test]\nfn {test}()");
+        assert!(TESTS.iter().any(|text| text.contains(&declared)), "{door}: no test {test}");
+    }
+    assert!(elsewhere.is_empty(), "no such door any more: {elsewhere:?}");
+}
+
+/// The functions that this room shows to others.
+fn doors() -> BTreeSet<&'static str> {
+    let mut names = BTreeSet::new();
+    for shown in SHOWN.split("\npub use ").skip(1) {
+        let (_, list) = shown.split(';').next().unwrap().split_once("::").unwrap();
+        let words = list.split(|c: char| !c.is_alphanumeric() && c != '_');
+        names.extend(words.filter(|word| word.starts_with(char::is_lowercase)));
+    }
+    assert!(names.contains("login") && names.contains("file"), "{names:?}");
+    names
+}
 
 #[test]
 fn every_field_of_a_role_is_on_the_page() {
@@ -85,14 +139,14 @@ fn every_field_of_a_role_is_on_the_page() {
             forward: _,
             recordings: _,
             admin: _,
-            join: _,
+            join,
             share: _,
             guests: _,
         } = allow;
         let Deny { logins: _, nodes: _, join: _ } = deny;
         let Options {
             record: _,
-            record_where: _,
+            record_where,
             exec_stream_bytes: _,
             record_typed: _,
             record_transfers: _,
@@ -103,8 +157,27 @@ fn every_field_of_a_role_is_on_the_page() {
             second_factor: _,
             kernel:
                 KernelOptions { commands: _, files: _, network: _, require: _, lossless: _, ledger: _ },
-            four_eyes: _,
+            four_eyes,
         } = options;
+        for rule in join {
+            let JoinRule { roles: _, nodes: _, seats: _ } = rule;
+        }
+        for special in record_where {
+            let RecordWhere { nodes: _, logins: _, record: _ } = special;
+        }
+        for rule in four_eyes {
+            let FourEyes {
+                name: _,
+                nodes: _,
+                logins: _,
+                roles: _,
+                seats: _,
+                count: _,
+                on_leave: _,
+                confirm_minutes: _,
+                files: _,
+            } = rule;
+        }
     }
     let readings: Vec<_> =
         set.roles.values().flat_map(|role| role.allow.recordings.values()).collect();
@@ -127,6 +200,9 @@ fn every_field_of_a_role_is_on_the_page() {
             "no role of the page says {leave:?}"
         );
     }
+    for files in every_file_rule() {
+        assert!(rules.iter().any(|rule| rule.files == files), "no role of the page says {files:?}");
+    }
     assert!(set.roles.values().any(|role| !role.allow.guests.is_empty()), "no role has guests");
     for seat in every_seat() {
         assert!(rules.iter().any(|rule| rule.seats.contains(&seat)), "no role demands a {seat}");
@@ -135,136 +211,54 @@ fn every_field_of_a_role_is_on_the_page() {
 
 #[test]
 fn the_matrix_of_roles_actions_and_objects_stands_as_committed() {
-    let mut set = roles(&OTHERS);
-    set.roles.extend(default_roles().roles);
-    let mut page = String::new();
-    for held in HELD {
-        let who = account("alice", held, &["web"]);
-        let names = if held.is_empty() { "no role".to_owned() } else { held.join(" + ") };
-        writeln!(page, "alice with {names}").unwrap();
-        for (name, env) in [("web-01", "prod"), ("box-01", "dev")] {
-            on_node(&mut page, &set, &who, &node(name, &[("env", env)]), env);
-        }
-        for action in every_action() {
-            let seen = readable(&set, &who, action, NOW);
-            writeln!(page, "  may {action:?} at all: {seen:?}").unwrap();
-        }
-        for right in every_right() {
-            let got = admin(&set, &who, right, NOW).is_ok();
-            writeln!(page, "  administer {right:?}: {}", word(got)).unwrap();
-        }
-    }
+    let page = of_roles().text;
     insta::assert_snapshot!(page);
-}
-
-fn on_node(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts, env: &str) {
-    let at = &node.name;
-    for name in ["alice", "root", "web", "deploy", "bob"] {
-        let got = crate::login(set, who, node, &login(name), NOW);
-        let terms = explain(set, who, node, &login(name), NOW).terms;
-        assert_eq!(terms.is_some(), got.is_ok(), "what is explained is what is decided");
-        writeln!(page, "  login {name}@{at} ({env}): {}", word(got.is_ok())).unwrap();
-        for (what, value) in terms.map(|terms| terms.rows()).unwrap_or_default() {
-            // The rest of the terms is the same for every login of the page.
-            if name == "alice" || what.starts_with("four eyes") {
-                writeln!(page, "    on terms: {what}: {value}").unwrap();
-            }
-        }
-    }
-    let logins: Vec<_> = logins_on(set, who, node, NOW).into_iter().map(String::from).collect();
-    let seen = if logins.is_empty() { "-".to_owned() } else { logins.join(", ") };
-    writeln!(page, "  sees {at} ({env}) with: {seen}").unwrap();
-    for what in every_forwarding() {
-        let got = forward(set, who, node, &login("alice"), what, NOW).is_ok();
-        writeln!(page, "  forward {what:?} as alice on {at} ({env}): {}", word(got)).unwrap();
-    }
-    for (owner, held, as_whom) in
-        [("alice", "access", "alice"), ("bob", "access", "root"), ("carol", "admin", "carol")]
-    {
-        let (owner, as_whom, held) = (user(owner), login(as_whom), [held.parse().unwrap()]);
-        let id = SessionId::from_random([7; 16]);
-        let session = SessionFacts { id, owner: &owner, roles: &held, login: &as_whom };
-        let may = seats(set, who, node, &session, NOW);
-        let may: Vec<_> = every_seat().into_iter().filter(|seat| may.contains(seat)).collect();
-        let may = may.iter().map(|seat| seat.word()).collect::<Vec<_>>().join(", ");
-        let [held] = held;
-        let may = if may.is_empty() { "-" } else { &may };
-        writeln!(page, "  join {owner}'s ({held}), {as_whom}@{at} ({env}), as: {may}").unwrap();
-    }
-    on_sharing(page, set, who, node, env);
-    for owner in ["alice", "bob"] {
-        for action in every_action() {
-            let got = recording(set, who, action, &user(owner), &node.labels, NOW).is_ok();
-            writeln!(page, "  {action:?} {owner}'s on {env}: {}", word(got)).unwrap();
-        }
-    }
-}
-
-fn on_sharing(page: &mut String, set: &RoleSet, who: &Identity, node: &NodeFacts, env: &str) {
-    let held: Vec<_> = who.roles().iter().cloned().collect();
-    let (owner, login, id) = (user("alice"), login("alice"), SessionId::from_random([7; 16]));
-    let own = SessionFacts { id, owner: &owner, roles: &held, login: &login };
-    for (guests, whom) in [(false, ""), (true, " with guests")] {
-        let may = |seat: &SeatRole| share(set, who, node, &own, *seat, guests, NOW).is_ok();
-        let seats: Vec<_> = every_seat().into_iter().filter(may).map(SeatRole::word).collect();
-        let seats = if seats.is_empty() { "-".to_owned() } else { seats.join(", ") };
-        writeln!(page, "  share one's own{whom} on {} ({env}) as: {seats}", node.name).unwrap();
-    }
-}
-
-fn word(allowed: bool) -> &'static str {
-    if allowed { "yes" } else { "-" }
 }
 
 #[test]
 fn the_matrix_of_locks_and_what_they_shut_stands_as_committed() {
-    let mut page = String::new();
-    let session = SessionId::from_random([7; 16]);
-    let who = with_certificate(&account("alice", &["admin"], &[]), &["root", "alice"], "root");
-    let (web, db) = (node("web-01", &[]), node("db-01", &[]));
-    let (bob, held, root) = (user("bob"), ["access".parse().unwrap()], login("root"));
-    let bobs = SessionFacts { id: session, owner: &bob, roles: &held, login: &root };
-    for (kind, name) in [
-        ("user", "alice"),
-        ("user", "bob"),
-        ("role", "admin"),
-        ("role", "access"),
-        ("login", "root"),
-        ("node", "web-01"),
-        ("session", &session.to_string()),
-    ] {
-        let mut set = default_roles();
-        set.locks.push(lock(1, LockTarget::from_parts(kind, name).unwrap()));
-        writeln!(page, "alice, an admin, with a lock on {kind} {name}").unwrap();
-        let mut row = |what: &str, allowed| writeln!(page, "  {what}: {}", word(allowed)).unwrap();
-        row("use the cluster", enter(&set, &who, NOW).is_ok());
-        for node in [&web, &db] {
-            row(&format!("reach {}", node.name), reach(&set, &who, &node.name, NOW).is_ok());
-            for name in ["root", "alice"] {
-                let login = login(name);
-                let at = format!("{name}@{}", node.name);
-                row(&format!("login {at}"), crate::login(&set, &who, node, &login, NOW).is_ok());
-                let local = forward(&set, &who, node, &login, Forwarding::Local, NOW).is_ok();
-                row(&format!("forward as {at}"), local);
-                let all = go_on(&set, &who, node, &login, None, NOW).is_ok();
-                row(&format!("go on as {at}"), all);
-                let one = go_on(&set, &who, node, &login, Some(session), NOW).is_ok();
-                row(&format!("go on with session 07070707 as {at}"), one);
-            }
-            let what = format!("session 07070707 of bob, an access, root@{}", node.name);
-            let comes = join(&set, &who, node, &bobs, SeatRole::Observer, None, NOW).is_ok();
-            row(&format!("join {what}"), comes);
-            let stays =
-                seat_goes_on(&set, &who, node, &bobs, SeatRole::Observer, None, NOW).is_ok();
-            row(&format!("stay in {what}"), stays);
-        }
-        let own = recording(&set, &who, RecordingAction::Play, &user("alice"), &web.labels, NOW);
-        row("play one's own recordings", own.is_ok());
-        row("administer locks", admin(&set, &who, AdminRight::Locks, NOW).is_ok());
-        let plan = plan_user_certificate(&set, &who, None, 1, NOW);
-        row("be given a certificate", plan.is_ok());
-        let names = plan.map(|plan| plan.principals().join(" ")).unwrap_or_default();
-        writeln!(page, "  principals: {names}").unwrap();
-    }
+    let page = shut::of_locks().text;
     insta::assert_snapshot!(page);
+}
+
+/// Alice with each choice of roles, and somebody who has no account.
+fn of_roles() -> Page {
+    let mut page = Page::default();
+    let mut set = roles(&OTHERS);
+    set.roles.extend(ask!(page, default_roles()).roles);
+    for held in HELD {
+        let names = if held.is_empty() { "no role".to_owned() } else { held.join(" + ") };
+        page.line(format_args!("alice with {names}"));
+        of_somebody(&mut page, &set, &account("alice", held, &["web"]));
+    }
+    page.line("zoe, a guest");
+    of_somebody(&mut page, &set, &Identity::guest("zoe", NOW.plus_ms(3_600_000)));
+    page
+}
+
+fn of_somebody(page: &mut Page, set: &RoleSet, who: &Identity) {
+    let got = ask!(page, enter(set, who, NOW)).is_ok();
+    page.row("use the cluster", got);
+    for (name, env) in [("web-01", "prod"), ("box-01", "dev")] {
+        places::on_node(page, set, who, &node(name, &[("env", env)]), env);
+    }
+    for action in every_action() {
+        let seen = ask!(page, readable(set, who, action, NOW));
+        page.line(format_args!("  may {action:?} at all: {seen:?}"));
+    }
+    for right in every_right() {
+        let got = ask!(page, admin(set, who, right, NOW)).is_ok();
+        page.row(format_args!("administer {right:?}"), got);
+    }
+    let seen = ask!(page, overview(set, who, NOW));
+    page.line(format_args!("  in menus: {seen:?}"));
+    let names = ask!(page, login_names(set, who, NOW));
+    page.list("logins anywhere", names);
+    let plan = ask!(page, plan_user_certificate(set, who, None, 1, NOW));
+    let names = plan.map(|plan| plan.principals().to_vec()).unwrap_or_default();
+    page.list("a certificate for", names);
+    let minutes = ask!(page, certificate_ms(set, who)) / 60_000;
+    page.line(format_args!("  its longest life: {minutes} minutes"));
+    let second = ask!(page, demands_second_factor(set, who));
+    page.row("is asked for a second factor", second);
 }

@@ -8,7 +8,7 @@ use crate::{
     CertificateFault, Denial, Identity, Only, PlanFault, Purpose, SessionFacts, TerminalTo, Why,
     admin, builder, carried, come_back, default_roles, enter, forward, go_on, join,
     plan_terminal_certificate, reach, read_certificate, read_certificate_for_seat, recording,
-    seat_goes_on, share,
+    seat_goes_on, share, speak,
 };
 use model::limit::{GRANT_MS, USER_CERTIFICATE_MS};
 use model::role::{AdminRight, Forwarding, RecordingAction, RoleSet};
@@ -69,6 +69,8 @@ fn all_that_is_allowed(who: &Identity) -> Vec<String> {
             note(&format!("join {number} on {name}"), comes);
             let stays = seat_goes_on(&set, who, place, &facts, seat, None, NOW);
             note(&format!("stay in {number} on {name}"), stays);
+            let speaks = speak(&set, who, place, &facts, NOW);
+            note(&format!("speak in {number} on {name}"), speaks);
             let back = come_back(&set, who, place, &facts, NOW).map(drop);
             note(&format!("come back to {number} on {name}"), back);
             let shares = share(&set, who, place, &facts, seat, false, NOW).map(drop);
@@ -153,7 +155,8 @@ fn a_certificate_for_a_session_is_for_that_session_on_that_node_and_nothing_else
         assert_eq!(who.only().unwrap().purpose, Purpose::Session(id()));
         let allowed = all_that_is_allowed(&who);
         let back = (principal == "web").then_some("come back to 7 on web-01");
-        let expected = ["join 7 on web-01", "stay in 7 on web-01"].into_iter().chain(back);
+        let expected = ["join 7 on web-01", "stay in 7 on web-01", "speak in 7 on web-01"];
+        let expected = expected.into_iter().chain(back);
         assert_eq!(allowed, expected.chain(["reach web-01", "enter"]).collect::<Vec<_>>());
         let goes = go_on(&default_roles(), &who, &web, &as_web, Some(id()), NOW);
         assert_eq!(goes.is_ok(), principal == "web", "typing needs the login");

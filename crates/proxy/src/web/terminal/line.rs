@@ -22,7 +22,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Opens it; answers also how things stand. `None` where there is none, as for guests.
+    /// Opens it; answers also how things stand. `None` where there is none.
     pub(super) async fn open(client: &Client) -> Option<(Self, Company)> {
         for attempt in 0..TRIES {
             tokio::time::sleep(PAUSE * (attempt * attempt)).await;
