@@ -1,25 +1,35 @@
 //! Every route of browsers, asked of a running cluster in every way by everybody who should not, and by who may: the table is
 //! kept, and read by people (`tests/tests/routes/table.txt`; `UPDATE_EXPECT=1` writes it anew).
 
+#[macro_use]
+#[path = "routes/variants.rs"]
+mod variants;
+
+#[path = "routes/asks.rs"]
+mod asks;
+#[path = "routes/denied.rs"]
+mod denied;
 #[path = "routes/table.rs"]
 mod table;
+#[path = "routes/terminals.rs"]
+mod terminals;
 #[path = "routes/things.rs"]
 mod things;
+#[path = "routes/tunnel.rs"]
+mod tunnel;
 
 use expect_test::expect_file;
 use house::Cluster;
-use house::asker::{Answered, Asker, upgrade};
+use house::asker::{Answered, Asker};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use link::http::{Client, Dialer};
 use link::tls::{Badge, Trust, client_tls};
-use serde_json::json;
 use std::sync::Arc;
 use table::{Cells, METHODS, SUFFIXES, Target, targets};
 use things::Things;
 use tokio::task::JoinSet;
-use wire::asciinema::alis::PROTOCOL;
 use wire::name::{ALPN_AUTH, AUTH_SERVER, CLIENT_ADDRESS_HEADER, LINK_HEADER};
-use wire::web::{COOKIE, ORIGIN_HEADER, SESSION_HEADER, TERMINAL_PROTOCOL};
+use wire::web::{COOKIE, ORIGIN_HEADER, SESSION_HEADER};
 
 /// Somebody who asks.
 #[derive(Clone)]
@@ -165,7 +175,7 @@ fn every_route_answers_everybody_in_every_way_as_the_table_says_and_nothing_is_c
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let table = runtime.block_on(async {
         let things = Things::make(&cluster).await;
-        let before = things.state().await;
+        let before = (things.state().await, things.size());
         let asking = Arc::new(Asking {
             address: things.address.clone(),
             authority: things.authority.clone(),
@@ -183,83 +193,15 @@ fn every_route_answers_everybody_in_every_way_as_the_table_says_and_nothing_is_c
         for (number, column) in walks.join_all().await {
             cells.fill(number, column);
         }
-        let terminals = terminals(&things, &callers).await;
+        let terminals = terminals::rows(&things, &callers).await;
         let at_auth = at_auth(&things).await;
-        assert_eq!(things.state().await, before, "nothing is changed by who may not");
+        let after = (things.state().await, things.size());
+        assert_eq!(after, before, "nothing is changed by who may not");
         cells.add(alice.name, walk(Arc::clone(&asking), alice.clone()).await);
-        let alices = self::terminals(&things, &[alice]).await;
+        let alices = terminals::rows(&things, &[alice]).await;
         [cells.written(&asking.targets), table::beside(terminals, alices), at_auth].concat()
     });
     expect_file!["routes/table.txt"].assert_eq(&table);
-}
-
-/// What comes of a terminal's first message, for each of them: a row a message.
-async fn terminals(things: &Things<'_>, callers: &[Caller]) -> Vec<(String, Vec<String>)> {
-    let size = (80, 24);
-    let (node, login, session) = (house::NODE, &things.login, &things.live);
-    let messages = [
-        (
-            "a new session",
-            json!({ "open": { "node": node, "login": login, "cols": size.0, "rows": size.1 } }),
-        ),
-        (
-            "alice's by a seat",
-            json!({ "join": { "node": node, "session": session, "seat": "observer", "cols": size.0, "rows": size.1 } }),
-        ),
-        (
-            "by a link for erin",
-            json!({ "link": { "code": things.erins_code, "name": "x", "cols": size.0, "rows": size.1 } }),
-        ),
-        (
-            "by a link for guests",
-            json!({ "link": { "code": things.guests_code, "name": "x", "cols": size.0, "rows": size.1 } }),
-        ),
-        (
-            "alice's as her own",
-            json!({ "attach": { "node": node, "session": session, "cols": size.0, "rows": size.1 } }),
-        ),
-    ];
-    let mut rows = Vec::new();
-    for (name, message) in messages {
-        let mut row = Vec::new();
-        for caller in callers {
-            let mut asker = things.browser(caller.badge.as_ref());
-            let headers = [&caller.headers[..], &upgrade(TERMINAL_PROTOCOL)].concat();
-            let answered = asker.ask("GET", "/v1/web/terminal", &headers, "").await;
-            if answered.status != 101 {
-                row.push(answered.status.to_string());
-                continue;
-            }
-            let first = asker.converse(&message.to_string(), &["{\"opened\"", "{\"closed\""]).await;
-            let first = first.unwrap_or_else(|| panic!("{} gets no word: {name}", caller.name));
-            row.push(if first.starts_with("{\"opened\"") { "opened" } else { "closed" }.to_owned());
-            if first.starts_with("{\"opened\"") && !name.starts_with("by") {
-                asker.converse("{\"leave\":{}}", &["{\"closed\""]).await;
-            }
-        }
-        rows.push((name.to_owned(), row));
-    }
-    rows.push(("alice's recording as a live stream".to_owned(), streams(things, callers).await));
-    rows
-}
-
-/// What each of them is told on the WebSocket of a live stream, with alice's own ticket.
-async fn streams(things: &Things<'_>, callers: &[Caller]) -> Vec<String> {
-    let path = format!("/v1/recordings/{}/alis?ticket={}", things.stored[0], things.ticket);
-    let mut row = Vec::new();
-    for caller in callers {
-        let mut asker = things.browser(caller.badge.as_ref());
-        let headers = [&caller.headers[..], &upgrade(PROTOCOL)].concat();
-        let answered = asker.ask("GET", &path, &headers, "").await;
-        row.push(match answered.status {
-            101 => match asker.converse("", &["ALiS"]).await {
-                Some(_) => "opened".to_owned(),
-                None => "closed".to_owned(),
-            },
-            status => status.to_string(),
-        });
-    }
-    row
 }
 
 /// What auth itself answers, to whom proxies let pass: everything that there is, with what only a proxy may say beside it.

@@ -199,10 +199,9 @@ fn cells<'a>(row: impl Iterator<Item = &'a str>) -> String {
     line.trim_end().to_owned()
 }
 
-/// The part about terminals: a row a first message, alice last.
+/// The part about terminals: a row a message, alice last.
 pub fn beside(others: Vec<(String, Vec<String>)>, alices: Vec<(String, Vec<String>)>) -> String {
-    let mut text =
-        "\nWebSockets: what comes of a terminal's first message, and of a live stream\n".to_owned();
+    let mut text = "\nWebSockets: what comes of a terminal's first message; then of what is sent by who came by the link for guests; of a live stream\n".to_owned();
     let alices: BTreeMap<_, _> = alices.into_iter().collect();
     for (name, row) in others {
         let alice = alices[&name].first().map(String::as_str);

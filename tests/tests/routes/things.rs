@@ -4,7 +4,7 @@
 use house::asker::{Answered, Asker};
 use house::person::Person;
 use house::sharing::Owner;
-use house::{CLUSTER, Cluster, NODE, PASSWORD, assert_success};
+use house::{CLUSTER, Cluster, NODE, PASSWORD, assert_success, wait_for};
 use link::http::Dialer;
 use link::tls::{Badge, KeyRequest, TlsIdentity, Trust, client_tls};
 use serde_json::{Value, json};
@@ -20,7 +20,9 @@ pub const SHOWN: &str = "alices-own-words";
 /// What there is. Of what a request takes away there are two: each is asked for as it stands, and with a `?` behind.
 pub struct Things<'a> {
     /// In alice's session, which ends with this.
-    _owner: Owner<'a>,
+    owner: Owner<'a>,
+    /// Where her shell writes how large its terminal is.
+    sized: String,
     pub address: String,
     /// Where a file of alice's comes to lie; it goes with the cluster.
     pub upload: String,
@@ -136,7 +138,8 @@ impl<'a> Things<'a> {
         let badges = Badges { alice: client("client"), bob: client("bob"), node };
         let arrival = arrives(&cluster.address, &authority, &alice).await;
         Self {
-            _owner: owner,
+            owner,
+            sized: cluster.path("sized").display().to_string(),
             address: cluster.address.clone(),
             upload: cluster.path("uploaded").display().to_string(),
             authority,
@@ -247,6 +250,15 @@ impl<'a> Things<'a> {
         }
     }
 
+    /// How large alice's terminal is, as her shell says it: her session runs, and what she types there reaches it.
+    pub fn size(&self) -> String {
+        let file = Path::new(&self.sized);
+        let _ = fs::remove_file(file);
+        self.owner.line(&format!("stty size > {0}.new; mv {0}.new {0}", self.sized));
+        wait_for("alice's shell", || file.exists());
+        fs::read_to_string(file).unwrap()
+    }
+
     /// Everything that could have been changed, as alice sees it.
     pub async fn state(&self) -> Value {
         let mut desk = Desk::at(&self.address, &self.authority);
@@ -271,7 +283,9 @@ impl<'a> Things<'a> {
         let recordings = state["recordings/list"].as_array_mut().unwrap();
         recordings.retain(|row| row["kind"] == "exec");
         for row in recordings {
-            (row["length_ms"], row["bytes"]) = (Value::Null, Value::Null);
+            for grows in ["length_ms", "bytes", "tally"] {
+                row[grows] = Value::Null;
+            }
         }
         // Whoever has the code comes in.
         for row in state["share/list"].as_array_mut().unwrap() {

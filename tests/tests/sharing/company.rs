@@ -1,15 +1,27 @@
 //! `scry company` from a second terminal: what the overlay does, for who has come by plain ssh; and `scry watch`.
 
+#[macro_use]
+#[path = "../routes/variants.rs"]
+mod variants;
+
+#[path = "../routes/asks.rs"]
+mod asks;
+
+use asks::{Whose, every_ask};
+use house::company::Line;
 use house::eyes::{Client, Counter, stands_as, that_can_freeze};
 use house::moved::entries;
 use house::person::{Person, words};
 use house::sharing::{GUEST, Owner, SIZE, Viewer, Way, guests, told};
 use house::terminal::Terminal;
-use house::{Cluster, NODE, assert_success, text, wait_for};
+use house::{Cluster, NODE, assert_success, output_with, text, wait_for};
+use model::SeatRole;
+use model::entry::Party;
 use serde_json::{Value, json};
 use std::fs;
 use std::process::{Command, Output};
 use std::time::Duration;
+use wire::company::Ask;
 
 const NOT_YOURS: &str = "that is not yours to say in this session";
 
@@ -205,6 +217,75 @@ fn who_is_in_it_without_a_right_to_it_is_told_so_and_who_is_not_in_it_gets_no_li
     owner.line("echo still-$((40+2))");
     owner.terminal.wait_for("still-42");
     owner.all_see_the_same(&[peer, observer]);
+    owner.finish();
+}
+
+/// Asks on a line; answers whether it was done, or who is there.
+fn answer(line: &mut Line, ask: &Ask) -> Value {
+    let sent = serde_json::to_value(ask).unwrap();
+    if *ask != (Ask::Who {}) {
+        return line.ask(sent);
+    }
+    line.send(format!("{sent}\n").as_bytes());
+    line.wait_for("who is there", |told| told["told"] == "company")
+}
+
+#[test]
+fn what_is_not_ones_own_to_ask_is_refused_on_every_line_and_changes_nothing() {
+    let cluster = Cluster::start();
+    guests(&cluster);
+    cluster.set_role("name = 'nothing'\n");
+    let [bob, carol, dave] =
+        ["bob", "carol", "dave"].map(|name| Person::invited(&cluster, name, &[GUEST]));
+    let eve = Person::invited(&cluster, "eve", &["nothing"]);
+    // Who may see every session, and is in none.
+    let root = Person::invited(&cluster, "mallory", &["admin"]);
+    let owner = Owner::start(&cluster, SIZE);
+    let (me, seat) = (cluster.login.clone(), owner.seat());
+    let _viewers = [(&bob, "peer"), (&carol, "observer"), (&dave, "moderator")]
+        .map(|(person, seat)| owner.join(person, Way::Ssh, seat, SIZE));
+    let people = owner.people();
+    let bobs = people.iter().find(|one| one["user"] == "bob").unwrap()["party"].as_u64().unwrap();
+    let asks = every_ask(Party(u16::try_from(bobs).unwrap()));
+
+    let all = asks.iter().map(|(ask, _)| serde_json::to_string(ask).unwrap() + "\n");
+    let all: String = all.collect();
+    for person in [&root, &eve] {
+        let mut ssh = person.ssh_command();
+        let out = output_with(ssh.args(["-s", &seat, "scry-company"]), &all);
+        assert!(!out.status.success() && out.stdout.is_empty(), "{}", words(&out));
+    }
+    let mut lines = [
+        (me.as_str(), None, Line::open(cluster.ssh_command(), &seat)),
+        ("bob", Some(SeatRole::Peer), Line::open(bob.ssh_command(), &seat)),
+        ("carol", Some(SeatRole::Observer), Line::open(carol.ssh_command(), &seat)),
+        ("dave", Some(SeatRole::Moderator), Line::open(dave.ssh_command(), &seat)),
+    ];
+    for (name, seat, line) in &mut lines {
+        line.wait_for("the first line", |told| told["told"] == "company");
+        for (ask, whose) in &asks {
+            let denied = whose.denies(*seat);
+            if !denied && *whose != Whose::All {
+                continue;
+            }
+            let said = answer(line, ask);
+            assert_eq!(said["told"] == "refused", denied, "{name} asks {ask:?}: {said}");
+            let why = match whose {
+                Whose::Counting => "no file with that number waits for a word here",
+                _ => NOT_YOURS,
+            };
+            assert!(!denied || said["why"] == why, "{name} asks {ask:?}: {said}");
+        }
+        told(&cluster, "access.denied", |event| {
+            event["user"] == *name && event["session"] == owner.id.as_str()
+        });
+    }
+    assert_eq!(owner.people().len(), 4, "nobody was shown out");
+    assert!(owner.types(&me) && owner.types("bob"), "all type as before");
+    owner.line("clear; stty size; echo still-$((40+2))");
+    owner.terminal.wait_for("still-42");
+    let size = format!("{} {}", SIZE.1, SIZE.0);
+    assert!(owner.terminal.shows(&size), "{:#?}", owner.terminal.screen());
     owner.finish();
 }
 
