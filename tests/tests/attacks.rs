@@ -2,13 +2,16 @@
 //!
 //! `docs/security.md` lists all of them, with those that are tested closer to the code.
 
+use house::account::Account;
 use house::keys::new_key;
 use house::person::{Person, words};
-use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
+use house::{Cluster, NODE, assert_success, free_port, is_root, long, output_with, text, wait_for};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 /// A cluster whose node has a port of its own, where an attacker needs nothing to begin.
@@ -384,13 +387,19 @@ fn a_code_that_is_no_invitation_stands_in_the_ledger() {
     TARGET.audited(before, "user.invitation_refused", &["127.0.0.1"]);
 }
 
+/// A client's agent that holds no key, and where it waits.
+fn agent(name: &str) -> (Child, PathBuf) {
+    let socket = TARGET.cluster.path(name);
+    let mut agent = Command::new("ssh-agent");
+    let agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the agent", || socket.exists());
+    (agent, socket)
+}
+
 #[test]
 fn an_agent_socket_that_was_swapped_for_a_link_takes_nothing_with_it() {
     let cluster = &TARGET.cluster;
-    let socket = cluster.path("swap-agent.sock");
-    let mut agent = Command::new("ssh-agent");
-    let mut agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("the agent", || socket.exists());
+    let (mut agent, socket) = agent("swap-agent.sock");
     let precious = cluster.path("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("agent"), "precious").unwrap();
@@ -416,6 +425,120 @@ fn an_agent_socket_that_was_swapped_for_a_link_takes_nothing_with_it() {
     agent.kill().unwrap();
     agent.wait().unwrap();
     assert_eq!(fs::read_to_string(cluster.path("file")).unwrap(), "precious");
+}
+
+/// Exchanges with links into a folder, in one step (RENAME_EXCHANGE) and over and over, what is made for the connections of
+/// whoever runs it: folders of agents' sockets, the sockets in them, the X11 authority. Says how often it did.
+const EXCHANGE: &str = r#"
+import ctypes, os, sys, time
+vault, until = sys.argv[1], time.time() + float(sys.argv[2])
+libc, began, times = ctypes.CDLL(None), {}, [0, 0, 0]
+bases = [base for base in ("/tmp", f"/run/user/{os.getuid()}") if os.path.isdir(base)]
+
+def is_own_folder(entry):
+    return entry.name.startswith("scry-agent-") and entry.stat(follow_symlinks=False).st_uid == os.getuid()
+
+def exchange(path, leads_to):
+    other = os.path.join(os.path.dirname(path), "other-" + os.path.basename(path))
+    try:
+        if not os.path.islink(path) and not os.path.islink(other):
+            if os.path.lexists(other):
+                os.unlink(other)
+            os.symlink(leads_to, other)
+    except OSError:
+        pass
+    return libc.renameat2(-100, path.encode(), -100, other.encode(), 2) == 0
+
+while time.time() < until:
+    try:
+        folders = [entry.path for base in bases for entry in os.scandir(base) if is_own_folder(entry)]
+    except OSError:
+        continue
+    for folder in folders:
+        # One whose connection is over is left alone.
+        if time.time() < began.setdefault(folder, time.time()) + 2:
+            times[0] += exchange(folder, vault)
+            times[1] += exchange(folder + "/agent", vault + "/agent")
+    times[2] += exchange(os.path.expanduser("~/.Xauthority"), vault + "/file")
+print(*times)
+"#;
+
+/// What becomes another when anything is done to a file or a folder but to look at it.
+fn standing(path: &Path) -> (u64, u32, u32, u32, i64, i64) {
+    let it = fs::symlink_metadata(path).unwrap();
+    (it.ino(), it.mode(), it.uid(), it.gid(), it.ctime(), it.ctime_nsec())
+}
+
+#[test]
+fn who_exchanges_sockets_and_authority_for_links_without_end_changes_nothing_of_anothers() {
+    if !is_root() {
+        eprintln!("skipped: who_exchanges_sockets_and_authority_for_links: needs root");
+        return;
+    }
+    let cluster = &TARGET.cluster;
+    let (mut agent, socket) = agent("race-agent.sock");
+    let (other, thief) = (Account::new(cluster, "hold"), Account::new(cluster, "race"));
+    // A folder of another account's that everybody may look into, with a socket and a file.
+    let vault = tempfile::tempdir().unwrap();
+    let vault = vault.path();
+    let canary = UnixListener::bind(vault.join("agent")).unwrap();
+    canary.set_nonblocking(true).unwrap();
+    fs::write(vault.join("file"), "precious").unwrap();
+    let all = [vault.to_owned(), vault.join("agent"), vault.join("file")];
+    let theirs = fs::metadata(&other.home).unwrap();
+    for (path, mode) in all.iter().zip([0o755, 0o600, 0o644]) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        chown(path, Some(theirs.uid()), Some(theirs.gid())).unwrap();
+    }
+    let before: Vec<_> = all.iter().map(|path| standing(path)).collect();
+    assert_success(&thief.run("true"));
+    let seconds = if long() { 30 } else { 5 };
+    let exchange = format!("/usr/bin/python3 - {} {seconds}", vault.display());
+    let connect = |flag: &str| {
+        let mut ssh = thief.ssh(&[]);
+        ssh.env("SSH_AUTH_SOCK", &socket).env("DISPLAY", ":7");
+        ssh.env("XAUTHORITY", cluster.path("no-authority"));
+        ssh.args([flag, &cluster.host(), "ssh-add -l; true"]);
+        ssh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let (rounds, out) = std::thread::scope(|scope| {
+        let mut ssh = thief.ssh(&[]);
+        ssh.arg(cluster.host()).arg(&exchange);
+        let exchanging = scope.spawn(move || output_with(&mut ssh, EXCHANGE));
+        let mut rounds = 0;
+        while !exchanging.is_finished() {
+            for mut one in ["-A", "-Y"].map(connect) {
+                assert!(one.wait().unwrap().success(), "round {rounds}");
+            }
+            rounds += 1;
+        }
+        (rounds, exchanging.join().unwrap())
+    });
+    assert_success(&out);
+    let times: Vec<u64> = text(&out).split(' ').map(|times| times.parse().unwrap()).collect();
+    println!("{rounds} rounds, {times:?} exchanges of folders, sockets and authorities");
+    assert!(times[0] > 0 && times[1] > 0, "nothing was exchanged while it was in use");
+    // What was made for the connections is removed a moment behind their end; what the thief has left there, by them.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    thief.run("rm -rf /tmp/*scry-agent-* /run/user/$(id -u)/*scry-agent-*");
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let after: Vec<_> = all.iter().map(|path| standing(path)).collect();
+    assert_eq!(after, before, "somebody else's was changed");
+    let reached = canary.accept().map_err(|none| none.kind());
+    assert!(matches!(reached, Err(std::io::ErrorKind::WouldBlock)), "reached: {reached:?}");
+    assert_eq!(fs::read_to_string(vault.join("file")).unwrap(), "precious");
+    // Each was lent or not lent, and the ledger says which.
+    for direction in ["agent", "x11"] {
+        wait_for(&format!("{rounds} times {direction} in the ledger"), || {
+            let told = ["forward.listen", "forward.failed"].map(|event| cluster.audit(event));
+            let of_it = told
+                .iter()
+                .flatten()
+                .filter(|row| row["login"] == thief.name.as_str() && row["direction"] == direction);
+            of_it.count() >= rounds
+        });
+    }
 }
 
 #[test]

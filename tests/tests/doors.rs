@@ -6,7 +6,7 @@ use house::person::words;
 use house::{Cluster, assert_success, is_root, output_with, text, wait_for};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -232,27 +232,92 @@ fn what_the_user_may_not_open_stays_closed_and_is_recorded() {
     assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
     assert_eq!(event["login"], account.name.as_str());
     recorded(&[&format!("local to {} refused", secret.display()), "Permission denied"]);
-    // Nor may the user have a socket made where only root could.
-    let spec = format!("{}:/tmp/unused.sock", vault.join("mine").display());
-    let mut forward = Forwarding::start(account.ssh(&flags), "-R", &spec);
-    assert!(!forward.0.wait().unwrap().success());
-    assert!(!vault.join("mine").exists());
+    // Nor may the user have a socket made where only root could, or somebody else.
+    let other = Account::new(&CLUSTER, "room");
+    fs::set_permissions(&other.home, fs::Permissions::from_mode(0o755)).unwrap();
+    for at in [vault.join("mine"), other.home.join("mine")] {
+        let spec = format!("{}:/tmp/unused.sock", at.display());
+        let mut forward = Forwarding::start(account.ssh(&flags), "-R", &spec);
+        assert!(!forward.0.wait().unwrap().success(), "{}", at.display());
+        assert!(!at.exists(), "{}", at.display());
+        let event = audited("forward.failed", "target", at.to_str().unwrap());
+        assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
+        assert_eq!(event["direction"], "remote", "{event}");
+        assert_eq!(event["login"], account.name.as_str(), "{event}");
+    }
 }
+
+/// What leads to this machine, however it is written: names, wildcards, short forms, other bases, IPv4 within IPv6.
+const ONESELF: [&str; 17] = [
+    "127.77.7.7",
+    "127.0.0.1",
+    "localhost",
+    "LocalHost",
+    "0.0.0.0",
+    "0",
+    "127.1",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "2130706433",
+    "0x7f000001",
+    "017700000001",
+    "::1",
+    "0:0:0:0:0:0:0:1",
+    "::",
+    "::ffff:127.0.0.1",
+    "::ffff:7f00:1",
+];
 
 #[test]
 fn the_way_around_the_recorder_stands_in_the_ledger() {
-    // Any address of loopback is this machine; one of our own leaves its real SSH server alone.
-    let Ok(listener) = TcpListener::bind("127.77.7.7:22") else {
-        return skip("the_way_around_the_recorder", "port 22 needs root");
-    };
-    std::thread::spawn(move || listener.incoming().for_each(drop));
-    let here = CLUSTER.path("around.sock");
-    let spec = format!("{}:127.77.7.7:22", here.display());
-    let forward = Forwarding::start(CLUSTER.ssh_command(), "-L", &spec);
-    shout(&here);
+    let test = "the_way_around_the_recorder";
+    // At every address of this machine; a real SSH server is left alone. The second is free where the first is not both.
+    let every = ["[::]:22", "0.0.0.0:22"].into_iter();
+    let listeners: Vec<_> = every.filter_map(|every| TcpListener::bind(every).ok()).collect();
+    if listeners.is_empty() {
+        return skip(test, "port 22 needs root, and must be free");
+    }
+    for listener in listeners {
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+    }
+    // And by the name and the addresses that this machine has beside those.
+    let mut own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    if let Ok(out) = Command::new("hostname").arg("-I").output() {
+        own.push_str(&text(&out));
+    }
+    let mut hosts = Vec::new();
+    for host in ONESELF.into_iter().chain(own.split_whitespace()) {
+        match TcpStream::connect((host, 22)) {
+            Ok(_) => hosts.push(host),
+            Err(error) => skip(test, &format!("{host} is not this machine here: {error}")),
+        }
+    }
+    let sockets: Vec<_> =
+        (0..hosts.len()).map(|at| CLUSTER.path(&format!("around-{at}.sock"))).collect();
+    let spec = |at: usize| format!("{}:[{}]:22", sockets[at].display(), hosts[at]);
+    let mut ssh = CLUSTER.ssh_command();
+    for at in 1..hosts.len() {
+        ssh.args(["-L", &spec(at)]);
+    }
+    let forward = Forwarding::start(ssh, "-L", &spec(0));
+    for here in &sockets {
+        shout(here);
+    }
     drop(forward);
-    audited("forward.around_recorder", "target", "127.77.7.7:22");
-    recorded(&["#1 local to 127.77.7.7:22 opened by"]);
+    let target = |host: &&str| match host.contains(':') {
+        true => format!("[{host}]:22"),
+        false => format!("{host}:22"),
+    };
+    let targets: Vec<_> = hosts.iter().map(target).collect();
+    for target in &targets {
+        wait_for(&format!("the warning of {target}"), || {
+            let warned = CLUSTER.audit("forward.around_recorder");
+            warned.iter().any(|event| event["target"] == target.as_str())
+        });
+    }
+    let lines: Vec<_> =
+        targets.iter().map(|target| format!(" local to {target} opened by")).collect();
+    recorded(&lines.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 /// A display of nobody's, with a cookie.
@@ -478,10 +543,11 @@ fn links_in_the_place_of_an_x11_authority_lead_to_nothing_that_is_not_the_users_
     let theirs = other.home.join(".Xauthority");
     // The second is the name under which xauth makes the new file.
     let names = [".Xauthority", ".Xauthority-n"];
-    for target in [vault.join("roots"), vault.join("new"), theirs.clone()] {
+    let targets = [vault.join("roots"), vault.join("new"), theirs.clone()];
+    for target in &targets {
         for name in names {
             let _ = fs::remove_file(thief.home.join(name));
-            symlink(&target, thief.home.join(name)).unwrap();
+            symlink(target, thief.home.join(name)).unwrap();
         }
         let mut ssh = thief.ssh(&[]);
         ssh.env("DISPLAY", ":7").env("XAUTHORITY", CLUSTER.path("no-authority"));
@@ -492,6 +558,14 @@ fn links_in_the_place_of_an_x11_authority_lead_to_nothing_that_is_not_the_users_
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "precious");
         let there: Vec<_> = fs::read_dir(vault).unwrap().map(|it| it.unwrap().path()).collect();
         assert_eq!(there, [vault.join("roots")], "{}", target.display());
+    }
+    // The ledger has each display that was lent; what the user's own xauth may not do is the machine's to refuse.
+    for event in ["forward.listen", "forward.stop"] {
+        wait_for(event, || {
+            let rows = CLUSTER.audit(event);
+            let theirs = rows.iter().filter(|row| row["login"] == thief.name.as_str());
+            theirs.filter(|row| row["direction"] == "x11").count() == targets.len()
+        });
     }
 }
 

@@ -387,6 +387,13 @@ fn a_certificate_without_permit_pty_opens_no_terminal() {
     let out = with("-tt");
     let words = String::from_utf8_lossy(&out.stderr).into_owned() + &text(&out);
     assert!(!out.status.success() && words.contains("does not allow a terminal"), "{words}");
+    wait_for("the refusal in the ledger", || {
+        CLUSTER.audit("access.denied").iter().any(|event| {
+            event["action"] == "open a terminal"
+                && event["why"] == "the certificate has no permit-pty"
+                && event["login"] == CLUSTER.login.as_str()
+        })
+    });
 }
 
 #[test]

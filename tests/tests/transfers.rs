@@ -250,6 +250,15 @@ fn a_shell_is_recorded_as_it_is_whatever_it_is_called() {
         assert_eq!(kept(&CLUSTER, id, "stdin"), script.as_bytes());
         assert_eq!(kept(&CLUSTER, id, "stdout"), out.stdout);
         assert!(transfers(&CLUSTER, id).is_empty());
+        wait_for("the shell in the ledger", || {
+            let (began, ended) = (CLUSTER.audit("session.exec"), CLUSTER.audit("session.end"));
+            let is_begin = |event: &Value| event["command"] == command.as_str();
+            let is_end = |event: &Value| event["input"] == script.len() && event["status"] == 0;
+            began.iter().any(|event| event["session"] == id && is_begin(event))
+                && ended.iter().any(|event| event["session"] == id && is_end(event))
+        });
+        let moved = CLUSTER.audit("session.transfer");
+        assert!(moved.iter().all(|event| event["session"] != id), "{called}: {moved:#?}");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::gate::Asked;
 use crate::inflow::Inflow;
 use crate::keys::Keys;
+use crate::lately::Lately;
 use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::looks::Looks;
@@ -51,6 +52,8 @@ pub struct Auth {
     pub shelf: Shelf,
     /// Who is shown small pictures of what.
     pub previewed: Previewed,
+    /// Web sessions that wanted more than what was shown in them allows.
+    pub unproven: Lately<u64>,
     /// Who looks at sessions that go on.
     pub looks: Looks,
     pub passwords: Passwords,
@@ -144,6 +147,7 @@ impl Auth {
             storage,
             shelf: Shelf::new(),
             previewed: Previewed::default(),
+            unproven: Lately::default(),
             looks: Looks::new(),
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),

@@ -131,7 +131,8 @@ pub async fn may_change(auth: &Auth, by: &SignedIn) -> Result<(), Refusal> {
         return Ok(());
     }
     let words = "sign out, and sign in with your second factor, before you change what you have";
-    Err(Refusal::new(Fault::Denied, words))
+    let why = "none of theirs was shown in this web session";
+    Err(Refusal::denied("change second factors", why, words))
 }
 
 pub async fn begin_totp(

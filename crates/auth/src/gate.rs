@@ -244,10 +244,8 @@ impl Proof for Member {
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let member = Self::identify(auth, asked).await?;
-        match member.lacks_second_factor() {
-            true => Err(Refusal::new(Fault::Denied, SECOND_FIRST)),
-            false => Ok(member),
-        }
+        member.has_shown_enough(auth)?;
+        Ok(member)
     }
 }
 
@@ -295,6 +293,18 @@ impl Member {
             && policy::demands_second_factor(&self.roles, &self.identity)
     }
 
+    /// Pages ask by themselves, again and again: the ledger hears of a web session now and then, not of each request.
+    fn has_shown_enough(&self, auth: &Auth) -> Result<(), Refusal> {
+        if !self.lacks_second_factor() {
+            return Ok(());
+        }
+        let refusal = Refusal::new(Fault::Denied, SECOND_FIRST);
+        let session = self.asked.web_session();
+        let new = session.is_some_and(|session| auth.unproven.take(session, clock::tick()));
+        let why = "a role demands a second factor, and none was shown in this web session";
+        Err(if new { refusal.with_audit(self.asked.route(), why.to_owned()) } else { refusal })
+    }
+
     /// Proof of a right over a part of the cluster.
     pub fn admin(&self, right: AdminRight) -> Result<AdminPermit, Refusal> {
         Ok(policy::admin(&self.roles, &self.identity, right, clock::now())?)
@@ -316,13 +326,18 @@ impl Proof for Surfer {
 
     async fn prove(_auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         asked.admit(Self::ACCEPTS)?;
-        let browser = asked.browser.clone().ok_or_else(only_in_a_browser)?;
+        let browser = asked.browser.clone().ok_or_else(|| only_in_a_browser(&asked))?;
         Ok(Self { asked, browser })
     }
 }
 
-fn only_in_a_browser() -> Refusal {
-    Refusal::new(Fault::Denied, "this is asked in a browser: open the address of the proxy in one")
+fn only_in_a_browser(asked: &Asked) -> Refusal {
+    let words = "this is asked in a browser: open the address of the proxy in one";
+    let refusal = Refusal::new(Fault::Denied, words);
+    match asked.kind() {
+        Kind::Nobody => refusal,
+        _ => refusal.with_audit(asked.route(), "it was asked outside of a browser".to_owned()),
+    }
 }
 
 /// A person who is signed in in a browser, be it only to add the second factor that their roles demand.
@@ -342,8 +357,9 @@ impl Proof for SignedIn {
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let member = Member::identify(auth, asked).await?;
-        let browser = member.asked.browser.clone().ok_or_else(only_in_a_browser)?;
-        let session = browser.session.clone().ok_or_else(only_in_a_browser)?;
+        let outside = || only_in_a_browser(&member.asked);
+        let browser = member.asked.browser.clone().ok_or_else(outside)?;
+        let session = browser.session.clone().ok_or_else(outside)?;
         Ok(Self { member, browser, session })
     }
 }
@@ -361,10 +377,8 @@ impl Proof for Carried {
 
     async fn prove(auth: &Auth, asked: Asked) -> Result<Self, Refusal> {
         let by = SignedIn::prove(auth, asked).await?;
-        match by.member.lacks_second_factor() {
-            true => Err(Refusal::new(Fault::Denied, SECOND_FIRST)),
-            false => Ok(Self { by }),
-        }
+        by.member.has_shown_enough(auth)?;
+        Ok(Self { by })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Streams to nodes by name, and raw connections to auth.
 
+use crate::report::Reporter;
 use crate::upkeep::Trusted;
 use link::BoxDuplex;
 use link::front::{Raw, relay_line};
@@ -22,6 +23,7 @@ pub(crate) struct Carry {
     /// Calls to auth, as the proxy itself.
     pub(crate) calls: Channel,
     pub(crate) trusted: watch::Receiver<Trusted>,
+    pub(crate) reporter: Reporter,
 }
 
 impl Carry {
@@ -40,7 +42,8 @@ impl Carry {
         })
     }
 
-    /// As [`Carry::node`], for a guest: that node, if it is the one that the link of this code leads to.
+    /// As [`Carry::node`], for a guest: that node, if it is the one that the link of this code leads to. A denial is in the
+    /// ledger then, here or at auth.
     pub(crate) async fn node_of_link(
         &self,
         asked: &str,
@@ -60,6 +63,7 @@ impl Carry {
         })?;
         if found.node != node {
             let message = format!("this link does not lead to {node}");
+            self.reporter.denied(None, client, "come by a link", &message);
             return Err(Failure { fault: Fault::Denied, message });
         }
         Ok(node)

@@ -120,15 +120,16 @@ impl Reception {
             return Err(Refusal::Prohibited);
         }
         let node = match &jumper.link {
-            None => self.carry.node(asked).map_err(|_| {
-                let why = format!(
-                    "{asked:?} is no node of the cluster; the jump host reaches nodes only"
-                );
-                let action = "reach another machine through the jump host";
-                self.reporter.denied(Some(jumper.user()), jumper.address, action, &why);
-                Refusal::Prohibited
-            })?,
-            // What is wrong with a code is in the ledger already.
+            None => {
+                self.carry.node(asked).ok().filter(|node| self.knows(node)).ok_or_else(|| {
+                    let why = format!(
+                        "{asked:?} is no node of the cluster; the jump host reaches nodes only"
+                    );
+                    let action = "reach another machine through the jump host";
+                    self.reporter.denied(Some(jumper.user()), jumper.address, action, &why);
+                    Refusal::Prohibited
+                })?
+            }
             Some((code, _)) => {
                 let found = self.carry.node_of_link(asked, code, jumper.address).await;
                 found.map_err(|failure| {

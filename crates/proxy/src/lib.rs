@@ -25,6 +25,8 @@ mod web;
 
 pub use credentials::{Credentials, Keep, Keys, Names, join};
 pub use error::Error;
+#[doc(hidden)]
+pub use web::rehearse as rehearse_web;
 
 use carry::Carry;
 use link::front::{Front, Menu};
@@ -115,7 +117,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     upkeep.spawn(renewing.renew());
 
     let cut = CancellationToken::new();
-    let carry = Carry { tunnels: Tunnels::default(), auth, calls, trusted: trusted_now };
+    let (tunnels, trusted) = (Tunnels::default(), trusted_now);
+    let carry = Carry { tunnels, auth, calls, trusted, reporter: reporter.clone() };
     let guests = Startups::of_guests();
     let (locked, stopping) = (roles_now.clone(), stop.clone());
     let web = Web::new(to_web, carry.clone(), (locked, ended), guests.clone(), stopping);

@@ -220,6 +220,11 @@ impl Reception {
         }))
     }
 
+    /// Whether auth counts it among the nodes, or has not spoken yet.
+    pub(crate) fn knows(&self, node: &NodeName) -> bool {
+        self.nodes.borrow().as_ref().is_none_or(|nodes| nodes.contains_key(node))
+    }
+
     /// Whether no lock shuts the person or the node.
     pub(crate) fn reach(&self, who: &Identity, node: &NodeName) -> Result<(), Denial> {
         policy::reach(&self.roles.borrow(), who, node, now())

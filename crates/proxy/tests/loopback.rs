@@ -321,6 +321,23 @@ async fn the_jump_host_leads_to_nodes_and_nowhere_else() {
     }
     assert!(jumper.session().await.is_err(), "no sessions on the proxy");
     assert!(jumper.listen("127.0.0.1", 0).await.is_err(), "no listening on the proxy");
+    let no_node = |name: &str| {
+        format!(
+            "reach another machine through the jump host: {name:?} is no node of the cluster; \
+             the jump host reaches nodes only"
+        )
+    };
+    let foreign = ["db-01", "127.0.0.1", "169.254.169.254", "localhost", "a b", ""].map(no_node);
+    let others = [
+        "a session channel: no sessions are opened here".to_owned(),
+        "to listen at 127.0.0.1:0: the jump host listens nowhere".to_owned(),
+    ];
+    let cluster = Arc::clone(&house.cluster);
+    found("the denials", || {
+        let expected = foreign.iter().chain(&others).all(|one| cluster.denials().contains(one));
+        expected.then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,9 +70,26 @@ async fn what_a_node_may_not_do_with_recordings_is_refused_and_stands_in_the_led
         watch.denied("list", node, "is not for a node's identity").await;
         assert_eq!(refused(&node.client, &RemoveRecording { id: own.id }).await.0, Fault::Denied);
         watch.denied("remove", node, "is not for a node's identity").await;
-        let path = format!("/v1/recordings/{}/bytes?ticket={ticket}", own.id);
-        assert_eq!(fault(node.client.get_bytes(&path, 1 << 20).await), Fault::Denied);
-        watch.denied("bytes", node, "is not for a node's identity").await;
+        for what in [
+            "bytes",
+            "film",
+            "reel?at=0",
+            "segments",
+            "segment?from=0&to=1",
+            "transcript",
+            "events",
+            "search?for=line",
+            "cast",
+            "text",
+        ] {
+            let joint = if what.contains('?') { '&' } else { '?' };
+            let path = format!("/v1/recordings/{}/{what}{joint}ticket={ticket}", own.id);
+            assert_eq!(fault(node.client.get_bytes(&path, 1 << 20).await), Fault::Denied, "{what}");
+            watch.denied(what, node, "is not for a node's identity").await;
+        }
+        let everywhere = node.client.get_bytes("/v1/search?for=line", 1 << 20).await;
+        assert_eq!(fault(everywhere), Fault::Denied);
+        watch.denied("search", node, "is not for a node's identity").await;
         assert_eq!(refused(&node.client, &ListAudit::default()).await.0, Fault::Denied);
         watch.denied("the ledger", node, "is not for a node's identity").await;
     }

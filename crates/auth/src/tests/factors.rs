@@ -266,6 +266,10 @@ async fn who_must_have_a_second_factor_and_has_none_may_only_add_one() {
     let to = wire::web::TerminalTo::Link { code: "share-x".into() };
     let terminal = wire::web::GrantTerminal { ssh_key: key, to };
     assert_eq!(surf.refused(&terminal).await.0, Fault::Denied);
+    let why = "a role demands a second factor, and none was shown in this web session";
+    let denied = ledger(&scene.admin, "access.denied").await;
+    let told = denied.iter().filter(|event| event["why"] == why).count();
+    assert_eq!(told, 1, "not of each request: {denied:#?}");
     assert!(surf.call(&ListFactors {}).await.unwrap().demanded);
     let (app, enrolled) = add_app(&mut surf).await;
     assert!(!surf.call(&ReadMe {}).await.unwrap().must_enrol);
@@ -297,6 +301,9 @@ async fn what_one_has_is_changed_only_where_it_was_shown() {
     assert_eq!(old.refused(&remove).await.0, Fault::Denied);
     assert_eq!(old.refused(&BeginTotp {}).await.0, Fault::Denied);
     assert_eq!(old.refused(&RenewRecovery {}).await.0, Fault::Denied);
+    let denied = ledger(&scene.admin, "access.denied").await;
+    let changes = denied.iter().filter(|event| event["action"] == "change second factors");
+    assert_eq!(changes.count(), 3, "{denied:#?}");
     let codes = surf.call(&RenewRecovery {}).await.unwrap().recovery;
     let earlier = Shown::Recovery(enrolled.recovery[0].clone());
     assert_eq!(scene.sign_in(Some(earlier)).await.unwrap_err().fault, Fault::Unauthenticated);

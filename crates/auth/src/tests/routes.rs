@@ -6,8 +6,10 @@ use crate::auth::Auth;
 use crate::routes::Routes;
 use http::Method;
 use link::http::{CallError, Client};
+use model::audit::Audited;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wire::audit::{LedgerRow, ListAudit};
 use wire::node::{Heartbeat, Join, Part, Renew};
 use wire::route::{BESIDE, OPEN, Way};
 use wire::{Failure, Fault};
@@ -175,6 +177,22 @@ async fn ask_in_browser(
     }
 }
 
+/// Whom a denial is of, and, of a machine, on which route: of a person it names the rule that is missing.
+fn denied(row: &LedgerRow) -> String {
+    let event = row.parse().unwrap();
+    let Audited::Denied { action, .. } = &event.what else { panic!("{event:?}") };
+    match (&event.node, &event.user, &event.via) {
+        (Some(part), ..) => on_route(part.as_str(), action),
+        (None, Some(user), Some(proxy)) => format!("{user} through {proxy}"),
+        (None, Some(user), None) => user.to_string(),
+        _ => panic!("of nobody: {event:?}"),
+    }
+}
+
+fn on_route(part: &str, route: &str) -> String {
+    format!("{part} on {}", route.trim_start_matches("/v1/"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_lets_in_who_has_no_business_there() {
     let house = House::start().await;
@@ -182,7 +200,7 @@ async fn no_route_lets_in_who_has_no_business_there() {
     let plain = house.person(&admin, "plain", &[]).await;
     let (node, proxy) = (house.node("other").await, house.join(Part::Proxy, "p1").await);
     let callers = [house.client(None).await, plain.client, node.client, proxy.client];
-    let names = ["nobody", "plain", "node", "proxy"];
+    let names = ["nobody", "plain", "other", "p1"];
     let mut stranger = Surf::behind(&house, Some(&proxy.badge)).await;
     let mut signed_in = Surf::behind(&house, Some(&proxy.badge)).await;
     signed_in.sign_in("plain").await;
@@ -191,6 +209,7 @@ async fn no_route_lets_in_who_has_no_business_there() {
     let (auth, _, _) = Auth::open(&super::house::config(&elsewhere)).await.unwrap();
     let (table, _) = Routes::new(Arc::new(auth)).into_parts();
     let mut expected: BTreeMap<&str, _> = EXPECTED.iter().copied().collect();
+    let mut refused = Vec::new();
     for route in table {
         let path = route.path.as_str();
         let outcomes = expected.remove(path);
@@ -201,6 +220,14 @@ async fn no_route_lets_in_who_has_no_business_there() {
                 let got = ask(client, &route.method, &asked, outcome).await;
                 assert_eq!(got, outcome, "{name} on {path}");
             }
+            match name {
+                "other" | "p1" if outcome == NO => refused.push(on_route(name, path)),
+                "plain" if outcome == NO => refused.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        if outcomes[5] == NO {
+            refused.push("plain through p1".to_owned());
         }
         if path == "/v1/web/sign-out" {
             continue;
@@ -216,6 +243,11 @@ async fn no_route_lets_in_who_has_no_business_there() {
         assert_eq!(ask_in_browser(surf, &Method::POST, path, outcome).await, outcome, "{path}");
     }
     assert!(expected.is_empty(), "no such route any more: {:?}", expected.keys());
+    // Each of those stands in the ledger, and nothing else does.
+    let word = Some("access.denied".to_owned());
+    let asked = ListAudit { word, limit: 1000, ..ListAudit::default() };
+    let rows = admin.client.call(&asked).await.unwrap();
+    assert_eq!(rows.iter().map(denied).collect::<Vec<_>>(), refused);
 }
 
 #[test]
