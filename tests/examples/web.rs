@@ -4,7 +4,7 @@
 
 use house::Cluster;
 use house::browser::{Browser, missing};
-use std::fs;
+use house::process::memory_kib;
 
 fn main() {
     if let Some(why) = missing() {
@@ -17,15 +17,8 @@ fn main() {
     let server = cluster.server_pid();
     let lines = Browser::trusting(&cluster).play("keys", |asked| match asked {
         "wanted" => wanted.clone(),
-        "resident" => resident(server).to_string(),
+        "resident" => memory_kib(server, "VmRSS").to_string(),
         other => panic!("the scene asks for {other:?}"),
     });
     println!("{}", lines.last().expect("the scene tells what it measured"));
-}
-
-/// Memory of a process, in KiB.
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

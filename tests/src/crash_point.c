@@ -177,23 +177,17 @@ static int opened(int (*real)(const char *, int, mode_t), const char *path, int 
     return fd;
 }
 
-int open(const char *path, int flags, ...) {
-    REAL(int, open, const char *, int, mode_t);
-    va_list more;
-    va_start(more, flags);
-    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
-    va_end(more);
-    return opened(real, path, flags, mode);
-}
-
-int open64(const char *path, int flags, ...) {
-    REAL(int, open64, const char *, int, mode_t);
-    va_list more;
-    va_start(more, flags);
-    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
-    va_end(more);
-    return opened(real, path, flags, mode);
-}
+#define OPENS(name) \
+    int name(const char *path, int flags, ...) { \
+        REAL(int, name, const char *, int, mode_t); \
+        va_list more; \
+        va_start(more, flags); \
+        mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0; \
+        va_end(more); \
+        return opened(real, path, flags, mode); \
+    }
+OPENS(open)
+OPENS(open64)
 
 ssize_t write(int fd, const void *bytes, size_t n) {
     REAL(ssize_t, write, int, const void *, size_t);

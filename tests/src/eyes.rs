@@ -1,6 +1,7 @@
 //! Sessions under four eyes: clients that are read as they go, people who come to look, counters that show what runs.
 
 use crate::person::Person;
+use crate::process::send;
 use crate::{Cluster, is_root, wait_for};
 use serde_json::Value;
 use std::io::{Read, Write as _};
@@ -152,9 +153,7 @@ impl Client {
 
     /// Sends its process a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
+        send(&format!("-{name}"), self.child.id());
     }
 
     /// Kills it, if it has not ended.

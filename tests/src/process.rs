@@ -8,6 +8,23 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+/// Sends a signal: `-STOP` as if its machine hung, `-CONT` to let it go on.
+#[track_caller]
+pub fn send(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill {signal} {pid}");
+}
+
+/// One figure of a process's memory in KiB, by the kernel's name (proc(5), `status`): `VmRSS` or `VmHWM`.
+#[track_caller]
+pub fn memory_kib(pid: u32, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let mut words = text.lines().map(str::split_whitespace);
+    let figure =
+        words.find_map(|mut it| (it.next()?.strip_suffix(':') == Some(name)).then(|| it.next())?);
+    figure.and_then(|figure| figure.parse().ok()).expect("a figure")
+}
+
 /// A running `scry start`, killed when dropped.
 pub struct Server {
     child: Option<Child>,
@@ -83,8 +100,7 @@ impl Server {
 
     /// Asks it to stop, and waits for it.
     pub fn stop(&mut self) -> ExitStatus {
-        let status = Command::new("kill").arg(self.pid().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()));
+        send("-TERM", self.pid());
         self.wait(Duration::from_secs(60)).expect("it stops")
     }
 

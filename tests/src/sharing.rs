@@ -1,6 +1,7 @@
 //! A session with others in it: its owner in one terminal, those who look on or type too in others.
 
 use crate::person::Person;
+use crate::process::send;
 use crate::seen::{Differences, Seen};
 use crate::terminal::Terminal;
 use crate::{Cluster, NODE, wait_for};
@@ -99,8 +100,7 @@ impl<'a> Owner<'a> {
 
     /// The client dies as with its machine.
     pub fn is_lost(&self) {
-        let killed = Command::new("kill").args(["-9", &self.terminal.pid().to_string()]).status();
-        assert!(killed.is_ok_and(|status| status.success()), "there is a client");
+        send("-KILL", self.terminal.pid());
         self.terminal.wait_for_end();
     }
 

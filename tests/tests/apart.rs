@@ -4,7 +4,7 @@
 use house::account::Account;
 use house::apart::Apart;
 use house::person::{Person, words};
-use house::process::Server;
+use house::process::{Server, send};
 use house::{CLUSTER, Cluster, NODE, assert_success, text, wait_for};
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -334,10 +334,10 @@ fn how_a_session_is_recorded_goes_by_role_label_and_login_and_only_the_ledger_kn
         return;
     }
     // What they are for: without auth nothing is begun that must be recorded there at once.
-    signal(cluster, "-STOP");
+    send("-STOP", cluster.server_pid());
     std::thread::sleep(Duration::from_secs(31));
     let said: Vec<_> = cases.iter().map(|case| (case, case.run("alone"))).collect();
-    signal(cluster, "-CONT");
+    send("-CONT", cluster.server_pid());
     for (case, out) in said {
         if case.policy == "strict" {
             let why = "auth does not answer, and your role records strictly";
@@ -354,10 +354,4 @@ fn how_a_session_is_recorded_goes_by_role_label_and_login_and_only_the_ledger_kn
             .iter()
             .all(|node| failed.iter().filter(strict).any(|row| row["node"] == **node))
     });
-}
-
-/// Stops auth as if its machine hung, or lets it go on.
-fn signal(auth: &Cluster, signal: &str) {
-    let pid = auth.server_pid().to_string();
-    assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
 }

@@ -3,6 +3,7 @@
 use house::apart::Apart;
 use house::eyes::{Client, listed, processes};
 use house::person::{Person, words};
+use house::process::send;
 use house::relay::{Line, Relay};
 use house::script;
 use house::sharing::{GUEST, Owner, PROMPT, SIZE, Way, guests, sessions, told};
@@ -206,7 +207,7 @@ fn who_does_not_come_back_in_time_finds_it_ended_as_at_a_logout() {
     });
     let left = processes(&owner.id);
     assert_eq!(left.len(), 1, "what was left running is left");
-    let _ = Command::new("kill").arg(left[0].to_string()).status();
+    send("-TERM", left[0]);
     let rows = cluster.stored_recordings();
     assert_success(&cluster.verify(rows[0]["id"].as_str().unwrap()));
 }
@@ -410,8 +411,7 @@ fn who_leaves_scry_ssh_or_closes_the_window_ends_the_session_at_once() {
         terminal.type_text("\r");
         terminal.type_text(leave);
         if leave.is_empty() {
-            let hup = Command::new("kill").args(["-HUP", &terminal.pid().to_string()]).status();
-            assert!(hup.unwrap().success());
+            send("-HUP", terminal.pid());
         }
         terminal.wait_for_end();
         wait_for("its end", || sessions(&cluster).is_empty());

@@ -1,5 +1,6 @@
 //! Much data and slow readers: nothing is lost, nothing hangs, nothing grows without end.
 
+use house::process::{memory_kib, send};
 use house::{Cluster, assert_success, free_port, output_with, serve_each, text, wait_for};
 use model::{Entry, Size};
 use record::{From, Recording};
@@ -35,14 +36,7 @@ fn hash_of(path: &Path) -> blake3::Hash {
 
 /// Resident memory of a process in MiB.
 fn resident(pid: u32) -> u64 {
-    mib_of(pid, "VmRSS:")
-}
-
-/// One figure of a process's memory in MiB, by the kernel's name.
-fn mib_of(pid: u32, name: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(name));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
+    memory_kib(pid, "VmRSS") / 1024
 }
 
 /// `program… cat < big` ends with the same bytes.
@@ -162,8 +156,7 @@ struct Stopped(Child);
 
 impl Stopped {
     fn signal(&self, signal: &str) {
-        let pid = self.0.id().to_string();
-        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
+        send(signal, self.0.id());
     }
 }
 
@@ -299,7 +292,7 @@ fn check_title(cluster: &Cluster, name: &str, mib: usize, client: &Value) {
     assert!(fs::read(&shown).unwrap() == wrote, "{name}: the person saw other bytes");
 
     let row = cluster.recording_of(&command);
-    let peak = mib_of(server, "VmHWM:");
+    let peak = memory_kib(server, "VmHWM") / 1024;
     println!(
         "{name}: {mib} MiB and {} sizes in {took:?}, {before} MiB before, {peak} MiB at most",
         got["sizes"]

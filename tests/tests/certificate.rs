@@ -6,6 +6,7 @@ mod acme;
 
 use house::asker::Asker;
 use house::person::words;
+use house::process::send;
 use house::{Cluster, NODE, PASSWORD, assert_success, scry_path, text, wait_for};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -176,8 +177,8 @@ fn browsers_see_the_own_certificate_by_its_names_the_cluster_sees_its_own_and_a_
     let mut ping = || runtime.block_on(kept.ask("GET", "/v1/ping", &[], "")).status;
     assert_eq!(ping(), 200);
     place.put(&later.sign("web", names, "30"));
-    let server = cluster.server_pid().to_string();
-    let say = || assert!(Command::new("kill").args(["-HUP", &server]).status().unwrap().success());
+    let server = cluster.server_pid();
+    let say = || send("-HUP", server);
     say();
     wait_for("the new certificate", || sees("scry.example", &later.authority()));
     assert!(!sees("scry.example", &first.authority()));

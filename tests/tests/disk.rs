@@ -5,6 +5,7 @@
 
 use house::apart::Apart;
 use house::person::words;
+use house::process::send;
 use house::small_disk::SmallDisk;
 use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Size of the node's disk.
@@ -85,8 +86,7 @@ impl Small {
 
     /// Stops auth as if its machine hung, or lets it go on.
     fn signal_auth(&self, signal: &str) {
-        let pid = self.cluster().server_pid().to_string();
-        assert_success(&Command::new("kill").args([signal, &pid]).output().unwrap());
+        send(signal, self.cluster().server_pid());
     }
 
     /// Everything that is stored verifies, and no other session was touched.

@@ -76,6 +76,11 @@ pub use keys::KeysError;
 pub use password::HashError;
 pub use serve::{Prepared, prepare, serve};
 pub use storage::{Bounds, Share};
+// For the fuzz targets: what reads a stranger's words.
+#[doc(hidden)]
+pub use {
+    event::classes, film::place, inside::pattern, issue::read_key, query::Query, search::Wish,
+};
 
 use model::{NodeName, UserName};
 use std::net::SocketAddr;

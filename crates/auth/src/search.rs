@@ -70,18 +70,19 @@ pub async fn all(auth: Arc<Auth>, by: Member, request: Request) -> Result<Respon
 }
 
 /// What is asked for.
-struct Wish {
+pub struct Wish {
     text: String,
     pattern: Pattern,
     wanted: Wanted,
     filter: RecordingFilter,
     after: Option<Behind>,
     /// In words, for the ledger.
-    conditions: String,
+    pub conditions: String,
 }
 
 impl Wish {
-    fn of(query: &Query<'_>) -> Result<Self, Refusal> {
+    /// Reads it.
+    pub fn of(query: &Query<'_>) -> Result<Self, Refusal> {
         let (text, pattern) = pattern(query)?;
         let (what, wanted) = wanted(query.text("what"))?;
         let name = |name: &str| query.decoded(name);
@@ -105,6 +106,8 @@ impl Wish {
                 Some(text.parse().map_err(|place::NoPlace| Refusal::malformed(wrong))?)
             }
         };
+        // Any other value means nothing, and is no word for the ledger.
+        let set = |name: &str| query.text(name).filter(|value| *value == "1").map(str::to_owned);
         let mut conditions = vec![what];
         for (name, text) in [
             ("user", filter.user.as_ref().map(ToString::to_string)),
@@ -112,8 +115,8 @@ impl Wish {
             ("login", filter.login.as_ref().map(ToString::to_string)),
             ("since", filter.since.map(|time| time.0.to_string())),
             ("until", filter.until.map(|time| time.0.to_string())),
-            ("case", query.text("case").map(str::to_owned)),
-            ("regex", query.text("regex").map(str::to_owned)),
+            ("case", set("case")),
+            ("regex", set("regex")),
             ("after", after.as_ref().map(ToString::to_string)),
         ] {
             conditions.extend(text.map(|text| format!("{name}={text}")));

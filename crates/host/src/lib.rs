@@ -51,13 +51,19 @@ pub use flow::{Reader, Writer};
 pub use freeze::{FreezeError, Frozen, Outside};
 pub use hunt::Ended;
 pub use memory::give_back_at_rest;
+#[doc(hidden)]
+pub use net::rehearse as rehearse_answer;
 pub use net::{Net, NetError};
 pub use net_process::net_main;
 pub use pty::{Foreground, Pty, PtyOutput};
 pub use rest::{Rest, RestMarks};
 pub use session_process::session_main;
 pub use spawn::{Addresses, Plan, PtyPlan, Settings, SpawnError, What, spawn};
+#[doc(hidden)]
+pub use stat::Stat;
 pub use sweep::sweep_frozen;
+#[doc(hidden)]
+pub use utmp::rehearse as rehearse_lists;
 
 use std::process::ExitCode;
 

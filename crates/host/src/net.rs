@@ -264,6 +264,13 @@ fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, NetError> {
     postcard::from_bytes(&message.bytes).map_err(|_| NetError::Gone)
 }
 
+/// What a helper says, read and written again; `None` if it says nonsense: for the fuzz target.
+#[doc(hidden)]
+pub fn rehearse(said: &[u8]) -> Option<Vec<u8>> {
+    let message = Message { bytes: said.to_vec(), descriptors: Vec::new() };
+    postcard::to_allocvec(&decode::<Answer>(&message).ok()?).ok()
+}
+
 fn tcp_listener(socket: OwnedFd) -> Result<TcpListener, NetError> {
     let listener = std::net::TcpListener::from(tcp(socket, true)?);
     adopt(listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)))

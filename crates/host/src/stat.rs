@@ -2,7 +2,7 @@
 
 /// The fields that are of use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stat {
+pub struct Stat {
     state: char,
     /// Number of the process that began it.
     pub(crate) parent: i32,
@@ -31,7 +31,8 @@ impl Stat {
             .collect()
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// Of the text of such a file.
+    pub fn read(text: &str) -> Option<Self> {
         // The second field is a name of the process's own choice: what counts begins behind the last bracket.
         let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
         Some(Self {

@@ -184,6 +184,20 @@ impl Login {
     }
 }
 
+/// What the account 0 is told of its last time (seconds since 1970, and from where), with the lists in `folder`, as it comes to
+/// a terminal and goes again: for the fuzz target.
+#[doc(hidden)]
+pub fn rehearse(folder: &Path) -> Option<(i64, String)> {
+    let [utmp, wtmp, lastlog] = ["utmp", "wtmp", "lastlog"].map(|name| folder.join(name));
+    let lists = Lists { utmp, wtmp, lastlog };
+    let login = Login { pid: i32::MAX, line: "pts/7".into(), user: "alice".into(), client: None };
+    lists.sweep();
+    lists.come(&login);
+    let before = lists.last(0, &login);
+    lists.go(&login);
+    before.map(|before| (before.seconds, before.host))
+}
+
 /// As sshd's: the end of the terminal's name, at most four bytes.
 fn id(line: &str) -> &[u8] {
     let name = line.as_bytes();

@@ -1,7 +1,7 @@
 //! Certificates from an ACME server that nobody here wrote: Debian's `pebble`, with names that its own DNS server makes up.
 
 use super::{Elsewhere, cluster_authority, curl};
-use house::process::Server;
+use house::process::{Server, send};
 use house::{
     CLUSTER, Cluster, NODE, PASSWORD, assert_success, free_port, scry_path, text, wait_for,
 };
@@ -163,8 +163,7 @@ impl Scene {
 
     /// Asks to try again at once.
     fn again(&self) {
-        let pid = self.server.as_ref().unwrap().pid().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+        send("-HUP", self.server.as_ref().unwrap().pid());
     }
 
     /// Until the log says it.

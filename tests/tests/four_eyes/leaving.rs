@@ -6,6 +6,7 @@ use house::eyes::{
     told, with_eyes,
 };
 use house::person::Person;
+use house::process::send;
 use house::relay::{Line, Relay};
 use house::sharing::{SIZE, Way, seat_of, way_to};
 use house::terminal::Terminal;
@@ -308,10 +309,7 @@ fn whoever_comes_by_scry_counts_for_as_long_as_they_are_there() {
     let pid = processes(&cluster.path("carol").display().to_string());
     let moderator = Client::start(Command::new("true"));
     let mut watched = Watched { owner, moderator, counter, session };
-    let signal = |name: &str| {
-        let pids = pid.iter().map(u32::to_string);
-        assert!(Command::new("kill").arg(name).args(pids).status().unwrap().success());
-    };
+    let signal = |name: &str| pid.iter().for_each(|pid| send(name, *pid));
     let took = watched.stops_by("silent", |_| signal("-STOP"));
     assert!(took < Duration::from_secs(5), "{took:?}");
     signal("-CONT");

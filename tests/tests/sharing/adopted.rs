@@ -4,6 +4,7 @@
 use crate::company::{company, done, in_order, people, refused};
 use house::moved::{entries, kept};
 use house::person::Person;
+use house::process::send;
 use house::seen::Seen;
 use house::sharing::{GUEST, NOTE, Owner, PROMPT, Viewer, Way, alone, guests, sessions, told};
 use house::terminal::Terminal;
@@ -195,9 +196,7 @@ fn an_owner_by_plain_ssh_has_a_viewers_size_count_and_theirs_again_in_any_progra
     scene.is_painted("the shell behind htop");
 
     // Whoever is gone has no size.
-    let killed =
-        Command::new("kill").args(["-9", &scene.large.terminal.pid().to_string()]).status();
-    assert!(killed.unwrap().success());
+    send("-KILL", scene.large.terminal.pid());
     scene.has((70, 20));
     scene.types("clear; stty size; seq 1 9\r");
     owner.terminal.wait_for("20 70");

@@ -1,9 +1,9 @@
 //! A viewer who takes nothing holds nobody up, costs nothing, and sees the screen as it is when they look again.
 
 use house::person::Person;
+use house::process::{memory_kib, send};
 use house::sharing::{GUEST, Owner, SIZE, Viewer, Way, guests, in_shell};
-use house::{Cluster, assert_success, long};
-use std::process::Command;
+use house::{Cluster, long};
 use std::time::{Duration, Instant};
 
 /// Most that the server's memory may grow meanwhile.
@@ -15,15 +15,8 @@ const SOON: Duration = Duration::from_secs(10);
 fn signal(viewer: &Viewer, signal: &str) {
     let shell = viewer.terminal.pid();
     let children = format!("/proc/{shell}/task/{shell}/children");
-    let client = std::fs::read_to_string(children).unwrap().trim().to_owned();
-    assert_success(&Command::new("kill").args([signal, &client]).output().unwrap());
-}
-
-/// The most memory that the server ever had.
-fn peak_kib(cluster: &Cluster) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", cluster.server_pid())).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().nth(1)).unwrap().parse().unwrap()
+    let client = std::fs::read_to_string(children).unwrap();
+    send(signal, client.trim().parse().unwrap());
 }
 
 #[test]
@@ -42,7 +35,9 @@ fn a_viewer_who_stands_still_during_a_flood_costs_nothing_and_then_sees_the_scre
     // All that is built once is built.
     owner.line("clear; seq 1 300000; echo warm-$((40+2))");
     owner.terminal.wait_for("warm-42");
-    let before = peak_kib(&cluster);
+    // The most memory that the server ever had.
+    let peak = || memory_kib(cluster.server_pid(), "VmHWM");
+    let before = peak();
     let stopped = &viewers[..2];
     stopped.iter().for_each(|viewer| signal(viewer, "-STOP"));
     let line = "a line of the flood, which goes on and on, and nobody could ever read all of it";
@@ -53,7 +48,7 @@ fn a_viewer_who_stands_still_during_a_flood_costs_nothing_and_then_sees_the_scre
         std::thread::sleep(Duration::from_millis(50));
     }
     let took = began.elapsed();
-    let grown = peak_kib(&cluster) - before;
+    let grown = peak() - before;
     println!("{flood} in {took:?} beside two who stand still; memory {before} KiB + {grown}");
     assert!(grown < GROWTH_KIB, "{grown} KiB more");
     // Who did not stand still sees it already.

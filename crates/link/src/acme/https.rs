@@ -1,6 +1,7 @@
 //! One request at a time to a server that nobody here wrote: HTTPS only, no redirects, every answer bounded in time and size.
 
 use super::Trouble;
+use super::trouble::plain;
 use crate::tls::{certificates, provider};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -86,7 +87,7 @@ impl Https {
             }
         };
         let (mut head, body) = answer.into_parts();
-        let garbled = |why: String| Trouble::NotAcme { url: url.to_string(), why };
+        let garbled = |why: String| Trouble::NotAcme { url: url.to_string(), why: plain(&why) };
         let wait = asked(&head.headers);
         match wait.map(|wait| HeaderValue::from(wait.as_secs())) {
             Some(seconds) => head.headers.insert(header::RETRY_AFTER, seconds),
@@ -113,7 +114,7 @@ impl Https {
                 }
             }
             self.said.lock().unwrap_or_else(PoisonError::into_inner).terms =
-                directory.meta.terms_of_service;
+                directory.meta.terms_of_service.as_deref().map(plain);
         }
         Ok(Response::from_parts(head, Full::new(body)))
     }

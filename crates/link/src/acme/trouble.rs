@@ -207,7 +207,7 @@ fn code(problem: &Problem) -> &str {
 }
 
 /// A stranger's words, fit for a log.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let all = text.trim().chars().take(ACME_TOLD_CHARS);
     all.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

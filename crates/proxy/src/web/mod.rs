@@ -133,6 +133,27 @@ impl Web {
     }
 }
 
+/// What auth is told of a browser that is let through on a connection for `called`, or what is answered instead, without its
+/// body: for the fuzz target.
+#[doc(hidden)]
+pub fn rehearse(
+    called: Option<&str>,
+    request: &http::request::Parts,
+) -> Result<http::HeaderMap, (StatusCode, http::HeaderMap)> {
+    let answer = match routes::find(&request.method, request.uri.path()) {
+        Found::Page => pages::answer(&request.method, &request.uri, &request.headers),
+        Found::Route(route) => {
+            let peer = Peer::nobody(([192, 0, 2, 7], 4711).into());
+            match guard::admit(&route, &peer, called, request) {
+                Ok(visitor) => return Ok(pass::said_of(&visitor)),
+                Err(refused) => closed(refused.into_response()),
+            }
+        }
+        Found::OtherMethod(_) | Found::Nothing => closed(nothing_here().into_response()),
+    };
+    Err((answer.status(), answer.headers().clone()))
+}
+
 const OTHER_METHOD: &str = "this path is asked in another way; calls are POST";
 
 /// Whether there is a proxy.
