@@ -189,6 +189,9 @@ async fn may(auth: &Auth, asked: &Asked, user: &User, factor: bool) -> Result<()
 }
 
 pub async fn turn_away(auth: Arc<Auth>, by: Surfer, call: TurnAway) -> Result<Done, Refusal> {
+    if auth.waits(by.asked.address()) {
+        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
+    }
     let gone = auth.arrivals().turn_away(&secret::written(&call.code), clock::now());
     let Some(gone) = gone else { return Err(unknown(&auth, &by.asked).await) };
     let what = Audited::ArrivalTurnedAway {

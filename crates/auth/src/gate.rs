@@ -90,10 +90,12 @@ impl Asked {
     }
 
     /// Completes when a person who was let in would be so no more: they have signed out, they are locked, or their account or
-    /// their time is over. Never for others. An answer that takes long ends with it.
+    /// their time is over; and when a machine was removed, or has another key. An answer that takes long ends with it.
     pub async fn shut_out(self, auth: &Auth) {
-        if self.kind() != Kind::Person {
-            return std::future::pending().await;
+        match self.kind() {
+            Kind::Nobody => return std::future::pending().await,
+            Kind::Node | Kind::Proxy => return self.removed(auth).await,
+            Kind::Person => {}
         }
         let mut changes = Changes::of(auth);
         loop {
@@ -107,6 +109,22 @@ impl Asked {
             let left = left.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(SHUT_OUT_MS);
             let wait = Duration::from_millis(left.saturating_add(1).min(SHUT_OUT_MS));
             let _ = tokio::time::timeout(wait, changes.next()).await;
+        }
+    }
+
+    /// Completes when a machine counts no more.
+    async fn removed(&self, auth: &Auth) {
+        let mut changed = auth.tables.watch_parts();
+        loop {
+            if let Err(refusal) = joined(auth, self).await
+                && refusal.fault() == Fault::Denied
+            {
+                return;
+            }
+            if changed.changed().await.is_err() {
+                // Auth is stopping.
+                return std::future::pending().await;
+            }
         }
     }
 
@@ -143,7 +161,8 @@ impl Asked {
         auth.ledger.tell(vec![event]).await;
     }
 
-    fn kind(&self) -> Kind {
+    /// What sort of peer asks.
+    pub fn kind(&self) -> Kind {
         Kind::of(&self.peer.identity)
     }
 

@@ -82,8 +82,13 @@ pub async fn still(auth: &Auth, before: &User) -> Result<User, Refusal> {
 pub enum Standing {
     /// It joins, with the labels that its invitation gives.
     Joins(Labels),
-    /// It has joined, with these labels, and renews.
-    Renews(Labels),
+    /// It has joined, and renews.
+    Renews {
+        /// With which labels it joined.
+        labels: Labels,
+        /// The pin of its key until now.
+        key: Option<String>,
+    },
 }
 
 /// What a node or proxy needs: host certificate, TLS certificate, the word on its signing key.
@@ -121,8 +126,8 @@ pub async fn part(
             auth.tables.put_part(part, &labels, now).await?;
             labels
         }
-        Standing::Renews(labels) => {
-            if !auth.tables.renew_part(part).await? {
+        Standing::Renews { labels, key } => {
+            if !auth.tables.renew_part(part, key.as_deref()).await? {
                 return Err(Refusal::not_found("part of the cluster any more"));
             }
             labels
@@ -165,6 +170,16 @@ fn check_web_names(kind: PartKind, keys: &PartKeys) -> Result<(), Refusal> {
             let words = format!("{name} is a name by which scry's own parts know each other");
             return Err(Refusal::denied("certificate.host", &why, &words));
         }
+    }
+    Ok(())
+}
+
+/// No part has a name with the cluster's behind it: it would stand for the part of that name without it.
+pub fn check_name(auth: &Auth, name: &NodeName) -> Result<(), Refusal> {
+    let domain = format!(".{}", auth.cluster);
+    if name.as_str().ends_with(&domain) {
+        let words = format!("{name} is what clients may call another machine: leave out {domain}");
+        return Err(Refusal::malformed(words));
     }
     Ok(())
 }

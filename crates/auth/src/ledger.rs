@@ -149,7 +149,8 @@ impl Ledger {
         }
     }
 
-    /// Reads the whole ledger and says where its chain is broken, if it is, or that it does not fit the kept head.
+    /// Reads the whole ledger and says where its chain is broken, if it is, where a row says something else than its
+    /// event, or that it does not fit the kept head.
     pub async fn check(&self) -> Result<Result<u64, Broken>, Error> {
         let kept = self.kept_head();
         let (mut number, mut hash) = (0_u64, [0; 32]);
@@ -165,7 +166,7 @@ impl Ledger {
                 let expected = chain(&hash, next, &row.event);
                 let fits =
                     kept.as_ref().is_none_or(|kept| kept.number != next || kept.hash == expected);
-                if row.number != next || row.hash != expected || !fits {
+                if row.number != next || row.hash != expected || !fits || !row.fits() {
                     return Ok(Err(Broken { row: next }));
                 }
                 (number, hash) = (next, expected);
@@ -188,7 +189,8 @@ impl Ledger {
     }
 }
 
-/// The first row that does not follow from those before it: it was altered, or one was taken out, or all from it on.
+/// The first row that does not follow from those before it: it was altered, if only beside its event, or one was taken
+/// out, or all from it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken {
     /// Its number.

@@ -9,6 +9,7 @@ use model::limit::{
     LIVE_TEXT_BYTES,
 };
 use model::role::NodeFacts;
+use model::words::is_odd;
 use model::{Kind, NodeName, Tick, Time};
 use policy::SessionFacts;
 use std::cmp::Reverse;
@@ -132,12 +133,11 @@ fn sane(mut sessions: Vec<LiveSession>, now: Time) -> Vec<LiveSession> {
     sessions
 }
 
-/// One line, without control characters and those that turn it around (Unicode's bidirectional controls), cut to the bound.
+/// One line, without what does something to others, cut to the bound.
 fn plain(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let c = if c.is_control() || turns { NO_CHARACTER } else { c };
+        let c = if is_odd(c) { NO_CHARACTER } else { c };
         if line.len().saturating_add(c.len_utf8()) > LIVE_TEXT_BYTES {
             break;
         }

@@ -68,6 +68,7 @@ pub async fn join(auth: Arc<Auth>, by: Anybody, call: Join) -> Result<PartCreden
     if auth.waits(address) {
         return Err(Refusal::new(Fault::TooMany, "too many wrong tokens from this address: wait"));
     }
+    issue::check_name(&auth, &name)?;
     let _turn = auth.parts_turn.lock().await;
     // Tokens for parts of this very process are not in the database: they end with it, and may take a name over.
     let labels = match auth.own_token.fits(secret) {
@@ -125,7 +126,7 @@ async fn take_token(
     {
         return Err(held(name));
     }
-    Ok(auth.tables.use_join_token(secret, kind, &by, now).await?.then_some(token))
+    Ok(auth.tables.use_join_token(secret, kind, (&by, name), now).await?.then_some(token))
 }
 
 pub async fn remove(auth: Arc<Auth>, by: NodeAdmin, call: RemoveNode) -> Result<Done, Refusal> {

@@ -16,7 +16,7 @@ use model::{AuditEvent, NodeName, Time};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use store::tables::PartKind;
+use store::tables::{PartKind, Seen};
 use tokio::sync::{broadcast, watch};
 use wire::Done;
 use wire::node::{Heartbeat, Looked, News, Part, PartCredentials, Renew, Report};
@@ -40,7 +40,9 @@ pub async fn renew(auth: Arc<Auth>, by: AnyPart, call: Renew) -> Result<PartCred
             "certificates are renewed for one's own name only",
         ));
     }
-    let standing = Standing::Renews(by.part.granted);
+    // Nobody joins or is removed meanwhile.
+    let _turn = auth.parts_turn.lock().await;
+    let standing = Standing::Renews { labels: by.part.granted, key: by.part.tls_key };
     issue::part(&auth, &by.asked, &call.keys, by.part.kind, standing).await
 }
 
@@ -51,7 +53,8 @@ pub async fn heartbeat(auth: Arc<Auth>, by: NodePart, call: Heartbeat) -> Result
     labels.extend(by.part.granted.clone());
     let version: String = call.version.chars().take(64).collect();
     let (name, now) = (by.name(), clock::now());
-    auth.tables.part_seen(PartKind::Node, name, &labels, &version, call.sessions, now).await?;
+    let seen = Seen { labels: &labels, version: &version, sessions: call.sessions };
+    auth.tables.part_seen((PartKind::Node, name), by.part.tls_key.as_deref(), seen, now).await?;
     Ok(Done {})
 }
 

@@ -164,14 +164,19 @@ pub async fn finish(auth: Arc<Auth>, by: Surfer, call: FinishPasskey) -> Result<
 
 /// Asks for a passkey alone, of whomever. `what` says what the ticket is for.
 pub async fn ask_alone(auth: &Auth, by: &Surfer, what: &str) -> Result<PasskeyAsked, Refusal> {
-    if auth.waits(by.asked.address()) {
-        return Err(Refusal::new(Fault::TooMany, "too many failed sign-ins: wait some minutes"));
-    }
-    let bound = Bound::or_refuse(&by.browser)?;
+    let bound = bound_now(auth, by)?;
     let asking = bound.webauthn.start_discoverable_authentication();
     let (asked, state) = asking.map_err(Error::Passkey)?;
     let ticket = keep(auth, what, None, text(&state)?, SECOND_FACTOR_MS).await?;
     Ok(PasskeyAsked { ticket, passkey: options(&asked)? })
+}
+
+/// What passkeys are bound to, where the address need not wait.
+fn bound_now(auth: &Auth, by: &Surfer) -> Result<Bound, Refusal> {
+    match auth.waits(by.asked.address()) {
+        true => Err(Refusal::new(Fault::TooMany, "too many failed sign-ins: wait some minutes")),
+        false => Bound::or_refuse(&by.browser),
+    }
 }
 
 /// Whose passkey is shown to [`ask_alone`]; one that does not count is counted and audited.
@@ -182,7 +187,7 @@ pub async fn show_alone(
     ticket: &str,
     shown: &Value,
 ) -> Result<User, Refusal> {
-    let bound = Bound::or_refuse(&by.browser)?;
+    let bound = bound_now(auth, by)?;
     let begun = auth.tables.take_begun(ticket, what, clock::now()).await?;
     let spec = begun.ok_or_else(late)?.spec;
     let state: DiscoverableAuthentication = serde_json::from_str(&spec).map_err(|_| late())?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use wire::recording::{Progress, ReadProgress};
 
 /// Bytes of one shipment, at most: whole records are sent, so the last may stick out.
-const BODY_BYTES: usize = SHIP_BYTES + RECORD_BYTES + 4096;
+pub const BODY_BYTES: usize = SHIP_BYTES + RECORD_BYTES + 4096;
 /// How long the shipment with the end waits for the recording to be stored, so that the node need not ask again.
 const STORED_WITHIN: Duration = Duration::from_secs(3);
 

@@ -3,6 +3,7 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
+use crate::receive::BODY_BYTES;
 use crate::{
     access, arrivals, audit, comments, factors, film, inside, links, live, locks, machines, parts,
     passkeys, people, previews, receive, recordings, search, segments, signin, taken, terminal,
@@ -16,7 +17,7 @@ use axum::routing::{MethodRouter, get, post};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Method};
 use link::Peer;
-use model::limit::REQUEST_BYTES;
+use model::limit::{REQUEST_BYTES, REQUEST_BYTES_OF_NOBODY};
 use std::future::Future;
 use std::sync::Arc;
 use wire::route::Who;
@@ -213,7 +214,8 @@ where
     }
 }
 
-/// Proof first, then the body, then the handler; a refusal is audited if a rule was missing.
+/// Proof, so that strangers' bodies are not read; the body; proof again, because it may have been long on its way and what
+/// somebody may do is decided when they have said what they want; then the handler. A refusal is audited if a rule was missing.
 async fn decide<P, F, Fut>(
     auth: Arc<Auth>,
     route: &'static str,
@@ -233,8 +235,13 @@ where
         Ok(()) => P::prove(&auth, asked.clone()).await,
         Err(refusal) => Err(refusal),
     };
+    let proven = match proven {
+        Ok(proof) if request.body().is_end_stream() => Ok((proof, request)),
+        Ok(_) => whole::<P>(&auth, &asked, request).await,
+        Err(refusal) => Err(refusal),
+    };
     let answered = match proven {
-        Ok(proof) => handler(Arc::clone(&auth), proof, request).await,
+        Ok((proof, request)) => handler(Arc::clone(&auth), proof, request).await,
         Err(refusal) => Err(refusal),
     };
     let mut response = answered_with(&auth, &asked, answered).await;
@@ -248,6 +255,24 @@ where
         response.headers_mut().insert(SET_SESSION_HEADER, value);
     }
     response
+}
+
+/// The request with all of its body there, and the proof as things stand then.
+async fn whole<P: Proof>(
+    auth: &Auth,
+    asked: &Asked,
+    request: Request,
+) -> Result<(P, Request), Refusal> {
+    let (head, body) = request.into_parts();
+    let most = match asked.kind() {
+        Kind::Nobody => REQUEST_BYTES_OF_NOBODY,
+        // Shipments.
+        Kind::Node => BODY_BYTES,
+        Kind::Person | Kind::Proxy => REQUEST_BYTES,
+    };
+    let body = link::http::whole(body, most).await;
+    let body = body.map_err(|(_, failure)| Refusal::new(failure.fault, failure.message))?;
+    Ok((P::prove(auth, asked.clone()).await?, Request::from_parts(head, Body::from(body))))
 }
 
 /// A long answer, which breaks off when whoever asked for it is let in no more.

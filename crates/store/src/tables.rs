@@ -22,7 +22,7 @@ pub use factors::{Factor, NewFactor};
 pub use ledger::{LedgerFilter, LedgerHead, LedgerRow, chain};
 pub use links::{Link, Most, NewLink};
 pub use locks::NewLock;
-pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind};
+pub use parts::{Cluster, JoinToken, Part, PartKey, PartKind, Seen};
 pub use people::{Invitation, Removal, User};
 pub use recordings::{Advance, Filed, Phase, Recording, RecordingFilter, Visible};
 pub use room::ROOM_TAKES;

@@ -3,6 +3,7 @@
 use super::house::{House, add, refused};
 use crate::ledger::{Broken, event};
 use ed25519_dalek::{Signature, VerifyingKey};
+use model::SessionId;
 use model::audit::Audited;
 use model::role::RecordingPolicy;
 use wire::Fault;
@@ -128,25 +129,54 @@ async fn nodes_hear_of_changed_roles_at_once() {
     assert_eq!(after.roles[&role.name], role);
 }
 
-#[tokio::test]
-async fn a_row_that_was_altered_is_found() {
+/// Somebody with the file, but without the database's own guards, changes the second row of three in place: what stands
+/// there as `found`. Answers what the next start makes of it.
+async fn check_altered(found: &str, put: &str) -> Result<u64, Broken> {
+    assert_eq!(found.len(), put.len(), "in place");
     let dir = tempfile::tempdir().unwrap();
     let (auth, _, _) = crate::auth::Auth::open(&super::house::config(&dir)).await.unwrap();
     for command in ["one", "two", "three"] {
-        let done = auth.ledger.write(&[event(Audited::Exec { command: command.into() })]).await;
-        done.unwrap();
+        let mut exec = event(Audited::Exec { command: command.into() });
+        exec.user = Some(super::house::user("alice"));
+        exec.node = "web-01".parse().ok();
+        exec.session = Some(SessionId::from_random([7; 16]));
+        auth.ledger.write(&[exec]).await.unwrap();
     }
     assert_eq!(auth.ledger.check().await.unwrap(), Ok(3));
     auth.tables.close().await;
-    // Somebody with the file, but without the database's own guards: the text of the second row is changed in place.
     let path = dir.path().join("auth/scry.db");
-    let bytes = std::fs::read(&path).unwrap();
-    let at = bytes.windows(5).position(|part| part == b"\"two\"").unwrap();
-    let mut altered = bytes.clone();
-    altered[at + 1..at + 4].copy_from_slice(b"owt");
-    std::fs::write(&path, altered).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(found.len()).position(|part| part == found.as_bytes()).unwrap();
+    bytes[at..at + put.len()].copy_from_slice(put.as_bytes());
+    std::fs::write(&path, bytes).unwrap();
     let (auth, _, _) = crate::auth::Auth::open(&super::house::config(&dir)).await.unwrap();
-    assert_eq!(auth.ledger.check().await.unwrap(), Err(Broken { row: 2 }));
+    auth.ledger.check().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_row_that_was_altered_is_found() {
+    assert_eq!(check_altered("\"two\"", "\"owt\"").await, Err(Broken { row: 2 }));
+}
+
+/// What filters look at stands beside the event, where the chain does not reach: in the file, behind the event's text.
+#[tokio::test]
+async fn a_row_that_was_altered_only_beside_its_event_is_found() {
+    let columns = |code: &str, word: &str, user: &str, node: &str, session: &str| {
+        format!("\"two\"}}{code}{word}{user}{node}{session}")
+    };
+    let session = SessionId::from_random([7; 16]).to_string().replace('-', "");
+    let other = format!("f{}", &session[1..]);
+    let found = columns("S3011I", "session.exec", "alice", "web-01", &session);
+    assert_eq!(check_altered(&found, &found).await, Ok(3), "they stand there, and fit");
+    for put in [
+        columns("S3011W", "session.exec", "alice", "web-01", &session),
+        columns("S3011I", "session.exeC", "alice", "web-01", &session),
+        columns("S3011I", "session.exec", "bobby", "web-01", &session),
+        columns("S3011I", "session.exec", "alice", "web-02", &session),
+        columns("S3011I", "session.exec", "alice", "web-01", &other),
+    ] {
+        assert_eq!(check_altered(&found, &put).await, Err(Broken { row: 2 }), "{put}");
+    }
 }
 
 #[tokio::test]

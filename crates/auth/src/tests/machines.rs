@@ -80,6 +80,23 @@ async fn an_invitation_lets_one_machine_in_under_the_name_it_is_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_counts_for_one_name_and_not_for_a_machine_that_was_removed() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let invited = admin.client.call(&invite(None)).await.unwrap();
+    let nobody = house.client(None).await;
+    let (keys, _) = part_keys(Part::Node, "web-01");
+    let longer = asks(&invited.token, &keys, "web-01.lab");
+    assert_eq!(refused(&nobody, &longer).await.0, Fault::Malformed, "it is web-01 to clients");
+    let join = asks(&invited.token, &keys, "web-02");
+    nobody.call(&join).await.unwrap();
+    nobody.call(&join).await.unwrap();
+    assert_eq!(refused(&nobody, &asks(&invited.token, &keys, "web-03")).await.0, Fault::Denied);
+    admin.client.call(&remove("web-02")).await.unwrap();
+    assert_eq!(refused(&nobody, &join).await.0, Fault::Denied, "it was removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_cannot_take_the_name_of_another() {
     let house = House::start().await;
     let admin = house.admin().await;

@@ -1,18 +1,28 @@
 //! What is open in a browser when its person signs out, is locked or was removed; and who hears that somebody looks.
 
 use super::film::{ship, ticket};
-use super::house::{House, Node, Person, user};
+use super::house::{House, Node, Person, add, part_keys, user};
 use super::live::tell;
 use super::surf::Surf;
+use axum::body::Body;
+use futures_util::stream;
+use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::client::conn::http2::handshake;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use link::tls::Badge;
 use model::LockTarget;
 use model::limit::REEL_WAIT_MS;
 use model::lock::Reason;
+use model::role::Labels;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use wire::Call;
 use wire::lock::AddLock;
-use wire::node::{Looked, LookedAt, News, Part, ProxyNews};
-use wire::people::{RemoveUser, SetRole};
+use wire::node::{Heartbeat, Looked, LookedAt, News, Part, ProxyNews, RemoveNode, Renew};
+use wire::people::{AddUser, ListUsers, RemoveUser, SetRole};
 use wire::recording::{ViewKind, ViewRecording};
 use wire::web::{EndWebSession, WebSignOut, WhichSession};
 
@@ -89,6 +99,71 @@ async fn check(ends: impl AsyncFnOnce(&mut Scene)) {
     assert!(told.saturating_duration_since(ended) < SOON, "{:?}", told - ended);
     breaks_off(ledger).await;
     assert!(SOON.as_millis() < u128::from(REEL_WAIT_MS), "or it would say nothing");
+}
+
+/// A call that is under way: all but its body has been sent.
+struct UnderWay {
+    body: oneshot::Sender<Vec<u8>>,
+    answer: JoinSet<u16>,
+    _connection: JoinSet<()>,
+}
+
+impl UnderWay {
+    async fn begin(house: &House, badge: &Badge, path: &str) -> Self {
+        let stream = house.dialer(Some(badge)).dial_tls().await.unwrap();
+        let (mut sender, connection) =
+            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (body, rest) = oneshot::channel::<Vec<u8>>();
+        let rest = stream::once(rest);
+        let request = Request::post(format!("https://scry.internal/v1/{path}"));
+        let request = request.body(Body::from_stream(rest)).unwrap();
+        let (mut answer, mut tasks) = (JoinSet::new(), JoinSet::new());
+        tasks.spawn(async move { drop(connection.await) });
+        answer.spawn(async move { sender.send_request(request).await.unwrap().status().as_u16() });
+        // It is there, and who asks was looked at.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Self { body, answer, _connection: tasks }
+    }
+
+    async fn end(mut self, call: &impl serde::Serialize) -> u16 {
+        self.body.send(serde_json::to_vec(call).unwrap()).unwrap();
+        self.answer.join_next().await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_may_do_is_decided_when_they_have_said_all_of_it() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["admin"]).await;
+    let more = add("mallory", &["admin"]);
+    let good = UnderWay::begin(&house, &alice.badge, AddUser::PATH).await;
+    assert_eq!(good.end(&add("bob", &["access"])).await, 200);
+    let kept = UnderWay::begin(&house, &alice.badge, AddUser::PATH).await;
+    admin.client.call(&RemoveUser { user: user("alice") }).await.unwrap();
+    assert_eq!(kept.end(&more).await, 401);
+    let users = admin.client.call(&ListUsers {}).await.unwrap();
+    assert!(!users.iter().any(|one| one.user == user("mallory")));
+    // A machine that was removed does not take its successor's name by it.
+    let web = house.node("web-01").await;
+    let keys = part_keys(Part::Node, "web-01").0;
+    let kept = UnderWay::begin(&house, &web.badge, Renew::PATH).await;
+    admin.client.call(&RemoveNode { node: web.name.clone() }).await.unwrap();
+    let other = house.node("web-01").await;
+    assert_eq!(kept.end(&Renew { keys }).await, 403);
+    let beat = Heartbeat { labels: Labels::new(), version: String::new(), sessions: 0 };
+    other.client.call(&beat).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_machine_hears_ends_when_it_is_removed() {
+    let house = House::start().await;
+    let (admin, web) = (house.admin().await, house.node("web-01").await);
+    let mut news = web.client.lines::<News>("/v1/node/news").await.unwrap();
+    news.next().await.unwrap();
+    admin.client.call(&RemoveNode { node: web.name.clone() }).await.unwrap();
+    let over = async { while let Ok(Some(_)) = news.next().await {} };
+    tokio::time::timeout(SOON, over).await.expect("it goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

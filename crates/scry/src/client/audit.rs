@@ -64,7 +64,8 @@ async fn follow(show_: &Show) -> Result<()> {
     bail!("auth closed the stream");
 }
 
-/// Recomputes the whole chain, checks the head's signature, and that a head kept earlier lies on the chain.
+/// Recomputes the whole chain, checks the head's signature, that each row's code is its event's, and that a head kept
+/// earlier lies on the chain.
 async fn verify(since: Option<&str>, show_: &Show) -> Result<ExitCode> {
     let kept = since.map(parse_head).transpose()?;
     let profile = Profile::signed_in(&show_.place)?;
@@ -88,6 +89,9 @@ async fn verify(since: Option<&str>, show_: &Show) -> Result<ExitCode> {
             number = row.number;
             if row.hash != hex(&hash) {
                 return broken(show_, number, "the row was changed: its hash does not fit");
+            }
+            if !code_fits(&row) {
+                return broken(show_, number, "the row was changed: its code is not its event's");
             }
             if let Some((at, expected)) = kept.filter(|(at, _)| *at == number) {
                 if expected != hash {
@@ -113,6 +117,11 @@ async fn verify(since: Option<&str>, show_: &Show) -> Result<ExitCode> {
         show::line(format!("keep this to prove it later: {text}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the code, which the chain does not cover, is that of the event. Auth gives no more of what stands beside it.
+fn code_fits(row: &LedgerRow) -> bool {
+    store::tables::LedgerRow::code_of(&row.event).is_none_or(|code| code == row.code)
 }
 
 fn broken(show_: &Show, number: u64, why: &str) -> Result<ExitCode> {
@@ -190,4 +199,22 @@ fn words(row: &LedgerRow) -> Vec<String> {
         place,
         details.collect::<Vec<_>>().join(" "),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_not_the_events_is_seen_and_one_nobody_here_knows_passes() {
+        let exec = r#"{"time":1,"event":"session.exec","command":"ls"}"#;
+        let newer = r#"{"time":1,"event":"session.newer"}"#;
+        for (event, code, fits) in
+            [(exec, "S3011I", true), (exec, "S3011W", false), (newer, "S9999I", true)]
+        {
+            let (event, code) = (event.to_owned(), code.to_owned());
+            let row = LedgerRow { number: 1, event, code, hash: String::new() };
+            assert_eq!(code_fits(&row), fits, "{row:?}");
+        }
+    }
 }

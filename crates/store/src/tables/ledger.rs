@@ -26,6 +26,52 @@ pub struct LedgerRow {
     pub code: String,
     /// Chain value after this row.
     pub hash: [u8; 32],
+    columns: Columns,
+}
+
+impl LedgerRow {
+    /// Whether the columns beside the event, which the chain does not cover, say what the event says. Of an event that
+    /// a newer version wrote this one knows nothing better.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        Columns::told(&self.event).is_none_or(|told| told == self.columns)
+    }
+
+    /// The code that stands beside this event; `None` if a newer version wrote it.
+    #[must_use]
+    pub fn code_of(event: &str) -> Option<String> {
+        Columns::told(event).map(|told| told.code)
+    }
+}
+
+/// What stands in a row beside its event, so that rows are found and shown by it. All of it is told by the event alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Columns {
+    time: Time,
+    code: String,
+    word: String,
+    user: Option<String>,
+    node: Option<String>,
+    session: Option<String>,
+}
+
+impl Columns {
+    fn of(event: &AuditEvent) -> Self {
+        Self {
+            time: event.time,
+            code: event.what.code().to_owned(),
+            word: event.what.word().to_owned(),
+            user: event.user.as_ref().map(ToString::to_string),
+            node: event.node.as_ref().map(ToString::to_string),
+            session: event.session.map(|id| hex::encode(id.as_bytes())),
+        }
+    }
+
+    /// Those of an event's text; `None` if a newer version wrote it.
+    fn told(text: &str) -> Option<Self> {
+        let event: AuditEvent = serde_json::from_str(text).ok()?;
+        Some(Self::of(&event))
+    }
 }
 
 /// The last row.
@@ -65,7 +111,7 @@ pub struct LedgerFilter {
 macro_rules! list {
     ($order:literal) => {
         concat!(
-            "SELECT number, event, code, hash FROM ledger
+            "SELECT number, time, event, code, word, user_name, node, session, hash FROM ledger
              WHERE number > $1 AND number < $2
                AND ($3 IS NULL OR time >= $3) AND ($4 IS NULL OR time < $4)
                AND ($5 IS NULL OR user_name = $5) AND ($6 IS NULL OR node = $6)
@@ -203,18 +249,19 @@ async fn insert(
     event: &AuditEvent,
     text: &str,
 ) -> Result<(), TableError> {
+    let Columns { time, code, word, user, node, session } = Columns::of(event);
     sqlx::query(
         "INSERT INTO ledger (number, time, event, code, word, user_name, node, session, hash)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(signed(head.number))
-    .bind(event.time.0)
+    .bind(time.0)
     .bind(text)
-    .bind(event.what.code())
-    .bind(event.what.word())
-    .bind(event.user.as_ref().map(UserName::as_str))
-    .bind(event.node.as_ref().map(NodeName::as_str))
-    .bind(event.session.map(|id| hex::encode(id.as_bytes())))
+    .bind(code)
+    .bind(word)
+    .bind(user)
+    .bind(node)
+    .bind(session)
     .bind(&head.hash[..])
     .execute(&mut **change)
     .await
@@ -230,10 +277,19 @@ fn read_head(row: Option<&SqliteRow>) -> Result<LedgerHead, TableError> {
 
 fn read_row(row: &SqliteRow) -> Result<LedgerRow, TableError> {
     let fields = Fields(row);
+    let columns = Columns {
+        time: fields.time("time")?,
+        code: fields.text("code")?,
+        word: fields.text("word")?,
+        user: fields.maybe_text("user_name")?,
+        node: fields.maybe_text("node")?,
+        session: fields.maybe_text("session")?,
+    };
     Ok(LedgerRow {
         number: fields.count("number")?,
         event: fields.text("event")?,
-        code: fields.text("code")?,
+        code: columns.code.clone(),
         hash: fields.hash("hash")?,
+        columns,
     })
 }

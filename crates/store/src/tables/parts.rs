@@ -45,6 +45,17 @@ impl FromStr for PartKind {
     }
 }
 
+/// What a part says of itself as long as it is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'s> {
+    /// Its labels.
+    pub labels: &'s Labels,
+    /// Its version.
+    pub version: &'s str,
+    /// Sessions that run there.
+    pub sessions: u32,
+}
+
 /// A part that has joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -197,8 +208,8 @@ impl Tables {
         Ok(Some(JoinToken { part, name, labels, expires }))
     }
 
-    /// Uses a join token up. `false` as [`Tables::join_token`] answers `None`: whoever used it may use it again, for its
-    /// answer may have been lost on the way.
+    /// Uses a join token up, as the part of this name. `false` as [`Tables::join_token`] answers `None`: whoever used it may
+    /// use it again, for its answer may have been lost on the way, and for that name only.
     ///
     /// # Errors
     /// [`TableError::Query`].
@@ -206,17 +217,18 @@ impl Tables {
         &self,
         secret: &str,
         part: PartKind,
-        by: &str,
+        by: (&str, &NodeName),
         now: Time,
     ) -> Result<bool, TableError> {
         let used = sqlx::query(
-            "UPDATE join_token SET uses_left = 0, used_by = $4
+            "UPDATE join_token SET uses_left = 0, used_by = $4, name = $5
              WHERE hash = $1 AND part = $2 AND expires >= $3 AND (uses_left > 0 OR used_by = $4)",
         )
         .bind(digest(secret))
         .bind(part.word())
         .bind(now.0)
-        .bind(by)
+        .bind(by.0)
+        .bind(by.1.as_str())
         .execute(&self.write)
         .await
         .map_err(failed("use a join token"))?;
@@ -252,35 +264,51 @@ impl Tables {
         Ok(())
     }
 
-    /// Notes a part's new certificate. `false` when it was removed meanwhile.
+    /// Notes a part's new certificate. `false` when it was removed meanwhile, or has another key than `old` by now.
     ///
     /// # Errors
     /// [`TableError::Query`].
-    pub async fn renew_part(&self, part: PartKey<'_>) -> Result<bool, TableError> {
-        let done =
-            sqlx::query("UPDATE part SET serial = $3, tls_key = $4 WHERE kind = $1 AND name = $2")
-                .bind(part.kind.word())
-                .bind(part.name.as_str())
-                .bind(signed(part.serial))
-                .bind(part.tls_key)
-                .execute(&self.write)
-                .await
-                .map_err(failed("renew a part"))?;
+    pub async fn renew_part(
+        &self,
+        part: PartKey<'_>,
+        old: Option<&str>,
+    ) -> Result<bool, TableError> {
+        let done = sqlx::query(
+            "UPDATE part SET serial = $3, tls_key = $4
+             WHERE kind = $1 AND name = $2 AND COALESCE(tls_key, '') = $5",
+        )
+        .bind(part.kind.word())
+        .bind(part.name.as_str())
+        .bind(signed(part.serial))
+        .bind(part.tls_key)
+        .bind(old.unwrap_or_default())
+        .execute(&self.write)
+        .await
+        .map_err(failed("renew a part"))?;
         self.tell_parts();
         Ok(done.rows_affected() == 1)
     }
 
-    /// Removes a part: its certificates count no more. `false` when there is none.
+    /// Removes a part: its certificates count no more, nor does the token that it joined with. `false` when there is none.
     ///
     /// # Errors
     /// [`TableError::Query`].
     pub async fn remove_part(&self, kind: PartKind, name: &NodeName) -> Result<bool, TableError> {
+        let doing = "remove a part";
+        let mut write = self.write.begin().await.map_err(failed(doing))?;
         let done = sqlx::query("DELETE FROM part WHERE kind = $1 AND name = $2")
             .bind(kind.word())
             .bind(name.as_str())
-            .execute(&self.write)
+            .execute(&mut *write)
             .await
-            .map_err(failed("remove a part"))?;
+            .map_err(failed(doing))?;
+        sqlx::query("DELETE FROM join_token WHERE part = $1 AND name = $2 AND uses_left = 0")
+            .bind(kind.word())
+            .bind(name.as_str())
+            .execute(&mut *write)
+            .await
+            .map_err(failed(doing))?;
+        write.commit().await.map_err(failed(doing))?;
         let removed = done.rows_affected() == 1;
         if removed {
             self.tell_parts();
@@ -304,23 +332,22 @@ impl Tables {
     /// [`TableError::Query`].
     pub async fn part_seen(
         &self,
-        kind: PartKind,
-        name: &NodeName,
-        labels: &Labels,
-        version: &str,
-        sessions: u32,
+        (kind, name): (PartKind, &NodeName),
+        key: Option<&str>,
+        seen: Seen<'_>,
         now: Time,
     ) -> Result<bool, TableError> {
         let done = sqlx::query(
             "UPDATE part SET labels = $3, version = $4, sessions = $5, last_seen = $6
-             WHERE kind = $1 AND name = $2",
+             WHERE kind = $1 AND name = $2 AND COALESCE(tls_key, '') = $7",
         )
         .bind(kind.word())
         .bind(name.as_str())
-        .bind(json("set of labels", labels)?)
-        .bind(version)
-        .bind(i64::from(sessions))
+        .bind(json("set of labels", seen.labels)?)
+        .bind(seen.version)
+        .bind(i64::from(seen.sessions))
         .bind(now.0)
+        .bind(key.unwrap_or_default())
         .execute(&self.write)
         .await
         .map_err(failed("note a heartbeat"))?;

@@ -111,7 +111,7 @@ fn token(name: Option<&str>, expires: i64) -> JoinToken {
 async fn a_join_token_counts_for_one_machine_also_when_all_come_at_once() {
     let (_dir, tables) = tables().await;
     let kind = PartKind::Node;
-    let once = token(Some("web-01"), 100);
+    let (once, name) = (token(Some("web-01"), 100), node("web-01"));
     for secret in ["once", "raced"] {
         assert!(tables.put_join_token(secret, &once, 2, Time(1)).await.unwrap());
     }
@@ -127,15 +127,16 @@ async fn a_join_token_counts_for_one_machine_also_when_all_come_at_once() {
     ] {
         let found = tables.join_token(secret, part, by, Time(now)).await.unwrap();
         assert_eq!(found, expected.then(|| once.clone()), "{secret} {part:?} {by} at {now}");
-        let used = tables.use_join_token(secret, part, by, Time(now)).await.unwrap();
+        let used = tables.use_join_token(secret, part, (by, &name), Time(now)).await.unwrap();
         assert_eq!(used, expected, "{secret} {part:?} {by} at {now}");
     }
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..20 {
         let (tables, by) = (tables.clone(), n.to_string());
-        tasks.spawn(
-            async move { tables.use_join_token("raced", kind, &by, Time(1)).await.unwrap() },
-        );
+        tasks.spawn(async move {
+            let (by, name) = (by.as_str(), node("web-01"));
+            tables.use_join_token("raced", kind, (by, &name), Time(1)).await.unwrap()
+        });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|used| *used).count(), 1);
     assert!(tables.put_join_token("more", &once, 1, Time(1)).await.unwrap(), "none waits");
@@ -149,14 +150,19 @@ async fn a_part_joins_says_that_it_is_there_renews_and_is_removed() {
     let none = model::role::Labels::new();
     let key = |kind, tls_key, serial| PartKey { kind, name: &name, tls_key, serial };
     let mut told = tables.watch_parts();
-    assert!(!tables.part_seen(kind, &name, &labels, "0.1", 1, Time(1)).await.unwrap());
-    assert!(!tables.renew_part(key(kind, "a", 7)).await.unwrap(), "not there");
+    let seen = Seen { labels: &labels, version: "0.1", sessions: 3 };
+    assert!(!tables.part_seen((kind, &name), Some("a"), seen, Time(1)).await.unwrap());
+    assert!(!tables.renew_part(key(kind, "a", 7), Some("a")).await.unwrap(), "not there");
     told.borrow_and_update();
     tables.put_part(key(kind, "a", 7), &labels, Time(2)).await.unwrap();
     assert!(told.has_changed().unwrap());
     tables.put_part(key(PartKind::Proxy, "c", 8), &none, Time(2)).await.unwrap();
-    assert!(tables.part_seen(kind, &name, &labels, "0.1", 3, Time(9)).await.unwrap());
-    assert!(tables.renew_part(key(kind, "b", 11)).await.unwrap());
+    assert!(tables.part_seen((kind, &name), Some("a"), seen, Time(9)).await.unwrap());
+    // A machine that had the name before, and asked while it had it.
+    let other = Seen { labels: &none, ..seen };
+    assert!(!tables.part_seen((kind, &name), Some("z"), other, Time(10)).await.unwrap());
+    assert!(!tables.renew_part(key(kind, "z", 9), Some("z")).await.unwrap());
+    assert!(tables.renew_part(key(kind, "b", 11), Some("a")).await.unwrap());
     let tables = reopened(&dir, tables).await;
     let expected = Part {
         kind,
