@@ -10,7 +10,7 @@ use crate::rest::Rest;
 use crate::signal;
 use crate::{Reader, Writer};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, Uid, geteuid};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -18,6 +18,9 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use thiserror::Error;
+
+/// A user id that no account has: −1 in 16 bits.
+const NO_ACCOUNT: Uid = Uid::from_raw_unchecked(65_535);
 
 /// A running program of a session. Its parts are public because several tasks share the work.
 ///
@@ -140,6 +143,8 @@ fn exit(status: ExitStatus) -> Exit {
 #[derive(Debug, Clone)]
 pub struct Signals {
     pid: Pid,
+    /// Whose session it is.
+    user: Uid,
     freezer: Arc<Freezer>,
     pty: Option<LoosePty>,
 }
@@ -148,12 +153,13 @@ impl Signals {
     /// Of a process that was not waited for yet; `None` if it was.
     pub(crate) fn of(
         process: &tokio::process::Child,
+        user: Uid,
         pty: Option<LoosePty>,
         marks: impl FnOnce(Pid, OwnedFd) -> Marks,
     ) -> Option<Self> {
         let pid = Pid::from_raw(process.id()?.cast_signed())?;
         let leader = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        Some(Self { pid, freezer: Arc::new(Freezer::new(marks(pid, leader))), pty })
+        Some(Self { pid, user, freezer: Arc::new(Freezer::new(marks(pid, leader))), pty })
     }
 
     /// By what the session is held while what the kernel saw of it is recorded; gone with the last clone of this.
@@ -174,7 +180,8 @@ impl Signals {
     }
 
     /// Sends the client's signal (RFC 4254 §6.9): on a terminal to the job in the foreground, else to the
-    /// program's process group. What is frozen gets it when it is thawed, save SIGKILL.
+    /// program's process group. What is frozen gets it when it is thawed, save SIGKILL. It has the rights of the
+    /// session's user: what became somebody else (sudo, su) gets it only where the kernel would let the user send it.
     ///
     /// # Errors
     /// When the name is none of the RFC's, the program has ended, or the system refuses.
@@ -184,7 +191,7 @@ impl Signals {
             return Err(SignalError::Ended);
         }
         let group = self.pty.as_ref().and_then(LoosePty::foreground).unwrap_or(self.pid);
-        match rustix::process::kill_process_group(group, signal) {
+        match kill_as(self.user, group, signal) {
             Ok(()) => Ok(()),
             Err(Errno::SRCH) => Err(SignalError::Ended),
             Err(error) => Err(SignalError::Os(error.into())),
@@ -246,5 +253,55 @@ impl Signals {
     ) -> io::Result<T> {
         let freezer = Arc::clone(&self.freezer);
         Ok(tokio::task::spawn_blocking(move || what(&freezer)).await?)
+    }
+}
+
+/// Sends a signal with a user's rights and no more. On Linux user ids are each thread's own, so a thread of its own
+/// takes the user's and ends. It takes it as the effective one alone: whoever has a thread's real or saved id may signal
+/// it, and so end the whole daemon (kill(2)).
+fn kill_as(user: Uid, group: Pid, signal: Signal) -> rustix::io::Result<()> {
+    let send = move || rustix::process::kill_process_group(group, signal);
+    if user.is_root() || !geteuid().is_root() {
+        return send();
+    }
+    let become_and_send = move || {
+        // With a saved id of root it keeps no right of root's in effect (capabilities(7)).
+        rustix::thread::set_thread_res_uid(NO_ACCOUNT, user, Uid::ROOT)?;
+        send()
+    };
+    let thread = std::thread::Builder::new().name("signal".to_owned()).spawn(become_and_send);
+    thread.map_err(|_| Errno::AGAIN)?.join().unwrap_or(Err(Errno::CANCELED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_clients_signal_has_the_rights_of_its_user_and_the_daemon_keeps_its_own() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (user, other) = (54_321, 54_322);
+        for (of, by, wanted) in [
+            (0, user, Err(Errno::PERM)),
+            (other, user, Err(Errno::PERM)),
+            (user, user, Ok(())),
+            (user, 0, Ok(())),
+        ] {
+            let mut command = Command::new("sleep");
+            let mut sleeper = command.arg("1000").uid(of).process_group(0).spawn().unwrap();
+            let group = Pid::from_raw(sleeper.id().cast_signed()).unwrap();
+            let sent = kill_as(Uid::from_raw(by), group, Signal::TERM);
+            if sent.is_err() {
+                sleeper.kill().unwrap();
+            }
+            let ended = sleeper.wait().unwrap().signal();
+            assert_eq!(sent, wanted, "to {of} by {by}");
+            assert_eq!(ended, Some(if wanted.is_ok() { 15 } else { 9 }), "to {of} by {by}");
+            assert!(geteuid().is_root() && rustix::process::getuid().is_root());
+        }
     }
 }

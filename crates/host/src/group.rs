@@ -2,8 +2,10 @@
 //! the tree of processes. It serves to find, to freeze and to end them; nothing is limited by it.
 
 use rustix::fs::XattrFlags;
+use rustix::process::geteuid;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Before the session's id in the group's name.
@@ -11,7 +13,7 @@ const PREFIX: &str = "scry-";
 /// Tries to make a group and to join it, because another node of the machine may sweep an empty one in between.
 const TRIES: usize = 3;
 /// What says which node froze a group. The first may be set only by root of the machine itself, the second (Linux 5.7)
-/// by root of a container too; no user can set either on a group that root made.
+/// by root of a container too; no user can set either on a group that root made, but the second on one of their own.
 const MARKS: [&str; 2] = ["trusted.scry.node", "user.scry.node"];
 /// Bytes of such a mark. A longer one is none.
 const MARK_BYTES: usize = 256;
@@ -23,6 +25,8 @@ const DEPTH: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Group {
     path: PathBuf,
+    /// What `/proc/PID/cgroup` calls it.
+    known: PathBuf,
 }
 
 /// Makes a group for the session below the one that this process is in, and joins it. Called after PAM, whose modules
@@ -56,7 +60,8 @@ pub(crate) fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
-/// Groups of sessions, wherever on this machine, that are frozen and marked; with their session and their mark.
+/// Groups of sessions, wherever on this machine, that are this account's own, frozen and marked; with their session and
+/// their mark.
 pub(crate) fn frozen() -> Vec<(Group, String, String)> {
     let mounts = mounts();
     let Some((_, top)) = mount(&mounts) else { return Vec::new() };
@@ -79,9 +84,20 @@ pub(crate) fn frozen() -> Vec<(Group, String, String)> {
 
 fn frozen_at(folder: &Path) -> Option<(Group, String, String)> {
     let session = folder.file_name()?.to_str()?.strip_prefix(PREFIX)?.to_owned();
+    if !is_own(folder, geteuid().as_raw()) {
+        return None;
+    }
     let told = fs::read_to_string(folder.join("cgroup.freeze")).ok()?;
     let mark = mark(folder).filter(|_| told.trim() == "1")?;
     Some((Group::of(folder.to_owned(), &session)?, session, mark))
+}
+
+/// Whether a folder and the one that it is in are this account's. Who was given a part of the tree (delegation) can make
+/// groups of any name there, freeze them and mark them.
+fn is_own(folder: &Path, uid: u32) -> bool {
+    let owned =
+        |folder: &Path| fs::symlink_metadata(folder).is_ok_and(|folder| folder.uid() == uid);
+    owned(folder) && folder.parent().is_some_and(owned)
 }
 
 fn mark(group: &Path) -> Option<String> {
@@ -105,10 +121,11 @@ fn sweep_beside(path: &Path) {
 }
 
 impl Group {
-    /// The group that a session process says it has joined; `None` if it says nonsense.
+    /// The group that a session process says it has joined; `None` if it says nonsense, or nothing says who is in it.
     pub(crate) fn of(path: PathBuf, session: &str) -> Option<Self> {
         let named = path.file_name()?.to_str()? == format!("{PREFIX}{session}");
-        (named && path.join("cgroup.procs").exists()).then_some(Self { path })
+        let known = known(&mounts(), &path)?;
+        (named && path.join("cgroup.procs").exists()).then_some(Self { path, known })
     }
 
     /// Where it is.
@@ -118,16 +135,12 @@ impl Group {
 
     /// Whether this is one of its processes, by `/proc/PID/cgroup`; groups below it count.
     pub(crate) fn holds(&self, pid: i32) -> bool {
-        let Some(name) = self.path.file_name().and_then(|name| name.to_str()) else { return false };
         let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        own.lines()
-            .filter_map(|line| line.strip_prefix("0::"))
-            .any(|path| path.split('/').any(|part| part == name))
+        is_within(&self.known, &own)
     }
 
     /// Whether all threads of a process are in this very group or below it, so that what is done to the group is done to
-    /// the process. [`Group::holds`] finds more: root can make a group of the same name elsewhere, or leave one of a
-    /// process's threads behind.
+    /// the process. [`Group::holds`] finds more: root can leave one of a process's threads behind.
     pub(crate) fn governs(&self, pid: i32, mounts: &str) -> bool {
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
         threads.filter_map(Result::ok).all(|thread| {
@@ -193,10 +206,26 @@ impl Drop for Group {
 /// Folder of the group that a process is in, from its `mountinfo` and its `cgroup`. Hybrid machines have version 2
 /// beside version 1 (`/sys/fs/cgroup/unified`).
 fn place(mounts: &str, own: &str) -> Option<PathBuf> {
-    let within = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     let (root, point) = mount(mounts)?;
-    let below = Path::new(within).strip_prefix(root).ok()?;
+    let below = within(own)?.strip_prefix(root).ok()?;
     Some(Path::new(point).join(below))
+}
+
+/// What `/proc/PID/cgroup` calls the group of this folder: the way back from [`place`].
+fn known(mounts: &str, folder: &Path) -> Option<PathBuf> {
+    let (root, point) = mount(mounts)?;
+    Some(Path::new(root).join(folder.strip_prefix(point).ok()?))
+}
+
+/// Whether a process, by its `cgroup`, is in this very group or below it. A group of the same name elsewhere is another:
+/// users can make one in their own part of the tree.
+fn is_within(known: &Path, own: &str) -> bool {
+    within(own).is_some_and(|group| group.starts_with(known))
+}
+
+/// The group of version 2 in a process's `cgroup`.
+fn within(own: &str) -> Option<&Path> {
+    own.lines().find_map(|line| line.strip_prefix("0::")).map(Path::new)
 }
 
 /// Which group is the uppermost that is seen, and the folder where it is.
@@ -214,29 +243,75 @@ fn mount(mounts: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
+    const PURE: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw";
+    const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                          32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                          41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+    const INSIDE: &str = "9 1 0:26 /box /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+
     #[test]
     fn the_group_is_found_on_pure_and_hybrid_machines_and_in_containers() {
-        let pure = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw";
-        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-                      32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                      41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
-        let inside = "9 1 0:26 /box /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         for (mounts, own, wanted) in [
-            (pure, "0::/", Some("/sys/fs/cgroup")),
+            (PURE, "0::/", Some("/sys/fs/cgroup")),
             (
-                pure,
+                PURE,
                 "0::/system.slice/scry.service",
                 Some("/sys/fs/cgroup/system.slice/scry.service"),
             ),
-            (hybrid, "9:name=systemd:/x\n4:memory:/y\n0::/z", Some("/sys/fs/cgroup/unified/z")),
-            (inside, "0::/box/scry", Some("/sys/fs/cgroup/scry")),
-            (inside, "0::/other", None),
-            (pure, "9:name=systemd:/x", None),
+            (HYBRID, "9:name=systemd:/x\n4:memory:/y\n0::/z", Some("/sys/fs/cgroup/unified/z")),
+            (INSIDE, "0::/box/scry", Some("/sys/fs/cgroup/scry")),
+            (INSIDE, "0::/other", None),
+            (PURE, "9:name=systemd:/x", None),
             ("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw", "0::/", None),
             ("", "", None),
         ] {
             assert_eq!(place(mounts, own), wanted.map(PathBuf::from), "{own}");
         }
+    }
+
+    #[test]
+    fn only_this_very_group_and_what_is_below_it_counts_and_no_other_of_its_name() {
+        for (mounts, folder, is) in [
+            (PURE, "/sys/fs/cgroup/a/scry-7", "/a/scry-7"),
+            (HYBRID, "/sys/fs/cgroup/unified/scry-7", "/scry-7"),
+            (INSIDE, "/sys/fs/cgroup/scry-7", "/box/scry-7"),
+        ] {
+            let known = known(mounts, Path::new(folder)).unwrap();
+            assert_eq!(known, Path::new(is));
+            let own = format!("4:memory:/y\n0::{is}");
+            assert_eq!(place(mounts, &own), Some(folder.into()));
+            assert!(is_within(&known, &own) && is_within(&known, &format!("{own}/below/it")));
+            for other in [
+                "0::/".to_owned(),
+                format!("0::/user.slice{is}"),
+                format!("0::/..{is}"),
+                format!("0::{is}0"),
+                format!("9:name=systemd:{is}\n0::/"),
+                String::new(),
+            ] {
+                assert!(!is_within(&known, &other), "{other}");
+            }
+        }
+        assert_eq!(known(HYBRID, Path::new("/sys/fs/cgroup/cpu/scry-7")), None);
+    }
+
+    #[test]
+    fn a_group_that_somebody_else_made_or_could_make_is_left_alone() {
+        let own = geteuid().as_raw();
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("scry-7");
+        fs::create_dir(&folder).unwrap();
+        assert!(is_own(&folder, own) && !is_own(&folder, own + 1));
+        assert!(!is_own(&above.path().join("none"), own));
+        if own != 0 {
+            return;
+        }
+        let give = |folder: &Path, uid| std::os::unix::fs::chown(folder, Some(uid), None).unwrap();
+        give(above.path(), 1);
+        assert!(!is_own(&folder, own));
+        give(&folder, 1);
+        give(above.path(), own);
+        assert!(!is_own(&folder, own));
     }
 
     #[test]

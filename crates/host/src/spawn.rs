@@ -19,6 +19,7 @@ use model::{SessionId, Size, limit};
 use policy::LoginPermit;
 use rustix::fs::MemfdFlags;
 use rustix::pipe::PipeFlags;
+use rustix::process::Uid;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -197,7 +198,8 @@ pub async fn spawn(
         let group = group.and_then(|path| Group::of(path, &session));
         let of_user = audit.map(|session| Audit { session, uid });
         let marks = |pid, process| Marks::new(pid, process, group, of_user, &session);
-        let signals = Signals::of(&process, terminal, marks).ok_or("the session ended at once")?;
+        let signals = Signals::of(&process, Uid::from_raw(uid), terminal, marks)
+            .ok_or("the session ended at once")?;
         if let Some(place) = &watch {
             // First what holds the session: nothing of the user's runs that could not be held.
             place.brake_with(signals.brake());

@@ -2,7 +2,8 @@
 //!
 //! A frozen group bears a mark (an extended attribute, which only root sets) that says which node froze it: its process
 //! id, the moment at which that process began, and the process namespace in which the number counts. A group whose node
-//! lives, or cannot be seen from here because it is in another namespace, is left alone, and so is one without a mark.
+//! lives, or cannot be seen from here because it is in another namespace, is left alone, and so is one without a mark,
+//! and one that is not root's own: its name and its mark may be anybody's words.
 
 use crate::group;
 use crate::hunt::{Audit, Marks, Reach};

@@ -77,6 +77,22 @@ async fn the_terminal_of_another_account_is_that_accounts() {
 }
 
 #[tokio::test]
+async fn a_clients_signal_reaches_a_program_of_another_account() {
+    let Some(user) = as_somebody("a_clients_signal_reaches_a_program") else { return };
+    let command = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done";
+    for plan in [plan(command), plan_on_terminal(command, Size::default())] {
+        let mut child = start(&user.name, plan).await.unwrap();
+        match &child.io {
+            host::Io::Pty(pty) => drop(until(pty, "ready").await),
+            host::Io::Pipes { stdout, .. } => drop(stdout.read().await.unwrap()),
+        }
+        child.signal("USR1").unwrap();
+        let exit = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+        assert_eq!(exit, Exit::Status(3));
+    }
+}
+
+#[tokio::test]
 async fn the_device_goes_with_its_terminal_even_if_a_job_holds_it() {
     let command = "trap '' HUP; echo $SSH_TTY.; sleep 1000797";
     let child = start(&own(), plan_on_terminal(command, Size::default())).await.unwrap();

@@ -168,6 +168,59 @@ fn whatever_does_not_parse_is_recorded_as_it_is_from_its_first_byte_on() {
 }
 
 #[test]
+fn contents_behind_the_close_of_their_file_are_recorded_as_they_are() {
+    let mut sftp = Sftp::new();
+    sftp.open("/tmp/x", 26, "h");
+    let close = sftp.ask(4, &[F::S("h")]);
+    sftp.ask(6, &[F::S("h"), F::U64(0), F::B(b"0123456789")]);
+    let mut kept = sftp.talk.last().unwrap().1.clone();
+    sftp.status(close, 0);
+    let closed = sftp.talk.last().unwrap().1.clone();
+    sftp.talk.push((Who::Client, b"and more".to_vec()));
+    kept.extend(b"and more");
+    check_broken(&sftp.talk, "contents of a file that is being closed", (&kept, &closed));
+}
+
+#[track_caller]
+fn check_answer(asked: (u8, &[F<'_>]), answer: (u8, &[F<'_>]), why: &str) {
+    let mut sftp = Sftp::new();
+    let id = sftp.ask(asked.0, asked.1);
+    sftp.answer(id, answer.0, answer.1);
+    let kept = sftp.talk.last().unwrap().1.clone();
+    check_broken(&sftp.talk, why, (b"", &kept));
+}
+
+#[test]
+fn answers_that_nobody_is_told_of_carry_nothing_else() {
+    let (long, unfit) =
+        ("a path or a message that is too long", "an answer that does not fit its request");
+    let bytes = [b'a'; 4097];
+    let name = [F::S("a"), F::S("a"), F::U32(0)];
+    for kind in [16, 19] {
+        let asked: (u8, &[F<'_>]) = (kind, &[F::S(".")]);
+        check_answer(asked, (104, &[F::U32(0)]), unfit);
+        check_answer(asked, (104, &[&[F::U32(2)], &name[..], &name[..]].concat()), unfit);
+        check_answer(asked, (104, &[F::U32(1), F::B(&bytes), F::S(""), F::U32(0)]), long);
+        check_answer(asked, (104, &[F::U32(1), F::S("a"), F::B(&bytes), F::U32(0)]), long);
+    }
+    let asked: (u8, &[F<'_>]) = (13, &[F::S("f")]);
+    check_answer(asked, (101, &[F::U32(0), F::B(&bytes[..1025]), F::S("")]), long);
+    check_answer(asked, (101, &[F::U32(0), F::S("Success"), F::B(&bytes[..1025])]), long);
+    check_answer(asked, (101, &[F::U32(4), F::S("Failure"), F::B(&bytes[..1025])]), long);
+    check_answer(asked, (101, &[F::U32(4), F::B(&bytes), F::S("")]), long);
+    // The longest that are still good.
+    let mut sftp = Sftp::new();
+    let id = sftp.ask(16, &[F::S(".")]);
+    let path = F::B(&bytes[..4096]);
+    sftp.answer(id, 104, &[F::U32(1), path, path, F::U32(0)]);
+    let id = sftp.ask(13, &[F::S("f")]);
+    sftp.answer(id, 101, &[F::U32(0), F::B(&bytes[..1024]), F::S("en")]);
+    let id = sftp.ask(13, &[F::S("f")]);
+    sftp.answer(id, 101, &[F::U32(4), F::B(&bytes[..4096]), F::S("")]);
+    assert_eq!(hear(&sftp.talk, &[]).raw, (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn what_never_was_a_transfer_leaves_no_word_and_every_byte() {
     for (client, server) in [
         ("", "hello\n"),

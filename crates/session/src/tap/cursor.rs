@@ -36,11 +36,16 @@ impl<'a> Cursor<'a> {
 
     /// A path or a message.
     pub fn text(&mut self) -> Result<String, Wrong> {
+        Ok(text_of(self.short(TRANSFER_PATH_BYTES)?))
+    }
+
+    /// A path or a message of so many bytes at most. What nobody is told of must be short, lest it carry something else.
+    pub fn short(&mut self, most: usize) -> Result<&'a [u8], Wrong> {
         let bytes = self.string()?;
-        if bytes.len() > TRANSFER_PATH_BYTES {
+        if bytes.len() > most {
             return Err("a path or a message that is too long");
         }
-        Ok(text_of(bytes))
+        Ok(bytes)
     }
 
     /// Attributes (§5). Those that this version does not know would hide what stands in them.

@@ -11,13 +11,15 @@ use super::{Broken, Out, Side, Tapped};
 use model::limit::{
     SFTP_HANDLE_BYTES, TRANSFER_LOOKUPS, TRANSFER_OPEN, TRANSFER_PATH_BYTES, TRANSFER_TEXT_BYTES,
 };
-use model::transfer::{Access, Attributes, FileMoved, Lookups, Outcome, Transfer};
+use model::transfer::{Access, Attributes, FileMoved, Lookups, Outcome, Transfer, text_of};
 use request::{Handles, Lookup, Request};
 use std::collections::BTreeMap;
 
 /// Statuses (§7).
 const OK: u32 = 0;
 const EOF: u32 = 1;
+/// Bytes of the text of an answer that it went well, and of the name of any text's language, which are not told.
+const GOOD_BYTES: usize = 1024;
 
 /// Both directions of one sftp session, behind the greetings.
 #[derive(Debug, Default)]
@@ -55,6 +57,8 @@ struct File {
     read: Tally,
     written: Tally,
     outcome: Outcome,
+    /// Whether the client has asked for its end.
+    closing: bool,
 }
 
 /// An answer of the server.
@@ -109,13 +113,13 @@ impl Sftp {
 
     fn packets(&mut self, side: Side, rest: &mut &[u8], out: &mut Out) -> Result<(), Wrong> {
         loop {
-            let framer = self.framer(side);
-            if framer.left > 0 {
-                let most = usize::try_from(framer.left).unwrap_or(usize::MAX).min(rest.len());
+            let left = self.framer(side).left;
+            if left > 0 {
+                let most = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                 let (piece, behind) = rest.split_at(most);
-                framer.left -= piece.len() as u64;
+                self.contents(side, piece)?;
+                self.framer(side).left = left - piece.len() as u64;
                 *rest = behind;
-                self.contents(side, piece);
                 if rest.is_empty() {
                     return Ok(());
                 }
@@ -143,12 +147,14 @@ impl Sftp {
         }
     }
 
-    fn contents(&mut self, side: Side, piece: &[u8]) {
+    fn contents(&mut self, side: Side, piece: &[u8]) -> Result<(), Wrong> {
         let slot = if side == Side::Client { self.written } else { self.read };
-        if let Some(Open::File(file)) = slot.and_then(|slot| self.open.get_mut(&slot)) {
-            let tally = if side == Side::Client { &mut file.written } else { &mut file.read };
-            tally.add(piece);
-        }
+        let Some(Open::File(file)) = slot.and_then(|slot| self.open.get_mut(&slot)) else {
+            return Err("contents of a file that is not open");
+        };
+        let tally = if side == Side::Client { &mut file.written } else { &mut file.read };
+        tally.add(piece);
+        Ok(())
     }
 
     fn file(&mut self, slot: u32) -> Result<&mut File, Wrong> {
@@ -168,7 +174,9 @@ impl Sftp {
             if u64::from(length) != (head.len() as u64 - 4).saturating_add(bytes.into()) {
                 return Err(MALFORMED);
             }
-            self.file(slot)?;
+            if self.file(slot)?.closing {
+                return Err("contents of a file that is being closed");
+            }
             self.flight.send(id, Asked::Block(Block { slot, write: true, from, bytes }))?;
             self.file(slot)?.written.begin(from);
             self.written = Some(slot);
@@ -178,6 +186,11 @@ impl Sftp {
         rest.end()?;
         match &asked {
             Asked::Block(block) => drop(self.file(block.slot)?),
+            Asked::Other(Request::Close { slot }) => {
+                if let Some(Open::File(file)) = self.open.get_mut(slot) {
+                    file.closing = true;
+                }
+            }
             Asked::Other(request) => self.keep_text(request.text())?,
         }
         self.flight.send(id, asked)?;
@@ -303,6 +316,7 @@ impl Sftp {
             read: Tally::default(),
             written: Tally::default(),
             outcome: Outcome::Ok,
+            closing: false,
         };
         self.add(handle, Open::File(Box::new(file)))?;
         self.files = number;
@@ -462,10 +476,9 @@ fn read_answer(kind: u8, rest: &mut Cursor<'_>) -> Result<Answer, Wrong> {
             let code = rest.number()?;
             let mut text = String::new();
             if rest.end().is_err() {
-                text = rest.text()?;
-                if rest.string()?.len() > TRANSFER_PATH_BYTES {
-                    return Err(MALFORMED);
-                }
+                let most = if code > EOF { TRANSFER_PATH_BYTES } else { GOOD_BYTES };
+                text = text_of(rest.short(most)?);
+                rest.short(GOOD_BYTES)?;
             }
             Answer::Status { code, text }
         }
@@ -480,8 +493,8 @@ fn read_answer(kind: u8, rest: &mut Cursor<'_>) -> Result<Answer, Wrong> {
         104 => {
             let count = rest.number()?;
             for _ in 0..count {
-                rest.string()?;
-                rest.string()?;
+                rest.short(TRANSFER_PATH_BYTES)?;
+                rest.short(TRANSFER_PATH_BYTES)?;
                 rest.attributes()?;
             }
             Answer::Names(count.into())
