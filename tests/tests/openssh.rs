@@ -7,6 +7,7 @@ use house::{
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -435,4 +436,16 @@ fn an_openssh_server_does_not_take_a_certificate_for_one_terminal() {
     assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
     server.kill().unwrap();
     server.wait().unwrap();
+}
+
+#[test]
+fn what_a_client_sets_and_a_command_of_any_bytes_stand_in_the_recording() {
+    let mut ssh = CLUSTER.ssh_command();
+    ssh.args(["-o", "SetEnv=LC_SCRY=a-program", &CLUSTER.host()]);
+    ssh.arg(std::ffi::OsStr::from_bytes(b"printf \"$LC_SCRY\" # \xff\xfe"));
+    assert_eq!(text(&ssh.output().unwrap()), "a-program");
+    let row = CLUSTER.recording_of("printf \"$LC_SCRY\" # \\xff\\xfe");
+    let id = row["id"].as_str().unwrap();
+    let out = CLUSTER.scry(&["recordings", "export", id, "--format", "jsonl", "-o", "-"]);
+    assert!(text(&out).contains("env LC_SCRY=a-program"), "{}", text(&out));
 }

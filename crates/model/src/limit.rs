@@ -541,6 +541,8 @@ pub const AFTERMATH_GRACE_MS: u64 = 250;
 
 /// People in one session besides its owner. Refuse: nobody more may enter.
 pub const SEATS: usize = 64;
+/// Of those, seats for moderators and for people who must be there. Refuse: nobody else may enter.
+pub const SEATS_KEPT: usize = 8;
 /// Milliseconds that somebody has to confirm that they are there, once they were asked. Then they do not count.
 pub const CONFIRM_GRACE_MS: u64 = 15_000;
 /// Milliseconds without a beat after which somebody who is watched does not count.

@@ -1,6 +1,7 @@
 //! Locks, and what became of people after certificates were signed for them. What both mean is decided in `policy`.
 
 use crate::limit::LOCK_REASON_BYTES;
+use crate::words::is_odd;
 use crate::{Login, NodeName, RoleName, SessionId, Time, UserName};
 use core::fmt;
 use core::num::ParseIntError;
@@ -113,12 +114,7 @@ impl FromStr for Reason {
     type Err = ReasonError;
 
     fn from_str(text: &str) -> Result<Self, ReasonError> {
-        // Beside control characters those that turn or break a line (Unicode's bidirectional controls and separators).
-        let bad = |c: &char| {
-            c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        if let Some(found) = text.chars().find(bad) {
+        if let Some(found) = text.chars().find(|c| is_odd(*c)) {
             return Err(ReasonError::Character { found });
         }
         if text.len() > LOCK_REASON_BYTES {

@@ -17,6 +17,7 @@ use link::tunnel::Knock;
 use model::audit::Audited;
 use model::limit::{LINK_MS, SSH_BEAT_MS, SSH_BEATS};
 use model::role::{Forwarding, RecordingPolicy};
+use model::transfer::text_of;
 use model::{AuditEvent, ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tick, UserName};
 use policy::{Denial, Identity, LoginPermit};
 use std::net::SocketAddr;
@@ -564,7 +565,9 @@ pub(crate) fn kind(wish: &Wish) -> model::Kind {
     match wish {
         Wish::Shell => model::Kind::Shell,
         Wish::Exec(command) => {
-            model::Kind::Exec { command: String::from_utf8_lossy(command).into_owned() }
+            let text = str::from_utf8(command).map(str::to_owned);
+            // Whatever it is, it can be read back.
+            model::Kind::Exec { command: text.unwrap_or_else(|_| text_of(command)) }
         }
         Wish::Subsystem(name) => model::Kind::Subsystem { name: name.clone() },
     }

@@ -3,7 +3,7 @@
 use crate::company::Doors;
 use crate::session::plain;
 use link::http::Channel;
-use model::limit::{LIVE_PEOPLE, LIVE_SESSIONS};
+use model::limit::{LIVE_PEOPLE, LIVE_SESSIONS, LIVE_TEXT_BYTES, REQUEST_BYTES};
 use model::{ConnectionId, Kind, Login, RoleName, SessionId, Time, UserName};
 use policy::Demand;
 use std::collections::BTreeMap;
@@ -120,13 +120,31 @@ impl Lives {
 pub(crate) async fn report(auth: Channel, lives: Arc<Lives>) {
     let mut changes = lives.changes();
     loop {
-        let sessions = lives.all().iter().rev().take(LIVE_SESSIONS).map(|one| told(one)).collect();
+        let sessions = list(&lives);
         if let Err(error) = auth.call(&ReportLive { sessions }).await {
-            tracing::debug!(%error, "the list of sessions was not told");
+            tracing::warn!(%error, "the list of sessions was not told");
         }
         tokio::time::sleep(PAUSE).await;
         let _ = tokio::time::timeout(EVERY, changes.changed()).await;
     }
+}
+
+/// The newest sessions, as many as fit into one request.
+fn list(lives: &Lives) -> Vec<LiveSession> {
+    let mut left = REQUEST_BYTES - REQUEST_BYTES / 8;
+    let sessions = lives.all().into_iter().rev().take(LIVE_SESSIONS);
+    let fits = |session: &LiveSession| {
+        let bytes = serde_json::to_vec(session).map_or(0, |json| json.len());
+        let rest = left.checked_sub(bytes);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    sessions.map(|one| told(&one)).take_while(fits).collect()
+}
+
+/// As much of it as auth shows of a text, without what JSON writes at length.
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LIVE_TEXT_BYTES).collect()
 }
 
 /// A session as auth's list has it.
@@ -137,14 +155,17 @@ fn told(running: &Running) -> LiveSession {
         user: running.owner.clone(),
         roles: running.roles.clone(),
         login: running.login.clone(),
-        kind: running.kind.clone(),
+        kind: match &running.kind {
+            Kind::Exec { command } => Kind::Exec { command: cut(command) },
+            kind => kind.clone(),
+        },
         since: running.since,
         client: running.client.clone(),
-        runs: running.foreground.get().and_then(host::Foreground::program),
+        runs: running.foreground.get().and_then(host::Foreground::program).map(|it| cut(&it)),
         state: company.state,
         why: company.why.clone().or_else(|| {
             let wanted = company.file.as_ref()?;
-            Some(format!("a file waits for a word: {}", plain(&wanted.path)))
+            Some(format!("a file waits for a word: {}", cut(&plain(&wanted.path))))
         }),
         joinable: running.joinable,
         people: company.people.iter().take(LIVE_PEOPLE).cloned().collect(),

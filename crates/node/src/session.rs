@@ -1,5 +1,6 @@
 //! One session: reads the program, has it recorded, and shows it to its owner, in this order. Its state lives in one loop.
 
+mod asked;
 mod finish;
 mod others;
 mod outgoing;
@@ -129,7 +130,8 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         }
     };
     let (recorder, heading) =
-        match begin(post, id, &caller, &permit, (terminal, services(&session)), &what).await {
+        match begin(post, id, &caller, &permit, (terminal, asked::services(&session)), &what).await
+        {
             Ok(begun) => begun.unzip(),
             Err(why) => {
                 caller.tell_in(id, Audited::RecordingFailed { why: why.clone() });
@@ -254,17 +256,6 @@ async fn begin(
         recorder.take(service);
     }
     Ok(Some((recorder, heading)))
-}
-
-/// What was asked for before the session began, and whether it was granted.
-fn services(session: &Session) -> Vec<Entry> {
-    let granted = [
-        session.agent.then_some("auth-agent-req@openssh.com"),
-        session.x11.as_ref().map(|_| "x11-req"),
-    ];
-    let granted = granted.into_iter().flatten().map(|name| (name.to_owned(), true));
-    let refused = session.refused.iter().map(|name| (name.clone(), false));
-    granted.chain(refused).map(|(name, granted)| Entry::Service { name, granted }).collect()
 }
 
 fn plan(id: SessionId, session: &Session, agent_socket: Option<PathBuf>, caller: &Caller) -> Plan {
@@ -548,8 +539,8 @@ impl Live {
                 }
             }
         };
-        // What stands still would stand still for ever.
-        finish.by_rule |= self.is_frozen();
+        // What stands still would stand still for ever; and what nobody looks at may not go on.
+        finish.by_rule |= self.is_frozen() || self.wants.needs_others();
         if finish.by_rule {
             // What runs goes first: a client that takes nothing does not put it off.
             finish.ended(signals.end(Duration::from_millis(END_MS)).await);
@@ -625,6 +616,11 @@ impl Live {
             let shown = self.record_typed && !streams.echo_off();
             self.typed(party, &bytes, shown);
         } else {
+            // Whose bytes the next ones of the stream are.
+            if party != Party::OWNER {
+                let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                self.record(Entry::Typed { party, count, bytes: None });
+            }
             self.piped(Stream::Stdin, bytes.clone());
         }
         let now = self.may_pass();

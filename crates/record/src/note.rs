@@ -2,6 +2,7 @@
 
 use model::entry::{Ending, Entry, Gap, GapCause, People, Stamped};
 use model::kernel::{Action, Class, Kernel};
+use model::words::is_odd;
 use model::{Seq, Transfer};
 
 /// Something that happened, for a status line, a list or a time line.
@@ -138,9 +139,7 @@ fn people_kind(people: &People) -> NoteKind {
 /// Text from a recording, fit for one line of a terminal or a page: nothing in it controls or turns what stands around it.
 #[must_use]
 pub fn clean(text: &str, most: usize) -> String {
-    let turns = |ch| matches!(ch, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let plain = |ch: char| if ch.is_control() || turns(ch) { '·' } else { ch };
-    text.chars().take(most).map(plain).collect()
+    text.chars().take(most).map(|c| if is_odd(c) { '·' } else { c }).collect()
 }
 
 /// A gap in words.

@@ -103,6 +103,25 @@ fn whoever_comes_and_is_gone_again_at_once_leaves_nothing_running() {
 }
 
 #[test]
+fn what_a_session_leaves_behind_does_not_go_on_without_those_who_must_be_there() {
+    let Some(cluster) = that_can_freeze("") else { return };
+    let (bob, carol) = bob_and_carol(&cluster);
+    for (name, leaves) in [("exit", "sleep 2"), ("hang-up", "sleep 1000")] {
+        let counter = Counter::new(&cluster, name);
+        let behind = format!("({}) </dev/null >/dev/null 2>&1 & {leaves}", counter.command());
+        let owner = Client::open(&cluster, &bob, &[], &behind);
+        let session = owner.waits();
+        let _moderator = Client::come(&cluster, &carol, &session, "moderator");
+        counter.runs();
+        if name == "hang-up" {
+            owner.signal("KILL");
+        }
+        wait_for("the end of what was left behind", || processes(&session).is_empty());
+        counter.stands(A_WHILE);
+    }
+}
+
+#[test]
 fn whoever_must_be_there_and_is_silent_does_not_count_until_they_are_heard_again() {
     let Some(cluster) = that_can_freeze("") else { return };
     let (bob, carol) = bob_and_carol(&cluster);

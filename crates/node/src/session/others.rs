@@ -9,9 +9,9 @@ use crate::stage::Stage;
 use host::Signals;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
-use model::limit::{RETURN_MS, SAID_BYTES};
+use model::limit::{RETURN_MS, SAID_BYTES, SEATS, SEATS_KEPT};
 use model::{SeatRole, Size};
-use session::company::{Adopted, Change, EndCause, Refused, Silent, Standing};
+use session::company::{Adopted, Change, EndCause, Full, Refused, Silent, Standing};
 use std::sync::Arc;
 use wire::company::{Ask, Told};
 
@@ -80,6 +80,11 @@ impl Live {
         (identity, size): (policy::Identity, Size),
     ) -> Result<Seated, String> {
         let (user, seat) = (permit.user().clone(), permit.seat());
+        // Whoever may hold a session, or must be there, finds a place in it.
+        let holds = seat == SeatRole::Moderator || !counts.is_empty();
+        if !holds && self.table.people.len() > SEATS - SEATS_KEPT {
+            return Err(Full::Seats.words().to_owned());
+        }
         let stage = self.stage()?;
         let mut theirs = self.table.people.iter().filter(|(_, person)| person.user == user);
         let again = theirs.find(|(_, person)| person.seat.is_some()).map(|(party, _)| *party);

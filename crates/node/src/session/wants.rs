@@ -6,6 +6,7 @@ use crate::news::Latest;
 use host::{FileNews, Files as Mover};
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
+use model::words::is_odd;
 use model::{Login, SessionId, UserName, Wanted};
 use policy::{Demand, SessionFacts, Voice};
 use session::Desk;
@@ -41,6 +42,11 @@ impl Wants {
             desk: Desk::default(),
             mover: None,
         }
+    }
+
+    /// Whether others must be there for anything of this session to run.
+    pub fn needs_others(&self) -> bool {
+        !self.demands.is_empty()
     }
 
     /// Listens to a process from here on.
@@ -188,10 +194,6 @@ impl Live {
 /// A line of text that somebody else chose, without what a terminal would obey or what would have it read otherwise than it
 /// is.
 pub(crate) fn plain(text: &str) -> String {
-    let is_odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().map(|c| if is_odd(c) { '\u{b7}' } else { c }).collect()
 }
 
