@@ -99,6 +99,63 @@ fn whoever_verifies_a_file_that_was_changed_is_told_so_and_where() {
     assert!(!text(&out).starts_with("complete"), "{}", text(&out));
 }
 
+/// A whole recording in the place of another verifies; who asks for the one is not given the other all the same.
+#[test]
+fn a_recording_that_was_put_in_the_place_of_another_is_refused_by_its_id() {
+    let cluster = Cluster::start();
+    // What is read is as long as the first was, so the other one has to be longer.
+    let ids = ["echo short", "head -c 20000 /dev/urandom | base64"].map(|command| {
+        assert_success(&cluster.ssh(command));
+        cluster.recording_of(command)["id"].as_str().unwrap().to_owned()
+    });
+    let [id, other] = ids.each_ref().map(String::as_str);
+    let verified = cluster.verify(id);
+    assert_success(&verified);
+    let said = text(&verified);
+    let session = format!("session {id}: {0} as {0}@{1}, began ", cluster.login, house::NODE);
+    assert!(said.starts_with("complete: "), "{said}");
+    assert!(said.lines().any(|line| line.starts_with(&session)), "{said} lacks {session:?}");
+    let file = cluster.export(id, "scry");
+    let json: serde_json::Value =
+        serde_json::from_str(&text(&cluster.verify_file(&file, &["--json"]))).unwrap();
+    assert_eq!(json["heading"]["id"], id, "{json:#}");
+    assert_success(&cluster.verify_file(&file, &["--id", id]));
+    let out = cluster.verify_file(&file, &["--id", other]);
+    let words = format!("broken at byte 8, record 1: this is the recording {id}, not {other}");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out).starts_with(&words), "{}", text(&out));
+
+    let [ours, theirs] = [id, other].map(|id| stored_part(&cluster, id));
+    std::fs::copy(theirs, ours).unwrap();
+    let refusal = format!("auth gave the recording {other} for {id}");
+    let path = cluster.path("another.scry");
+    let path = path.to_str().unwrap();
+    for args in [
+        &["recordings", "export", id, "--format", "scry", "--output", path][..],
+        &["recordings", "export", id, "--format", "text", "--output", path],
+        &["recordings", "events", id],
+        &["play", "--print", id],
+    ] {
+        let out = cluster.scry(args);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(!out.status.success() && said.contains(&refusal), "{args:?}: {said}");
+    }
+    assert!(!std::path::Path::new(path).exists(), "nothing of it is kept");
+    assert_success(&cluster.verify(other));
+}
+
+/// The file of a recording in auth's final store; one that is short is one part.
+fn stored_part(cluster: &Cluster, id: &str) -> std::path::PathBuf {
+    let mut place = cluster.path("data/auth/recordings/rec").join(id);
+    while place.is_dir() {
+        let inside: Vec<_> =
+            std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(inside.len(), 1, "{inside:?}");
+        place.clone_from(&inside[0]);
+    }
+    place
+}
+
 #[test]
 fn a_text_is_found_in_all_recordings_with_the_command_and_the_link_that_go_there() {
     let cluster = Cluster::start();

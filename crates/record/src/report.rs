@@ -1,9 +1,10 @@
 //! What the check of a file found, for people and machines.
 
+use crate::frame::MAGIC;
 use crate::index::GapAt;
 use core::fmt;
 use model::entry::Ending;
-use model::{Heading, Time};
+use model::{Heading, SessionId, Time};
 use serde::Serialize;
 
 /// In one word, what a recording is worth as evidence.
@@ -98,7 +99,7 @@ pub struct Report {
     pub torn_bytes: u64,
     /// Bytes of the file.
     pub bytes: u64,
-    /// What is wrong, in file order; at most 100 are listed.
+    /// What is wrong, in file order; at most 100 are listed, besides that it is another recording than was wanted.
     pub faults: Vec<FoundFault>,
 }
 
@@ -121,6 +122,18 @@ impl Report {
             bytes,
             faults: Vec::new(),
         }
+    }
+
+    /// Holds it against the recording that was wanted: another one is worth nothing in its place, whole as it may be.
+    #[must_use]
+    pub fn wanted(mut self, id: SessionId) -> Self {
+        let found = self.heading.as_ref().map(|heading| heading.id);
+        if let Some(found) = found.filter(|found| *found != id) {
+            let what = format!("this is the recording {found}, not {id}");
+            self.faults.insert(0, FoundFault { offset: MAGIC.len() as u64, record: 1, what });
+            self.verdict = Verdict::Broken;
+        }
+        self
     }
 }
 
@@ -178,5 +191,47 @@ fn counted(n: u64, what: &str) -> String {
         (1, _) => format!("1 {what}"),
         (_, Some(stem)) => format!("{n} {stem}ies"),
         _ => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::seal::{Signature, SignerCertificate};
+    use model::{ConnectionId, Kind, NodeName};
+
+    fn heading(id: SessionId) -> Heading {
+        let (key, issuer, signature) = ([2; 32], [1; 32], Signature::from([0; 64]));
+        let (not_before, not_after) = (Time(0), Time(2));
+        let node: NodeName = "web-01".parse().unwrap();
+        Heading {
+            id,
+            connection: ConnectionId::from_random([9; 16]),
+            cluster: "example".into(),
+            node: node.clone(),
+            user: "alice".parse().unwrap(),
+            login: "root".parse().unwrap(),
+            roles: Vec::new(),
+            client: String::new(),
+            via: None,
+            kind: Kind::Shell,
+            size: None,
+            term: None,
+            started: Time(1),
+            signer: SignerCertificate { key, node, not_before, not_after, issuer, signature },
+        }
+    }
+
+    #[test]
+    fn a_whole_recording_in_the_place_of_another_is_worth_nothing() {
+        let [this, other] = [1, 2].map(|byte| SessionId::from_random([byte; 16]));
+        let (verdict, heading) = (Verdict::Complete, Some(heading(this)));
+        let report = Report { verdict, heading, ..Report::empty(0) };
+        assert_eq!(report.clone().wanted(this), report);
+        let report = report.wanted(other);
+        assert_eq!(report.verdict, Verdict::Broken);
+        let words =
+            format!("broken at byte 8, record 1: this is the recording {this}, not {other}");
+        assert!(report.to_string().starts_with(&words), "{report}");
     }
 }

@@ -523,6 +523,9 @@ pub struct Verify {
     /// The cluster's seal key: `scry-seal:…`, or a file that holds it; `scry status --json` shows it
     #[arg(long, value_name = "KEY|FILE")]
     pub key: Vec<String>,
+    /// The session that it must be of: the whole id
+    #[arg(long)]
+    pub id: Option<model::SessionId>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@ use comfy_table::presets;
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::Time;
+use model::words::is_odd;
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -21,7 +22,16 @@ pub fn remark(text: impl std::fmt::Display) {
 
 /// Prints pretty JSON.
 pub fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
-    line(serde_json::to_string_pretty(value)?);
+    // JSON may hold the second set of control characters as they are; terminals obey them.
+    let is_c1 = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    let mut text = String::new();
+    for c in serde_json::to_string_pretty(value)?.chars() {
+        match is_c1(c) {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+    }
+    line(text);
     Ok(())
 }
 
@@ -108,10 +118,10 @@ pub fn progress(total: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Text from elsewhere, fit for a terminal: no control characters, at most `most` columns wide.
+/// Text from elsewhere, fit for a terminal: nothing that does something to what stands around it, at most `most` columns wide.
 pub fn clean(text: &str, most: usize) -> String {
     let mut out: String =
-        text.chars().take(most).map(|c| if c.is_control() { '·' } else { c }).collect();
+        text.chars().take(most).map(|c| if is_odd(c) { '·' } else { c }).collect();
     if text.chars().count() > most {
         out.pop();
         out.push('…');

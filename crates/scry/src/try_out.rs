@@ -86,6 +86,7 @@ async fn session(
     let verdict = client::verify::run(&Verify {
         file: file.clone(),
         key: profile.cluster.seal_keys.clone(),
+        id: Some(facts.id),
         json: false,
     })?;
     show::remark(format!("Play it:  scry play {}", file.display()));

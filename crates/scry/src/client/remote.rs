@@ -1,9 +1,9 @@
 //! A recording at auth, read in pieces over the network as if it were a file.
 
 use super::reach;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use model::SessionId;
-use record::{Source, SourceError};
+use record::{Recording, Source, SourceError};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,11 +28,11 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Asks for leave to look at it, which is audited.
+    /// Asks for leave to look at it, which is audited. What says of itself that it is another recording is refused.
     pub async fn open(client: reach::Auth, id: SessionId, how: ViewKind) -> Result<Self> {
         let view = client.call(&ViewRecording { id, how }).await?;
         let path = format!("/v1/recordings/{id}/bytes?ticket={}", view.ticket);
-        let remote = Self {
+        let mut remote = Self {
             client,
             runtime: Handle::current(),
             path,
@@ -40,8 +40,27 @@ impl Remote {
             live: AtomicBool::new(true),
             pieces: Mutex::new(VecDeque::new()),
         };
-        remote.fetch(0, 1).await?;
+        let mut front = remote.front().await?;
+        if let Some(found) = named(&front).filter(|found| *found != id) {
+            bail!(
+                "auth gave the recording {found} for {id}: one was put in the place of the other"
+            );
+        }
+        front.truncate(PIECE as usize);
+        remote.pieces = Mutex::new(VecDeque::from([(0, front)]));
         Ok(remote)
+    }
+
+    /// The file's beginning, to the end of its first record if it has one.
+    async fn front(&self) -> Result<Vec<u8>> {
+        let mut front = Vec::new();
+        loop {
+            let more = self.fetch(front.len() as u64, PIECE).await?;
+            front.extend_from_slice(&more);
+            if more.is_empty() || !matches!(record::split(&front), Ok(None)) {
+                return Ok(front);
+            }
+        }
     }
 
     async fn fetch(&self, from: u64, most: u64) -> Result<Vec<u8>> {
@@ -77,6 +96,13 @@ impl Remote {
         kept.truncate(KEPT);
         Ok(bytes)
     }
+}
+
+/// The recording that these bytes, which begin a file, say they are of. What they cannot say is found out by whoever
+/// reads or verifies them.
+fn named(front: &[u8]) -> Option<SessionId> {
+    let (heading, _) = record::split(front).ok()??;
+    Some(Recording::open(heading).ok()?.heading().id)
 }
 
 impl Source for Remote {

@@ -5,12 +5,12 @@ use crate::client::profile::Profile;
 use crate::show;
 use anyhow::{Context as _, Result, bail};
 use model::seal::PublicKey;
-use record::Source as _;
+use record::{Report, Source as _, Verdict};
 use std::path::Path;
 use std::process::ExitCode;
 use store::file::FileSource;
 
-/// Checks a file; exit code 0 only when it is complete and signed by a key that was given.
+/// Checks a file; exit code 0 only when it is complete, signed by a key that was given, and of the session that was named.
 pub fn run(args: &Verify) -> Result<ExitCode> {
     let mut keys = Vec::new();
     for given in &args.key {
@@ -24,16 +24,36 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
     let bar = show::progress(source.len(), "verifying");
     let report = record::verify(&source, &keys, &mut |at| bar.set_position(at));
     bar.finish_and_clear();
+    let report = match args.id {
+        Some(id) => report.wanted(id),
+        None => report,
+    };
     if args.json {
         show::json(&report)?;
     } else {
         show::line(report.to_string().trim_end());
+        if let Some(words) = session(&report) {
+            show::line(words);
+        }
     }
-    Ok(if report.verdict == record::Verdict::Complete {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.verdict == Verdict::Complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Which session it is: a recording that is whole may still be another than the one that is talked about.
+fn session(report: &Report) -> Option<String> {
+    let heading = report.heading.as_ref()?;
+    let begin = match report.verdict {
+        Verdict::Broken | Verdict::NotProven => "it says that it is session",
+        _ => "session",
+    };
+    Some(format!(
+        "{begin} {}: {} as {}@{}, began {}",
+        heading.id,
+        heading.user,
+        heading.login,
+        heading.node,
+        show::moment(heading.started)
+    ))
 }
 
 /// The seal keys of the cluster this client knows, where none was given.
