@@ -90,7 +90,8 @@ pub enum Entry {
     },
     /// The session asked for the agent, a forward or another service of its connection.
     Service {
-        /// What was asked for, in the words of RFC 4254, such as `auth-agent-req@openssh.com`.
+        /// What was asked for, in the words of RFC 4254, such as `auth-agent-req@openssh.com`; a variable that was set, as
+        /// `env NAME=VALUE`, and one that was refused, as `env NAME`.
         name: String,
         /// Whether it was granted.
         granted: bool,
