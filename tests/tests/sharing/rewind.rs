@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const READER: &str = "reader";
 /// What the player says of how to leave it.
 const BACK: &str = "q: back to now";
+/// What it says at the beginning.
+const BEGINNING: &str = "‖ 0:00 / ";
 /// What is said where there is nothing to see.
 const NONE: &str = "cannot rewind: there is no recording of this session that you may see";
 /// Long enough for what was typed to arrive, were it let through.
@@ -32,9 +34,12 @@ fn readers(cluster: &Cluster) {
 /// Opens the player, and goes back until it shows the text.
 #[track_caller]
 fn go_back_to(terminal: &Terminal, text: &str) {
-    std::thread::sleep(RECEIVED);
-    terminal.keys(&["C-]", "r"]);
-    terminal.wait_for(BACK);
+    let goes_back = || {
+        std::thread::sleep(RECEIVED);
+        terminal.keys(&["C-]", "r"]);
+        terminal.wait_for(BACK);
+    };
+    goes_back();
     let deadline = Instant::now() + PATIENCE;
     while !terminal.shows(text) {
         assert!(Instant::now() < deadline, "no {text:?} in {:#?}", terminal.screen());
@@ -44,6 +49,11 @@ fn go_back_to(terminal: &Terminal, text: &str) {
         let drawn = Instant::now() + DRAWN;
         while terminal.seen() == before && Instant::now() < drawn {
             std::thread::sleep(Duration::from_millis(20));
+        }
+        if terminal.seen() == before && terminal.shows(BEGINNING) {
+            // Auth has not received it yet.
+            terminal.keys(&["f"]);
+            goes_back();
         }
     }
     assert!(terminal.shows(BACK), "{:#?}", terminal.screen());

@@ -107,11 +107,11 @@ async fn a_flood_of_single_bytes_is_merged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_bound_a_push_waits_until_something_is_pulled() {
     let (_dir, _quota, mut push, mut pull) = queue(Limits { stall_ms: 60_000, ..SMALL });
-    let mut held = 0;
-    while timeout(SOON, push.push(piece(held, 1024))).await.is_ok() {
-        held += 1;
+    for held in 0..64 {
+        timeout(LATE, push.push(piece(held, 1024))).await.unwrap().unwrap();
     }
-    assert_eq!(held, 64, "pieces of 1 KiB fit into 64 KiB");
+    let more = timeout(SOON, push.push(piece(64, 1024))).await;
+    assert!(more.is_err(), "64 pieces of 1 KiB fit into 64 KiB");
     assert!(push.stalled_for_ms() > 0);
     let waiting = async {
         push.push(piece(99, 1024)).await.unwrap();
