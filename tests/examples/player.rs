@@ -80,7 +80,6 @@ async fn join(nobody: &Client, token: String) -> (Badge, model::seal::SignerCert
         host_key: ssh_key(8),
         tls_request: request.request.clone(),
         signing_key: Some(*signing_key().verifying_key().as_bytes()),
-        also_known_as: Vec::new(),
         web_names: Vec::new(),
     };
     let credentials = nobody.call(&Join { token, keys }).await.unwrap();

@@ -127,7 +127,7 @@ fn a_recording_that_was_put_in_the_place_of_another_is_refused_by_its_id() {
 
     let [ours, theirs] = [id, other].map(|id| stored_part(&cluster, id));
     std::fs::copy(theirs, ours).unwrap();
-    let refusal = format!("auth gave the recording {other} for {id}");
+    let refusal = format!("recording {id}'s file holds recording {other}");
     let path = cluster.path("another.scry");
     let path = path.to_str().unwrap();
     for args in [

@@ -183,8 +183,29 @@ fn sftp_is_told_command_by_command() {
     let line = format!("written {}: 500000 bytes, blake3 {hash}]", at("one"));
     assert!(transcript.contains(&line), "{transcript}");
     assert!(fs::read_to_string(CLUSTER.export(&id, "cast")).unwrap().contains("\"m\", \"rename "));
+    // What no entry tells, paths that were looked up among it, has its hash.
+    let all = entries(&CLUSTER, &id);
+    for stream in ["stdin", "stdout"] {
+        let of_it = all.iter().map(|entry| &entry["elided"]).find(|it| it["stream"] == stream);
+        let elided = of_it.unwrap_or_else(|| panic!("nothing of {stream} in {all:#?}"));
+        assert!(elided["bytes"].as_u64() > Some(100), "{elided:#}");
+        assert_eq!(elided["hash"].as_str().map(str::len), Some(64), "{elided:#}");
+    }
     // No byte of a file was kept.
     assert!(kept(&CLUSTER, &id, "stdin").is_empty() && kept(&CLUSTER, &id, "stdout").is_empty());
+}
+
+#[test]
+fn sftp_on_a_terminal_is_refused_in_words_and_without_one_it_is_there() {
+    let mut ssh = CLUSTER.ssh_command();
+    let out = ssh.args(["-tt", "-s", &CLUSTER.host(), "sftp"]).output().unwrap();
+    let words = String::from_utf8_lossy(&out.stderr).into_owned() + &text(&out);
+    assert!(!out.status.success() && words.contains("no use for a terminal"), "{words}");
+    wait_for("the refusal in the ledger", || {
+        let denied = CLUSTER.audit("access.denied");
+        denied.iter().any(|event| event["action"] == "run a subsystem on a terminal")
+    });
+    assert_success(&sftp(&CLUSTER, &["-o", "RequestTTY=no"], "pwd\n"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::gate::{Anybody, Asked, Surfer};
 use crate::issue::PersonKeys;
 use crate::people::{identity, of_user};
 use crate::porch::{LetIn, NoAnswer, NoSuch, Waiting};
-use crate::signin::{by_password, denied, entered, must_enrol};
+use crate::signin::{by_password, denied, entered, may_try, must_enrol};
 use crate::throttle::network;
 use crate::web::{ask_second, show_second};
 use crate::{clock, issue, passkeys, secret};
@@ -35,14 +35,10 @@ const UNKNOWN: &str = "no terminal waits with this code: it was signed in, turne
 /// Said of a terminal that waits no more, to itself.
 const GONE: &str =
     "this terminal waits no more: it was turned away, or has waited too long; begin anew";
-/// Said to who tries too often.
-const TOO_MANY: &str = "too many failed sign-ins from this address: wait some minutes";
 
 pub async fn begin(auth: Arc<Auth>, by: Anybody, call: Arrive) -> Result<Arrived, Refusal> {
+    may_try(&auth, &by.asked)?;
     let address = by.asked.address();
-    if auth.waits(address) {
-        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
-    }
     if call.ssh_key.len().saturating_add(call.tls_request.len()) > ARRIVAL_BYTES {
         let words = format!("the keys of a terminal have at most {ARRIVAL_BYTES} bytes");
         return Err(Refusal::malformed(words));
@@ -189,9 +185,7 @@ async fn may(auth: &Auth, asked: &Asked, user: &User, factor: bool) -> Result<()
 }
 
 pub async fn turn_away(auth: Arc<Auth>, by: Surfer, call: TurnAway) -> Result<Done, Refusal> {
-    if auth.waits(by.asked.address()) {
-        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
-    }
+    may_try(&auth, &by.asked)?;
     let gone = auth.arrivals().turn_away(&secret::written(&call.code), clock::now());
     let Some(gone) = gone else { return Err(unknown(&auth, &by.asked).await) };
     let what = Audited::ArrivalTurnedAway {
@@ -210,9 +204,7 @@ pub async fn leave(auth: Arc<Auth>, _by: Anybody, call: Leave) -> Result<Done, R
 }
 
 pub async fn come_in(auth: Arc<Auth>, by: Anybody, call: ComeIn) -> Result<Credentials, Refusal> {
-    if auth.waits(by.asked.address()) {
-        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
-    }
+    may_try(&auth, &by.asked)?;
     let answer = secret::written(&call.answer);
     let answered = auth.arrivals().answer(&call.ticket, &answer, clock::now());
     let (waiting, let_in) = match answered {
@@ -256,9 +248,7 @@ pub async fn come_in(auth: Arc<Auth>, by: Anybody, call: ComeIn) -> Result<Crede
 
 /// Who waits by a code. A code that is none is counted and audited, as a wrong invitation is.
 async fn find(auth: &Auth, asked: &Asked, code: &str) -> Result<Arc<Waiting>, Refusal> {
-    if auth.waits(asked.address()) {
-        return Err(Refusal::new(Fault::TooMany, TOO_MANY));
-    }
+    may_try(auth, asked)?;
     let found = auth.arrivals().find(&secret::written(code), clock::now());
     match found {
         Ok(waiting) => Ok(waiting),

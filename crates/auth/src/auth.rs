@@ -1,5 +1,6 @@
 //! What all of auth's handlers share, and how it is put together at the start.
 
+use crate::budget::{Denials, Reports};
 use crate::clock;
 use crate::error::Error;
 use crate::gate::Asked;
@@ -18,7 +19,8 @@ use crate::signin::throttled;
 use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
-use crate::{Config, factors, secret};
+use crate::{Config, factors, ledger, secret};
+use link::tls::PeerIdentity;
 use model::audit::Audited;
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
 use model::{AuditEvent, NodeName, RoleName, Time, UserName};
@@ -62,6 +64,10 @@ pub struct Auth {
     /// Codes of links that did not count, by who showed them and at which node; none is auth itself: what a node says of
     /// somebody counts there only. Locked for a look-up.
     codes: Mutex<Throttle<(Option<NodeName>, UserName)>>,
+    /// What was denied lately. Locked to count.
+    denials: Mutex<Denials>,
+    /// What parts reported lately. Locked to count.
+    reports: Mutex<Reports>,
     /// Terminals that wait to be let in. Locked for a look-up.
     arrivals: Mutex<Porch>,
     /// The sessions that go on. Locked to put a node's word there or to take it; nothing is decided meanwhile.
@@ -152,6 +158,8 @@ impl Auth {
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
             codes: Mutex::new(Throttle::new(SIGN_IN_FAILURES)),
+            denials: Mutex::default(),
+            reports: Mutex::default(),
             arrivals: Mutex::default(),
             live: Mutex::default(),
             people_turn: tokio::sync::Mutex::default(),
@@ -166,6 +174,32 @@ impl Auth {
     /// What nodes say of the sessions that go on.
     pub fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was denied lately.
+    pub fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What parts reported lately.
+    pub fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the ledger how many denials have no event of their own.
+    pub async fn own_up(&self, at_the_end: bool) {
+        let untold = self.denials().own_up(clock::tick(), at_the_end);
+        let events = untold.into_iter().map(|(who, count)| {
+            let mut event = ledger::event(Audited::DenialsNotListed { count });
+            event.address = who.network.map(|network| network.to_string());
+            match who.identity {
+                PeerIdentity::User(user) => event.user = Some(user),
+                PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node),
+                PeerIdentity::Nobody => {}
+            }
+            event
+        });
+        self.ledger.tell(events.collect()).await;
     }
 
     /// Terminals that wait to be let in.

@@ -48,6 +48,16 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// Where a recording belongs lies another one.
+    #[error(
+        "recording {id}'s file holds recording {found}: somebody has put it there; `scry verify FILE` names what a file holds"
+    )]
+    Another {
+        /// Which was asked for.
+        id: SessionId,
+        /// Which lies there.
+        found: SessionId,
+    },
     /// A test stops the work here.
     #[cfg(test)]
     #[error("stopped behind {behind:?}")]
@@ -163,6 +173,11 @@ impl Refusal {
     pub fn fault(&self) -> Fault {
         self.fault
     }
+
+    /// What the caller hears.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 impl From<Denial> for Refusal {
@@ -188,6 +203,9 @@ impl<E: Into<Error>> From<E> for Refusal {
             metrics::counter!("scry_auth_disk_full_total").increment(1);
             let words = "auth's disk is full: free some space there, and try again";
             return Self { full: true, ..Self::new(Fault::Unavailable, words) };
+        }
+        if let Error::Another { .. } = error {
+            return Self::new(Fault::Unavailable, error.to_string());
         }
         Self::new(Fault::Internal, "auth could not do this; its log says why")
     }

@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::browser::Browser;
+use crate::budget::Counted;
 use crate::clock;
 use crate::error::Refusal;
 use crate::ledger;
@@ -151,10 +152,14 @@ impl Asked {
         event
     }
 
-    /// Puts a denial into the ledger.
+    /// Puts a denial into the ledger, or counts it when this one is denied much.
     pub async fn audit(&self, auth: &Auth, refusal: &Refusal) {
         let Some((action, why)) = refusal.to_audit() else { return };
         metrics::counter!("scry_auth_denials").increment(1);
+        let who = Counted::asks(&self.peer.identity, self.address());
+        if !auth.denials().tells(who, clock::tick()) {
+            return;
+        }
         tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
         let what = Audited::Denied { action: action.to_owned(), why: why.to_owned() };
         let event = AuditEvent { session: refusal.recording(), ..self.event(what) };

@@ -99,12 +99,10 @@ pub async fn part(
     kind: PartKind,
     standing: Standing,
 ) -> Result<PartCredentials, Refusal> {
-    check_aliases(auth, keys).await?;
     check_web_names(kind, keys)?;
     let host_key = read_key(&keys.host_key)?;
     let (now, serial) = (clock::now(), auth.tables.next_serial().await?);
-    let plan =
-        policy::plan_host_certificate(&keys.name, &auth.cluster, &keys.also_known_as, serial, now)?;
+    let plan = policy::plan_host_certificate(&keys.name, &auth.cluster, serial, now);
     let life = (now.plus_ms(-CLOCK_SKEW_MS), plan.expires());
     let (subject, own) = match kind {
         PartKind::Node => (PeerIdentity::Node(keys.name.clone()), None),
@@ -146,8 +144,8 @@ pub async fn part(
     })
 }
 
-/// Further names of one part of either kind, at most. Refuse.
-const ALIASES: usize = 16;
+/// Names under which browsers reach one proxy, at most. Refuse.
+const WEB_NAMES: usize = 16;
 
 /// Names for browsers are a proxy's, and none is what the parts of a cluster call each other.
 fn check_web_names(kind: PartKind, keys: &PartKeys) -> Result<(), Refusal> {
@@ -155,8 +153,8 @@ fn check_web_names(kind: PartKind, keys: &PartKeys) -> Result<(), Refusal> {
     if kind == PartKind::Node && !names.is_empty() {
         return Err(Refusal::malformed("browsers reach proxies only"));
     }
-    if names.len() > ALIASES {
-        let words = format!("a proxy has at most {ALIASES} names for browsers");
+    if names.len() > WEB_NAMES {
+        let words = format!("a proxy has at most {WEB_NAMES} names for browsers");
         return Err(Refusal::malformed(words));
     }
     for name in names {
@@ -180,26 +178,6 @@ pub fn check_name(auth: &Auth, name: &NodeName) -> Result<(), Refusal> {
     if name.as_str().ends_with(&domain) {
         let words = format!("{name} is what clients may call another machine: leave out {domain}");
         return Err(Refusal::malformed(words));
-    }
-    Ok(())
-}
-
-/// No further name may be another part's; what a name looks like is checked by `policy`.
-async fn check_aliases(auth: &Auth, keys: &PartKeys) -> Result<(), Refusal> {
-    if keys.also_known_as.len() > ALIASES {
-        return Err(Refusal::malformed(format!("a part has at most {ALIASES} further names")));
-    }
-    let domain = format!(".{}", auth.cluster);
-    for alias in &keys.also_known_as {
-        let short = alias.strip_suffix(&domain).unwrap_or(alias);
-        for name in [alias.as_str(), short].into_iter().filter_map(|text| text.parse().ok()) {
-            if name != keys.name && part_named(auth, &name).await? {
-                let why =
-                    format!("{} wants to be known as {name}, which is another part", keys.name);
-                let words = format!("{name} is the name of another part of the cluster");
-                return Err(Refusal::denied("certificate.host", &why, &words));
-            }
-        }
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod arrivals;
 mod audit;
 mod auth;
 mod browser;
+mod budget;
 mod clock;
 mod comments;
 mod error;

@@ -8,9 +8,12 @@ use crate::gate::{Member, Proof};
 use crate::query::Query;
 use model::role::RecordingAction;
 use model::{AuditEvent, SessionId};
-use policy::RecordingPermit;
+use policy::{Readable, RecordingPermit};
 use store::intake::{IntakeError, RecordingReader, RecordingSource, Stored};
 use store::tables::{Phase, Recording};
+
+/// Bytes of a file that are read first to find its heading, which is hardly ever longer.
+const FRONT_BYTES: usize = 1024;
 
 /// Leave to read one recording, as of this moment.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl Look {
     }
 
     /// Its bytes, and how many of them count: of a file that arrives, only those on the disk, for the rest could still be
-    /// taken back.
+    /// taken back. The file of another recording in its place, [`Error::Another`], is read by nobody.
     pub async fn reader(&self, auth: &Auth) -> Result<(RecordingReader, u64), Error> {
         let reader = reader(auth, &self.row).await?;
         let durable = *auth.inflow.growth(self.row.id).borrow();
@@ -91,7 +94,11 @@ impl Look {
             _ if durable > 0 => durable.min(reader.len()),
             _ => self.row.bytes.min(reader.len()),
         };
-        Ok((reader, total))
+        // Each time: whoever may write to the store can exchange files at any moment.
+        match named(&reader, total).await? {
+            Some(found) if found != self.row.id => Err(Error::Another { id: self.row.id, found }),
+            _ => Ok((reader, total)),
+        }
     }
 
     /// The same for threads that may wait.
@@ -109,7 +116,7 @@ pub async fn permitted(
     action: RecordingAction,
 ) -> Result<(Recording, RecordingPermit), Refusal> {
     let row = auth.tables.recording(&id).await?.filter(|row| row.removed.is_none());
-    let row = row.ok_or_else(|| Refusal::not_found("recording"))?;
+    let row = row.ok_or_else(|| missing(by, id, action))?;
     let decide = |action| {
         policy::recording(&by.roles, &by.identity, action, &row.user, &row.labels, clock::now())
             .map_err(|denial| Refusal::from(denial).about(id))
@@ -120,6 +127,18 @@ pub async fn permitted(
         Err(refusal) => return Err(refusal.hidden("recording")),
     };
     Ok((row, permit))
+}
+
+/// There is no such recording. Those from whom others are hidden stand in the ledger with it, as with one that is hidden.
+fn missing(by: &Member, id: SessionId, action: RecordingAction) -> Refusal {
+    let readable = |action| policy::readable(&by.roles, &by.identity, action, clock::now());
+    let sees_all = |action| readable(action) == Readable::All;
+    let refusal = Refusal::not_found("recording");
+    if sees_all(action) || sees_all(RecordingAction::List) {
+        return refusal;
+    }
+    // As much work as for a denial, in place of one written behind the answer, which the next request would feel.
+    refusal.with_audit(by.asked.route(), format!("there is no recording {id}")).about(id)
 }
 
 /// The bytes of a recording, wherever they are.
@@ -138,6 +157,21 @@ pub async fn reader(auth: &Auth, row: &Recording) -> Result<RecordingReader, Err
 fn stored(row: &Recording) -> Option<Stored<'_>> {
     let object_key = row.object_key.as_deref()?;
     (row.phase == Phase::Stored).then_some(Stored { object_key, bytes: row.bytes })
+}
+
+/// The recording that a file says it is of, by its first record. None if that cannot be read: whoever reads on finds out why.
+async fn named(reader: &RecordingReader, total: u64) -> Result<Option<SessionId>, IntakeError> {
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    let mut front: Vec<u8> = Vec::new();
+    loop {
+        let (wanted, left) = (front.len().max(FRONT_BYTES), total.saturating_sub(front.len()));
+        let more = reader.read_at(front.len() as u64, wanted.min(left)).await?;
+        front.extend_from_slice(&more);
+        match record::split(&front) {
+            Ok(None) if !more.is_empty() => {}
+            _ => return Ok(record::named(&front)),
+        }
+    }
 }
 
 /// An event about a recording.

@@ -1,6 +1,7 @@
 //! Nodes and proxies that have joined: renewing, presence, what they report, and what they are told.
 
 use crate::auth::Auth;
+use crate::budget::Waits;
 use crate::clock;
 use crate::error::Refusal;
 use crate::gate::{AnyPart, NodePart};
@@ -10,7 +11,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::stream;
 use model::audit::Audited;
-use model::limit::{CLOCK_SKEW_MS, LABELS};
+use model::limit::{CLOCK_SKEW_MS, LABELS, REPORT_BYTES};
 use model::role::Labels;
 use model::{AuditEvent, NodeName, Time};
 use std::convert::Infallible;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::tables::{PartKind, Seen};
 use tokio::sync::{broadcast, watch};
-use wire::Done;
 use wire::node::{Heartbeat, Looked, News, Part, PartCredentials, Renew, Report};
+use wire::{Done, Fault};
 
 /// Between two lines of news when nothing happens.
 pub(crate) const NEWS_EVERY: Duration = Duration::from_secs(10);
@@ -79,8 +80,22 @@ pub async fn report(auth: Arc<Auth>, by: AnyPart, call: Report) -> Result<Done, 
     auth.storage.admit_report()?;
     let (name, now) = (by.part.name, clock::now());
     let events: Vec<_> = call.events.into_iter().map(|event| sane(event, &name, now)).collect();
+    admit(&auth, &name, &events)?;
     auth.ledger.write_report(&name, &call.run, call.first, &events).await?;
     Ok(Done {})
+}
+
+/// Refuses more than one part can mean: it keeps its events, and reports them later.
+pub(crate) fn admit(auth: &Auth, part: &NodeName, events: &[AuditEvent]) -> Result<(), Refusal> {
+    let bytes = events.iter().map(|event| serde_json::to_vec(event).map_or(0, |text| text.len()));
+    let bytes = u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX);
+    let taken = auth.reports().take(part, bytes, clock::tick());
+    taken.map_err(|Waits { begins }| {
+        let (_, a_second) = REPORT_BYTES;
+        let words = format!("{part} reports more than {a_second} bytes a second: the rest waits");
+        let refusal = Refusal::new(Fault::TooMany, words.clone());
+        if begins { refusal.with_audit("report", words) } else { refusal }
+    })
 }
 
 /// An event as a part may report it: of itself, of what a part can see, at a time that can be.

@@ -3,13 +3,14 @@
 use crate::auth::Auth;
 use crate::browser::Browser;
 use crate::error::{Error, Refusal};
-use crate::gate::{SignedIn, Surfer};
-use crate::signin::{count_try, failed};
+use crate::gate::{Asked, SignedIn, Surfer};
+use crate::people::of_user;
+use crate::signin::may_try;
 use crate::web::{begin as keep, enter, late};
 use crate::{clock, factors};
-use model::FactorKind;
 use model::audit::Audited;
 use model::limit::{ENROL_MS, SECOND_FACTOR_MS};
+use model::{FactorKind, UserName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -173,13 +174,12 @@ pub async fn ask_alone(auth: &Auth, by: &Surfer, what: &str) -> Result<PasskeyAs
 
 /// What passkeys are bound to, where the address need not wait.
 fn bound_now(auth: &Auth, by: &Surfer) -> Result<Bound, Refusal> {
-    match auth.waits(by.asked.address()) {
-        true => Err(Refusal::new(Fault::TooMany, "too many failed sign-ins: wait some minutes")),
-        false => Bound::or_refuse(&by.browser),
-    }
+    may_try(auth, &by.asked)?;
+    Bound::or_refuse(&by.browser)
 }
 
-/// Whose passkey is shown to [`ask_alone`]; one that does not count is counted and audited.
+/// Whose passkey is shown to [`ask_alone`]; one that does not count is counted and audited. It is counted by address alone, and
+/// not by name: nobody guesses a passkey, and a stranger's wrong passwords for a name must not keep its owner out.
 pub async fn show_alone(
     auth: &Auth,
     by: &Surfer,
@@ -192,21 +192,18 @@ pub async fn show_alone(
     let spec = begun.ok_or_else(late)?.spec;
     let state: DiscoverableAuthentication = serde_json::from_str(&spec).map_err(|_| late())?;
     let credential: PublicKeyCredential = read(shown)?;
-    let wrong = || Refusal::new(Fault::Unauthenticated, "this passkey does not count here");
     let known = match bound.webauthn.identify_discoverable_authentication(&credential) {
         Ok((handle, id)) => Some((handle, auth.tables.passkey(id).await?)),
         Err(_) => None,
     };
     let Some((shown, Some(factor))) = known else {
-        let what = Audited::SignInFailed { why: "a passkey that is nobody's".to_owned() };
-        let mut events = vec![by.asked.event(what)];
-        events.extend(auth.note_failed(&by.asked));
-        auth.ledger.write(&events).await?;
-        return Err(wrong());
+        return Err(wrong(auth, &by.asked, None, "a passkey that is nobody's").await);
     };
     let name = factor.made.user.clone();
-    let tries = count_try(auth, &by.asked, &name).await?;
-    let user = auth.tables.user(&name).await?.ok_or_else(wrong)?;
+    let Some(user) = auth.tables.user(&name).await? else {
+        let why = "a passkey of an account that is gone";
+        return Err(wrong(auth, &by.asked, Some(&name), why).await);
+    };
     let checked = match bound.among(vec![factor]).pop() {
         Some((factor, passkey)) if handle(auth, &user) == shown => {
             let done =
@@ -223,10 +220,23 @@ pub async fn show_alone(
             auth.tables.passkey_used(factor.number, &spec, clock::now()).await?;
             Ok(user)
         }
-        Err(why) => {
-            failed(auth, &by.asked, &name, tries, why).await?;
-            Err(wrong())
-        }
+        Err(why) => Err(wrong(auth, &by.asked, Some(&name), why).await),
+    }
+}
+
+/// Counts a passkey that does not count, and tells the ledger whose it is, if it is somebody's.
+async fn wrong(auth: &Auth, asked: &Asked, user: Option<&UserName>, why: &str) -> Refusal {
+    metrics::counter!("scry_auth_sign_ins", "result" => "failed").increment(1);
+    tracing::info!(?user, address = %asked.address(), why, "a passkey does not sign in");
+    let what = Audited::SignInFailed { why: why.to_owned() };
+    let mut events = vec![match user {
+        Some(user) => of_user(asked, user, what),
+        None => asked.event(what),
+    }];
+    events.extend(auth.note_failed(asked));
+    match auth.ledger.write(&events).await {
+        Ok(()) => Refusal::new(Fault::Unauthenticated, "this passkey does not count here"),
+        Err(error) => error.into(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::NodePart;
 use crate::query::Query;
-use crate::routes::read_body;
+use crate::routes::body_of;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use model::limit::{RECORD_BYTES, SHIP_BYTES};
@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::recording::{Progress, ReadProgress};
 
+/// The route of shipments.
+pub const SHIP: &str = "/v1/node/ship/{id}";
 /// Bytes of one shipment, at most: whole records are sent, so the last may stick out.
 pub const BODY_BYTES: usize = SHIP_BYTES + RECORD_BYTES + 4096;
 /// How long the shipment with the end waits for the recording to be stored, so that the node need not ask again.
@@ -29,8 +31,7 @@ pub async fn ship(auth: Arc<Auth>, by: NodePart, request: Request) -> Result<Res
     let query = Query::of(&request);
     let id = query.id()?;
     let after = query.number("after")?.ok_or_else(|| Refusal::malformed("after is missing"))?;
-    // The whole body first, so that a slow sender holds up nothing.
-    let body = read_body(request.into_body(), BODY_BYTES).await?;
+    let body = body_of(request).await?;
     let taken = auth.inflow.take(&by.part, id, after, body).await?;
     auth.ledger.tell(taken.events).await;
     let mut progress = taken.answer?;

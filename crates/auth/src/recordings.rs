@@ -173,7 +173,7 @@ fn stored_as<'a>(
     }
 }
 
-/// Somebody asked for recordings by owner or id, and there are some, but not for them: they learn nothing, the ledger does.
+/// Somebody asked for recordings by owner or id, and there are none for them: they learn nothing, the ledger does.
 async fn tell_of_hidden(
     auth: &Auth,
     by: &Member,
@@ -181,19 +181,27 @@ async fn tell_of_hidden(
     visible: &Readable,
 ) -> Result<(), Refusal> {
     let others = filter.user.as_ref().is_some_and(|user| *user != by.name);
-    if !others && filter.id_prefix.is_none() {
+    if *visible == Readable::All || (!others && filter.id_prefix.is_none()) {
         return Ok(());
     }
     let seen = |row: &Recording| !visible.covers(&by.name, &row.user, &row.labels);
     let first = RecordingFilter { limit: 1, ..filter.clone() };
     let hidden = auth.tables.list_recordings(&first, Visible::Where(&seen)).await?;
-    let Some(row) = hidden.first() else { return Ok(()) };
-    let list = RecordingAction::List;
-    let asked =
-        policy::recording(&by.roles, &by.identity, list, &row.user, &row.labels, clock::now());
-    if let Err(denial) = asked {
-        by.asked.audit(auth, &Refusal::from(denial).about(row.id)).await;
-    }
+    let refusal = match hidden.first() {
+        Some(row) => {
+            let (list, now) = (RecordingAction::List, clock::now());
+            let asked =
+                policy::recording(&by.roles, &by.identity, list, &row.user, &row.labels, now);
+            let Err(denial) = asked else { return Ok(()) };
+            Refusal::from(denial).about(row.id)
+        }
+        // Told as well, so that the answer takes as long whether there are any or not: see `look::permitted`.
+        None => {
+            let why = "nothing fits, and nothing of that is hidden from them";
+            Refusal::not_found("recording").with_audit(by.asked.route(), why.to_owned())
+        }
+    };
+    by.asked.audit(auth, &refusal).await;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Asked, Kind, Proof};
-use crate::receive::BODY_BYTES;
 use crate::{
     access, arrivals, audit, comments, factors, film, inside, links, live, locks, machines, parts,
     passkeys, people, previews, receive, recordings, search, segments, signin, taken, terminal,
@@ -117,7 +116,7 @@ impl Routes {
             .call(audit::head)
             .stream(Method::GET, "/v1/node/news", parts::news)
             .stream(Method::GET, "/v1/proxy/nodes", machines::news)
-            .stream(Method::POST, "/v1/node/ship/{id}", receive::ship)
+            .stream(Method::POST, receive::SHIP, receive::ship)
             .stream(Method::GET, "/v1/recordings/{id}/bytes", recordings::bytes)
             .stream(Method::GET, "/v1/recordings/{id}/film", film::film)
             .stream(Method::GET, "/v1/recordings/{id}/reel", film::reel)
@@ -264,15 +263,18 @@ async fn whole<P: Proof>(
     request: Request,
 ) -> Result<(P, Request), Refusal> {
     let (head, body) = request.into_parts();
-    let most = match asked.kind() {
-        Kind::Nobody => REQUEST_BYTES_OF_NOBODY,
-        // Shipments.
-        Kind::Node => BODY_BYTES,
-        Kind::Person | Kind::Proxy => REQUEST_BYTES,
-    };
-    let body = link::http::whole(body, most).await;
+    let body = link::http::whole(body, most(asked)).await;
     let body = body.map_err(|(_, failure)| Refusal::new(failure.fault, failure.message))?;
     Ok((P::prove(auth, asked.clone()).await?, Request::from_parts(head, Body::from(body))))
+}
+
+/// Bytes of a request's body, at most. Behind this nothing bounds it again.
+fn most(asked: &Asked) -> usize {
+    match asked.kind() {
+        Kind::Nobody => REQUEST_BYTES_OF_NOBODY,
+        Kind::Node if asked.route() == receive::SHIP => receive::BODY_BYTES,
+        Kind::Node | Kind::Person | Kind::Proxy => REQUEST_BYTES,
+    }
 }
 
 /// A long answer, which breaks off when whoever asked for it is let in no more.
@@ -313,16 +315,15 @@ async fn answered_with(
 }
 
 async fn read_json<C: Call>(request: Request) -> Result<C, Refusal> {
-    let body = read_body(request.into_body(), REQUEST_BYTES).await?;
+    let body = body_of(request).await?;
     serde_json::from_slice(&body)
         .map_err(|error| Refusal::malformed(format!("the request cannot be read: {error}")))
 }
 
-/// The whole body, if it is not over `most` bytes.
-pub async fn read_body(body: Body, most: usize) -> Result<bytes::Bytes, Refusal> {
-    axum::body::to_bytes(body, most)
-        .await
-        .map_err(|_| Refusal::malformed(format!("the request broke off or has over {most} bytes")))
+/// The body of a request that a handler was given: all of it is there, and `most` has bounded it.
+pub async fn body_of(request: Request) -> Result<bytes::Bytes, Refusal> {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    body.map_err(|_| Refusal::malformed("the request broke off"))
 }
 
 async fn nothing_here() -> Response {

@@ -273,9 +273,9 @@ impl Hunter {
     fn look(&mut self, from: Behind, pour: &mut Pour) -> Looked {
         self.still(pour)?;
         let Some(mut look) = self.right(from.id, pour) else { return Ok(()) };
-        let source = pour.wait(look.source(&self.auth));
-        let Ok(source) = source else {
-            return self.unread(&look, 0, "auth cannot read its file; its log says why", pour);
+        let source = match pour.wait(look.source(&self.auth)) {
+            Ok(source) => source,
+            Err(error) => return self.unread(&look, 0, Refusal::from(error).message(), pour),
         };
         let opened = Recording::open(source);
         let sweep = opened.and_then(|recording| {

@@ -155,6 +155,7 @@ pub async fn serve(prepared: Prepared, shutdown: CancellationToken) {
         tracing::warn!(late = auth.work.len(), "requests did not end in time");
     }
     finish(&mut chores, "chores").await;
+    auth.own_up(true).await;
     auth.ledger.tell(vec![ledger::event(Audited::Stopped {})]).await;
     if !auth.ledger.settle().await {
         tracing::error!("the ledger cannot be written; what it was to know stands in the log only");
@@ -214,7 +215,7 @@ async fn chores_of(auth: Arc<Auth>, badge: Badge, stop: CancellationToken) {
 }
 
 /// Looks at the disk every second, and at once when it changed: notes it, makes ballast and room again, writes what the
-/// ledger is owed.
+/// ledger is owed, and what was only counted.
 async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
     let mut round = tokio::time::interval(LOOK_EVERY);
     // Summed up already when auth was opened.
@@ -239,6 +240,7 @@ async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
             keep_room(&auth).await;
         }
         auth.ledger.tell(auth.storage.report()).await;
+        auth.own_up(false).await;
         auth.ledger.settle().await;
     }
 }

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 /// One text for every sign-in that fails, so that it does not say who exists.
 const WRONG: &str = "the user name or the password is wrong";
+/// Said to who tries too often from one address.
+const TOO_MANY: &str = "too many failed sign-ins from this address: wait some minutes";
 /// Said of a second factor that does not count, to who knows the password.
 pub const WRONG_SECOND: &str =
     "this code does not count: each counts once, and for half a minute; wait for the next one";
@@ -117,6 +119,14 @@ pub async fn denied(auth: &Auth, asked: &Asked, user: &UserName, refusal: Refusa
     match auth.ledger.write(&[event]).await {
         Ok(()) => refusal.audited(),
         Err(error) => error.into(),
+    }
+}
+
+/// Refuses whoever asks from an address at which too many secrets were shown that do not count.
+pub fn may_try(auth: &Auth, asked: &Asked) -> Result<(), Refusal> {
+    match auth.waits(asked.address()) {
+        true => Err(Refusal::new(Fault::TooMany, TOO_MANY)),
+        false => Ok(()),
     }
 }
 

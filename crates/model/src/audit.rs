@@ -348,6 +348,11 @@ audited! {
         /// Which rule is missing or forbids it, in full.
         why: String,
     }
+    /// Somebody was denied more within a minute than the ledger takes one by one.
+    DenialsNotListed "S4001W" "access.denials_not_listed" {
+        /// How many have no event of their own.
+        count: u64,
+    }
     /// A recording is whole and in the final store.
     RecordingStored "S5000I" "recording.stored" {
         /// Bytes.

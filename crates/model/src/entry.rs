@@ -74,7 +74,8 @@ pub enum Entry {
         /// The label.
         label: String,
     },
-    /// Bytes of a stream beyond the role's limit: counted and hashed, not kept.
+    /// Bytes of a stream that are counted and hashed, not kept: what lies beyond the role's limit, and what sftp says beside the
+    /// files' contents.
     Elided {
         /// Of which stream.
         stream: Stream,

@@ -141,6 +141,12 @@ pub const NODE_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 pub const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Events that auth could not write and holds in memory until it can. Cut: further ones are counted, and the count is told.
 pub const LEDGER_OWED: usize = 4096;
+/// Denials of one person or machine within a minute that stand in the ledger one by one. Cut: further ones are counted, and
+/// the count is told.
+pub const DENIALS_TOLD: u64 = 240;
+/// Bytes of events that one node or proxy may report at once, and how many more each second. Wait: further reports are
+/// refused until then, and the ledger is told that they are.
+pub const REPORT_BYTES: (u64, u64) = (64 * 1024 * 1024, 128 * 1024);
 
 // Events for the ledger, on a node until auth has them
 
@@ -543,6 +549,9 @@ pub const AFTERMATH_GRACE_MS: u64 = 250;
 pub const SEATS: usize = 64;
 /// Of those, seats for moderators and for people who must be there. Refuse: nobody else may enter.
 pub const SEATS_KEPT: usize = 8;
+/// Times that one person, or all guests of one link together, come to one session. Refuse: they come to it no more. Numbers of
+/// who was there are never used twice, and there are 65,535: it takes 64 such to use all of them up.
+pub const COMINGS: u16 = 1_024;
 /// Milliseconds that somebody has to confirm that they are there, once they were asked. Then they do not count.
 pub const CONFIRM_GRACE_MS: u64 = 15_000;
 /// Milliseconds without a beat after which somebody who is watched does not count.

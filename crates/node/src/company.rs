@@ -10,7 +10,7 @@ use model::limit::{TOLD, VISITS};
 use model::role::SeatRole;
 use model::{SessionId, Size, Time, UserName, Wanted};
 use policy::{Identity, ReturnPermit, SeatPermit};
-use session::company::{Adopted, Silent};
+use session::company::{Adopted, Comer, Silent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -59,6 +59,8 @@ pub(crate) enum Speaker {
 #[derive(Debug)]
 pub(crate) struct Sit {
     pub permit: SeatPermit,
+    /// Who comes, as far as their comings are counted.
+    pub comer: Comer,
     /// What they count for under the session's demands: demand and alternative.
     pub counts: Vec<(usize, usize)>,
     /// Where they are.
@@ -113,14 +115,15 @@ impl Doors {
     /// Takes a seat; the words say why not.
     pub async fn sit(
         &self,
-        permit: SeatPermit,
+        (permit, comer): (SeatPermit, Comer),
         counts: Vec<(usize, usize)>,
         from: String,
         identity: Identity,
         size: Size,
     ) -> Result<Seated, String> {
         let (answer, answered) = oneshot::channel();
-        let sit = Visit::Sit(Box::new(Sit { permit, counts, from, identity, size, answer }));
+        let sit = Sit { permit, comer, counts, from, identity, size, answer };
+        let sit = Visit::Sit(Box::new(sit));
         let over = || "the session is over".to_owned();
         self.visits.send(sit).await.map_err(|_| over())?;
         answered.await.unwrap_or_else(|_| Err(over()))

@@ -257,7 +257,7 @@ struct Keys {
     host: PrivateKey,
     tls: KeyRequest,
     signing: SigningKey,
-    config: (model::NodeName, Vec<String>),
+    name: model::NodeName,
 }
 
 impl Keys {
@@ -282,18 +282,17 @@ impl Keys {
             host: PrivateKey::from_openssh(&host)?,
             tls: KeyRequest::again(&String::from_utf8_lossy(&tls))?,
             signing: SigningKey::from_bytes(&seed),
-            config: (config.name.clone(), config.also_known_as.clone()),
+            name: config.name.clone(),
         })
     }
 
     fn request(&self) -> Result<PartKeys, Error> {
         Ok(PartKeys {
             part: Part::Node,
-            name: self.config.0.clone(),
+            name: self.name.clone(),
             host_key: self.host.public_key().to_openssh()?,
             tls_request: self.tls.request.clone(),
             signing_key: Some(self.signing.verifying_key().to_bytes()),
-            also_known_as: self.config.1.clone(),
             web_names: Vec::new(),
         })
     }

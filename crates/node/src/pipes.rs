@@ -4,7 +4,7 @@ use crate::keep::Keep;
 use bytes::Bytes;
 use model::Stream;
 use model::entry::Entry;
-use session::tap::{Tap, Tapped};
+use session::tap::{Elided, Tap, Tapped};
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -66,10 +66,15 @@ impl Pipes {
 
     fn told(&mut self) -> Vec<Entry> {
         let mut entries = Vec::new();
+        // With everything recorded its bytes are there already; so it is with those that were held back.
+        while let Some(Elided { stream, bytes, hash }) = self.tap.elided() {
+            if !self.all {
+                entries.push(Entry::Elided { stream, bytes, hash });
+            }
+        }
         while let Some(tapped) = self.tap.poll() {
             match tapped {
                 Tapped::Did(transfer) => entries.push(Entry::Transfer(transfer)),
-                // With everything recorded they are there already.
                 Tapped::Raw { stream, bytes } if !self.all => {
                     entries.extend(self.keep(stream).take(bytes));
                 }
@@ -129,6 +134,31 @@ mod tests {
     fn a_transfer_is_told_and_its_bytes_are_kept_only_where_the_role_says_so() {
         check(false, &UPLOAD, 3, ["", "", "a warning\n"]);
         check(true, &UPLOAD, 3, ["C0644 5 a\nhello\0", "\0\0\0", "a warning\n"]);
+    }
+
+    #[test]
+    fn what_sftp_looks_up_is_counted_and_hashed_unless_it_is_kept() {
+        const STAT: &[u8] = b"\0\0\0\x0b\x11\0\0\0\x01\0\0\0\x02/a";
+        const NONE: &[u8] = b"\0\0\0\x09\x65\0\0\0\x01\0\0\0\x02";
+        const GREETINGS: [&[u8]; 2] = [b"\0\0\0\x05\x01\0\0\0\x03", b"\0\0\0\x05\x02\0\0\0\x03"];
+        let (client, server) = ([GREETINGS[0], STAT], [GREETINGS[1], NONE]);
+        for all in [false, true] {
+            let (mut pipes, mut entries) = (Pipes::new(1000, all), Vec::new());
+            for (asked, answered) in client.into_iter().zip(server) {
+                entries.extend(pipes.take(Stream::Stdin, Bytes::from_static(asked)));
+                entries.extend(pipes.take(Stream::Stdout, Bytes::from_static(answered)));
+            }
+            entries.extend(pipes.finish());
+            for (stream, bytes) in
+                [(Stream::Stdin, client.concat()), (Stream::Stdout, server.concat())]
+            {
+                let hash = *blake3::hash(&bytes).as_bytes();
+                let elided = Entry::Elided { stream, bytes: bytes.len() as u64, hash };
+                assert_eq!(entries.contains(&elided), !all, "{entries:?}");
+            }
+            let kept = entries.iter().any(|entry| matches!(entry, Entry::Output { .. }));
+            assert_eq!(kept, all, "{entries:?}");
+        }
     }
 
     #[test]

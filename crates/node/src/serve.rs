@@ -45,8 +45,6 @@ const LEAVING: usize = 64;
 pub struct Config {
     /// Its name.
     pub name: NodeName,
-    /// Further names that people may type for it.
-    pub also_known_as: Vec<String>,
     /// Its labels.
     pub labels: Labels,
     /// Folder for its keys and its spool.

@@ -64,10 +64,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// As [`PATIENCE`], of a session that is ended by rule.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// Told to who runs something without a terminal where each file is approved; older scp and rsync are among them.
-const NO_STREAMS: &str = "each file must be approved here, so nothing runs without a terminal but sftp: \
-                          use sftp, scp without -O, or ssh -t";
-
 /// What the connection brings to a session.
 pub(crate) struct Opened {
     pub caller: Caller,
@@ -108,16 +104,9 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
     let what = kind(&session.wish);
     let policy = permit.terms().record;
     let terminal = session.pty.clone();
-    if terminal.is_some() && !permit.permits_pty() {
-        let why = "the certificate has no permit-pty".to_owned();
-        caller.tell_in(id, Audited::Denied { action: "open a terminal".to_owned(), why });
-        return refuse(&session.output, "your certificate does not allow a terminal").await;
-    }
-    let is_stream = terminal.is_none() && !matches!(session.wish, Wish::Subsystem(_));
-    if is_stream && !permit.permits_streams() {
-        let why = "four eyes approve each file, and its streams could carry any".to_owned();
-        caller.tell_in(id, Audited::Denied { action: "run without a terminal".to_owned(), why });
-        return refuse(&session.output, NO_STREAMS).await;
+    if let Some((denied, words)) = asked::refused(&session, &permit) {
+        caller.tell_in(id, denied);
+        return refuse(&session.output, words).await;
     }
     let sight = match Sight::open(post, &permit, id).await {
         Ok(sight) => sight,

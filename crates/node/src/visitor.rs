@@ -347,7 +347,8 @@ impl Visit {
         let (running, seat) = (&*entry.running, entry.seat);
         let expires = clock::tick_of(permit.expires());
         let (from, identity) = (place(self.visitor.client), self.visitor.identity.clone());
-        let sitting = running.doors.sit(permit, counts.clone(), from, identity, size);
+        let leave = (permit, entry.comer(identity.user()));
+        let sitting = running.doors.sit(leave, counts.clone(), from, identity, size);
         let seated = match sitting.await {
             Ok(seated) => seated,
             Err(why) => return refuse(&session.output, &why).await,

@@ -8,7 +8,6 @@ use crate::lock;
 use crate::only::{ONLY_OPTION, Only};
 use crate::rule::{LOGINS, USER};
 use crate::terms::terms;
-use core::net::IpAddr;
 use model::limit::{
     CERTIFICATE_NAMES, CERTIFICATE_NAMES_BYTES, CERTIFICATE_PRINCIPALS, CLOCK_SKEW_MS,
     NODE_CERTIFICATE_MS,
@@ -83,12 +82,6 @@ pub enum PlanFault {
         /// `roles` or `logins`.
         what: &'static str,
     },
-    /// A further name of a host that is neither a host name nor an address.
-    #[error("{found:?} is neither a host name in small letters nor an address")]
-    HostName {
-        /// As it was given.
-        found: String,
-    },
     /// The person is locked out, or the account is no more.
     #[error(transparent)]
     Denied(Denial),
@@ -120,6 +113,9 @@ pub fn plan_user_certificate(
     if principals.is_empty() {
         principals.push(NO_LOGIN.to_owned());
     }
+    if principals.len() > CERTIFICATE_PRINCIPALS {
+        return Err(PlanFault::TooManyPrincipals { count: principals.len() });
+    }
     let mut extensions = own_extensions(who)?;
     let may = |wanted: &[Forwarding]| {
         held(roles, who).any(|role| role.allow.forward.iter().any(|what| wanted.contains(what)))
@@ -134,7 +130,7 @@ pub fn plan_user_certificate(
         extensions.push(("permit-X11-forwarding", String::new()));
     }
     let key_id = who.user.as_str().to_owned();
-    plan(CertType::User, serial, key_id, principals, extensions, life, now)
+    Ok(plan(CertType::User, serial, key_id, principals, extensions, life, now))
 }
 
 /// Plans a certificate that counts for what `only` says; whether that may be is decided already. It lives no longer than `who`
@@ -150,7 +146,7 @@ pub(crate) fn plan_only(
     let principal = principal.map_or_else(|| NO_LOGIN.to_owned(), String::from);
     let life = certificate_ms(roles, who).min(who.expires.0.saturating_sub(now.0));
     let (key_id, extensions) = (who.user.as_str().to_owned(), own_extensions(who)?);
-    let plan = plan(CertType::User, serial, key_id, vec![principal], extensions, life, now)?;
+    let plan = plan(CertType::User, serial, key_id, vec![principal], extensions, life, now);
     Ok(CertificatePlan { options: vec![(ONLY_OPTION, only.to_string())], ..plan })
 }
 
@@ -163,27 +159,17 @@ fn own_extensions(who: &Identity) -> Result<Vec<(&'static str, String)>, PlanFau
     ])
 }
 
-/// Plans a node's host certificate: principals are its name, `name.cluster`, and the further names.
-/// The caller decides whether the further names are this node's to have.
-///
-/// # Errors
-/// A further name that is neither a host name nor an address, or too many of them.
+/// Plans the host certificate of a node or proxy: principals are its name and `name.cluster`. It has no further names: who
+/// could wish for some could wish for those of a machine that was removed, or is to come.
+#[must_use]
 pub fn plan_host_certificate(
     name: &NodeName,
     cluster: &str,
-    also_known_as: &[String],
     serial: u64,
     now: Time,
-) -> Result<CertificatePlan, PlanFault> {
-    let mut principals = BTreeSet::from([name.as_str().to_owned(), format!("{name}.{cluster}")]);
-    for also in also_known_as {
-        let known = also.parse::<NodeName>().is_ok() || also.parse::<IpAddr>().is_ok();
-        if !known {
-            return Err(PlanFault::HostName { found: also.clone() });
-        }
-        principals.insert(also.clone());
-    }
-    let (key_id, principals) = (name.as_str().to_owned(), principals.into_iter().collect());
+) -> CertificatePlan {
+    let principals = vec![name.as_str().to_owned(), format!("{name}.{cluster}")];
+    let key_id = name.as_str().to_owned();
     plan(CertType::Host, serial, key_id, principals, Vec::new(), NODE_CERTIFICATE_MS, now)
 }
 
@@ -268,16 +254,12 @@ fn plan(
     extensions: Vec<(&'static str, String)>,
     life_ms: i64,
     now: Time,
-) -> Result<CertificatePlan, PlanFault> {
-    let count = principals.len();
-    if count > CERTIFICATE_PRINCIPALS {
-        return Err(PlanFault::TooManyPrincipals { count });
-    }
+) -> CertificatePlan {
     let seconds = |time: Time| u64::try_from(time.seconds()).unwrap_or(0);
     let valid_after = seconds(now.plus_ms(-CLOCK_SKEW_MS));
     let valid_before = seconds(now.plus_ms(life_ms)).max(valid_after);
     let options = Vec::new();
-    Ok(CertificatePlan {
+    CertificatePlan {
         kind,
         serial,
         key_id,
@@ -286,5 +268,5 @@ fn plan(
         valid_before,
         options,
         extensions,
-    })
+    }
 }

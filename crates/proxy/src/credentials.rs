@@ -27,15 +27,6 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Further names of a proxy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Names and addresses that people type to reach it with SSH; principals of its host certificate.
-    pub also_known_as: Vec<String>,
-    /// Those under which browsers reach it; its TLS certificate is good for them.
-    pub web: Vec<String>,
-}
-
 /// Keys and certificates.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -69,11 +60,11 @@ impl Keys {
         Ok(Self { host_key, tls_key })
     }
 
-    /// What auth is asked to certify.
+    /// What auth is asked to certify; browsers reach it under `web_names`, names and addresses.
     ///
     /// # Errors
     /// When a key cannot be read.
-    pub fn request(&self, name: &NodeName, names: &Names) -> Result<PartKeys, Error> {
+    pub fn request(&self, name: &NodeName, web_names: &[String]) -> Result<PartKeys, Error> {
         let host_key = self
             .host()?
             .public_key()
@@ -85,8 +76,7 @@ impl Keys {
             host_key,
             tls_request: KeyRequest::again(&self.tls_key).map_err(Error::Tls)?.request,
             signing_key: None,
-            also_known_as: names.also_known_as.clone(),
-            web_names: names.web.clone(),
+            web_names: web_names.to_vec(),
         })
     }
 
@@ -120,10 +110,10 @@ pub async fn join(
     trust: &Trust,
     token: &str,
     name: &NodeName,
-    names: &Names,
+    web_names: &[String],
     keys: &Keys,
 ) -> Result<PartCredentials, Error> {
-    let keys = keys.request(name, names)?;
+    let keys = keys.request(name, web_names)?;
     let tls = client_tls(trust, None, &[ALPN_AUTH]).map_err(Error::Tls)?;
     let client = Dialer::new(auth, AUTH_SERVER, tls).dial().await.map_err(Error::Join)?;
     client.call(&Join { token: token.to_owned(), keys }).await.map_err(Error::Join)

@@ -23,7 +23,7 @@ mod report;
 mod upkeep;
 mod web;
 
-pub use credentials::{Credentials, Keep, Keys, Names, join};
+pub use credentials::{Credentials, Keep, Keys, join};
 pub use error::Error;
 #[doc(hidden)]
 pub use web::rehearse as rehearse_web;
@@ -60,8 +60,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// Takes renewed certificates.
     pub keep: Arc<dyn Keep>,
-    /// Its further names.
-    pub names: Names,
+    /// Names and addresses under which browsers reach it; its TLS certificate is good for them.
+    pub web_names: Vec<String>,
     /// What is shown to whoever calls by a name of one of them, in place of the cluster's certificate.
     pub web: Vec<WebBadge>,
     /// What ACME servers are answered, if certificates are asked for.
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Config {
 /// When the credentials cannot be used or the listener fails at once. Trouble with auth or a node is none: it is logged
 /// and tried again.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let Config { listener, auth, credentials, keep, names, web: shown, challenges } = config;
+    let Config { listener, auth, credentials, keep, web_names, web: shown, challenges } = config;
     let identity = credentials.tls();
     let name = match identity.subject().map_err(Error::Tls)? {
         PeerIdentity::Proxy(name) => name,
@@ -113,7 +113,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     upkeep.spawn(upkeep::listen(channel.clone(), nodes, roles, ended.clone()));
     let calls = channel.clone();
     let to_web = visitors.clone();
-    let renewing = Upkeep { name, credentials, keep, names, badge, ssh, channel, visitors };
+    let renewing = Upkeep { name, credentials, keep, web_names, badge, ssh, channel, visitors };
     upkeep.spawn(renewing.renew());
 
     let cut = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! What keeps a proxy current: the cluster's keys, asked for every minute; its own certificates, renewed at half life.
 
-use crate::credentials::{Credentials, Keep, Names};
+use crate::credentials::{Credentials, Keep};
 use crate::error::Error;
 use link::http::{Channel, words};
 use link::ssh::server::Server;
@@ -139,7 +139,7 @@ pub(crate) struct Upkeep {
     pub(crate) name: NodeName,
     pub(crate) credentials: Credentials,
     pub(crate) keep: Arc<dyn Keep>,
-    pub(crate) names: Names,
+    pub(crate) web_names: Vec<String>,
     pub(crate) badge: Badge,
     pub(crate) ssh: watch::Sender<Server>,
     pub(crate) channel: Channel,
@@ -168,7 +168,7 @@ impl Upkeep {
     }
 
     async fn renew_once(&mut self) -> Result<(), String> {
-        let keys = self.credentials.keys.request(&self.name, &self.names);
+        let keys = self.credentials.keys.request(&self.name, &self.web_names);
         let keys = keys.map_err(|e| words(&e))?;
         let part = self.channel.call(&Renew { keys }).await.map_err(|e| words(&e))?;
         let fresh = Credentials { keys: self.credentials.keys.clone(), part: part.clone() };

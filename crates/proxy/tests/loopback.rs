@@ -278,7 +278,8 @@ async fn a_wrong_token_does_not_join_and_is_told_so() {
     let house = house().await;
     let keys = proxy::Keys::make().unwrap();
     let (auth, trust, name) = (house.auth.to_string(), house.cluster.pin(), node("p2"));
-    let error = proxy::join(&auth, &trust, "guess", &name, &kit::names(), &keys).await.unwrap_err();
+    let error =
+        proxy::join(&auth, &trust, "guess", &name, &kit::web_names(), &keys).await.unwrap_err();
     assert_eq!(error.to_string(), "auth did not let this proxy join");
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.to_string(), "this join token is not known");

@@ -42,7 +42,7 @@ pub use frame::{Cut, MAGIC, split};
 pub use glance::{Glance, Glances};
 pub use index::{GapAt, GroupAt, Index, KeyframeAt, finish, receipt_record};
 pub use picture::{picture_at, picture_within};
-pub use reader::{Entries, From, Recording, Recovered, scan, scan_spool};
+pub use reader::{Entries, From, Recording, Recovered, named, scan, scan_spool};
 pub use redact::digest_record;
 pub use report::{FoundFault, Report, SeenReceipt, Verdict, Zone};
 pub use source::{Source, SourceError};

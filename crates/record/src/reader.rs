@@ -3,7 +3,7 @@
 use crate::codec::{read_data, read_span};
 use crate::custody::Run;
 use crate::fault::{Corrupt, Fault};
-use crate::frame::{HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, flag, kind, magic};
+use crate::frame::{HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, flag, kind, magic, split};
 use crate::index::{GapAt, GroupAt, Index, KeyframeAt, find, is_index, trailer_offset};
 use crate::pack::{Unpacker, unpack_whole};
 use crate::source::{Source, Window};
@@ -11,7 +11,7 @@ use crate::track::{KeyframeHead, Step, Track};
 use crate::writer::Keyframe;
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped};
 use model::seal::Head;
-use model::{Heading, Seq};
+use model::{Heading, Seq, SessionId};
 use std::collections::VecDeque;
 
 /// A recording that can be played, from its beginning or from anywhere.
@@ -32,6 +32,14 @@ pub enum From {
     Seq(Seq),
     /// At the first entry of this millisecond since the recording began, or after it.
     Ms(u64),
+}
+
+/// The recording that the bytes say they are of which begin a file. `None` if they cannot, or end before they do: whoever
+/// reads on, or verifies, finds out why.
+#[must_use]
+pub fn named(front: &[u8]) -> Option<SessionId> {
+    let (heading, _) = split(front).ok()??;
+    Some(read_first(&heading).ok()?.id)
 }
 
 impl<S: Source> Recording<S> {

@@ -171,9 +171,12 @@ impl Writer {
                 self.split(bytes, more, now);
             }
             Entry::Typed { party, count, bytes: Some(bytes) } if bytes.len() > ENTRY_BYTES => {
-                let mut left = count;
+                let length = |bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                // What was typed while nothing was shown has a count and no bytes: the first part says it.
+                let (mut left, mut hidden) = (count, count.saturating_sub(length(&bytes)));
                 let more = |bytes: Bytes| {
-                    let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(left);
+                    let count =
+                        length(&bytes).saturating_add(std::mem::take(&mut hidden)).min(left);
                     left -= count;
                     Entry::Typed { party, count, bytes: Some(bytes) }
                 };

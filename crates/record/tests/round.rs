@@ -93,6 +93,7 @@ fn a_file_cut_at_any_byte_opens_up_to_its_last_whole_record() {
     for cut in 0..=file.len() {
         let whole = ends.partition_point(|end| *end <= cut) - 1;
         let found = scan(&file[..cut].to_vec());
+        assert_eq!(record::named(&file[..cut]), (whole > 0).then_some(heading(1).id));
         let Some(record) = whole.checked_sub(1).map(|place| &records[place]) else {
             assert!(found.is_err(), "nothing to recover at {cut}");
             continue;
@@ -197,6 +198,28 @@ fn long_output_is_split_and_nothing_is_taken_behind_the_end() {
         })
         .collect();
     assert_eq!(lengths, [ENTRY_BYTES, ENTRY_BYTES, 1, ENTRY_BYTES, 40_000 - ENTRY_BYTES, 0]);
+}
+
+#[test]
+fn a_long_burst_keeps_the_count_of_what_was_typed_unseen() {
+    let mut writer = Writer::begin(&heading(1), node_key(), Tick(0));
+    let (shown, hidden) = (ENTRY_BYTES * 2 + 1, 40);
+    let (count, bytes) = ((shown + hidden) as u32, Some(vec![b'y'; shown].into()));
+    let typed = Entry::Typed { party: Party(1), count, bytes };
+    assert_eq!(writer.handle(typed, Tick(1)), Seq(3));
+    writer.end(Ending::Disconnected, Tick(2));
+    let mut file = Vec::new();
+    while let Some(sealed) = writer.poll() {
+        file.extend_from_slice(&sealed.bytes);
+    }
+    let parts: Vec<_> = entries(&file, From::Seq(Seq(1)))
+        .iter()
+        .filter_map(|stamped| match &stamped.entry {
+            Entry::Typed { bytes: Some(bytes), count, .. } => Some((bytes.len(), *count as usize)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(parts, [(ENTRY_BYTES, ENTRY_BYTES + hidden), (ENTRY_BYTES, ENTRY_BYTES), (1, 1)]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Folder {
     pub async fn stand(
         &self,
         join: Option<&Invitation>,
-        names: &proxy::Names,
+        web_names: &[String],
     ) -> Result<(String, proxy::Credentials)> {
         let keys = self.keys()?;
         let kept = self.read("credentials.json")?;
@@ -55,7 +55,7 @@ impl Folder {
         )?;
         let part = match (kept, join) {
             (Some(part), _) => part,
-            (None, Some(join)) => self.join(join, &keys, names).await?,
+            (None, Some(join)) => self.join(join, &keys, web_names).await?,
             (None, None) => bail!(
                 "this proxy's certificates have expired: start auth again, which prints a new invitation for it"
             ),
@@ -68,11 +68,11 @@ impl Folder {
         &self,
         join: &Invitation,
         keys: &proxy::Keys,
-        names: &proxy::Names,
+        web_names: &[String],
     ) -> Result<PartCredentials> {
         let (trust, name) = (Trust::Pin(join.pin.clone()), NAME.parse()?);
         loop {
-            match proxy::join(&join.address, &trust, &join.code, &name, names, keys).await {
+            match proxy::join(&join.address, &trust, &join.code, &name, web_names, keys).await {
                 Ok(part) => {
                     proxy::Keep::keep(self, &part)?;
                     return Ok(part);

@@ -299,9 +299,8 @@ async fn auth_and_proxy(
     let join_token = auth.join_token().to_owned();
     let trouble = Some(auth.storage());
     spawn_auth(auth, stop, services);
-    let also_known_as = vec![format!("proxy.{}", settings.cluster)];
-    let names = proxy::Names { also_known_as, web: web_names(settings, address) };
-    let proxy = proxy_config(listener, auth_address, &pin, &join_token, names, &shown).await?;
+    let web_names = web_names(settings, address);
+    let proxy = proxy_config(listener, auth_address, &pin, &join_token, web_names, &shown).await?;
     spawn_proxy(proxy, stop, services);
     shown.keep(stop, services);
     let join = Some(node::Invitation { pin, token: join_token });
@@ -338,11 +337,11 @@ async fn proxy_alone(
     let listener = observe::bind(settings.listen, "people and nodes").await?.into_std()?;
     let address = listener.local_addr()?;
     let kept = front_door::Folder::open(&folder.proxy())?;
-    let names = proxy::Names { also_known_as: Vec::new(), web: web_names(settings, address) };
-    let (auth, credentials) = kept.stand(settings.join.as_ref(), &names).await?;
+    let web_names = web_names(settings, address);
+    let (auth, credentials) = kept.stand(settings.join.as_ref(), &web_names).await?;
     let keep = Arc::new(kept);
     let (web, challenges) = (shown.badges.clone(), shown.challenges.clone());
-    let config = proxy::Config { listener, auth, credentials, keep, names, web, challenges };
+    let config = proxy::Config { listener, auth, credentials, keep, web_names, web, challenges };
     spawn_proxy(config, stop, services);
     shown.keep(stop, services);
     Ok(Served { address: Some(address), ..Served::default() })
@@ -415,7 +414,6 @@ fn node_config(
     let said = settings.node_name.clone();
     Ok(node::Config {
         name: said.or(name).unwrap_or_else(|| settings.host_name.clone()),
-        also_known_as: Vec::new(),
         labels: settings.labels.clone(),
         data_dir: folder.node(),
         listen: settings.ssh_listen,
@@ -442,19 +440,19 @@ async fn proxy_config(
     auth: SocketAddr,
     pin: &str,
     join_token: &str,
-    names: proxy::Names,
+    web_names: Vec<String>,
     shown: &Shown,
 ) -> Result<proxy::Config> {
     let keys = proxy::Keys::make()?;
     let trust = link::tls::Trust::Pin(pin.to_owned());
     let (auth, name) = (auth.to_string(), "proxy".parse()?);
-    let part = proxy::join(&auth, &trust, join_token, &name, &names, &keys)
+    let part = proxy::join(&auth, &trust, join_token, &name, &web_names, &keys)
         .await
         .context("the proxy cannot join")?;
     let credentials = proxy::Credentials { keys, part };
     let keep = Arc::new(KeepNothing);
     let (web, challenges) = (shown.badges.clone(), shown.challenges.clone());
-    Ok(proxy::Config { listener, auth, credentials, keep, names, web, challenges })
+    Ok(proxy::Config { listener, auth, credentials, keep, web_names, web, challenges })
 }
 
 /// What browsers may call a proxy that listens at `address`: this machine, and what others are told.

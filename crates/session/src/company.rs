@@ -1,5 +1,6 @@
 //! The company of a session: who is there, who may type, what four eyes demand, and whether anything may pass.
 
+mod comings;
 mod demand;
 mod seat;
 mod told;
@@ -13,13 +14,15 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use comings::Comer;
 pub use demand::{Alternative, Demand};
 pub use told::{Change, EndCause, Full, Refused, Seated, Silent, Standing};
 
+use comings::Comings;
 use demand::Eyes;
 use model::Tick;
 use model::entry::Party;
-use model::limit::SEATS;
+use model::limit::{SEATS, SEATS_KEPT};
 use model::role::{OnLeave, SeatRole};
 use seat::Seat;
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +45,8 @@ pub struct Company {
     owner: Owner,
     /// The highest number that was given away.
     last: u16,
+    /// How often who has come.
+    comings: Comings,
     /// Who alone has the keyboard; none while everybody who may type has it. Always somebody who is there.
     held: Option<Party>,
     /// Whose size the terminal has instead of its owner's. Always somebody's who is there.
@@ -84,6 +89,7 @@ impl Company {
             seats: BTreeMap::new(),
             owner: Owner::Here,
             last: Party::OWNER.0,
+            comings: Comings::default(),
             held: None,
             adopted: None,
             has_terminal: true,
@@ -103,14 +109,17 @@ impl Company {
         self
     }
 
-    /// Somebody takes a seat. `counts` says what they count for: which demand, and which of its alternatives, as in
+    /// `comer` takes a seat. `counts` says what they count for: which demand, and which of its alternatives, as in
     /// [`Company::new`]; what is not there is ignored. Their coming is their first beat and confirmation.
     /// Who sits at `again` already is one pair of eyes, in however many seats.
     ///
+    /// Whoever may hold the session, or must be there, finds a place in it: [`SEATS_KEPT`] of [`SEATS`] are theirs.
+    ///
     /// # Errors
-    /// [`Full`]: nobody more may enter.
+    /// [`Full`]: they may not enter.
     pub fn enter(
         &mut self,
+        comer: Comer,
         seat: SeatRole,
         counts: Vec<(usize, usize)>,
         again: Option<Party>,
@@ -120,14 +129,19 @@ impl Company {
         if self.standing == Standing::Over {
             return Err(Full::Over);
         }
-        if self.seats.len() >= SEATS {
-            return Err(Full::Seats);
-        }
-        self.last = self.last.checked_add(1).ok_or(Full::Numbers)?;
-        let party = Party(self.last);
+        self.comings.check(&comer)?;
+        let party = Party(self.last.checked_add(1).ok_or(Full::Numbers)?);
         let known = again.and_then(|seat| self.seats.get(&seat));
         let person = known.map_or(party, |seat| seat.person);
-        self.seats.insert(party, Seat::new(seat, person, counts, &self.demands, self.now));
+        let taken = Seat::new(seat, person, counts, &self.demands, self.now);
+        let is_kept = seat == SeatRole::Moderator || taken.counts();
+        let room = if is_kept { SEATS } else { SEATS - SEATS_KEPT };
+        if self.seats.len() >= room {
+            return Err(Full::Seats);
+        }
+        self.last = party.0;
+        self.comings.add(comer);
+        self.seats.insert(party, taken);
         self.told.push_back(Change::Came(party));
         self.settle(None);
         Ok(party)

@@ -4,6 +4,7 @@
 //! they are, anything that does not parse ends it, and every byte from there on is recorded as it is.
 //! The tap only looks: it changes no byte and makes nobody wait.
 
+mod aside;
 mod cursor;
 mod flight;
 mod framer;
@@ -12,6 +13,7 @@ mod scp;
 mod sftp;
 mod tally;
 
+use aside::Aside;
 use bytes::Bytes;
 use guess::{Guess, Verdict};
 use model::transfer::Protocol;
@@ -32,6 +34,17 @@ pub enum Tapped {
         /// The bytes.
         bytes: Bytes,
     },
+}
+
+/// Bytes of a transfer that stand in no entry: counted and hashed, for the recording, in place of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elided {
+    /// Of which stream, as in [`Tapped::Raw`].
+    pub stream: Stream,
+    /// How many; at most [`model::limit::ELIDED_BYTES`].
+    pub bytes: u64,
+    /// BLAKE3 of them.
+    pub hash: [u8; 32],
 }
 
 /// Who sent something.
@@ -64,12 +77,13 @@ type Out = VecDeque<Tapped>;
 
 /// Reads both streams of one session.
 ///
-/// For each piece of a stream, call [`Tap::from_client`] or [`Tap::from_server`], then [`Tap::poll`] until it is empty;
-/// then record the rest of the piece, from the returned place on, as it is.
+/// For each piece of a stream, call [`Tap::from_client`] or [`Tap::from_server`], then [`Tap::elided`] and [`Tap::poll`]
+/// until they are empty; then record the rest of the piece, from the returned place on, as it is.
 #[derive(Debug)]
 pub struct Tap {
     phase: Phase,
     out: Out,
+    aside: Aside,
 }
 
 #[derive(Debug)]
@@ -91,7 +105,7 @@ impl Tap {
     /// A tap at the beginning of both streams.
     #[must_use]
     pub fn new() -> Self {
-        Self { phase: Phase::Guessing(Guess::default()), out: Out::new() }
+        Self { phase: Phase::Guessing(Guess::default()), out: Out::new(), aside: Aside::default() }
     }
 
     /// Takes what the client sent next. Returns how many of the bytes were taken; the rest is no transfer.
@@ -109,6 +123,12 @@ impl Tap {
     /// What came of it, in order.
     pub fn poll(&mut self) -> Option<Tapped> {
         self.out.pop_front()
+    }
+
+    /// What stands in no entry of sftp: of each stream every byte from the greeting on that is no file's contents, a stretch
+    /// at a time; the last when the transfer is over.
+    pub fn elided(&mut self) -> Option<Elided> {
+        self.aside.poll()
     }
 
     /// Both streams have ended. What was begun is told as unfinished, what was held back as it is.
@@ -145,7 +165,7 @@ impl Tap {
                     return taken + self.take(side, bytes.get(taken..).unwrap_or_default());
                 }
             },
-            Phase::Sftp(sftp) => sftp.take(side, bytes, &mut self.out),
+            Phase::Sftp(sftp) => sftp.take(side, bytes, &mut self.out, &mut self.aside),
             Phase::Scp(scp) => scp.take(side, bytes, &mut self.out),
         };
         let Err(Broken { why, used }) = taken else { return bytes.len() };
@@ -163,8 +183,8 @@ impl Tap {
         let (mut client, mut server) = guess.into_held();
         let (phase, protocol) = match verdict {
             Verdict::Sftp { client: init, server: version } => {
-                client.drain(..init.min(client.len()));
-                server.drain(..version.min(server.len()));
+                self.aside.add(Side::Client, client.drain(..init.min(client.len())).as_slice());
+                self.aside.add(Side::Server, server.drain(..version.min(server.len())).as_slice());
                 (Phase::Sftp(Box::default()), Protocol::Sftp)
             }
             Verdict::Scp(protocol) => (Phase::Scp(Box::new(Scp::new(protocol))), protocol),
@@ -212,6 +232,7 @@ impl Tap {
             Phase::Scp(scp) => scp.close(&mut self.out),
             Phase::Guessing(_) | Phase::Raw => {}
         }
+        self.aside.close();
     }
 
     fn raw(&mut self, side: Side, bytes: Vec<u8>) {

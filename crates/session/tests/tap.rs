@@ -4,9 +4,9 @@
 mod kit;
 
 use kit::{Dice, F, Heard, Sftp, Talk, Who, all, download, everything, hear, packet, upload};
-use model::Transfer;
 use model::limit::{SFTP_PACKET_BYTES, TRANSFER_HELD_BYTES, TRANSFER_OPEN, TRANSFER_REQUESTS};
-use model::transfer::{Layout, Outcome};
+use model::transfer::{Layout, Outcome, Protocol};
+use model::{Stream, Transfer};
 use proptest::prelude::*;
 use session::tap::Tap;
 
@@ -236,7 +236,7 @@ fn what_never_was_a_transfer_leaves_no_word_and_every_byte() {
             (Who::Server, server.as_bytes().to_vec()),
         ];
         let raw = (client.as_bytes().to_vec(), server.as_bytes().to_vec());
-        assert_eq!(hear(&talk, &[]), Heard { did: Vec::new(), raw }, "{client:?} {server:?}");
+        assert_eq!(hear(&talk, &[]), Heard { raw, ..Heard::default() }, "{client:?} {server:?}");
     }
 }
 
@@ -264,6 +264,51 @@ fn a_sender_that_does_not_wait_is_read_all_the_same_and_one_that_is_refused_hide
     let heard = hear(&talk, &[]);
     assert!(heard.words().contains("too much without waiting"), "{}", heard.words());
     assert_eq!(heard.raw.0.len(), 6 + 2 * TRANSFER_HELD_BYTES);
+}
+
+/// Of one stream: bytes and hash of what is counted and hashed.
+fn elided(heard: &Heard, stream: Stream) -> Vec<(u64, [u8; 32])> {
+    let of_it = heard.elided.iter().filter(|elided| elided.stream == stream);
+    of_it.map(|elided| (elided.bytes, elided.hash)).collect()
+}
+
+#[test]
+fn what_sftp_carries_in_paths_and_names_that_are_only_counted_is_hashed() {
+    let contents = b"contents of a file";
+    let mut sftp = Sftp::new();
+    sftp.call(17, &[F::S("/said/in/a/path")], 2);
+    let id = sftp.ask(16, &[F::S("said here")]);
+    sftp.answer(id, 104, &[F::U32(1), F::S("and answered"), F::S(""), F::U32(0)]);
+    let id = sftp.ask(11, &[F::S("/folder")]);
+    sftp.answer(id, 102, &[F::S("dir")]);
+    let id = sftp.ask(12, &[F::S("dir")]);
+    sftp.answer(id, 104, &[F::U32(1), F::S("a name that says something"), F::S(""), F::U32(0)]);
+    sftp.close("dir");
+    sftp.open("/file", 27, "h");
+    sftp.write("h", 0, contents);
+    let id = sftp.read("h", 0, 100);
+    sftp.answer(id, 103, &[F::B(contents)]);
+    sftp.close("h");
+    // Contents have a hash of their own, that of their file.
+    let without = |who: Who| {
+        let said = sftp.talk.iter().filter(|(by, _)| *by == who);
+        let heads = said.map(|(_, packet)| packet.strip_suffix(contents).unwrap_or(packet));
+        heads.collect::<Vec<_>>().concat()
+    };
+    let heard = hear(&sftp.talk, &[]);
+    assert_eq!(heard.raw, (Vec::new(), Vec::new()), "{}", heard.words());
+    for (who, stream) in [(Who::Client, Stream::Stdin), (Who::Server, Stream::Stdout)] {
+        let bytes = without(who);
+        let hash = *blake3::hash(&bytes).as_bytes();
+        assert_eq!(elided(&heard, stream), [(bytes.len() as u64, hash)]);
+    }
+    // One letter of a path that is looked up is another hash.
+    let at = sftp.talk.iter().position(|(_, packet)| packet.ends_with(b"a/path")).unwrap();
+    *sftp.talk[at].1.last_mut().unwrap() = b'H';
+    let other = hear(&sftp.talk, &[]);
+    assert_eq!(other.did, heard.did);
+    assert_ne!(elided(&other, Stream::Stdin), elided(&heard, Stream::Stdin));
+    assert_eq!(elided(&other, Stream::Stdout), elided(&heard, Stream::Stdout));
 }
 
 #[test]
@@ -422,6 +467,31 @@ proptest! {
         let told = heard.did.iter().any(|did| matches!(did, Transfer::Unparsed { .. }));
         let raw = !heard.raw.0.is_empty() || !heard.raw.1.is_empty();
         prop_assert!(!raw || told || heard.did.is_empty(), "{}", heard.words());
+    }
+
+    #[test]
+    fn every_byte_of_sftp_is_a_files_or_hashed_or_raw(
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..6),
+        sizes in proptest::collection::vec(1usize..100, 1..20),
+    ) {
+        let talk = some_talk(0, &changes);
+        let heard = hear(&talk, &sizes);
+        let sftp = Transfer::Began { protocol: Protocol::Sftp };
+        prop_assume!(heard.did.first() == Some(&sftp));
+        for (who, stream, raw) in [
+            (Who::Client, Stream::Stdin, &heard.raw.0),
+            (Who::Server, Stream::Stdout, &heard.raw.1),
+        ] {
+            let files = heard.did.iter().filter_map(Transfer::moved);
+            let moved = files.filter_map(|file| match who {
+                Who::Client => file.written.as_ref(),
+                Who::Server => file.read.as_ref(),
+            });
+            let moved: u64 = moved.map(|moved| moved.bytes).sum();
+            let hashed: u64 = elided(&heard, stream).iter().map(|(bytes, _)| *bytes).sum();
+            let said = all(&talk, who).len() as u64;
+            prop_assert_eq!(moved + hashed + raw.len() as u64, said, "{}", heard.words());
+        }
     }
 
     #[test]

@@ -68,9 +68,6 @@ pub struct PartKeys {
     pub tls_request: String,
     /// Key that will sign recordings; a proxy has none.
     pub signing_key: Option<PublicKey>,
-    /// Further names people may type for it; principals of the host certificate.
-    #[serde(default)]
-    pub also_known_as: Vec<String>,
     /// Names and addresses under which browsers reach a proxy; its TLS certificate is good for them. A node has none.
     #[serde(default)]
     pub web_names: Vec<String>,

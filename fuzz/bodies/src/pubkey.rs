@@ -22,7 +22,7 @@ pub fn pubkey(bytes: &[u8]) {
     assert_eq!(again.key_data(), key.key_data(), "another key came back");
     assert!(auth::read_key(&line[..line.len() - 1]).is_err(), "cut off, and a key");
     let name = "web-01".parse().expect("a literal name is a name");
-    let plan = policy::plan_host_certificate(&name, "home", &[], 7, NOW).expect("a plan");
+    let plan = policy::plan_host_certificate(&name, "home", 7, NOW);
     let authority = PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]));
     let builder = policy::builder(&plan, &key, [7; 32]).expect("any such key can be certified");
     let signed = builder.sign(&authority).expect("as before");

@@ -353,7 +353,14 @@ async fn codes_of_terminals_are_not_guessed_and_places_are_few() {
         assert!(tries < 100, "nobody stops this");
     };
     assert_eq!((tries, throttled), (50, Fault::TooMany));
-    assert_eq!(surf.refused(&ReadArrival { code }).await.0, Fault::TooMany, "nor a right one");
+    let right = ReadArrival { code: code.clone() };
+    assert_eq!(surf.refused(&right).await.0, Fault::TooMany, "nor a right one");
+    assert_eq!(surf.refused(&TurnAway { code: code.clone() }).await.0, Fault::TooMany);
+    assert_eq!(surf.refused(&BeginArrivalPasskey { code }).await.0, Fault::TooMany);
+    assert_eq!(surf.refused(&BeginPasskey {}).await.0, Fault::TooMany);
+    assert_eq!(surf.refused(&arrive("alice")).await.0, Fault::TooMany);
+    let come_in = ComeIn { ticket: all[1].ticket.clone(), answer: "none".into() };
+    assert_eq!(surf.refused(&come_in).await.0, Fault::TooMany);
     assert_eq!(ledger(&scene.admin, "user.sign_in_throttled").await.len(), 1);
     let failed = ledger(&scene.admin, "user.sign_in_failed").await;
     assert_eq!(failed.len(), 50);

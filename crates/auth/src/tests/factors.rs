@@ -5,6 +5,7 @@ use super::browsers::ledger;
 use super::house::{House, Node, PASSWORD, Person, fault, refused, ssh_key, user};
 use super::surf::Surf;
 use crate::clock;
+use crate::throttle::FAILURES_PER_ADDRESS;
 use model::FactorKind;
 use model::limit::{RECOVERY_CODES, SIGN_IN_FAILURES};
 use totp_rs::{Builder, Secret};
@@ -359,6 +360,57 @@ async fn a_passkey_signs_in_alone_and_as_a_second_factor() {
     let methods = scene.methods().await;
     let methods: Vec<_> = methods.iter().skip(2).map(String::as_str).collect();
     assert_eq!(methods, ["passkey", "password and passkey", "password and recovery"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_passwords_of_strangers_do_not_keep_a_passkey_out() {
+    let scene = Scene::new().await;
+    let mut surf = scene.surf().await;
+    surf.sign_in("alice").await;
+    let mut key = Authenticator::new(1);
+    add_passkey(&mut surf, &mut key).await.unwrap();
+    surf.call(&WebSignOut { everywhere: true }).await.unwrap();
+    let mut stranger = scene.surf().await;
+    stranger.address = Some("198.51.100.1".into());
+    let wrong = WebSignIn { user: user("alice"), password: "a wrong password".into() };
+    for _ in 0..SIGN_IN_FAILURES {
+        assert_eq!(stranger.refused(&wrong).await.0, Fault::Unauthenticated);
+    }
+    // Passwords for this name wait, wherever they come from.
+    let right = WebSignIn { user: user("alice"), password: PASSWORD.into() };
+    for surf in [&mut stranger, &mut surf] {
+        assert_eq!(surf.refused(&right).await.0, Fault::TooMany);
+    }
+    let asked = surf.call(&BeginPasskey {}).await.unwrap();
+    let finish = FinishPasskey { passkey: key.show(&asked.passkey), ticket: asked.ticket };
+    assert_eq!(surf.call(&finish).await.unwrap().user, user("alice"));
+    // She is in, and earlier failures count no more.
+    scene.wants(&mut surf).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passkeys_that_do_not_count_are_counted_by_address_and_not_by_name() {
+    let scene = Scene::new().await;
+    let mut surf = scene.surf().await;
+    surf.sign_in("alice").await;
+    let mut key = Authenticator::new(1);
+    add_passkey(&mut surf, &mut key).await.unwrap();
+    let flags = std::mem::replace(&mut key.flags, 1);
+    for _ in 0..FAILURES_PER_ADDRESS {
+        let asked = surf.call(&BeginPasskey {}).await.unwrap();
+        let call = FinishPasskey { passkey: key.show(&asked.passkey), ticket: asked.ticket };
+        assert_eq!(surf.refused(&call).await.0, Fault::Unauthenticated);
+    }
+    assert_eq!(surf.refused(&BeginPasskey {}).await.0, Fault::TooMany);
+    let throttled = ledger(&scene.admin, "user.sign_in_throttled").await;
+    assert_eq!((throttled.len(), &throttled[0]["of"]), (1, &"address".into()));
+    // From elsewhere she comes in, by passkey and by password.
+    key.flags = flags;
+    surf.address = Some("198.51.100.1".into());
+    let asked = surf.call(&BeginPasskey {}).await.unwrap();
+    let call = FinishPasskey { passkey: key.show(&asked.passkey), ticket: asked.ticket };
+    assert_eq!(surf.call(&call).await.unwrap().user, user("alice"));
+    scene.wants(&mut surf).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What a browser's player gets of a recording, from its shipment on.
 
 use super::house::{House, Node, Person, Tape, fault};
+use super::search::exchange;
 use link::http::{CallError, Client};
 use model::SessionId;
 use std::time::{Duration, Instant};
@@ -272,6 +273,47 @@ async fn what_stands_in_a_recording_is_read_and_found() {
         let answer = get(&admin.client, &viewer.path(wrong)).await;
         assert_eq!(fault(answer), Fault::Malformed, "{wrong}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recordings_file_in_the_place_of_another_is_read_by_nobody() {
+    let house = House::start().await;
+    let (admin, web, tape) = stored(&house).await;
+    let other = web.tape(2, "root-admin");
+    assert!(ship(&web, &other, 0, other.records.len()).await.stored);
+    // One of them is open already.
+    let viewer = Viewer::of(&admin.client, tape.id).await;
+    viewer.film().await;
+    exchange(&house, tape.id, other.id);
+    for (id, found) in [(tape.id, other.id), (other.id, tape.id)] {
+        let viewer = Viewer::of(&admin.client, id).await;
+        for what in [
+            "bytes",
+            "film",
+            "reel?at=0",
+            "reel?after=0",
+            "segments",
+            "segment?from=0&to=1000",
+            "transcript",
+            "events",
+            "search?for=line",
+            "cast",
+            "text",
+        ] {
+            let answer = get(&admin.client, &viewer.path(what)).await;
+            let Err(CallError::Refused(failure)) = answer else { panic!("{what}: {answer:?}") };
+            let words = format!("recording {id}'s file holds recording {found}: somebody has");
+            assert!(failure.message.starts_with(&words), "{what}: {}", failure.message);
+            assert_eq!(failure.fault, Fault::Unavailable, "{what}");
+        }
+    }
+    let call = wire::film::ReadPreviews { ids: vec![tape.id, other.id] };
+    assert!(admin.client.call(&call).await.unwrap().is_empty(), "no pictures of them");
+    // Where it belongs it is read again; and what was put there can be removed.
+    exchange(&house, tape.id, other.id);
+    assert_eq!(viewer.film().await.facts.id, tape.id);
+    exchange(&house, tape.id, other.id);
+    admin.client.call(&RemoveRecording { id: tape.id }).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -230,7 +230,6 @@ pub fn part_keys(part: Part, name: &str) -> (PartKeys, KeyRequest) {
         host_key: ssh_key(8).public_key().to_openssh().unwrap(),
         tls_request: request.request.clone(),
         signing_key: (part == Part::Node).then(|| *signing_key().verifying_key().as_bytes()),
-        also_known_as: Vec::new(),
         web_names: Vec::new(),
     };
     (keys, request)

@@ -2,10 +2,12 @@
 
 use super::house::{House, add, refused};
 use crate::ledger::{Broken, event};
+use crate::parts::admit;
 use ed25519_dalek::{Signature, VerifyingKey};
-use model::SessionId;
 use model::audit::Audited;
+use model::limit::{DENIALS_TOLD, REPORT_BYTES};
 use model::role::RecordingPolicy;
+use model::{NodeName, SessionId};
 use wire::Fault;
 use wire::audit::{LedgerHead, LedgerRow, ListAudit, ReadLedgerHead};
 use wire::node::{News, Report};
@@ -109,6 +111,49 @@ async fn a_report_is_taken_once_and_only_of_the_reporter() {
     let odd = Report { first: 4, run: "../..".into(), events: vec![] };
     assert_eq!(refused(&web.client, &odd).await.0, Fault::Malformed);
     assert_eq!(refused(&web.client, &report(0, vec![exec])).await.0, Fault::Malformed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_denied_without_end_is_counted_in_the_ledger_beyond_a_bound() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let plain = house.person(&admin, "plain", &[]).await;
+    let other = house.person(&admin, "other", &[]).await;
+    for _ in 0..DENIALS_TOLD + 3 {
+        assert_eq!(refused(&plain.client, &ListUsers {}).await.0, Fault::Denied);
+    }
+    assert_eq!(refused(&other.client, &ListUsers {}).await.0, Fault::Denied);
+    let house = house.restart().await;
+    let admin = house.sign_in("root-admin", super::house::PASSWORD).await.unwrap();
+    let asked = ListAudit { word: Some("access.".into()), limit: u32::MAX, ..ListAudit::default() };
+    let rows = admin.client.call(&asked).await.unwrap();
+    let of = |name: &str| {
+        let who = Some(super::house::user(name));
+        rows.iter().map(|row| row.parse().unwrap()).filter(move |event| event.user == who)
+    };
+    let (denied, counted): (Vec<_>, Vec<_>) =
+        of("plain").map(|event| event.what).partition(|it| matches!(it, Audited::Denied { .. }));
+    assert_eq!(denied.len() as u64, DENIALS_TOLD);
+    assert_eq!(counted, [Audited::DenialsNotListed { count: 3 }]);
+    assert_eq!(of("other").count(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_reports_without_end_waits_and_the_ledger_says_so_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _, _) = crate::auth::Auth::open(&super::house::config(&dir)).await.unwrap();
+    let [web, db] = ["web-01", "db-01"].map(|name| name.parse::<NodeName>().unwrap());
+    let few = [event(Audited::Exec { command: "ls".into() })];
+    admit(&auth, &web, &few).unwrap();
+    auth.reports().take(&web, 2 * REPORT_BYTES.0, crate::clock::tick()).unwrap();
+    for told in [true, false] {
+        let refusal = admit(&auth, &web, &few).unwrap_err();
+        assert_eq!(refusal.fault(), Fault::TooMany);
+        assert!(refusal.fault().may_pass(), "it keeps them, and comes again");
+        let why = "web-01 reports more than 131072 bytes a second: the rest waits";
+        assert_eq!(refusal.to_audit(), told.then_some(("report", why)));
+    }
+    admit(&auth, &db, &few).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use super::house::{House, Node, Tape, fault, heading, refused, tape, user};
 use link::http::{CallError, Client};
 use model::SessionId;
+use model::limit::REQUEST_BYTES;
 use record::Verdict;
 use std::time::{Duration, Instant};
 use wire::Fault;
@@ -219,6 +220,72 @@ async fn access_sees_its_own_recordings_and_learns_of_no_others() {
     assert!(!read(&alice.client, hers.id, &ticket, 0).await.0.is_empty());
     let asked = ListAudit { word: Some("recording.view".into()), ..ListAudit::default() };
     assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
+}
+
+/// How many denials stand in the ledger.
+async fn denials(client: &Client) -> usize {
+    let word = Some("access.denied".to_owned());
+    let asked = ListAudit { word, limit: 1000, ..ListAudit::default() };
+    client.call(&asked).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_hidden_takes_the_same_way_as_what_is_not_there() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let alice = house.person(&admin, "alice", &["access"]).await;
+    let web = house.node("web-01").await;
+    let other = web.tape(1, "bob");
+    ship_all(&web, &other).await;
+    let missing = SessionId::from_random([99; 16]);
+    let mut answers = Vec::new();
+    for (what, id, owner) in [("hidden", other.id, "bob"), ("not there", missing, "carol")] {
+        let before = denials(&admin.client).await;
+        let view = ViewRecording { id, how: ViewKind::Play };
+        let comments = wire::film::ListComments { id };
+        answers.push([
+            refused(&alice.client, &view).await,
+            refused(&alice.client, &RemoveRecording { id }).await,
+            refused(&alice.client, &comments).await,
+        ]);
+        let previews = wire::film::ReadPreviews { ids: vec![id] };
+        assert!(alice.client.call(&previews).await.unwrap().is_empty(), "{what}");
+        let (id_prefix, user) = (Some(id.to_string()), Some(user(owner)));
+        for filter in [
+            ListRecordings { id_prefix, ..ListRecordings::default() },
+            ListRecordings { user, ..ListRecordings::default() },
+        ] {
+            assert!(alice.client.call(&filter).await.unwrap().is_empty(), "{what}");
+        }
+        // One entry each, written before the answer.
+        assert_eq!(denials(&admin.client).await, before + 6, "{what}");
+    }
+    assert_eq!(answers[0], answers[1]);
+    // From whom nothing is hidden, nothing has to be.
+    let before = denials(&admin.client).await;
+    let view = ViewRecording { id: missing, how: ViewKind::Play };
+    assert_eq!(refused(&admin.client, &view).await.0, Fault::NotFound);
+    let filter = ListRecordings { user: Some(user("carol")), ..ListRecordings::default() };
+    assert!(admin.client.call(&filter).await.unwrap().is_empty());
+    assert_eq!(denials(&admin.client).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_shipment_is_longer_than_other_requests() {
+    let house = House::start().await;
+    house.admin().await;
+    let web = house.node("web-01").await;
+    let long = vec![b' '; REQUEST_BYTES + 1];
+    let id = SessionId::from_random([1; 16]);
+    for (path, taken) in
+        [("/v1/node/heartbeat".to_owned(), false), (format!("/v1/node/ship/{id}?after=0"), true)]
+    {
+        let answer = web.client.post_bytes::<serde_json::Value>(&path, long.clone().into()).await;
+        let Err(CallError::Refused(failure)) = answer else { panic!("{path}: {answer:?}") };
+        assert_eq!(failure.fault, Fault::Malformed, "{path}");
+        let too_long = failure.message.contains(&format!("longer than {REQUEST_BYTES} bytes"));
+        assert_eq!(too_long, !taken, "{path}: {}", failure.message);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

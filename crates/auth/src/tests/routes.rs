@@ -310,17 +310,6 @@ async fn a_part_joins_once_keeps_its_name_and_speaks_as_itself() {
     let (keys, _) = part_keys(Part::Proxy, "web-01");
     let taken = Join { token: house.token.clone(), keys };
     assert_eq!(super::house::refused(&nobody, &taken).await.0, Fault::Conflict);
-    for (alias, fault) in [
-        ("web-01", Fault::Denied),
-        ("web-01.lab", Fault::Denied),
-        ("a,b", Fault::Malformed),
-        ("*.lab", Fault::Malformed),
-    ] {
-        let (mut keys, _) = part_keys(Part::Node, "db-01");
-        keys.also_known_as = vec![alias.into()];
-        let call = Join { token: house.token.clone(), keys };
-        assert_eq!(super::house::refused(&nobody, &call).await.0, fault, "{alias}");
-    }
     for (part, name, fault) in [
         (Part::Node, "home.example", Fault::Malformed),
         (Part::Proxy, "*.example", Fault::Malformed),

@@ -345,6 +345,36 @@ async fn a_damaged_recording_is_told_and_what_was_found_before_the_damage() {
     assert_eq!((end.unread, end.more, end.reached.looked), (2, false, 3));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_place_of_another_is_not_searched_and_named() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let web = house.node("web-01").await;
+    let (alices, bobs) = two(&web).await;
+    let whole = tape(&web, 3, "alice", 50, |_| (), &[output("third needle\r\n")]);
+    keep(&web, &whole).await;
+    exchange(&house, alices.id, bobs.id);
+    let told = search(&admin.client, "for=needle").await;
+    assert_eq!((told.ids(), told.texts()), (vec![whole.id], vec!["third needle"]));
+    let unread: Vec<_> = told.unread.iter().map(|one| (one.id, one.why.as_str())).collect();
+    let holds = |id, found| format!("recording {id}'s file holds recording {found}: ");
+    let [(first, why), (second, because)] = unread.as_slice() else { panic!("{unread:?}") };
+    assert_eq!((*first, *second), (bobs.id, alices.id), "newest first");
+    assert!(why.starts_with(&holds(bobs.id, alices.id)), "{why}");
+    assert!(because.starts_with(&holds(alices.id, bobs.id)), "{because}");
+    let end = told.end.unwrap();
+    assert_eq!((end.unread, end.more, end.reached.looked), (2, false, 3));
+}
+
+/// Puts the files of two stored recordings in the place of each other.
+pub(super) fn exchange(house: &House, one: SessionId, other: SessionId) {
+    let stored = house.dir.path().join("auth/recordings");
+    let [one, other] = [one, other].map(|id| find(&stored, &id.to_string()));
+    let kept = std::fs::read(&one).unwrap();
+    std::fs::copy(&other, &one).unwrap();
+    std::fs::write(&other, kept).unwrap();
+}
+
 /// The file below a folder whose name holds this text.
 fn find(folder: &std::path::Path, name: &str) -> std::path::PathBuf {
     let mut folders = vec![folder.to_owned()];

@@ -1,8 +1,40 @@
-//! What was asked for before a session began.
+//! What was asked for before a session began, and what of it cannot be had.
 
-use link::ssh::server::Session;
+use link::ssh::server::{Session, Wish};
+use model::audit::Audited;
 use model::entry::Entry;
+use policy::LoginPermit;
 use wire::name::{FITS_VARIABLE, RETURN_VARIABLE};
+
+/// Told to who runs something without a terminal where each file is approved; older scp and rsync are among them.
+const NO_STREAMS: &str = "each file must be approved here, so nothing runs without a terminal but sftp: \
+                          use sftp, scp without -O, or ssh -t";
+
+/// What cannot be had as it was asked for: for the ledger, and for who asked.
+pub(super) fn refused(session: &Session, permit: &LoginPermit) -> Option<(Audited, &'static str)> {
+    let is_subsystem = matches!(session.wish, Wish::Subsystem(_));
+    let (action, why, words) = match session.pty {
+        Some(_) if !permit.permits_pty() => (
+            "open a terminal",
+            "the certificate has no permit-pty",
+            "your certificate does not allow a terminal",
+        ),
+        // What sftp does is read from its streams; those of a terminal are what it makes of them.
+        Some(_) if is_subsystem => (
+            "run a subsystem on a terminal",
+            "what it moves would not be told file by file",
+            "sftp has no use for a terminal: ask without one (no -t, no RequestTTY)",
+        ),
+        None if !is_subsystem && !permit.permits_streams() => (
+            "run without a terminal",
+            "four eyes approve each file, and its streams could carry any",
+            NO_STREAMS,
+        ),
+        Some(_) | None => return None,
+    };
+    let (action, why) = (action.to_owned(), why.to_owned());
+    Some((Audited::Denied { action, why }, words))
+}
 
 /// What was asked for, and whether it was granted: variables with their values, for a program may be in one.
 pub(super) fn services(session: &Session) -> Vec<Entry> {

@@ -9,9 +9,9 @@ use crate::stage::Stage;
 use host::Signals;
 use model::audit::Audited;
 use model::entry::{Entry, Party, People};
-use model::limit::{RETURN_MS, SAID_BYTES, SEATS, SEATS_KEPT};
+use model::limit::{RETURN_MS, SAID_BYTES};
 use model::{SeatRole, Size};
-use session::company::{Adopted, Change, EndCause, Full, Refused, Silent, Standing};
+use session::company::{Adopted, Change, Comer, EndCause, Refused, Silent, Standing};
 use std::sync::Arc;
 use wire::company::{Ask, Told};
 
@@ -65,8 +65,8 @@ impl Live {
     }
 
     fn seat(&mut self, sit: Sit) {
-        let Sit { permit, counts, from, identity, size, answer } = sit;
-        let seated = self.take_seat(&permit, counts, from, (identity, size));
+        let Sit { permit, comer, counts, from, identity, size, answer } = sit;
+        let seated = self.take_seat((&permit, comer), counts, from, (identity, size));
         if let Err(Ok(Seated { party, .. })) = answer.send(seated) {
             self.table.company.leave(party, clock::tick());
         }
@@ -74,22 +74,17 @@ impl Live {
 
     fn take_seat(
         &mut self,
-        permit: &policy::SeatPermit,
+        (permit, comer): (&policy::SeatPermit, Comer),
         counts: Vec<(usize, usize)>,
         from: String,
         (identity, size): (policy::Identity, Size),
     ) -> Result<Seated, String> {
         let (user, seat) = (permit.user().clone(), permit.seat());
-        // Whoever may hold a session, or must be there, finds a place in it.
-        let holds = seat == SeatRole::Moderator || !counts.is_empty();
-        if !holds && self.table.people.len() > SEATS - SEATS_KEPT {
-            return Err(Full::Seats.words().to_owned());
-        }
         let stage = self.stage()?;
         let mut theirs = self.table.people.iter().filter(|(_, person)| person.user == user);
         let again = theirs.find(|(_, person)| person.seat.is_some()).map(|(party, _)| *party);
         let (company, now) = (&mut self.table.company, clock::tick());
-        let entered = company.enter(seat, counts, again, now);
+        let entered = company.enter(comer, seat, counts, again, now);
         let party = entered.map_err(|full| full.words().to_owned())?;
         self.table.sit(party, seat, from, identity, size);
         Ok(Seated { party, stage, told: self.table.listen() })

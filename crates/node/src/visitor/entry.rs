@@ -5,8 +5,9 @@ use crate::clock;
 use crate::lives::Running;
 use crate::serve::Post;
 use link::http::{CallError, Channel};
-use model::{SeatRole, SessionId};
+use model::{SeatRole, SessionId, UserName};
 use policy::{Denial, Identity, SeatPermit};
+use session::company::Comer;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use wire::share::{Grant, TakeLink};
@@ -26,11 +27,23 @@ impl Entry {
         policy::join(roles, who, node, &session, seat, self.by.as_ref().map(facts), now)
     }
 
+    /// Who comes, as far as their comings are counted.
+    pub fn comer(&self, who: &UserName) -> Comer {
+        comer(self.by.as_ref(), who)
+    }
+
     /// Whether the seat may be kept as things stand at this moment.
     pub fn goes_on(&self, post: &Post, who: &Identity) -> Result<(), Denial> {
         let (known, node, now) = (post.known(), &post.facts, clock::now());
         let (roles, session, seat) = (&known.roles, self.running.facts(), self.seat);
         policy::seat_goes_on(roles, who, node, &session, seat, self.by.as_ref().map(facts), now)
+    }
+}
+
+fn comer(by: Option<&Grant>, who: &UserName) -> Comer {
+    match by {
+        Some(grant) if who.is_guest() => Comer::Guest(grant.link),
+        _ => Comer::Person(who.clone()),
     }
 }
 
@@ -87,7 +100,26 @@ fn refused(error: CallError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::{LinkId, Time};
     use wire::{Failure, Fault};
+
+    #[test]
+    fn guests_of_one_link_come_as_one_and_who_has_an_account_as_themselves() {
+        let by = |user: &UserName| Grant {
+            link: LinkId(3),
+            session: SessionId::from_random([7; 16]),
+            seat: SeatRole::Observer,
+            user: user.clone(),
+            guests: true,
+            expires: Time(0),
+        };
+        for guest in [UserName::guest("ann"), UserName::guest("ben")] {
+            assert_eq!(comer(Some(&by(&guest)), &guest), Comer::Guest(LinkId(3)));
+        }
+        let carol: UserName = "carol".parse().unwrap();
+        assert_eq!(comer(Some(&by(&carol)), &carol), Comer::Person(carol.clone()));
+        assert_eq!(comer(None, &carol), Comer::Person(carol.clone()));
+    }
 
     #[test]
     fn whoever_is_refused_hears_auths_words_and_nothing_of_the_network() {

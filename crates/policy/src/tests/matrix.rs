@@ -63,7 +63,7 @@ const SHOWN: &str = include_str!("../lib.rs");
 const ELSEWHERE: [(&str, &str); 7] = [
     ("builder", "a_certificate_is_not_certified"),
     ("carried", "a_certificate_for_a_terminal_counts_by_the_proxy_only_that_it_was_signed_for"),
-    ("plan_host_certificate", "a_further_name_of_a_host_is_a_name_or_an_address"),
+    ("plan_host_certificate", "a_host_certificate_is_believed_under_its_names_and_no_other"),
     ("read_certificate", "a_certificate_of_another_authority_does_not_count"),
     ("read_certificate_for_seat", "a_certificate_of_another_authority_does_not_count"),
     ("read_host_certificate", "a_host_certificate_with_a_fault_is_not_believed"),

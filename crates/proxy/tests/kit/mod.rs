@@ -13,7 +13,7 @@ use link::tls::{client_tls, server_config};
 use link::tunnel::{Knocks, Tunnel};
 use model::role::RoleSet;
 use model::{AuditEvent, Lock, LockId, LockTarget, NodeName, Time};
-use proxy::{Config, Credentials, Keep, Keys, Names};
+use proxy::{Config, Credentials, Keep, Keys};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -217,8 +217,8 @@ pub async fn house() -> House {
 }
 
 /// What browsers call the proxy.
-pub fn names() -> Names {
-    Names { web: vec!["localhost".to_owned(), "127.0.0.1".to_owned()], ..Names::default() }
+pub fn web_names() -> Vec<String> {
+    vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
 }
 
 /// The proxy's first certificates begin and end so many milliseconds before and after this moment.
@@ -231,9 +231,9 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
 
     let keys = Keys::make().unwrap();
     let (at, pin, name) = (auth.to_string(), cluster.pin(), node("p1"));
-    let mut part = proxy::join(&at, &pin, "let me in", &name, &names(), &keys).await.unwrap();
+    let mut part = proxy::join(&at, &pin, "let me in", &name, &web_names(), &keys).await.unwrap();
     if before_ms != after_ms {
-        part = cluster.part(&keys.request(&node("p1"), &names()).unwrap(), before_ms, after_ms);
+        part = cluster.part(&keys.request(&node("p1"), &web_names()).unwrap(), before_ms, after_ms);
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = listener.local_addr().unwrap();
@@ -242,7 +242,7 @@ pub async fn house_with(before_ms: i64, after_ms: i64) -> House {
         auth: auth.to_string(),
         credentials: Credentials { keys, part },
         keep: Arc::new(Kept(Arc::clone(&cluster))),
-        names: names(),
+        web_names: web_names(),
         web: Vec::new(),
         challenges: None,
     };

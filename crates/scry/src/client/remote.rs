@@ -3,7 +3,7 @@
 use super::reach;
 use anyhow::{Result, bail};
 use model::SessionId;
-use record::{Recording, Source, SourceError};
+use record::{Source, SourceError};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,7 +41,7 @@ impl Remote {
             pieces: Mutex::new(VecDeque::new()),
         };
         let mut front = remote.front().await?;
-        if let Some(found) = named(&front).filter(|found| *found != id) {
+        if let Some(found) = record::named(&front).filter(|found| *found != id) {
             bail!(
                 "auth gave the recording {found} for {id}: one was put in the place of the other"
             );
@@ -96,13 +96,6 @@ impl Remote {
         kept.truncate(KEPT);
         Ok(bytes)
     }
-}
-
-/// The recording that these bytes, which begin a file, say they are of. What they cannot say is found out by whoever
-/// reads or verifies them.
-fn named(front: &[u8]) -> Option<SessionId> {
-    let (heading, _) = record::split(front).ok()??;
-    Some(Recording::open(heading).ok()?.heading().id)
 }
 
 impl Source for Remote {

@@ -1,10 +1,13 @@
 //! What the tests of a company share: acts as data and as words, and everything that was told, replayed.
 
-use super::{Adopted, Change, Company, Full, Refused, Silent, Standing};
-use model::Tick;
+use super::{Adopted, Change, Comer, Company, Full, Refused, Silent, Standing};
 use model::entry::Party;
 use model::role::SeatRole;
+use model::{LinkId, Tick};
 use std::collections::BTreeSet;
+
+/// By whom all come who are nobody in particular.
+pub const COMER: Comer = Comer::Guest(LinkId(7));
 
 /// One thing that somebody does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +50,12 @@ pub fn act(company: &mut Company, act: &Act, now: Tick) -> Answer {
     match act {
         Act::Enter(seat, counts) => {
             return company
-                .enter(*seat, counts.clone(), None, now)
+                .enter(COMER, *seat, counts.clone(), None, now)
                 .map_or_else(Answer::Full, Answer::Came);
         }
         Act::Again(person, seat, counts) => {
             return company
-                .enter(*seat, counts.clone(), Some(*person), now)
+                .enter(COMER, *seat, counts.clone(), Some(*person), now)
                 .map_or_else(Answer::Full, Answer::Came);
         }
         Act::Recount(party, counts) => company.recount(*party, counts.clone(), now),

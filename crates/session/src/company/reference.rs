@@ -172,16 +172,20 @@ impl Reference {
         if self.standing == Standing::Over {
             return Answer::Full(Full::Over);
         }
-        if self.people.iter().filter(|person| person.here).count() >= 64 {
-            return Answer::Full(Full::Seats);
-        }
         let (confirmed, heard) = (self.now, self.now);
         let (here, asked, away) = (true, false, false);
         let counts = counts.to_vec();
         let who = who.filter(|who| *who != Party::OWNER && self.is_here(*who));
         let first =
             who.map_or(self.people.len() + 1, |who| self.people[usize::from(who.0) - 1].first);
-        self.people.push(Person { first, seat, counts, here, confirmed, heard, asked, away });
+        let person = Person { first, seat, counts, here, confirmed, heard, asked, away };
+        let is_kept = seat == SeatRole::Moderator || self.sought(&person).next().is_some();
+        let taken = self.people.iter().filter(|person| person.here).count();
+        let room = if is_kept { 64 } else { 56 };
+        if taken >= room {
+            return Answer::Full(Full::Seats);
+        }
+        self.people.push(person);
         let party = Party(self.people.len() as u16);
         self.told.push(Change::Came(party));
         self.judge(None);

@@ -9,7 +9,7 @@ use super::{Alternative, Change, Company, Demand, EndCause, Standing};
 use chance::Random;
 use model::Tick;
 use model::entry::Party;
-use model::limit::{CONFIRM_GRACE_MS, SEATS};
+use model::limit::{CONFIRM_GRACE_MS, SEATS, SEATS_KEPT};
 use model::role::{OnLeave, SeatRole};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -281,6 +281,9 @@ fn run(seed: u64) -> World {
     if seed.is_multiple_of(100) {
         for _ in 0..SEATS + 3 {
             world.act(&Act::Enter(SeatRole::Observer, Vec::new()));
+        }
+        for _ in 0..SEATS_KEPT + 3 {
+            world.act(&Act::Enter(SeatRole::Moderator, Vec::new()));
         }
     }
     let mut after = 0;

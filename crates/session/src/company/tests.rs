@@ -1,12 +1,12 @@
 //! A company told as short scripts: what somebody does at which millisecond, and what is told then.
 
-use super::kit::{Answer, Replay, act, drain, parse, party, say};
-use super::{Alternative, Company, Demand, EndCause, Full, Refused};
-use model::Tick;
+use super::kit::{Answer, COMER, Replay, act, drain, parse, party, say};
+use super::{Alternative, Comer, Company, Demand, EndCause, Full, Refused};
 use model::entry::Party;
-use model::limit::SEATS;
+use model::limit::{COMINGS, SEATS, SEATS_KEPT};
 use model::role::OnLeave::{self, End, Freeze};
 use model::role::SeatRole;
+use model::{LinkId, Tick};
 
 fn way(count: u8, on_leave: OnLeave) -> Alternative {
     Alternative { name: "watched".to_owned(), count, on_leave, confirm_ms: None, beat: false }
@@ -237,7 +237,7 @@ fn the_terminal_has_the_size_of_whom_the_owner_says_until_they_are_gone() {
         ],
     );
     let mut none = Company::new(Vec::new(), Tick(0)).without_terminal();
-    let party = none.enter(SeatRole::Peer, Vec::new(), None, Tick(0)).unwrap();
+    let party = none.enter(COMER, SeatRole::Peer, Vec::new(), None, Tick(0)).unwrap();
     assert_eq!(none.adopt(Party::OWNER, party), Err(Refused::NoTerminal));
     assert_eq!(none.adopt(party, party), Err(Refused::NotAllowed));
     assert_eq!(none.adopted(), None);
@@ -583,8 +583,9 @@ fn who_is_missing_and_who_counts_can_be_asked() {
     let unmet = |company: &Company| company.unmet().map(|(at, _)| at).collect::<Vec<_>>();
     let counts = |company: &Company| company.who().map(|who| who.counts).collect::<Vec<_>>();
     assert_eq!(unmet(&company), [0, 1]);
-    let moderator = company.enter(SeatRole::Moderator, vec![(1, 0)], None, Tick(0)).unwrap();
-    let other = company.enter(SeatRole::Moderator, vec![(0, 7), (7, 0)], None, Tick(0)).unwrap();
+    let mut enter =
+        |counts| company.enter(COMER, SeatRole::Moderator, counts, None, Tick(0)).unwrap();
+    let (moderator, other) = (enter(vec![(1, 0)]), enter(vec![(0, 7), (7, 0)]));
     assert_eq!((unmet(&company), counts(&company)), (vec![0], vec![true, false]));
     assert_eq!(company.poll_timeout(), Some(Tick(3_000)));
     company.handle_timeout(Tick(3_000));
@@ -598,12 +599,14 @@ fn who_is_missing_and_who_counts_can_be_asked() {
 #[test]
 fn seats_are_counted_and_no_number_is_used_twice() {
     let mut company = Company::new(Vec::new(), Tick(0));
+    let mut links = (0..).map(|times: u64| LinkId(times / 1_000));
     let mut enter = |leaves: Option<u16>| {
         if let Some(party) = leaves {
             company.leave(Party(party), Tick(0));
         }
         drain(&mut company);
-        company.enter(SeatRole::Observer, Vec::new(), None, Tick(0))
+        let comer = Comer::Guest(links.next().unwrap());
+        company.enter(comer, SeatRole::Moderator, Vec::new(), None, Tick(0))
     };
     for number in 1..=SEATS as u16 {
         assert_eq!(enter(None), Ok(Party(number)));
@@ -616,10 +619,62 @@ fn seats_are_counted_and_no_number_is_used_twice() {
 }
 
 #[test]
+fn seats_are_kept_for_moderators_and_for_whoever_must_be_there() {
+    use SeatRole::{Moderator, Observer, Peer};
+    let mut company = Company::new(vec![eyes(Freeze)], Tick(0));
+    let mut enter = |seat, counts: &[(usize, usize)]| {
+        company.enter(COMER, seat, counts.to_vec(), None, Tick(0)).map(|_| ())
+    };
+    for place in 0..SEATS - SEATS_KEPT {
+        assert_eq!(enter([Observer, Peer][place % 2], &[]), Ok(()));
+    }
+    for seat in [Observer, Peer] {
+        assert_eq!(enter(seat, &[]), Err(Full::Seats));
+        // Nobody must be there for what is not demanded.
+        assert_eq!(enter(seat, &[(0, 7)]), Err(Full::Seats));
+    }
+    for place in 0..SEATS_KEPT {
+        let is_even = place % 2 == 0;
+        let entered = if is_even { enter(Moderator, &[]) } else { enter(Observer, &[(0, 0)]) };
+        assert_eq!(entered, Ok(()));
+    }
+    assert_eq!(enter(Moderator, &[(0, 0)]), Err(Full::Seats));
+}
+
+#[test]
+fn who_comes_and_goes_without_end_is_refused_and_nobody_else_is() {
+    let mut company = Company::new(Vec::new(), Tick(0));
+    let mut comes = |comer: &Comer| -> Result<(), Full> {
+        let entered = company.enter(comer.clone(), SeatRole::Observer, Vec::new(), None, Tick(0));
+        company.leave(entered?, Tick(0));
+        drain(&mut company);
+        Ok(())
+    };
+    let person = |name: &str| Comer::Person(name.parse().unwrap());
+    let guest = |link| Comer::Guest(LinkId(link));
+    for (comer, refused) in [(person("bob"), Full::Person), (guest(1), Full::Link)] {
+        for _ in 0..COMINGS {
+            assert_eq!(comes(&comer), Ok(()));
+        }
+        assert_eq!(comes(&comer), Err(refused));
+    }
+    for other in [person("carol"), guest(2)] {
+        assert_eq!(comes(&other), Ok(()));
+    }
+    assert_eq!(comes(&person("bob")), Err(Full::Person));
+    // However often they are refused, it costs no number.
+    let mut last = None;
+    for _ in 0..u16::MAX {
+        last = Some(comes(&guest(1)));
+    }
+    assert_eq!((last, comes(&person("dave"))), (Some(Err(Full::Link)), Ok(())));
+}
+
+#[test]
 fn every_answer_has_its_words() {
     let refused = [Refused::Stranger, Refused::NotAllowed, Refused::Nobody, Refused::NoTypist];
     let ends = [EndCause::OwnerLeft, EndCause::Ended { by: Party(1) }];
-    let full = [Full::Seats, Full::Numbers, Full::Over];
+    let full = [Full::Seats, Full::Person, Full::Link, Full::Numbers, Full::Over];
     let words = refused.map(Refused::words).into_iter().chain(full.map(Full::words));
     let words: Vec<_> = words.chain(ends.map(EndCause::words)).collect();
     assert!(words.iter().all(|words| !words.ends_with('.')));

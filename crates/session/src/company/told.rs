@@ -117,11 +117,15 @@ pub struct Seated {
     pub counts: bool,
 }
 
-/// Why nobody more may enter.
+/// Why somebody may not enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// All [`model::limit::SEATS`] are taken.
+    /// All [`model::limit::SEATS`] are taken, or all but those that are kept for others.
     Seats,
+    /// They have come as often as one person may.
+    Person,
+    /// By their link guests have come as often as by one they may.
+    Link,
     /// Every number was given away.
     Numbers,
     /// The session is over.
@@ -134,6 +138,8 @@ impl Full {
     pub fn words(self) -> &'static str {
         match self {
             Self::Seats => "all seats in this session are taken",
+            Self::Person => "you have come to this session too often",
+            Self::Link => "guests have come by this link too often: ask for another one",
             Self::Numbers => "too many people have come and gone in this session",
             Self::Over => "the session is over",
         }

@@ -3,6 +3,7 @@
 
 mod request;
 
+use super::aside::Aside;
 use super::cursor::{Cursor, MALFORMED, Wrong};
 use super::flight::{Asked, Block, Flight};
 use super::framer::{DATA, Framer, WRITE};
@@ -78,10 +79,16 @@ enum Answer {
 }
 
 impl Sftp {
-    /// Takes more of one stream.
-    pub fn take(&mut self, side: Side, bytes: &[u8], out: &mut Out) -> Result<(), Broken> {
+    /// Takes more of one stream. Every packet that is as it should be goes to `aside`, but for contents of files.
+    pub fn take(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        out: &mut Out,
+        aside: &mut Aside,
+    ) -> Result<(), Broken> {
         let mut rest = bytes;
-        let taken = self.packets(side, &mut rest, out);
+        let taken = self.packets(side, &mut rest, out, aside);
         taken.map_err(|why| Broken { why, used: bytes.len() - rest.len() })
     }
 
@@ -111,7 +118,13 @@ impl Sftp {
         }
     }
 
-    fn packets(&mut self, side: Side, rest: &mut &[u8], out: &mut Out) -> Result<(), Wrong> {
+    fn packets(
+        &mut self,
+        side: Side,
+        rest: &mut &[u8],
+        out: &mut Out,
+        aside: &mut Aside,
+    ) -> Result<(), Wrong> {
         loop {
             let left = self.framer(side).left;
             if left > 0 {
@@ -134,6 +147,7 @@ impl Sftp {
             };
             let left = match done {
                 Ok(left) => {
+                    aside.add(side, &head);
                     head.clear();
                     left
                 }

@@ -7,7 +7,7 @@
 )]
 
 use model::{Stream, Transfer};
-use session::tap::{Tap, Tapped};
+use session::tap::{Elided, Tap, Tapped};
 
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,13 @@ pub struct Heard {
     pub did: Vec<Transfer>,
     /// What is recorded as it is, from the client and from the server.
     pub raw: (Vec<u8>, Vec<u8>),
+    /// What is counted and hashed.
+    pub elided: Vec<Elided>,
 }
 
 impl Heard {
     fn drain(&mut self, tap: &mut Tap) {
+        self.elided.extend(std::iter::from_fn(|| tap.elided()));
         while let Some(tapped) = tap.poll() {
             match tapped {
                 Tapped::Did(transfer) => self.did.push(transfer),

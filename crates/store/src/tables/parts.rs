@@ -295,7 +295,7 @@ impl Tables {
     /// [`TableError::Query`].
     pub async fn remove_part(&self, kind: PartKind, name: &NodeName) -> Result<bool, TableError> {
         let doing = "remove a part";
-        let mut write = self.write.begin().await.map_err(failed(doing))?;
+        let mut write = self.begin(doing).await?;
         let done = sqlx::query("DELETE FROM part WHERE kind = $1 AND name = $2")
             .bind(kind.word())
             .bind(name.as_str())
