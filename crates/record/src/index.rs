@@ -5,11 +5,12 @@ use crate::fault::{Corrupt, Fault};
 use crate::frame::{END_MAGIC, Header, TRAILER_BYTES, beside_record, flag, kind};
 use crate::reader::{Survey, record_at};
 use crate::source::{Source, Window};
+use crate::track::signature_fits;
 use bytes::Bytes;
 use model::entry::{Ending, Gap};
 use model::limit::RECORD_BYTES;
 use model::seal::{PublicKey, Receipt, Signature};
-use model::{Seq, SessionId};
+use model::{Heading, Seq, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// Items of a list, at most; a longer one keeps every second.
@@ -251,8 +252,14 @@ fn statement(id: &SessionId, digest: &[u8; 32], body: &[u8]) -> Vec<u8> {
     [&b"scry index v1\0"[..], id.as_bytes(), digest, hash.as_bytes()].concat()
 }
 
-/// The index at the end of a sealed file, if it is whole; it is checked no further. Also the offset of its record.
-pub fn find<S: Source + ?Sized>(source: &S, window: &mut Window) -> Option<(Index, u64)> {
+/// The index at the end of a sealed file, if the key that certified the heading's signer sealed it for this recording;
+/// anybody can write the rest of it, also into a record. That the bytes before it are those that were sealed is not
+/// checked: only [`crate::verify`] reads them all. Also the offset of its record.
+pub fn find<S: Source + ?Sized>(
+    source: &S,
+    heading: &Heading,
+    window: &mut Window,
+) -> Option<(Index, u64)> {
     let trailer = source.len().checked_sub(TRAILER_BYTES as u64)?;
     let bytes = source.read_at(trailer, TRAILER_BYTES).ok()?;
     let offset = trailer_offset(&bytes)?;
@@ -263,7 +270,13 @@ pub fn find<S: Source + ?Sized>(source: &S, window: &mut Window) -> Option<(Inde
     if crate::frame::tag_of(&header.digest(payload)) != header.tag {
         return None;
     }
-    Some((Seal::read(payload)?.index().ok()?, offset))
+    let seal = Seal::read(payload)?;
+    let sealed = seal.key == heading.signer.issuer
+        && signature_fits(&seal.key, &seal.statement(&heading.id), &seal.signature);
+    if !sealed {
+        return None;
+    }
+    Some((seal.index().ok()?, offset))
 }
 
 /// Whether a header is that of an INDEX record.

@@ -56,7 +56,7 @@ impl Note {
             Entry::People(people) => (people_kind(people), clean(&people.words(), 160)),
             Entry::Gap(gap) => (NoteKind::Gap, gap_text(gap)),
             Entry::Elided { bytes, .. } => {
-                (NoteKind::Gap, format!("{} were counted and hashed, not kept", size(*bytes)))
+                (NoteKind::File, format!("{} were counted and hashed, not kept", size(*bytes)))
             }
             Entry::Forward(forward) => (NoteKind::Forward, clean(&forward.words(), 160)),
             Entry::Ended(ending) => (NoteKind::End, ending_text(ending)),

@@ -51,7 +51,7 @@ impl<S: Source> Recording<S> {
     pub fn open(source: S) -> Result<Self, Corrupt> {
         let heading = read_first(&source)?;
         let mut window = Window::new();
-        if let Some((index, end)) = find(&source, &mut window)
+        if let Some((index, end)) = find(&source, &heading, &mut window)
             && plausible(&index, end)
         {
             return Ok(Self { source, heading, index, survey: None, end });
@@ -441,7 +441,7 @@ impl Survey {
                     }
                 }
             }
-            Step::Keyframe { seq, at } => {
+            Step::Keyframe { seq, at, late: false } => {
                 self.index.add_keyframe(KeyframeAt { offset, seq, at });
             }
             Step::Digest(_) => self.index.add_digest(offset),

@@ -30,6 +30,8 @@ pub struct Track {
     pub finished: bool,
     /// Whether a group is open that DATA may go on with.
     pub in_group: bool,
+    /// How far back a keyframe may reach.
+    reach: Reach,
     /// Whether records were taken out since the last checkpoint, so that `last_at` may be too early.
     loose_time: bool,
     /// Whether signatures of checkpoints are checked; a player need not.
@@ -47,9 +49,11 @@ pub enum Step {
         group: bool,
     },
     Meta(Vec<Stamped>),
+    /// What it shows; `late` if it reaches too far back to be used.
     Keyframe {
         seq: Seq,
         at: u64,
+        late: bool,
     },
     /// What it covers.
     Checkpoint {
@@ -64,6 +68,28 @@ pub enum Step {
     Beside,
 }
 
+/// How far back a keyframe may reach: to the last checkpoint but one. Whoever takes a node over can show what comes from
+/// then on as they like, and nothing that was signed long before.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reach {
+    /// Seq and time of the last checkpoint but one.
+    before: Option<(Seq, u64)>,
+    /// Those of the last.
+    last: Option<(Seq, u64)>,
+}
+
+impl Reach {
+    /// Another checkpoint stands.
+    pub fn checkpoint(&mut self, seq: Seq, at: u64) {
+        self.before = self.last.replace((seq, at));
+    }
+
+    /// Whether a keyframe of this entry, with this time, reaches too far back.
+    pub fn late(&self, seq: Seq, at: u64) -> bool {
+        self.before.is_some_and(|before| seq < before.0 || at < before.1)
+    }
+}
+
 impl Track {
     /// Before the first record.
     pub fn new() -> Self {
@@ -76,6 +102,7 @@ impl Track {
             ended: None,
             finished: false,
             in_group: false,
+            reach: Reach::default(),
             loose_time: false,
             check_signatures: true,
         }
@@ -116,6 +143,7 @@ impl Track {
         self.next = head.seq.0.saturating_add(1);
         self.last_at = checkpoint.at;
         self.in_group = true;
+        self.reach.checkpoint(head.seq, checkpoint.at);
         self.loose_time = false;
         self.finished = header.flags & flag::END != 0;
         true
@@ -193,7 +221,8 @@ impl Track {
                 if !there || (found.at > self.last_at && !self.loose_time) {
                     return Err(Fault::Keyframe);
                 }
-                Ok(Step::Keyframe { seq: found.seq, at: found.at })
+                let KeyframeHead { seq, at, .. } = found;
+                Ok(Step::Keyframe { seq, at, late: self.reach.late(seq, at) })
             }
             kind::CHECKPOINT => self.checkpoint(header, payload),
             _ => Ok(Step::Unknown),
@@ -269,7 +298,8 @@ impl Track {
                     self.ended = Some(ending.clone());
                 }
             }
-            Step::Checkpoint { at, .. } => {
+            Step::Checkpoint { head, at } => {
+                self.reach.checkpoint(head.seq, *at);
                 self.finished = header.flags & flag::END != 0;
                 self.last_at = *at;
                 self.loose_time = false;

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::frame::{
     END_MAGIC, HEADER_BYTES, Header, MAGIC, TRAILER_BYTES, chain_step, kind, magic, tag_of,
 };
-use crate::index::{Seal, is_index, trailer_offset};
+use crate::index::{Seal, find, is_index, trailer_offset};
 use crate::pack::Unpacker;
 use crate::reader::{Survey, read_entries, read_keyframe, record_at};
 use crate::report::{FoundFault, Report, SeenReceipt, Verdict, Zone};
@@ -102,10 +102,23 @@ impl<S: Source + ?Sized> Check<'_, S> {
                 progress(told);
             }
         }
+        self.hidden_seal();
         self.report.torn_bytes = match self.report.sealed {
             true => 0,
             false => self.report.bytes.saturating_sub(self.survey.offset),
         };
+    }
+
+    /// A good seal at the end of the file that the records do not lead to: a player would begin there.
+    fn hidden_seal(&mut self) {
+        if self.report.sealed || !self.report.faults.is_empty() {
+            return;
+        }
+        let Some(heading) = &self.survey.heading else { return };
+        if let Some((_, offset)) = find(self.source, heading, &mut Window::new()) {
+            let what = Fault::IndexFit("it stands inside of a record");
+            self.fault_at(offset, self.survey.number.saturating_sub(1), &what);
+        }
     }
 
     fn record(&mut self) -> Flow {

@@ -6,7 +6,7 @@ use crate::custody::Tail;
 use crate::frame::{Header, MAGIC, chain_start, chain_step, flag, kind, link_record, tag_of};
 use crate::pack::{FAST, Packer, WELL, pack_whole};
 use crate::reader::Recovered;
-use crate::track::Checkpoint;
+use crate::track::{Checkpoint, Reach};
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey};
 use model::entry::{Ending, Entry, Forward, People};
@@ -35,6 +35,8 @@ pub struct Writer {
     /// Whether the last group filled so fast that the next is packed for speed.
     flooded: bool,
     unsigned_since: Option<Tick>,
+    /// How far back a keyframe may reach; since a crash it is not known, and none is made.
+    reach: Reach,
     wanted: Option<Seq>,
     ended: bool,
     finished: bool,
@@ -150,6 +152,7 @@ impl Writer {
             group: None,
             flooded: false,
             unsigned_since: None,
+            reach: Reach::default(),
             wanted: None,
             ended: false,
             finished: false,
@@ -187,8 +190,8 @@ impl Writer {
         self.last_seq()
     }
 
-    /// Takes what the screen showed after an entry that was handed over. One that names a later entry, or that
-    /// no record could hold, is dropped.
+    /// Takes what the screen showed after an entry that was handed over. One that names a later entry, that comes so
+    /// late that no reader would use it, or that no record could hold, is dropped.
     pub fn keyframe(&mut self, keyframe: Keyframe, now: Tick) {
         self.handle_timeout(now);
         if self.finished || keyframe.seq > self.last_seq() {
@@ -197,12 +200,17 @@ impl Writer {
         if keyframe.seq > self.head.seq {
             self.flush(now);
         }
+        let at = keyframe.at.min(self.sealed_at);
+        // Still wanted: the next is made of what came meanwhile.
+        if self.reach.late(keyframe.seq, at) {
+            return;
+        }
         // Wanted no more, even if it is dropped: it would be made again and again, and dropped each time.
         self.wanted = self.wanted.filter(|wanted| *wanted > keyframe.seq);
         let Some(packed) = pack_whole(&keyframe.dump) else { return };
         let mut payload = Vec::with_capacity(packed.len() + 32);
         put_varint(&mut payload, keyframe.seq.0);
-        put_varint(&mut payload, keyframe.at.min(self.sealed_at));
+        put_varint(&mut payload, at);
         put_varint(&mut payload, keyframe.size.cols().into());
         put_varint(&mut payload, keyframe.size.rows().into());
         put_varint(&mut payload, keyframe.dump.len() as u64);
@@ -388,6 +396,7 @@ impl Writer {
     fn checkpoint(&mut self, flags: u8, now: Tick) {
         let statement = self.head.checkpoint_statement(&self.id, self.sealed_at);
         let signature = self.key.sign(&statement).to_bytes();
+        self.reach.checkpoint(self.head.seq, self.sealed_at);
         let checkpoint = Checkpoint { head: self.head, at: self.sealed_at, signature };
         self.seal(kind::CHECKPOINT, flags, 0, &checkpoint.write(), now);
         self.unsigned_since = None;
