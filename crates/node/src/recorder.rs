@@ -39,7 +39,7 @@ impl Recorder {
         policy: RecordingPolicy,
     ) -> Result<Self, SpoolError> {
         let strict = policy == RecordingPolicy::Strict;
-        let (file, disk) = match placed(post, heading.id) {
+        let (file, disk) = match placed(post, heading) {
             (file, None) => (file, Ok(())),
             (_, Some(error)) if strict || matches!(error, SpoolError::Exists { .. }) => {
                 if let Err(error) = post.spool.remove(heading.id) {
@@ -218,9 +218,9 @@ fn obey(
     moved
 }
 
-/// A file for the recording, with its reserve, as far as the disk gives them.
-fn placed(post: &Post, id: SessionId) -> (Option<SpoolFile>, Option<SpoolError>) {
-    match post.spool.create(id) {
+/// A file for the recording, with its reserve, as far as the disk and the user's share of the spool give them.
+fn placed(post: &Post, heading: &Heading) -> (Option<SpoolFile>, Option<SpoolError>) {
+    match post.spool.create(heading.id, &heading.user) {
         Ok(mut file) => {
             let lacks = file.make_room().err();
             (Some(file), lacks)

@@ -6,13 +6,14 @@
 use crate::disk::{self, Hold, Space};
 use crate::file::{self, FileSource};
 use crate::keys::{self, KeyError};
-use model::{SessionId, limit};
+use model::{SessionId, UserName, limit};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// Extension of a recording's file.
@@ -20,6 +21,9 @@ pub(crate) const EXTENSION: &str = "rec";
 const RESERVE: &str = "reserve";
 /// Bytes of the disk that are placed beforehand besides a recording's reserve.
 const PLACE_BYTES: u64 = 128 * 1024;
+/// One user's recordings may hold one of so many parts of the quota: whoever fills theirs leaves room for everybody
+/// else's. Beyond it goes what goes beyond the quota. What an earlier run left is nobody's.
+const USER_SHARE: u64 = 2;
 
 /// Why the spool cannot do it.
 #[derive(Debug, Error)]
@@ -45,6 +49,22 @@ pub enum SpoolError {
         /// Bytes in it.
         used: u64,
         /// Bytes it may hold.
+        most: u64,
+    },
+    /// The user's recordings have used up their share of the spool. [`SpoolFile::append_last`] may still succeed.
+    #[error(
+        "recordings of {user} hold {used} of the {most} bytes that one user's may in the spool {}, which is full for them: \
+         they wait there until the auth service takes them",
+        .dir.display()
+    )]
+    ShareFull {
+        /// The spool's directory.
+        dir: PathBuf,
+        /// Whose.
+        user: UserName,
+        /// Bytes in them.
+        used: u64,
+        /// Bytes they may hold.
         most: u64,
     },
     /// There is no such recording in the spool.
@@ -79,7 +99,7 @@ impl SpoolError {
     /// Whether there is no room: what the role says about that applies.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::QuotaFull { .. })
+        matches!(self, Self::DiskFull { .. } | Self::QuotaFull { .. } | Self::ShareFull { .. })
     }
 }
 
@@ -92,8 +112,17 @@ struct Room {
     dir: PathBuf,
     most: u64,
     used: AtomicU64,
+    /// Whose each recording is that this run began; held for moments only.
+    owners: Mutex<BTreeMap<SessionId, Owner>>,
     /// Shared by the recorders of all sessions.
     reserve: Hold,
+}
+
+/// A user, and the bytes of all their recordings, which share this count.
+#[derive(Debug, Clone)]
+struct Owner {
+    user: UserName,
+    used: Arc<AtomicU64>,
 }
 
 /// A recording that was in the directory at the start.
@@ -125,6 +154,7 @@ impl Spool {
             dir: dir.to_owned(),
             most,
             used: AtomicU64::new(0),
+            owners: Mutex::default(),
             reserve: Hold::new(dir.join(RESERVE), reserve_bytes, false),
         }));
         let used = spool.leftovers()?.iter().map(|leftover| leftover.bytes).sum();
@@ -133,11 +163,11 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Begins a recording's file, durably.
+    /// Begins the file of a user's recording, durably. Whether their share has room says [`SpoolFile::make_room`].
     ///
     /// # Errors
     /// [`SpoolError::Exists`], [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`].
-    pub fn create(&self, id: SessionId) -> Result<SpoolFile, SpoolError> {
+    pub fn create(&self, id: SessionId, user: &UserName) -> Result<SpoolFile, SpoolError> {
         self.renew_reserve();
         let used = self.used();
         if used >= self.0.most {
@@ -155,7 +185,15 @@ impl Spool {
                 _ => self.error("create a file", &path, source),
             })?;
         keys::sync_parent(&path).map_err(SpoolError::Directory)?;
-        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len: 0, placed: 0 })
+        Ok(SpoolFile {
+            spool: self.clone(),
+            id,
+            owner: Some(self.own(id, user)),
+            file: Arc::new(file),
+            len: 0,
+            placed: 0,
+            wanted: 0,
+        })
     }
 
     /// Opens a recording that is there, to go on at its end.
@@ -169,7 +207,15 @@ impl Spool {
         let len =
             file.metadata().map_err(|source| self.error("look at a file", &path, source))?.len();
         // Blocks that the run before had placed behind the end may still be there; nobody can tell.
-        Ok(SpoolFile { spool: self.clone(), id, file: Arc::new(file), len, placed: len })
+        Ok(SpoolFile {
+            spool: self.clone(),
+            id,
+            owner: None,
+            file: Arc::new(file),
+            len,
+            placed: len,
+            wanted: 0,
+        })
     }
 
     /// A recording to be read, finished or not.
@@ -203,7 +249,10 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(self.error("remove a file", &path, error)),
         }
-        self.count(bytes, 0);
+        recount(&self.0.used, bytes, 0);
+        if let Some(owner) = self.owners().remove(&id) {
+            recount(&owner.used, bytes, 0);
+        }
         self.renew_reserve();
         Ok(true)
     }
@@ -224,10 +273,17 @@ impl Spool {
         recording_path(&self.0.dir, id)
     }
 
-    fn count(&self, before: u64, after: u64) {
-        let change = |used: u64| Some(used.saturating_sub(before).saturating_add(after));
-        // The closure always answers, so the update cannot fail.
-        let _ = self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    fn owners(&self) -> MutexGuard<'_, BTreeMap<SessionId, Owner>> {
+        self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whose a recording is.
+    fn own(&self, id: SessionId, user: &UserName) -> Owner {
+        let mut owners = self.owners();
+        let known = owners.values().find(|owner| owner.user == *user).cloned();
+        let owner = known.unwrap_or_else(|| Owner { user: user.clone(), used: Arc::default() });
+        owners.insert(id, owner.clone());
+        owner
     }
 
     /// Makes the reserve if it is not there, with its blocks on the disk.
@@ -267,10 +323,14 @@ impl Spool {
 pub struct SpoolFile {
     spool: Spool,
     id: SessionId,
+    /// None of what an earlier run began.
+    owner: Option<Owner>,
     file: Arc<File>,
     len: u64,
     /// Up to here the disk's blocks belong to the file: what lies behind its end is the recording's own reserve.
     placed: u64,
+    /// Bytes that were to be appended last: where they found no room, there is none before they find it.
+    wanted: u64,
 }
 
 impl SpoolFile {
@@ -287,28 +347,25 @@ impl SpoolFile {
         self.len
     }
 
-    /// Makes sure that the recording has its own reserve, [`limit::RECORDING_RESERVE_BYTES`], behind its end.
+    /// Makes sure that there is room for what was refused last, and that the recording has its own reserve,
+    /// [`limit::RECORDING_RESERVE_BYTES`], behind its end.
     ///
     /// # Errors
-    /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`]: there is no room.
+    /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`], [`SpoolError::ShareFull`]: there is no room.
     pub fn make_room(&mut self) -> Result<(), SpoolError> {
-        let used = self.spool.used();
-        if used >= self.spool.0.most {
-            return Err(self.spool.quota_full(used));
-        }
+        self.may_hold(self.wanted.max(1))?;
         self.place(0)
     }
 
     /// Hands whole records to the file; all of them or, on an error, none. The recording's own reserve is not touched.
     ///
     /// # Errors
-    /// [`SpoolError::DiskFull`] or [`SpoolError::QuotaFull`] when there is no room, see [`SpoolError::is_full`].
+    /// [`SpoolError::DiskFull`], [`SpoolError::QuotaFull`] or [`SpoolError::ShareFull`] when there is no room, see
+    /// [`SpoolError::is_full`].
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
-        let used = self.spool.used();
-        if used.saturating_add(as_u64(bytes.len())) > self.spool.0.most {
-            return Err(self.spool.quota_full(used));
-        }
-        self.place(as_u64(bytes.len()))?;
+        self.wanted = as_u64(bytes.len());
+        self.may_hold(self.wanted)?;
+        self.place(self.wanted)?;
         self.put(bytes)
     }
 
@@ -388,8 +445,7 @@ impl SpoolFile {
         }
         let done = self.file.set_len(len).and_then(|()| self.file.sync_all());
         done.map_err(|source| self.error("cut a file", source))?;
-        self.spool.count(self.len, len);
-        self.len = len;
+        self.count(len);
         self.placed = len;
         Ok(())
     }
@@ -445,14 +501,43 @@ impl SpoolFile {
             return Err(self.error("write a file", source));
         }
         let len = self.len.saturating_add(as_u64(bytes.len()));
-        self.spool.count(self.len, len);
-        self.len = len;
+        self.count(len);
+        Ok(())
+    }
+
+    /// The file is so long from here on.
+    fn count(&mut self, len: u64) {
+        let before = std::mem::replace(&mut self.len, len);
+        recount(&self.spool.0.used, before, len);
+        if let Some(owner) = &self.owner {
+            recount(&owner.used, before, len);
+        }
+    }
+
+    /// Whether the spool, and in it the user, may hold so many bytes more.
+    fn may_hold(&self, more: u64) -> Result<(), SpoolError> {
+        let Room { dir, most, .. } = &*self.spool.0;
+        let used = self.spool.used();
+        if used.saturating_add(more) > *most {
+            return Err(self.spool.quota_full(used));
+        }
+        let Some(Owner { user, used }) = &self.owner else { return Ok(()) };
+        let (used, most) = (used.load(Ordering::Relaxed), most / USER_SHARE);
+        if used.saturating_add(more) > most {
+            return Err(SpoolError::ShareFull { dir: dir.clone(), user: user.clone(), used, most });
+        }
         Ok(())
     }
 
     fn error(&self, doing: &'static str, source: io::Error) -> SpoolError {
         self.spool.error(doing, &self.spool.path(&self.id), source)
     }
+}
+
+fn recount(bytes: &AtomicU64, before: u64, after: u64) {
+    let change = |used: u64| Some(used.saturating_sub(before).saturating_add(after));
+    // The closure always answers, so the update cannot fail.
+    let _ = bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
 }
 
 pub(crate) fn recording_path(dir: &Path, id: &SessionId) -> PathBuf {

@@ -9,6 +9,10 @@ fn id(n: u8) -> SessionId {
     SessionId::from_random([n; 16])
 }
 
+fn user(name: &str) -> UserName {
+    name.parse().unwrap()
+}
+
 fn small(dir: &Path) -> Spool {
     Spool::with_limits(dir, 10_000, RESERVE_BYTES).unwrap()
 }
@@ -17,7 +21,7 @@ fn small(dir: &Path) -> Spool {
 fn records_are_appended_and_read_back_also_by_another_run() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::with_limits(&dir.path().join("spool"), 1 << 20, 0).unwrap();
-    let mut file = spool.create(id(1)).unwrap();
+    let mut file = spool.create(id(1), &user("alice")).unwrap();
     let live = file.source();
     file.append(b"hello ").unwrap();
     file.append(b"world").unwrap();
@@ -43,8 +47,8 @@ fn records_are_appended_and_read_back_also_by_another_run() {
 fn a_recording_is_begun_once_and_what_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let spool = small(dir.path());
-    spool.create(id(1)).unwrap();
-    assert!(matches!(spool.create(id(1)), Err(SpoolError::Exists { .. })));
+    spool.create(id(1), &user("alice")).unwrap();
+    assert!(matches!(spool.create(id(1), &user("alice")), Err(SpoolError::Exists { .. })));
     assert!(matches!(spool.resume(id(2)), Err(SpoolError::Missing { .. })));
     assert!(matches!(spool.source(id(2)), Err(SpoolError::Missing { .. })));
     assert!(!spool.remove(id(2)).unwrap());
@@ -64,16 +68,50 @@ fn files_of_others_in_the_directory_are_left_alone() {
 fn at_the_quota_only_last_records_go_in() {
     let dir = tempfile::tempdir().unwrap();
     let spool = small(dir.path());
-    let mut file = spool.create(id(1)).unwrap();
-    file.append(&[0; 9_999]).unwrap();
+    spool.create(id(3), &user("bob")).unwrap().append(&[0; 5_000]).unwrap();
+    let mut file = spool.create(id(1), &user("alice")).unwrap();
+    file.append(&[0; 4_999]).unwrap();
     let error = file.append(&[0; 2]).unwrap_err();
     assert!(error.is_full() && error.to_string().contains("9999 of the 10000"), "{error}");
+    assert!(file.make_room().unwrap_err().is_full(), "what was refused would be again");
     file.append_last(&[0; 2]).unwrap();
-    assert!(matches!(spool.create(id(2)), Err(SpoolError::QuotaFull { .. })));
+    assert!(matches!(spool.create(id(2), &user("alice")), Err(SpoolError::QuotaFull { .. })));
     assert!(file.append_last(&[0; 70_000]).unwrap_err().is_full());
-    assert_eq!(file.len(), 10_001);
+    assert_eq!(file.len(), 5_001);
     spool.remove(id(1)).unwrap();
-    spool.create(id(2)).unwrap();
+    spool.create(id(2), &user("alice")).unwrap();
+}
+
+#[test]
+fn whoever_fills_the_spool_leaves_room_for_everybody_elses_recordings() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::with_limits(dir.path(), 10_000, 0).unwrap();
+    let mut file = spool.create(id(1), &user("alice")).unwrap();
+    let error = loop {
+        if let Err(error) = file.append(&[0; 900]) {
+            break error;
+        }
+    };
+    assert!(matches!(error, SpoolError::ShareFull { .. }) && error.is_full(), "{error:?}");
+    assert!(error.to_string().contains("alice hold 4500 of the 5000"), "{error}");
+    assert!(file.make_room().unwrap_err().is_full(), "what was refused would be again");
+    // More recordings are no more room.
+    let mut further = spool.create(id(2), &user("alice")).unwrap();
+    further.append(&[0; 500]).unwrap();
+    assert!(further.append(&[0; 1]).unwrap_err().is_full());
+    let mut third = spool.create(id(3), &user("alice")).unwrap();
+    assert!(third.make_room().unwrap_err().is_full());
+    let mut other = spool.create(id(4), &user("bob")).unwrap();
+    other.make_room().unwrap();
+    other.append(&[0; 1_000]).unwrap();
+    // Its last records go in, and what is removed gives its room back to its user.
+    file.append_last(&[0; 100]).unwrap();
+    assert_eq!((file.len(), spool.used()), (4_600, 6_100));
+    file.remove().unwrap();
+    third.make_room().unwrap();
+    third.append(&[0; 4_500]).unwrap();
+    assert!(third.append(&[0; 1]).unwrap_err().is_full());
+    assert_eq!(spool.used(), 6_000);
 }
 
 #[test]
@@ -81,7 +119,7 @@ fn a_full_disk_gives_its_reserve_to_the_last_records() {
     let Some(dir) = tiny_disk(1 << 20) else { return };
     let spool = Spool::with_limits(&dir.0.path().join("s"), 1 << 30, 256 * 1024).unwrap();
     assert!(spool.has_reserve());
-    let mut file = spool.create(id(1)).unwrap();
+    let mut file = spool.create(id(1), &user("alice")).unwrap();
     let error = loop {
         if let Err(error) = file.append(&[7; 10_000]) {
             break error;
@@ -112,7 +150,7 @@ fn a_full_disk_gives_its_reserve_to_the_last_records() {
 fn a_recording_that_is_finished_keeps_no_room_it_does_not_need() {
     let Some(dir) = tiny_disk(1 << 20) else { return };
     let spool = Spool::with_limits(&dir.0.path().join("s"), 1 << 30, 0).unwrap();
-    let mut file = spool.create(id(1)).unwrap();
+    let mut file = spool.create(id(1), &user("alice")).unwrap();
     file.make_room().unwrap();
     file.append(&[7; 1_000]).unwrap();
     let most = [1; 1_000_000];

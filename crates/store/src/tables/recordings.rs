@@ -142,7 +142,7 @@ pub struct RecordingFilter {
     pub id_prefix: Option<String>,
     /// Only those that go on.
     pub live: bool,
-    /// Only what this session left running.
+    /// Only what this session left running, by its own node, user and connection.
     pub aftermath_of: Option<SessionId>,
     /// Only the connections' own (`true`), or only those of sessions (`false`).
     pub connections: Option<bool>,
@@ -190,12 +190,23 @@ impl std::fmt::Debug for Visible<'_> {
     }
 }
 
+/// A node says itself of which session its recording is the aftermath. That counts where the session's own heading says
+/// the same of node, user and connection: an aftermath's is a copy of it. Asked whenever rows are read, not when they
+/// come: an aftermath may arrive before its session, and is found as soon as that is there.
+macro_rules! of_its_session {
+    () => {
+        "EXISTS (SELECT 1 FROM recording AS own
+                 WHERE own.id = recording.aftermath_of AND own.node = recording.node
+                   AND own.user_name = recording.user_name AND own.connection = recording.connection)"
+    };
+}
+
 /// The user's and the node's conditions stand first, so that each can have its index.
 macro_rules! list {
-    ($by:literal) => {
+    ($($by:tt)+) => {
         concat!(
             "SELECT * FROM recording WHERE ",
-            $by,
+            $($by)+,
             " AND removed IS NULL
                AND ($3 IS NULL OR login = $3)
                AND ($4 IS NULL OR started >= $4) AND ($5 IS NULL OR started < $5)
@@ -213,8 +224,10 @@ macro_rules! list {
 pub(super) const BY_USER: &str = list!("user_name = $1 AND ($2 IS NULL OR node = $2)");
 pub(super) const BY_NODE: &str = list!("$1 IS NULL AND node = $2");
 pub(super) const BY_START: &str = list!("$1 IS NULL AND $2 IS NULL");
-pub(super) const BY_AFTERMATH: &str =
-    list!("aftermath_of = $14 AND ($1 IS NULL OR user_name = $1) AND ($2 IS NULL OR node = $2)");
+pub(super) const BY_AFTERMATH: &str = list!(
+    "aftermath_of = $14 AND ($1 IS NULL OR user_name = $1) AND ($2 IS NULL OR node = $2) AND ",
+    of_its_session!()
+);
 
 impl Tables {
     /// Notes that a recording's heading was received. `false` when it is known already.
@@ -383,15 +396,16 @@ impl Tables {
             .transpose()
     }
 
-    /// Recordings of what a session left running, in the order in which they began.
+    /// Recordings of what a session left running, in the order in which they began. None while the session's own is unknown.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
     pub async fn aftermaths(&self, of: &SessionId) -> Result<Vec<SessionId>, TableError> {
-        sqlx::query(
-            "SELECT id FROM recording WHERE aftermath_of = $1 AND removed IS NULL
-             ORDER BY started, id LIMIT $2",
-        )
+        sqlx::query(concat!(
+            "SELECT id FROM recording WHERE aftermath_of = $1 AND removed IS NULL AND ",
+            of_its_session!(),
+            " ORDER BY started, id LIMIT $2"
+        ))
         .bind(key(of))
         .bind(i64::from(limit::PAGE_ROWS))
         .fetch_all(&self.read)

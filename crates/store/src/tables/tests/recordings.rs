@@ -265,8 +265,10 @@ async fn nobody_sees_more_than_they_may_and_pages_are_full_all_the_same() {
 #[tokio::test]
 async fn a_session_is_found_with_what_it_left_running() {
     let (_dir, tables) = tables().await;
-    let session = Heading { id: id(1), ..heading(1, "alice", "web-01") };
-    tables.begin_recording(&session, &labels("prod"), Time(1)).await.unwrap();
+    for n in [1, 2] {
+        let session = heading(n, "alice", "web-01");
+        tables.begin_recording(&session, &labels("prod"), Time(1)).await.unwrap();
+    }
     for (n, of) in [(4, 1), (3, 1), (5, 2)] {
         let kind = Kind::Aftermath { of: id(of) };
         let heading = Heading { kind, ..heading(n, "alice", "web-01") };
@@ -281,6 +283,60 @@ async fn a_session_is_found_with_what_it_left_running() {
     check(&tables, bob, Visible::All, &[]).await;
     tables.remove_recording(&id(3), Time(9)).await.unwrap();
     assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(4)]);
+}
+
+#[tokio::test]
+async fn what_another_node_user_or_connection_left_running_is_no_aftermath_of_a_session() {
+    let (_dir, tables) = tables().await;
+    let after = |n, name, machine| {
+        let kind = Kind::Aftermath { of: id(1) };
+        Heading { kind, ..heading(n, name, machine) }
+    };
+    let connection = ConnectionId::from_random([101; 16]);
+    for heading in [
+        after(2, "alice", "db-01"),
+        after(3, "bob", "web-01"),
+        Heading { connection, ..after(4, "alice", "web-01") },
+        after(5, "alice", "web-01"),
+    ] {
+        tables.begin_recording(&heading, &labels("prod"), Time(1)).await.unwrap();
+    }
+    let of = || RecordingFilter { aftermath_of: Some(id(1)), ..RecordingFilter::default() };
+    // It may come before its session, which alone tells whose it is.
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), []);
+    check(&tables, of(), Visible::All, &[]).await;
+    let session = heading(1, "alice", "web-01");
+    tables.begin_recording(&session, &labels("prod"), Time(1)).await.unwrap();
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(5)]);
+    check(&tables, of(), Visible::All, &[5]).await;
+    // What it left running outlasts the session's own recording.
+    tables.remove_recording(&id(1), Time(9)).await.unwrap();
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(5)]);
+}
+
+#[tokio::test]
+async fn as_many_as_a_list_holds_do_not_push_out_what_a_session_left_running() {
+    let (_dir, tables) = tables().await;
+    let kind = Kind::Aftermath { of: id(1) };
+    for heading in [
+        heading(1, "alice", "web-01"),
+        Heading { kind: kind.clone(), ..heading(2, "alice", "db-01") },
+        Heading { kind, ..heading(3, "alice", "web-01") },
+    ] {
+        tables.begin_recording(&heading, &labels("prod"), Time(1)).await.unwrap();
+    }
+    let more = sqlx::query(
+        "WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < $1)
+         INSERT INTO recording
+           (id, user_name, login, node, connection, kind, client, labels, started, received, phase,
+            aftermath_of)
+         SELECT printf('%032x', n), user_name, login, node, connection, kind, client, labels, started,
+           received, phase, aftermath_of
+         FROM recording, count WHERE node = 'db-01'",
+    );
+    let done = more.bind(limit::PAGE_ROWS).execute(&tables.write).await.unwrap();
+    assert_eq!(done.rows_affected(), u64::from(limit::PAGE_ROWS));
+    assert_eq!(tables.aftermaths(&id(1)).await.unwrap(), [id(3)]);
 }
 
 #[tokio::test]
