@@ -141,12 +141,14 @@ pub const NODE_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 pub const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Events that auth could not write and holds in memory until it can. Cut: further ones are counted, and the count is told.
 pub const LEDGER_OWED: usize = 4096;
-/// Denials of one person or machine within a minute that stand in the ledger one by one. Cut: further ones are counted, and
-/// the count is told.
-pub const DENIALS_TOLD: u64 = 240;
-/// Bytes of events that one node or proxy may report at once, and how many more each second. Wait: further reports are
-/// refused until then, and the ledger is told that they are.
-pub const REPORT_BYTES: (u64, u64) = (64 * 1024 * 1024, 128 * 1024);
+/// Denials of one person or machine, of one thing that they ask for within a minute, that stand in the ledger one by one. Cut:
+/// further ones are counted, and the count is told.
+pub const DENIALS_TOLD: u64 = 60;
+/// Bytes of events that one node or proxy may report at once, and how many more each second. Refuse until then, and tell the
+/// ledger: a node keeps [`EVENTS_BYTES`] of them meanwhile, a proxy fewer, and counts those beyond.
+pub const REPORT_BYTES: (u64, u64) = (64 * 1024 * 1024, 1024 * 1024);
+/// Bytes of a command in the ledger. Cut: the heading of its recording has all of it.
+pub const COMMAND_TOLD: usize = 4096;
 
 // Events for the ledger, on a node until auth has them
 
@@ -497,6 +499,9 @@ pub const WANTED_PATH_BYTES: usize = 6 * 1024;
 pub const KERNEL_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// Sessions that are watched at once. Refuse: further ones are not watched, and say so; those that must be do not begin.
 pub const KERNEL_SESSIONS: u32 = 1024;
+/// Sessions of one user that run at once on one node. Refuse: further ones do not begin. They leave places in the kernel's
+/// table to others.
+pub const SESSIONS_OF_ONE: usize = 256;
 /// Sessions that are over and whose places are still known: what others' processes had to do with them is read a little later,
 /// by each session's recorder in its time. Cut: behind that it is not told whose session the other's was.
 pub const KERNEL_ENDED: usize = 256;

@@ -10,6 +10,7 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::eyes::{Sight, seen};
 use crate::news::Latest;
+use crate::places::Full;
 use crate::recorder::{Recorder, audited};
 use crate::serve::Post;
 use crate::session::ended_words;
@@ -17,12 +18,11 @@ use host::Rest;
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Gap, GapCause};
 use model::kernel::Kernel;
-use model::limit::{AFTERMATH_BYTES, AFTERMATH_MS, AFTERMATHS};
+use model::limit::{AFTERMATH_BYTES, AFTERMATH_MS};
 use model::{Heading, Kind, SessionId, Tick, UserName};
 pub(crate) use note::Note;
 use policy::{Denial, SessionFacts};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -35,60 +35,6 @@ const SOON_MS: u64 = 200;
 const FULL_LOOK_MS: u64 = 60_000;
 /// Milliseconds between the hang-up and the kill of what is ended.
 const END_MS: u64 = 250;
-
-/// How many aftermaths are recorded, of whom.
-#[derive(Debug, Default)]
-pub(crate) struct Aftermaths {
-    /// Shared by all of them; held for moments only.
-    of: Mutex<BTreeMap<UserName, usize>>,
-}
-
-/// One's place among them, until it is dropped.
-#[derive(Debug)]
-struct Place {
-    all: Arc<Aftermaths>,
-    user: UserName,
-}
-
-impl Aftermaths {
-    /// A place for one more of this user.
-    ///
-    /// # Errors
-    /// Why there is none.
-    fn enter(self: &Arc<Self>, user: &UserName) -> Result<Place, String> {
-        let (most, most_of_one) = AFTERMATHS;
-        let mut of = self.of();
-        if of.values().sum::<usize>() >= most {
-            return Err(format!(
-                "what {most} sessions left running is recorded by this node already, and that is all it records at once"
-            ));
-        }
-        let own = of.entry(user.clone()).or_default();
-        if *own >= most_of_one {
-            return Err(format!(
-                "what {most_of_one} sessions of {user} left running is recorded by this node already, and that is all it records of one user"
-            ));
-        }
-        *own += 1;
-        Ok(Place { all: Arc::clone(self), user: user.clone() })
-    }
-
-    fn of(&self) -> MutexGuard<'_, BTreeMap<UserName, usize>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut of = self.all.of();
-        if let Some(own) = of.get_mut(&self.user) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                of.remove(&self.user);
-            }
-        }
-    }
-}
 
 /// A session that has ended, and what it left.
 pub(crate) struct Leaving {
@@ -157,7 +103,10 @@ async fn run(
     }
     let place = match post.aftermaths.enter(&note.heading.user) {
         Ok(place) => place,
-        Err(why) => return unwatched(&post, &note, &rest, (why, note.wants.required)).await,
+        Err(full) => {
+            let why = no_place(full, &note.heading.user);
+            return unwatched(&post, &note, &rest, (why, note.wants.required)).await;
+        }
     };
     let heading = Heading {
         id: SessionId::from_random(rand::random()),
@@ -456,6 +405,17 @@ impl Aftermath {
     }
 }
 
+fn no_place(full: Full, user: &UserName) -> String {
+    match full {
+        Full::All(most) => format!(
+            "what {most} sessions left running is recorded by this node already, and that is all it records at once"
+        ),
+        Full::OfOne(most) => format!(
+            "what {most} sessions of {user} left running is recorded by this node already, and that is all it records of one user"
+        ),
+    }
+}
+
 fn full() -> String {
     let mebibytes = AFTERMATH_BYTES / (1024 * 1024);
     format!("its recording has taken {mebibytes} MiB; what it does from here on is counted only")
@@ -465,22 +425,6 @@ fn full() -> String {
 mod tests {
     use super::*;
     use model::kernel::{Action, Doer, End, KernelEvent, Totals};
-
-    #[test]
-    fn a_user_and_a_node_have_so_many_aftermaths_and_a_place_is_free_again() {
-        let all = Arc::new(Aftermaths::default());
-        let user = |n: usize| format!("user{n}").parse::<UserName>().unwrap();
-        let (most, of_one) = AFTERMATHS;
-        let mut places: Vec<_> = (0..of_one).map(|_| all.enter(&user(0)).unwrap()).collect();
-        assert!(all.enter(&user(0)).unwrap_err().contains("of one user"));
-        places.extend((of_one..most).map(|n| all.enter(&user(n)).unwrap()));
-        assert!(all.enter(&user(1)).unwrap_err().contains("all it records at once"));
-        places.remove(0);
-        places.push(all.enter(&user(0)).unwrap());
-        assert!(all.enter(&user(1)).is_err());
-        places.clear();
-        assert!(all.of().is_empty());
-    }
 
     fn did() -> Entry {
         let name = "x".to_owned();

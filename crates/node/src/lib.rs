@@ -34,6 +34,7 @@ mod lanes;
 mod lives;
 mod news;
 mod pipes;
+mod places;
 mod recorder;
 mod recover;
 mod refusals;

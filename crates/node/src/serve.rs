@@ -1,6 +1,6 @@
 //! Putting a node together, and taking it apart in order.
 
-use crate::aftermath::{self, Aftermaths, Leaving};
+use crate::aftermath::{self, Leaving};
 use crate::connection;
 use crate::error::Error;
 use crate::eyes::{self, Eyes};
@@ -8,6 +8,7 @@ use crate::join::{Standing, stand};
 use crate::lanes::Lanes;
 use crate::lives::{self, Lives};
 use crate::news::{self, Known, Latest};
+use crate::places::Places;
 use crate::recover::Recovery;
 use crate::refusals::Refusals;
 use crate::report::Reporter;
@@ -16,7 +17,7 @@ use host::PamState;
 use link::ssh::Startups;
 use link::tunnel::{Knocks, Port, Tunnel};
 use model::audit::Audited;
-use model::limit::SHUTDOWN_MS;
+use model::limit::{AFTERMATHS, SESSIONS_OF_ONE, SHUTDOWN_MS};
 use model::role::{Labels, NodeFacts};
 use model::{NodeName, SessionId, UserName};
 use record::Holdings;
@@ -98,7 +99,9 @@ pub(crate) struct Post {
     pub kernel: Eyes,
     /// What is noted of sessions whose processes may outlive them, or this node.
     pub watched: Watched,
-    pub aftermaths: Arc<Aftermaths>,
+    pub aftermaths: Arc<Places>,
+    /// Sessions that run.
+    pub running: Arc<Places>,
     leaving: mpsc::Sender<Leaving>,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
@@ -254,7 +257,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         lives: Arc::clone(&lives),
         kernel,
         watched,
-        aftermaths: Arc::default(),
+        aftermaths: Places::new(AFTERMATHS),
+        running: Places::new((usize::MAX, SESSIONS_OF_ONE)),
         leaving,
         jobs,
         quotas: Mutex::default(),

@@ -108,6 +108,14 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         caller.tell_in(id, denied);
         return refuse(&session.output, words).await;
     }
+    let _place = match post.running.enter(caller.identity.user()) {
+        Ok(place) => place,
+        Err(full) => {
+            let (denied, words) = asked::no_place(full);
+            caller.tell_in(id, denied);
+            return refuse(&session.output, &words).await;
+        }
+    };
     let sight = match Sight::open(post, &permit, id).await {
         Ok(sight) => sight,
         Err(why) => {
@@ -147,7 +155,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         },
     );
     if let Kind::Exec { command } = &what {
-        caller.tell_in(id, Audited::Exec { command: command.clone() });
+        caller.tell_in(id, Audited::Exec { command: asked::told(command) });
     }
     let x11 = display.as_ref().map(|display| display.plan.clone());
     let watch = sight.as_ref().and_then(Sight::place);

@@ -1,8 +1,10 @@
 //! What was asked for before a session began, and what of it cannot be had.
 
+use crate::places::Full;
 use link::ssh::server::{Session, Wish};
 use model::audit::Audited;
 use model::entry::Entry;
+use model::limit::COMMAND_TOLD;
 use policy::LoginPermit;
 use wire::name::{FITS_VARIABLE, RETURN_VARIABLE};
 
@@ -36,6 +38,24 @@ pub(super) fn refused(session: &Session, permit: &LoginPermit) -> Option<(Audite
     Some((Audited::Denied { action, why }, words))
 }
 
+/// As [`refused`], where no further session may begin.
+pub(super) fn no_place(full: Full) -> (Audited, String) {
+    let (Full::All(most) | Full::OfOne(most)) = full;
+    let why = format!("{most} sessions of theirs run here already");
+    let words = format!("{most} sessions of yours run on this machine already: end some first");
+    (Audited::Denied { action: "begin a session".to_owned(), why }, words)
+}
+
+/// A command as the ledger has it: a long one would keep other events from it.
+pub(super) fn told(command: &str) -> String {
+    match command.get(..command.floor_char_boundary(COMMAND_TOLD)) {
+        Some(begins) if begins.len() < command.len() => {
+            format!("{begins}… ({} bytes in all)", command.len())
+        }
+        _ => command.to_owned(),
+    }
+}
+
 /// What was asked for, and whether it was granted: variables with their values, for a program may be in one.
 pub(super) fn services(session: &Session) -> Vec<Entry> {
     let granted = [
@@ -49,4 +69,18 @@ pub(super) fn services(session: &Session) -> Vec<Entry> {
     let refused = session.refused.iter().map(|name| (name.clone(), false));
     let all = granted.chain(set).chain(refused);
     all.map(|(name, granted)| Entry::Service { name, granted }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_told_up_to_a_bound_and_says_how_long_it_was() {
+        let most = "x".repeat(COMMAND_TOLD);
+        assert_eq!(told(&most), most);
+        let long = format!("{}äb", "x".repeat(COMMAND_TOLD - 1));
+        let begins = "x".repeat(COMMAND_TOLD - 1);
+        assert_eq!(told(&long), format!("{begins}… ({} bytes in all)", COMMAND_TOLD + 2));
+    }
 }
