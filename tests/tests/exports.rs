@@ -1,6 +1,7 @@
 //! Exports are read by programs nobody here wrote.
 
 use house::{Cluster, assert_success, text};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 #[test]
@@ -35,6 +36,17 @@ fn asciinema_reads_both_asciicasts_without_a_warning() {
         text.contains("\u{1b}[31mred") && text.contains("漢字") && text.contains("done"),
         "{text}"
     );
+}
+
+#[test]
+fn an_export_is_for_nobody_else_on_the_machine() {
+    let cluster = Cluster::start();
+    assert_success(&cluster.ssh("echo secret"));
+    let id = cluster.recording_of("echo secret")["id"].as_str().unwrap().to_owned();
+    for format in ["scry", "text"] {
+        let facts = std::fs::metadata(cluster.export(&id, format)).unwrap();
+        assert_eq!(facts.permissions().mode() & 0o7777, 0o600, "{format}");
+    }
 }
 
 #[test]
@@ -127,7 +139,7 @@ fn a_recording_that_was_put_in_the_place_of_another_is_refused_by_its_id() {
 
     let [ours, theirs] = [id, other].map(|id| stored_part(&cluster, id));
     std::fs::copy(theirs, ours).unwrap();
-    let refusal = format!("recording {id}'s file holds recording {other}");
+    let refusal = format!("recording {id}'s file holds another recording");
     let path = cluster.path("another.scry");
     let path = path.to_str().unwrap();
     for args in [

@@ -2,6 +2,7 @@
 
 use house::person::words;
 use house::{assert_success, is_root, output_with, scry_path};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 
@@ -11,6 +12,10 @@ fn check(out: &Output) {
     for expected in ["hello", "complete", "scry play"] {
         assert!(all.contains(expected), "no {expected:?} in:\n{all}");
     }
+    // The recording is kept where everybody on the machine may look.
+    let file = all.lines().find_map(|line| line.strip_prefix("Play it:  scry play ")).unwrap();
+    let facts = std::fs::metadata(file.trim()).unwrap();
+    assert_eq!(facts.permissions().mode() & 0o7777, 0o600, "{file}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             match error.downcast::<SettingsError>() {
-                Ok(settings) => show::remark(format!("{:?}", miette::Report::new(settings))),
+                Ok(settings) => show::styled_remark(format!("{:?}", miette::Report::new(settings))),
                 Err(error) => show::remark(format!("scry: {error:#}")),
             }
             ExitCode::FAILURE

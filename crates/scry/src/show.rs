@@ -8,31 +8,56 @@ use model::words::is_odd;
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
 
-/// Prints a line to standard output. A closed pipe is no error: the reader has seen enough.
+/// Prints a line to standard output, whoever its words are from: nothing in it does something to the terminal.
 pub fn line(text: impl std::fmt::Display) {
+    styled(harmless(&text.to_string()));
+}
+
+/// Prints a line to standard output as it is. For what has colours of our own: foreign words in it are [`clean`] already.
+/// A closed pipe is no error: the reader has seen enough.
+pub fn styled(text: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     // Nothing sensible can be done about a reader that has gone.
     let _ = writeln!(out, "{text}");
 }
 
-/// Prints a remark for the person, to standard error.
+/// Prints a remark for the person, to standard error, as harmless as [`line`].
 pub fn remark(text: impl std::fmt::Display) {
+    styled_remark(harmless(&text.to_string()));
+}
+
+/// As [`styled`], to standard error.
+pub fn styled_remark(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Text of several lines, fit for a terminal: as [`clean`], but ends of lines and tabs stay.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if is_odd(c) && !matches!(c, '\n' | '\t') { '·' } else { c }).collect()
 }
 
 /// Prints pretty JSON.
 pub fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
-    // JSON may hold the second set of control characters as they are; terminals obey them.
-    let is_c1 = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
-    let mut text = String::new();
-    for c in serde_json::to_string_pretty(value)?.chars() {
-        match is_c1(c) {
+    styled(escaped(&serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// JSON in one line.
+pub fn compact(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(escaped(&serde_json::to_string(value)?))
+}
+
+/// JSON may hold the second set of control characters, and what turns a line, as they are; terminals obey them.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        // All of them have at most four digits. Outside of texts JSON has none but the ends of lines.
+        match is_odd(c) && c != '\n' {
             true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => text.push(c),
         }
     }
-    line(text);
-    Ok(())
+    text
 }
 
 /// A table with a header line and nothing that is not needed.
@@ -46,9 +71,9 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// A cell, coloured only where a person looks at it.
+/// A cell, coloured only where a person looks at it; its text is one line, and [`clean`].
 pub fn cell(text: impl ToString, colour: Option<Color>) -> Cell {
-    let cell = Cell::new(text.to_string());
+    let cell = Cell::new(clean(&text.to_string(), usize::MAX));
     match colour {
         Some(colour) if std::io::stdout().is_terminal() => cell.fg(colour),
         _ => cell,
@@ -168,6 +193,29 @@ mod tests {
         for (ms, text) in [(0, "0:00"), (61_000, "1:01"), (3_723_000, "1:02:03")] {
             assert_eq!(length(ms), text);
         }
+    }
+
+    /// Words of somebody who takes hold of a terminal, and what is left of them.
+    const HOSTILE: &str = "a\u{1b}[2J\u{9b}1m\u{7f}\u{202e}\r\n\tb";
+
+    #[test]
+    fn a_line_holds_nothing_that_a_terminal_obeys() {
+        assert_eq!(harmless(HOSTILE), "a·[2J·1m···\n\tb");
+        let mut rows = table(&["ONE"]);
+        rows.add_row([cell(HOSTILE, None)]);
+        let shown = rows.to_string();
+        assert!(shown.contains("a·[2J·1m·····b"), "{shown}");
+    }
+
+    #[test]
+    fn json_holds_nothing_that_a_terminal_obeys_and_means_the_same() {
+        let value = serde_json::json!({ "text": HOSTILE });
+        let text = compact(&value).unwrap();
+        assert!(!text.chars().any(is_odd), "{text}");
+        assert!(text.contains("\\u009b1m\\u007f\\u202e"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        let pretty = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(pretty.contains("\n  \"text\": ") && !pretty.contains('\u{9b}'), "{pretty}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ async fn session(
         facts.id,
         show::bytes(facts.bytes),
         show::length(facts.length_ms),
-        facts.ending.as_deref().unwrap_or("ended")
+        show::clean(facts.ending.as_deref().unwrap_or("ended"), 80)
     ));
     let verdict = client::verify::run(&Verify {
         file: file.clone(),

@@ -13,7 +13,7 @@ pub use model::words;
 #[derive(Debug, Clone, Error)]
 pub enum CallError {
     /// It was answered: no.
-    #[error("{}", .0.message)]
+    #[error("{}", sentence(.0))]
     Refused(Failure),
     /// It did not get there, or no answer came back.
     #[error("cannot reach {address}")]
@@ -48,6 +48,11 @@ impl CallError {
     pub fn unsent(&self) -> bool {
         matches!(self, Self::Unreachable { source, .. } if matches!(**source, Trouble::Gone))
     }
+}
+
+/// What a failure says, in one line: whoever answers may be somebody else's, and ends up in terminals and logs.
+fn sentence(failure: &Failure) -> String {
+    failure.message.chars().map(|c| if words::is_odd(c) { '·' } else { c }).collect()
 }
 
 /// What keeps two parts from talking.
@@ -160,6 +165,13 @@ mod tests {
     fn check(error: CertificateError, expected: &str) {
         let words = Trouble::of(&rustls::Error::InvalidCertificate(error)).to_string();
         assert!(words.contains(expected), "{words}");
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_that_controls_no_terminal() {
+        let message = "no\u{1b}[2J\u{9b}1m\nscry: signed in\u{202e}".to_owned();
+        let refused = CallError::Refused(Failure { fault: wire::Fault::Denied, message });
+        assert_eq!(refused.to_string(), "no·[2J·1m·scry: signed in·");
     }
 
     #[test]

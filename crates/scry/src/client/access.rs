@@ -38,11 +38,13 @@ pub async fn run(command: &Access) -> Result<()> {
             show::cell(step.why, None),
         ]);
     }
-    show::line(table);
+    show::styled(table);
+    let clean = |text: &str| show::clean(text, usize::MAX);
     let verdict = if answer.allowed { "allowed" } else { "denied" };
-    show::line(format!("\n{user} as {login} on {}: {verdict}: {}", target.node, answer.because));
+    let because = clean(&answer.because);
+    show::line(format!("\n{user} as {login} on {}: {verdict}: {because}", target.node));
     for (name, value) in answer.terms {
-        show::line(format!("  {name}: {value}"));
+        show::line(format!("  {}: {}", clean(&name), clean(&value)));
     }
     Ok(())
 }

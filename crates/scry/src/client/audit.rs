@@ -43,7 +43,7 @@ async fn ls(args: &AuditLs) -> Result<()> {
     for row in &rows {
         table.add_row(cells(row));
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 
@@ -54,7 +54,7 @@ async fn follow(show_: &Show) -> Result<()> {
     let mut rows = client.lines::<LedgerRow>(&path).await?;
     while let Some(row) = rows.next().await? {
         if show_.json {
-            show::line(event_json(&row)?);
+            show::line(show::compact(&event_json(&row)?)?);
             continue;
         }
         let words: Vec<_> =
@@ -176,7 +176,8 @@ fn cells(row: &LedgerRow) -> Vec<comfy_table::Cell> {
 /// Number, time, code, event, who, where, details.
 fn words(row: &LedgerRow) -> Vec<String> {
     let value: serde_json::Value = serde_json::from_str(&row.event).unwrap_or_default();
-    let text = |name: &str| value.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let clean = |text: &str| show::clean(text, usize::MAX);
+    let text = |name: &str| clean(value.get(name).and_then(|v| v.as_str()).unwrap_or_default());
     let place = match (text("login"), text("node")) {
         (login, node) if !login.is_empty() => format!("{login}@{node}"),
         (_, node) => node,
@@ -188,12 +189,12 @@ fn words(row: &LedgerRow) -> Vec<String> {
         details.filter(|(name, _)| !known.contains(&name.as_str())).map(|(name, value)| {
             let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let most = if name == "session" { 8 } else { 60 };
-            format!("{name}={}", show::clean(&shown, most))
+            format!("{}={}", clean(name), show::clean(&shown, most))
         });
     vec![
         row.number.to_string(),
         show::moment(model::Time(time)),
-        row.code.clone(),
+        clean(&row.code),
         text("event"),
         text("user"),
         place,
@@ -204,6 +205,15 @@ fn words(row: &LedgerRow) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_one_line_that_controls_nothing() {
+        let event = r#"{"time":1,"event":"e\u001b[2J\n","user":"u\u009b","node":"n\r","k\u001b":"v\u001b"}"#;
+        let (code, hash) = ("S\u{1b}".to_owned(), String::new());
+        let words = words(&LedgerRow { number: 1, event: event.to_owned(), code, hash });
+        let [_, _, told @ ..] = words.as_slice() else { panic!("{words:?}") };
+        assert_eq!(told, ["S·", "e·[2J·", "u·", "n·", "k·=v·"]);
+    }
 
     #[test]
     fn a_code_that_is_not_the_events_is_seen_and_one_nobody_here_knows_passes() {

@@ -88,12 +88,13 @@ fn tell(wish: &Wish, page: &str, arrived: &Arrived, opened: bool) -> Result<()> 
         let value = serde_json::json!({
             "open": page, "code": arrived.code, "key": arrived.key, "expires": arrived.expires,
         });
-        show::line(serde_json::to_string(&value)?);
+        show::line(show::compact(&value)?);
         return Ok(());
     }
     let left = u64::try_from(arrived.expires.0.saturating_sub(show::now().0)).unwrap_or(0);
     show::remark(format!("To sign in here as {}, open in a browser:\n\n    {page}\n", wish.user));
-    show::remark(format!("code      {}\nkey       {}", arrived.code, arrived.key));
+    let (code, key) = (show::clean(&arrived.code, 80), show::clean(&arrived.key, 80));
+    show::remark(format!("code      {code}\nkey       {key}"));
     show::remark(format!(
         "until     {} ({} left)\n",
         show::moment(arrived.expires),

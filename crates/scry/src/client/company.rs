@@ -11,6 +11,7 @@ use link::ssh::client::Session;
 use link::ssh::{Input, Output};
 use model::SeatRole;
 use model::entry::Party;
+use model::limit::ANSWER_BYTES;
 use std::process::ExitCode;
 use wire::company::{Ask, Company, State, Told};
 
@@ -43,7 +44,7 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
         Some(CompanyCommand::Refuse { number }) => Ask::Refuse { number: *number },
     };
     match line.ask(&ask).await? {
-        Told::Refused { why } => bail!("{why}"),
+        Told::Refused { why } => bail!(show::clean(&why, 500)),
         _ => show::remark("Done."),
     }
     Ok(ExitCode::SUCCESS)
@@ -74,8 +75,7 @@ impl Line {
     /// The next line; `None` when the session is over. Nothing is lost if it is cancelled.
     pub async fn next(&mut self) -> Result<Option<Told>> {
         loop {
-            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.held.drain(..=end).collect();
+            if let Some(line) = take_line(&mut self.held)? {
                 return Ok(Some(
                     serde_json::from_slice(&line).context("the node speaks otherwise")?,
                 ));
@@ -108,10 +108,21 @@ impl Line {
     }
 }
 
+/// Takes the first line of what is held, if it is whole. Refuses one that is longer than any answer is.
+fn take_line(held: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
+    match held.iter().position(|byte| *byte == b'\n') {
+        Some(end) => Ok(Some(held.drain(..=end).collect())),
+        None if held.len() > ANSWER_BYTES => {
+            bail!("the node speaks otherwise: it sends a line of more than {ANSWER_BYTES} bytes")
+        }
+        None => Ok(None),
+    }
+}
+
 async fn follow(mut line: Line, json: bool) -> Result<ExitCode> {
     while let Some(told) = line.next().await? {
         if json {
-            show::line(serde_json::to_string(&told)?);
+            show::line(show::compact(&told)?);
             continue;
         }
         match told {
@@ -149,7 +160,7 @@ fn print(company: &Company, json: bool) -> Result<()> {
             show::cell(if one.types { "types" } else { "" }, Some(Color::Green)),
         ]);
     }
-    show::line(table);
+    show::styled(table);
     let sized = company.people.iter().find(|one| Some(one.party) == company.size_of);
     if let Some(one) = sized {
         show::remark(format!(
@@ -188,6 +199,19 @@ mod tests {
     use super::*;
     use model::Time;
     use wire::company::Present;
+
+    #[test]
+    fn a_line_of_a_node_that_does_not_end_is_not_held_for_ever() {
+        let mut held = b"one\ntwo".to_vec();
+        assert_eq!(take_line(&mut held).unwrap().unwrap(), b"one\n");
+        assert_eq!(take_line(&mut held).unwrap(), None);
+        assert_eq!(held, b"two");
+        held.resize(ANSWER_BYTES, b'x');
+        assert_eq!(take_line(&mut held).unwrap(), None);
+        held.push(b'x');
+        let refused = take_line(&mut held).unwrap_err().to_string();
+        assert!(refused.contains("a line of more than"), "{refused}");
+    }
 
     #[test]
     fn somebody_is_meant_by_a_number_or_by_a_name_that_only_one_has() {

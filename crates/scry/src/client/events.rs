@@ -67,7 +67,7 @@ fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
                 tree.take(&entry, later);
             } else if args.json {
                 let line = Line { aftermath, seq, entry: &entry };
-                writeln!(out, "{}", serde_json::to_string(&line)?)?;
+                writeln!(out, "{}", show::compact(&line)?)?;
             } else {
                 writeln!(out, "{}", text(at, &entry, later))?;
             }
@@ -253,7 +253,7 @@ pub fn doctor() {
                 ]);
             }
             show::line("The kernel of this machine can tell what runs in sessions.");
-            show::line(table);
+            show::styled(table);
             show::line(urgency(kernel.urgency()));
         }
         Err(why) => {

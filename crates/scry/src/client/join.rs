@@ -57,7 +57,7 @@ async fn by_address(link: WebLink, args: &Join) -> Result<ExitCode> {
     show::remark(format!(
         "Joining session {} of {owner}, on {node} of {}, as {seat} and as {guest}, until {}.",
         session.short(),
-        welcome.cluster,
+        show::clean(&welcome.cluster, 128),
         show::moment(*expires)
     ));
     ssh::guest(&link, &welcome, called).await

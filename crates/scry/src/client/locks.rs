@@ -67,7 +67,7 @@ pub async fn ls(show_: &Show) -> Result<()> {
             show::cell(show::clean(lock.reason.as_str(), REASON_COLUMNS), None),
         ]);
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 

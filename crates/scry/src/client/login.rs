@@ -15,6 +15,9 @@ use wire::Fault;
 use wire::people::{ReadInvitation, SignIn, SignUp};
 use wire::web::Shown;
 
+/// Columns of a message of auth's.
+const SENTENCE_COLUMNS: usize = 500;
+
 /// `scry signup`: reads the invitation, asks for a password twice, signs in.
 pub async fn signup(invitation: &Invitation) -> Result<()> {
     if wire::node::Part::of_token(&invitation.code).is_some() {
@@ -24,11 +27,11 @@ pub async fn signup(invitation: &Invitation) -> Result<()> {
         );
     }
     let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
-    let client = reach::stranger(&at).await?;
-    let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;
+    let (client, home) = (reach::stranger(&at).await?, profile::home()?);
+    let facts = read(&client, &at, &invitation.code, &home).await?;
     show::remark(format!("Welcome to {}, {}.", facts.cluster, facts.user));
     let password = new_password()?;
-    let profile = sign_up_with(invitation, &password, &profile::home()?).await?;
+    let profile = sign_up_with(invitation, &password, &home).await?;
     into_agent(&profile)?;
     greet(&profile);
     Ok(())
@@ -42,10 +45,22 @@ pub async fn sign_up_with(
 ) -> Result<Profile> {
     let at = Address { address: invitation.address.clone(), pin: invitation.pin.clone() };
     let client = reach::stranger(&at).await?;
-    let facts = client.call(&ReadInvitation { code: invitation.code.clone() }).await?;
+    let facts = read(&client, &at, &invitation.code, home).await?;
     let password = password.to_owned();
     client.call(&SignUp { code: invitation.code.clone(), password: password.clone() }).await?;
     sign_in(&at, facts.user, password, None, home).await
+}
+
+/// Whom an invitation is for. Refused, before it is used up, where what it leads to could not be kept.
+async fn read(
+    client: &reach::Auth,
+    at: &Address,
+    code: &str,
+    home: &ClientDir,
+) -> Result<wire::people::Invitation> {
+    let facts = client.call(&ReadInvitation { code: code.to_owned() }).await?;
+    profile::free(home, at, &facts.cluster)?;
+    Ok(facts)
 }
 
 /// `scry login`.
@@ -180,8 +195,9 @@ fn second(code: &str) -> Shown {
     }
 }
 
-/// A message of auth's as a sentence.
+/// A message of auth's as a sentence in one line.
 pub fn sentence(message: &str) -> String {
+    let message = show::clean(message, SENTENCE_COLUMNS);
     let mut letters = message.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
@@ -290,5 +306,6 @@ mod tests {
             assert_eq!(second(typed), shown, "{typed:?}");
         }
         assert_eq!(sentence("a second factor is wanted"), "A second factor is wanted.");
+        assert_eq!(sentence("\u{1b}[2J\nsigned in"), "·[2J·signed in.");
     }
 }

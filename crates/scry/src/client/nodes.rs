@@ -6,10 +6,12 @@ use crate::cli::{Invitation, Invite, Nodes, NodesCommand, Show};
 use crate::show;
 use anyhow::Result;
 use comfy_table::Color;
-use wire::node::{InvitePart, ListNodes, Part, RemoveNode};
+use wire::node::{InvitePart, ListNodes, Node, Part, RemoveNode};
 
 /// Silence after which a node is shown as away, in milliseconds: three heartbeats.
 const AWAY_MS: i64 = 30_000;
+/// Columns of why what a node records waits there.
+const WHY_COLUMNS: usize = 500;
 
 /// Runs one of them; lists if nothing is said.
 pub async fn run(nodes: &Nodes) -> Result<()> {
@@ -85,9 +87,18 @@ async fn ls(show_: &Show) -> Result<()> {
         show::remark("No node that you may reach; `scry access explain` says why.");
         return Ok(());
     }
+    show::styled(listed(&nodes));
+    for node in &nodes {
+        if let Some(why) = &node.waits {
+            let why = show::clean(why, WHY_COLUMNS);
+            show::remark(format!("What {} records waits there: {why}.", node.name));
+        }
+    }
+    Ok(())
+}
+
+fn listed(nodes: &[Node]) -> comfy_table::Table {
     let now = show::now();
-    let waiting: Vec<_> =
-        nodes.iter().filter_map(|node| Some((node.name.clone(), node.waits.clone()?))).collect();
     let mut table = show::table(&["NODE", "STATE", "LOGINS", "LABELS", "VERSION"]);
     for node in nodes {
         let state = match node.last_seen {
@@ -106,16 +117,29 @@ async fn ls(show_: &Show) -> Result<()> {
             show::cell(&node.version, Some(Color::DarkGrey)),
         ]);
     }
-    show::line(table);
-    for (node, why) in waiting {
-        show::remark(format!("What {node} records waits there: {why}."));
-    }
-    Ok(())
+    table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_node_says_of_itself_controls_no_terminal() {
+        let node = Node {
+            name: "web-01".parse().unwrap(),
+            labels: [("zone".to_owned(), "a\u{1b}[8m".to_owned())].into_iter().collect(),
+            last_seen: None,
+            version: "1.0\u{1b}]0;x\u{7}\nweb-02".to_owned(),
+            logins: vec!["root\u{9b}2J".to_owned()],
+            waits: None,
+        };
+        let text = listed(&[node]).to_string();
+        for words in ["zone=a·[8m", "1.0·]0;x··web-02", "root·2J"] {
+            assert!(text.contains(words), "{text} lacks {words:?}");
+        }
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
 
     #[test]
     fn an_address_that_other_machines_cannot_reach_is_noticed() {

@@ -29,7 +29,7 @@ pub struct Profile {
 }
 
 /// Where a cluster is, and how it is known to be the right one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Address {
     /// `host:port`.
     pub address: String,
@@ -93,10 +93,9 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Writes everything of a fresh sign-in under `home`, and makes this cluster the current one.
+    /// Writes everything of a fresh sign-in under `home`, and makes this cluster the current one. Refuses as [`free`] does.
     pub fn save(home: &ClientDir, at: &Address, own: &Keys, got: Credentials) -> Result<Self> {
-        // The cluster says its own name; it must not lead out of the folder.
-        let files = home.cluster(&got.cluster.name)?;
+        let files = free(home, at, &got.cluster.name)?;
         let profile = Self {
             address: at.address.clone(),
             user: got.user,
@@ -158,6 +157,32 @@ impl Profile {
     }
 }
 
+/// The folder for a cluster that says this of its name.
+///
+/// # Errors
+/// When the name leads out of `home`, and when another cluster is known by it: whoever reaches that one by its name would come
+/// to this one. Nothing is changed then.
+pub fn free(home: &ClientDir, at: &Address, name: &str) -> Result<ClusterDir> {
+    let files = home.cluster(name)?;
+    let (facts, folder) = (files.facts(), files.root().display());
+    let text = match keys::read_private(&facts) {
+        Err(error) if error.is_missing() => return Ok(files),
+        read => read?,
+    };
+    let known: Address = serde_json::from_slice(&text).with_context(|| {
+        format!("{} is damaged: remove {folder} to sign in anew", facts.display())
+    })?;
+    if !known.pin.eq_ignore_ascii_case(&at.pin) {
+        bail!(
+            "the cluster at {} calls itself {name}, but this machine knows another cluster of that name, at {}: nothing was \
+             changed. If it was set up anew, remove {folder} first",
+            at.address,
+            known.address
+        );
+    }
+    Ok(files)
+}
+
 /// `$SCRY_HOME`, or `~/.scry`.
 pub fn home() -> Result<ClientDir> {
     Ok(ClientDir::locate(std::env::var_os("SCRY_HOME"), std::env::var_os("HOME"))?)
@@ -165,4 +190,78 @@ pub fn home() -> Result<ClientDir> {
 
 fn line(text: &str) -> String {
     format!("{}\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Signs in at `address` to a cluster that calls itself `lab`; its keys are called `key`.
+    fn sign_in(home: &ClientDir, address: &str, pin: &str, key: &str) -> Result<Profile> {
+        let (address, pin) = (address.to_owned(), pin.to_owned());
+        let own = Keys {
+            ssh_key: format!("ssh {key}"),
+            ssh_public: format!("public {key}"),
+            tls_key: format!("tls {key}"),
+        };
+        let got = Credentials {
+            user: "alice".parse()?,
+            ssh_certificate: format!("ssh certificate {key}"),
+            tls_certificate: format!("tls certificate {key}"),
+            expires: Time(1),
+            cluster: ClusterFacts {
+                name: "lab".to_owned(),
+                tls_authority: key.to_owned(),
+                user_authority: vec![key.to_owned()],
+                host_authority: vec![key.to_owned()],
+                seal_keys: vec![key.to_owned()],
+                ledger_keys: vec![key.to_owned()],
+            },
+        };
+        Profile::save(home, &Address { address, pin }, &own, got)
+    }
+
+    /// Every file in the folder of `lab`, and what is in it.
+    fn files(home: &ClientDir) -> BTreeMap<PathBuf, Vec<u8>> {
+        let folder = home.cluster("lab").unwrap();
+        let all = std::fs::read_dir(folder.root()).unwrap().map(|entry| entry.unwrap().path());
+        all.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_cluster_does_not_come_into_the_place_of_another_by_calling_itself_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = ClientDir::at(folder.path());
+        sign_in(&home, "one.example:4422", "abcd", "one").unwrap();
+        let before = files(&home);
+        let error = sign_in(&home, "two.example:4422", "1234", "two").unwrap_err().to_string();
+        let lab = home.cluster("lab").unwrap();
+        let told = ["two.example:4422 calls itself lab", "at one.example:4422"];
+        let told = told.map(str::to_owned).into_iter();
+        for words in told.chain([format!("remove {} first", lab.root().display())]) {
+            assert!(error.contains(&words), "{error} lacks {words:?}");
+        }
+        assert_eq!(files(&home), before);
+        // Who has signed out knows the cluster all the same.
+        Profile::load_from(lab.root()).unwrap().forget().unwrap();
+        let before = files(&home);
+        assert!(sign_in(&home, "two.example:4422", "1234", "two").is_err());
+        assert_eq!(files(&home), before);
+        keys::write(&lab.facts(), b"{}").unwrap();
+        let error = sign_in(&home, "one.example:4422", "abcd", "one").unwrap_err().to_string();
+        assert!(error.contains("is damaged: remove "), "{error}");
+    }
+
+    #[test]
+    fn a_cluster_that_is_known_is_signed_in_to_again_also_at_another_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = ClientDir::at(folder.path());
+        sign_in(&home, "one.example:4422", "abcd", "one").unwrap();
+        let again = sign_in(&home, "moved.example:4422", "ABCD", "two").unwrap();
+        let known = std::fs::read_to_string(again.files().known_hosts()).unwrap();
+        assert_eq!(known, "@cert-authority *.lab two\n");
+        let read = Profile::load_from(&again.folder).unwrap();
+        assert_eq!((read.address.as_str(), read.pin.as_str()), ("moved.example:4422", "ABCD"));
+    }
 }

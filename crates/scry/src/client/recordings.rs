@@ -11,7 +11,9 @@ use link::http::CallError;
 use model::{Kind, SessionId, Tally};
 use record::Recording;
 use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript};
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use store::file::FileSource;
 use wire::Fault;
@@ -132,12 +134,27 @@ pub async fn keep(client: &reach::Auth, id: SessionId, path: &Path) -> Result<Pa
     let source = remote(client.clone(), id, ViewKind::Export).await?;
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut file = std::fs::File::create_new(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        write_export(source, Format::Scry, &mut file)?;
+        write_file(source, Format::Scry, &path)?;
         Ok(path)
     })
     .await?
+}
+
+/// Writes an export into a new file, all of it or nothing.
+fn write_file(source: Opened, format: Format, path: &Path) -> Result<()> {
+    let mut file = create(path)?;
+    let written = write_export(source, format, &mut file).and_then(|()| Ok(file.sync_all()?));
+    if written.is_err() {
+        // Half an export would look like a whole one.
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// Makes a file that must not be there yet. What was recorded is for who may play it, not for everybody on this machine.
+fn create(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.with_context(|| format!("cannot make {}", path.display()))
 }
 
 /// The one recording whose id begins so.
@@ -184,7 +201,7 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
         show::remark("No recording fits.");
         return Ok(());
     }
-    show::line(listed(&rows, show::width()));
+    show::styled(listed(&rows, show::width()));
     Ok(())
 }
 
@@ -251,7 +268,7 @@ pub fn what(kind: &Kind) -> String {
         Kind::Exec { command } => show::clean(command, 40),
         Kind::Connection => "connection: forwards".to_owned(),
         Kind::Aftermath { of } => format!("what {} left running", of.short()),
-        other => other.word().to_owned(),
+        other => show::clean(other.word(), 40),
     }
 }
 
@@ -281,6 +298,12 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
         show::json(&row)?;
         return Ok(());
     }
+    facts_of(&row).iter().for_each(show::line);
+    Ok(())
+}
+
+/// All that is known of a recording, one fact a line.
+fn facts_of(row: &RecordingFacts) -> Vec<String> {
     let phase = match row.phase {
         Phase::Live => "goes on",
         Phase::Interrupted => "its node has not been heard of",
@@ -289,7 +312,7 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
     let lines = [
         ("recording", row.id.to_string()),
         ("user", row.user.to_string()),
-        ("with", told(&row, with)),
+        ("with", told(row, with)),
         ("where", format!("{}@{}", row.login, row.node)),
         ("what", what(&row.kind)),
         ("from", row.client.clone()),
@@ -298,17 +321,15 @@ async fn info(id: &str, show_: &Show) -> Result<()> {
         ("size", show::bytes(row.bytes)),
         ("state", phase.to_owned()),
         ("ended", row.ending.clone().unwrap_or_else(|| "–".to_owned())),
-        ("ran", told(&row, |tally| number(tally.commands, false, "programs"))),
-        ("touched", told(&row, |tally| number(tally.files, tally.more_files, "files"))),
+        ("ran", told(row, |tally| number(tally.commands, false, "programs"))),
+        ("touched", told(row, |tally| number(tally.files, tally.more_files, "files"))),
         ("gaps", row.gaps.to_string()),
         ("verified", row.verification.clone().unwrap_or_else(|| "not yet".to_owned())),
     ];
     let of = row.kind.aftermath_of().map(|of| ("of", of.to_string()));
     let goes_on = row.aftermaths.iter().map(|id| ("goes on in", id.to_string()));
-    for (name, value) in lines.into_iter().chain(of).chain(goes_on) {
-        show::line(format!("{name:10} {value}"));
-    }
-    Ok(())
+    let all = lines.into_iter().chain(of).chain(goes_on);
+    all.map(|(name, value)| format!("{name:10} {}", show::clean(&value, usize::MAX))).collect()
 }
 
 /// Something of what was counted, if it was.
@@ -371,16 +392,9 @@ async fn export(args: &cli::Export) -> Result<()> {
         if path == Path::new("-") {
             return write_export(source, format, &mut std::io::stdout().lock());
         }
-        let mut file = std::fs::File::create_new(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        let written = write_export(source, format, &mut file).and_then(|()| Ok(file.sync_all()?));
-        if written.is_err() {
-            // Half an export would look like a whole one.
-            let _ = std::fs::remove_file(&path);
-        } else {
-            show::remark(format!("Wrote {}.", path.display()));
-        }
-        written
+        write_file(source, format, &path)?;
+        show::remark(format!("Wrote {}.", path.display()));
+        Ok(())
     })
     .await?
 }
@@ -515,6 +529,41 @@ mod tests {
         check(Some(many), "alice and 2", "1", "10000+");
         let most = Tally { more_people: true, ..tally(None, None, &["bob", "carol"]) };
         check(Some(most), "alice and 2+", "–", "–");
+    }
+
+    #[test]
+    fn words_of_nodes_and_of_auth_are_shown_in_their_line_and_control_nothing() {
+        let row = RecordingFacts {
+            kind: Kind::Subsystem { name: "sftp\u{1b}[2J".to_owned() },
+            client: "192.0.2.1\u{9b}2J".to_owned(),
+            ending: Some("exit 0\nverified   complete".to_owned()),
+            verification: Some("broken\u{1b}[8m".to_owned()),
+            ..facts(None)
+        };
+        let mut table = listed(std::slice::from_ref(&row), None);
+        let table = table.set_width(300).to_string();
+        assert!(table.contains("sftp·[2J"), "{table}");
+        assert!(table.contains("exit 0·verified   complete"), "{table}");
+        assert_eq!(table.lines().count(), 2, "{table}");
+        let lines = facts_of(&row);
+        for line in [
+            "what       sftp·[2J",
+            "from       192.0.2.1·2J",
+            "ended      exit 0·verified   complete",
+            "verified   broken·[8m",
+        ] {
+            assert!(lines.iter().any(|one| one == line), "{lines:?} lacks {line:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_made_is_its_owners_and_none_that_is_there_is_written() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.scry");
+        create(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(create(&path).unwrap_err().to_string().starts_with("cannot make "));
     }
 
     #[test]

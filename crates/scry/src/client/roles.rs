@@ -58,7 +58,7 @@ async fn ls(show_: &Show) -> Result<()> {
             show::cell(&role.description, None),
         ]);
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 

@@ -207,9 +207,10 @@ impl<'a> Told<'a> {
         self.say(&dim(&format!("             {play}    {link}")));
     }
 
+    /// Shows a line that has colours; foreign words in it are clean.
     fn say(&self, line: &str) {
         if !self.args.show.json {
-            self.bar.suspend(|| show::line(line));
+            self.bar.suspend(|| show::styled(line));
         }
     }
 

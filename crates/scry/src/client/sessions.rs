@@ -47,7 +47,7 @@ pub async fn ls(show_: &Show) -> Result<()> {
         let cells = cells(one).into_iter().zip(colours);
         table.add_row(cells.map(|(text, colour)| show::cell(text, colour)));
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 

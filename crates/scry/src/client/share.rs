@@ -174,7 +174,7 @@ async fn ls(show_: &Show) -> Result<()> {
         let cells = cells(link).into_iter().zip(colours);
         table.add_row(cells.map(|(text, colour)| show::cell(text, colour)));
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 

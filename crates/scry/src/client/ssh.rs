@@ -298,8 +298,7 @@ fn code(exit: Option<Exit>) -> ExitCode {
     match exit {
         Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(FAILED)),
         Some(Exit::Signal { name, message, .. }) => {
-            let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-            show::remark(format!("scry: the program ended by SIG{name}{message}"));
+            show::remark(format!("scry: {}", by_signal(&name, &message)));
             ExitCode::from(FAILED)
         }
         None => {
@@ -307,6 +306,12 @@ fn code(exit: Option<Exit>) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn by_signal(name: &str, message: &str) -> String {
+    let (name, message) = (show::clean(name, 32), show::clean(message, 500));
+    let message = if message.is_empty() { message } else { format!(": {message}") };
+    format!("the program ended by SIG{name}{message}")
 }
 
 /// Copies until the program has ended and everything it wrote was passed on. The node has `farewell` to end it when it is
@@ -439,6 +444,13 @@ fn agent_socket(wanted: bool) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_program_ended_is_one_line_that_controls_nothing() {
+        assert_eq!(by_signal("TERM", ""), "the program ended by SIGTERM");
+        let said = by_signal("K\u{1b}c", "core\ndumped\u{9b}2J");
+        assert_eq!(said, "the program ended by SIGK·c: core·dumped·2J");
+    }
 
     #[test]
     fn a_tilde_and_a_dot_leave_only_at_the_beginning_of_a_line() {

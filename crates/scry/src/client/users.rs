@@ -83,7 +83,7 @@ async fn ls(show_: &Show) -> Result<()> {
             seen,
         ]);
     }
-    show::line(table);
+    show::styled(table);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::profile::Profile;
 use super::super::ssh::{self, Refused};
+use crate::show;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use link::ssh::Input;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long one of them may take.
 const TRY: Duration = Duration::from_secs(10);
+/// Bytes of why one may not come back. Cut: the rest is not read.
+const REASON_BYTES: usize = 4096;
 
 /// What became of it.
 pub enum Back {
@@ -66,14 +69,40 @@ async fn again(profile: &Profile, node: &NodeName, session: SessionId) -> Result
         bail!("the connection was lost again");
     }
     let mut said = Vec::new();
-    while let Some(bytes) = errors.pull().await? {
-        said.extend_from_slice(&bytes);
-    }
-    let said = String::from_utf8_lossy(&said);
+    while let Some(bytes) = errors.pull().await?
+        && take(&mut said, &bytes)
+    {}
+    Ok(Back::Over(lost(&reason(&said))))
+}
+
+/// Adds as much as there is room for; says whether there is room for more.
+fn take(said: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let room = REASON_BYTES.saturating_sub(said.len());
+    said.extend(bytes.iter().take(room));
+    said.len() < REASON_BYTES
+}
+
+/// What a node says on standard error, as one line that controls nothing.
+fn reason(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
     let said = said.trim();
-    Ok(Back::Over(lost(said.strip_prefix("scry: ").unwrap_or(said))))
+    show::clean(said.strip_prefix("scry: ").unwrap_or(said), REASON_BYTES)
 }
 
 fn lost(why: &str) -> String {
     format!("the connection was lost, and the session does not go on: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_one_may_not_come_back_is_one_line_of_bounded_length_that_controls_nothing() {
+        let mut said = Vec::new();
+        assert!(take(&mut said, b" scry: it is \x1b[2Jover\nscry: no\n"));
+        assert_eq!(reason(&said), "it is ·[2Jover·scry: no");
+        assert!(!take(&mut said, &[b'x'; 2 * REASON_BYTES]));
+        assert_eq!(said.len(), REASON_BYTES);
+    }
 }
