@@ -189,7 +189,9 @@ fn cut_from_auth(line: Line, cut: Duration) {
     if house::long() {
         let refused =
             |event: &serde_json::Value| event.to_string().contains("not heard of for too long");
-        wait_for("the refusal in the ledger", || apart.cluster.audit("denied").iter().any(refused));
+        wait_for("the refusal in the ledger", || {
+            apart.cluster.audit("access.denied").iter().any(refused)
+        });
         assert_success(&apart.cluster.ssh("true"));
     }
     check_whole(&apart.cluster, &new, 20);

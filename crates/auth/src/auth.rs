@@ -13,6 +13,7 @@ use crate::looks::Looks;
 use crate::password::Passwords;
 use crate::porch::Porch;
 use crate::previews::Previewed;
+use crate::routes::Bodies;
 use crate::sealing::{Sealer, SealerWork};
 use crate::shelf::Shelf;
 use crate::signin::throttled;
@@ -23,7 +24,7 @@ use crate::{Config, factors, ledger, secret};
 use link::tls::PeerIdentity;
 use model::audit::Audited;
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
-use model::{AuditEvent, NodeName, RoleName, Time, UserName};
+use model::{AuditEvent, NodeName, RoleName, SessionId, Time, UserName};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::disk::Ballast;
@@ -56,6 +57,10 @@ pub struct Auth {
     pub previewed: Previewed,
     /// Web sessions that wanted more than what was shown in them allows.
     pub unproven: Lately<u64>,
+    /// Who looked for what in a browser, and found nothing that they may see.
+    pub sought: Lately<(UserName, Option<UserName>, Option<String>)>,
+    /// Recordings that lie in the place of others.
+    pub exchanged: Lately<(SessionId, SessionId)>,
     /// Who looks at sessions that go on.
     pub looks: Looks,
     pub passwords: Passwords,
@@ -78,6 +83,8 @@ pub struct Auth {
     pub parts_turn: tokio::sync::Mutex<()>,
     /// For parts of this process.
     pub own_token: OwnToken,
+    /// Bodies of requests under way.
+    pub bodies: Bodies,
     /// Requests under way; they outlive their connections. Their number is bounded by the streams of connections.
     pub work: TaskTracker,
     /// Ends the streams.
@@ -138,6 +145,7 @@ impl Auth {
             keys: Arc::clone(&keys),
             storage: Arc::clone(&storage),
             lanes: Mutex::default(),
+            seats: Arc::default(),
             steps: Steps::default(),
         };
         let (sealer, work) = Sealer::new();
@@ -154,6 +162,8 @@ impl Auth {
             shelf: Shelf::new(),
             previewed: Previewed::default(),
             unproven: Lately::default(),
+            sought: Lately::default(),
+            exchanged: Lately::default(),
             looks: Looks::new(),
             passwords: Passwords::new().await?,
             throttle: Mutex::new(Throttle::new(FAILURES_PER_ADDRESS)),
@@ -165,6 +175,7 @@ impl Auth {
             people_turn: tokio::sync::Mutex::default(),
             parts_turn: tokio::sync::Mutex::default(),
             own_token: OwnToken::fresh(),
+            bodies: Bodies::default(),
             work: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -190,7 +201,8 @@ impl Auth {
     pub async fn own_up(&self, at_the_end: bool) {
         let untold = self.denials().own_up(clock::tick(), at_the_end);
         let events = untold.into_iter().map(|(who, count)| {
-            let mut event = ledger::event(Audited::DenialsNotListed { count });
+            let mut event =
+                ledger::event(Audited::DenialsNotListed { route: who.route.to_owned(), count });
             event.address = who.network.map(|network| network.to_string());
             match who.identity {
                 PeerIdentity::User(user) => event.user = Some(user),

@@ -10,33 +10,36 @@ use std::net::IpAddr;
 
 /// How long denials are counted together, in milliseconds.
 const WINDOW_MS: u64 = 60_000;
-/// Whoever is remembered at once. Beyond it all others are counted as one stranger.
-const REMEMBERED: usize = 10_000;
+/// Strangers who are remembered at once, by network and by what they ask. Beyond it all others are counted as one.
+const STRANGERS: usize = 10_000;
 
-/// As whom somebody's denials are counted: strangers by where they are.
+/// As whom somebody's denials are counted, and of what: many of one thing hide nothing of another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counted {
     /// What their certificate says.
     pub identity: PeerIdentity,
     /// A stranger's network; none for strangers beyond those that are remembered.
     pub network: Option<IpAddr>,
+    /// What they ask for.
+    pub route: &'static str,
 }
 
 impl Counted {
     /// Somebody who asks from an address.
-    pub fn asks(identity: &PeerIdentity, address: IpAddr) -> Self {
+    pub fn asks(identity: &PeerIdentity, address: IpAddr, route: &'static str) -> Self {
         let network = (*identity == PeerIdentity::Nobody).then(|| network(address));
-        Self { identity: identity.clone(), network }
-    }
-
-    fn any() -> Self {
-        Self { identity: PeerIdentity::Nobody, network: None }
+        Self { identity: identity.clone(), network, route }
     }
 }
 
 /// Denials of the last minute.
 #[derive(Debug, Default)]
-pub struct Denials(BTreeMap<Counted, Seen>);
+pub struct Denials {
+    /// Of people and machines of the cluster: as many as there are, and things to ask for.
+    known: BTreeMap<Counted, Seen>,
+    /// Of strangers, who may be as many as they like.
+    strangers: BTreeMap<Counted, Seen>,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -46,10 +49,13 @@ struct Seen {
 
 impl Denials {
     /// One more. Answers whether it stands in the ledger; else it is counted.
-    pub fn tells(&mut self, who: Counted, now: Tick) -> bool {
-        let known = self.0.len() < REMEMBERED || self.0.contains_key(&who);
-        let who = if known { who } else { Counted::any() };
-        let seen = self.0.entry(who).or_insert(Seen { since: now, count: 0 });
+    pub fn tells(&mut self, mut who: Counted, now: Tick) -> bool {
+        let stranger = who.network.is_some();
+        let seen = if stranger { &mut self.strangers } else { &mut self.known };
+        if stranger && seen.len() >= STRANGERS && !seen.contains_key(&who) {
+            who.network = None;
+        }
+        let seen = seen.entry(who).or_insert(Seen { since: now, count: 0 });
         seen.count = seen.count.saturating_add(1);
         seen.count <= DENIALS_TOLD
     }
@@ -57,13 +63,14 @@ impl Denials {
     /// Forgets whose minute is over, or everybody `at_the_end`. Answers whose denials were only counted, and how many.
     pub fn own_up(&mut self, now: Tick, at_the_end: bool) -> Vec<(Counted, u64)> {
         let is_over = |seen: &Seen| at_the_end || now.since(seen.since) >= WINDOW_MS;
-        let over = self.0.extract_if(.., |_, seen| is_over(seen));
+        let known = self.known.extract_if(.., |_, seen| is_over(seen));
+        let over = known.chain(self.strangers.extract_if(.., |_, seen| is_over(seen)));
         let untold = over.map(|(who, seen)| (who, seen.count.saturating_sub(DENIALS_TOLD)));
         untold.filter(|(_, count)| *count > 0).collect()
     }
 }
 
-/// How much each part has reported lately.
+/// How much each part that has joined has reported lately: a leaky bucket for each.
 #[derive(Debug, Default)]
 pub struct Reports(BTreeMap<NodeName, Drawn>);
 
@@ -83,12 +90,10 @@ pub struct Waits {
 }
 
 impl Reports {
-    /// Whether a part that is one of the cluster may report so many bytes now. Who may report at all may finish: a report is
-    /// never too long, the next one waits for it.
-    pub fn take(&mut self, part: &NodeName, bytes: u64, now: Tick) -> Result<(), Waits> {
+    /// Whether a part may report now. How much does not matter: a report is never too long, the next one waits for it.
+    pub fn check(&mut self, part: &NodeName, now: Tick) -> Result<(), Waits> {
         let (most, a_second) = REPORT_BYTES;
-        let fresh = || Drawn { bytes: 0, at: now, waits: false };
-        let drawn = self.0.entry(part.clone()).or_insert_with(fresh);
+        let Some(drawn) = self.0.get_mut(part) else { return Ok(()) };
         let back = now.since(drawn.at).saturating_mul(a_second) / 1000;
         if back > 0 {
             (drawn.bytes, drawn.at) = (drawn.bytes.saturating_sub(back), now);
@@ -99,8 +104,14 @@ impl Reports {
         if drawn.bytes < most / 2 {
             drawn.waits = false;
         }
-        drawn.bytes = drawn.bytes.saturating_add(bytes);
         Ok(())
+    }
+
+    /// So much of a part's was written.
+    pub fn draw(&mut self, part: &NodeName, bytes: u64, now: Tick) {
+        let fresh = || Drawn { bytes: 0, at: now, waits: false };
+        let drawn = self.0.entry(part.clone()).or_insert_with(fresh);
+        drawn.bytes = drawn.bytes.saturating_add(bytes);
     }
 }
 
@@ -109,21 +120,26 @@ mod tests {
     use super::*;
 
     fn user(name: &str) -> Counted {
-        Counted::asks(&PeerIdentity::User(name.parse().unwrap()), "192.0.2.1".parse().unwrap())
+        let identity = PeerIdentity::User(name.parse().unwrap());
+        Counted::asks(&identity, "192.0.2.1".parse().unwrap(), "users")
     }
 
     fn stranger(n: u128) -> Counted {
-        Counted::asks(&PeerIdentity::Nobody, IpAddr::V6((0x2001_0db8_u128 << 96 | n).into()))
+        let address = IpAddr::V6((0x2001_0db8_u128 << 96 | n).into());
+        Counted::asks(&PeerIdentity::Nobody, address, "join")
+    }
+
+    fn told(denials: &mut Denials, who: &Counted, count: u64) -> u64 {
+        (0..count).filter(|_| denials.tells(who.clone(), Tick(5))).count() as u64
     }
 
     #[test]
     fn denials_beyond_a_number_are_counted_for_each_by_themselves() {
         let mut denials = Denials::default();
-        let told = |denials: &mut Denials, who: &Counted, count: u64| {
-            (0..count).filter(|_| denials.tells(who.clone(), Tick(5))).count() as u64
-        };
         assert_eq!(told(&mut denials, &user("mallory"), DENIALS_TOLD + 7), DENIALS_TOLD);
         assert_eq!(told(&mut denials, &user("alice"), 3), 3, "of others nothing is kept back");
+        let other = Counted { route: "recordings", ..user("mallory") };
+        assert_eq!(told(&mut denials, &other, 2), 2, "nor of what else is asked for");
         assert_eq!(told(&mut denials, &stranger(1), DENIALS_TOLD), DENIALS_TOLD);
         assert_eq!(told(&mut denials, &stranger(2), 1), 0, "the same network");
         assert_eq!(told(&mut denials, &stranger(1 << 64), 1), 1);
@@ -136,29 +152,34 @@ mod tests {
     }
 
     #[test]
-    fn many_strangers_fill_neither_the_memory_nor_the_ledger() {
+    fn many_strangers_fill_neither_the_memory_nor_the_ledger_and_hide_nobody_else() {
         let mut denials = Denials::default();
-        let many = REMEMBERED as u128 + u128::from(DENIALS_TOLD);
-        let told = (0..many + 9).filter(|n| denials.tells(stranger(n << 64), Tick(0))).count();
-        assert_eq!(told as u128, many);
-        assert!(denials.0.len() <= REMEMBERED + 1);
-        assert_eq!(denials.own_up(Tick(1), true), [(Counted::any(), 9)]);
-        assert!(denials.0.is_empty());
+        let many = STRANGERS as u128 + u128::from(DENIALS_TOLD);
+        let count = (0..many + 9).filter(|n| denials.tells(stranger(n << 64), Tick(5))).count();
+        assert_eq!(count as u128, many);
+        assert!(denials.strangers.len() <= STRANGERS + 1);
+        assert_eq!(told(&mut denials, &user("mallory"), DENIALS_TOLD + 1), DENIALS_TOLD);
+        let any = Counted { network: None, ..stranger(0) };
+        assert_eq!(denials.own_up(Tick(6), true), [(user("mallory"), 1), (any, 9)]);
     }
 
     #[test]
     fn a_part_that_reports_without_end_waits_and_its_neighbour_does_not() {
         let (most, a_second) = REPORT_BYTES;
         let (mut reports, web) = (Reports::default(), "web-01".parse::<NodeName>().unwrap());
-        assert_eq!(reports.take(&web, most - 1, Tick(0)), Ok(()));
-        assert_eq!(reports.take(&web, a_second, Tick(0)), Ok(()), "begun before the end");
-        assert_eq!(reports.take(&web, 1, Tick(0)), Err(Waits { begins: true }));
-        assert_eq!(reports.take(&web, 1, Tick(900)), Err(Waits { begins: false }));
-        assert_eq!(reports.take(&"db-01".parse().unwrap(), 1, Tick(900)), Ok(()));
-        assert_eq!(reports.take(&web, a_second, Tick(1_010)), Ok(()), "a second later");
-        assert_eq!(reports.take(&web, 1, Tick(1_011)), Err(Waits { begins: false }));
-        let later = Tick(2_000 + most * 1000 / a_second);
-        assert_eq!(reports.take(&web, 2 * most, later), Ok(()), "one report is never too long");
-        assert_eq!(reports.take(&web, 1, later), Err(Waits { begins: true }));
+        let mut report = |part: &NodeName, bytes, at| {
+            let checked = reports.check(part, Tick(at));
+            checked.map(|()| reports.draw(part, bytes, Tick(at)))
+        };
+        assert_eq!(report(&web, most - 1, 0), Ok(()));
+        assert_eq!(report(&web, a_second, 0), Ok(()), "begun before the end");
+        assert_eq!(report(&web, 1, 0), Err(Waits { begins: true }));
+        assert_eq!(report(&web, 1, 900), Err(Waits { begins: false }));
+        assert_eq!(report(&"db-01".parse().unwrap(), 1, 900), Ok(()));
+        assert_eq!(report(&web, a_second, 1_010), Ok(()), "a second later");
+        assert_eq!(report(&web, 1, 1_011), Err(Waits { begins: false }));
+        let later = 2_000 + most * 1000 / a_second;
+        assert_eq!(report(&web, 2 * most, later), Ok(()), "one report is never too long");
+        assert_eq!(report(&web, 1, later), Err(Waits { begins: true }));
     }
 }

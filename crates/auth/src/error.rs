@@ -50,13 +50,11 @@ pub enum Error {
     },
     /// Where a recording belongs lies another one.
     #[error(
-        "recording {id}'s file holds recording {found}: somebody has put it there; `scry verify FILE` names what a file holds"
+        "recording {id}'s file holds another recording: somebody has put it there, and the ledger says which (recording.tampering)"
     )]
     Another {
         /// Which was asked for.
         id: SessionId,
-        /// Which lies there.
-        found: SessionId,
     },
     /// A test stops the work here.
     #[cfg(test)]

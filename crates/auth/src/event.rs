@@ -76,9 +76,8 @@ pub fn event(stamped: &Stamped) -> Option<Event> {
         }
         Entry::Output { .. } | Entry::Typed { .. } | Entry::Resize(_) => return None,
         Entry::Mark { .. } => plain(Marks, "mark", &Note::of(stamped)?.text, false),
-        Entry::Gap(_) | Entry::Elided { .. } => {
-            plain(Marks, "gap", &Note::of(stamped)?.text, false)
-        }
+        Entry::Gap(_) => plain(Marks, "gap", &Note::of(stamped)?.text, false),
+        Entry::Elided { .. } => plain(Marks, "elided", &Note::of(stamped)?.text, false),
         Entry::Ended(_) => plain(Marks, "end", &Note::of(stamped)?.text, false),
     })
 }

@@ -156,11 +156,11 @@ impl Asked {
     pub async fn audit(&self, auth: &Auth, refusal: &Refusal) {
         let Some((action, why)) = refusal.to_audit() else { return };
         metrics::counter!("scry_auth_denials").increment(1);
-        let who = Counted::asks(&self.peer.identity, self.address());
+        tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
+        let who = Counted::asks(&self.peer.identity, self.address(), self.route);
         if !auth.denials().tells(who, clock::tick()) {
             return;
         }
-        tracing::info!(peer = %self.peer.identity, route = self.route, action, why, "denied");
         let what = Audited::Denied { action: action.to_owned(), why: why.to_owned() };
         let event = AuditEvent { session: refusal.recording(), ..self.event(what) };
         auth.ledger.tell(vec![event]).await;

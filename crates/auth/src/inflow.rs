@@ -4,6 +4,7 @@
 //! A crash between any two leaves a file that is at least as long as every answer that was given.
 
 mod load;
+mod seats;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use model::entry::{Ending, Gap, GapCause};
 use model::seal::{Head, Receipt};
 use model::{AuditEvent, NodeName, SessionId};
 use record::{Chain, Counter};
+use seats::{Seat, Seats};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +43,8 @@ pub struct Inflow {
     pub(crate) storage: Arc<Storage>,
     /// Recordings that were shipped lately. Locked for a look-up only; shipments run side by side.
     pub(crate) lanes: Mutex<BTreeMap<SessionId, Arc<Lane>>>,
+    /// For the files that are open.
+    pub(crate) seats: Arc<Seats>,
     pub(crate) steps: Steps,
 }
 
@@ -58,6 +62,8 @@ pub(crate) struct Lane {
 #[derive(Default)]
 pub(crate) struct Turn {
     open: Option<Open>,
+    /// For the file; taken before it is opened, and kept until it is closed.
+    seat: Option<Seat>,
     /// Records that were there when a wrong one came; the same one again is not audited again.
     wrong_after: Option<u64>,
 }
@@ -114,6 +120,7 @@ impl Inflow {
         if let Some(taken) = place.over() {
             return Ok(taken);
         }
+        self.seat(&mut turn, &node.name, &lane)?;
         self.open(&mut turn, id, &place).await?;
         let records = turn.open.as_ref().map_or(0, |open| open.chain.head().records);
         if after < records {
@@ -149,6 +156,9 @@ impl Inflow {
         if let Some(taken) = place.over() {
             return taken.answer;
         }
+        if matches!(place, Place::Arriving(_)) {
+            self.seat(&mut turn, node, &lane)?;
+        }
         self.open(&mut turn, id, &place).await?;
         Ok(turn.progress())
     }
@@ -161,6 +171,10 @@ impl Inflow {
         let lane = self.lane(row.id);
         let mut turn = lane.turn.lock().await;
         let id = row.id;
+        if self.seat(&mut turn, &row.node, &lane).is_err() {
+            // Its node ships so much already; it comes with this one, too.
+            return Ok(false);
+        }
         self.open(&mut turn, id, &Place::Arriving(Box::new(row))).await?;
         Ok(turn.open.as_ref().is_some_and(|open| open.chain.ended().is_some()))
     }
@@ -174,8 +188,9 @@ impl Inflow {
     pub fn forget_idle(&self) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.retain(|_, lane| {
-            let used = *lane.used.lock().unwrap_or_else(PoisonError::into_inner);
-            used.elapsed() < IDLE || Arc::strong_count(lane) > 1 || lane.grown.receiver_count() > 0
+            lane.used().elapsed() < IDLE
+                || Arc::strong_count(lane) > 1
+                || lane.grown.receiver_count() > 0
         });
     }
 
@@ -202,6 +217,18 @@ impl Inflow {
             return Ok(Place::Ended(row.receipt));
         }
         Ok(Place::Arriving(Box::new(row)))
+    }
+
+    /// Makes sure that a recording has a seat for its file.
+    fn seat(&self, turn: &mut Turn, node: &NodeName, lane: &Arc<Lane>) -> Result<(), Refusal> {
+        if turn.seat.is_none() {
+            turn.seat = self.seats.take(node, lane);
+        }
+        if turn.seat.is_some() {
+            return Ok(());
+        }
+        let words = "too many recordings are shipped at once: ship this one again in a moment";
+        Err(Refusal::new(Fault::Unavailable, words))
     }
 
     /// Makes sure that the file of a recording that is known is open, and that what stands in it is certain.
@@ -364,12 +391,22 @@ impl Lane {
     pub(crate) fn tell(&self, len: u64) {
         self.grown.send_replace(len);
     }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the file, unless it is being used. Answers whether it did.
+    fn close(&self) -> bool {
+        self.turn.try_lock().map(|mut turn| turn.close()).is_ok()
+    }
 }
 
 impl Turn {
     /// Closes the file; the next shipment opens it again.
     pub(crate) fn close(&mut self) {
         self.open = None;
+        self.seat = None;
     }
 
     /// How far the recording is, as a node that has lost its memory must know it to go on.

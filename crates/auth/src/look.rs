@@ -5,7 +5,9 @@ use crate::auth::Auth;
 use crate::clock;
 use crate::error::{Error, Refusal};
 use crate::gate::{Member, Proof};
+use crate::ledger;
 use crate::query::Query;
+use model::audit::Audited;
 use model::role::RecordingAction;
 use model::{AuditEvent, SessionId};
 use policy::{Readable, RecordingPermit};
@@ -85,7 +87,7 @@ impl Look {
     }
 
     /// Its bytes, and how many of them count: of a file that arrives, only those on the disk, for the rest could still be
-    /// taken back. The file of another recording in its place, [`Error::Another`], is read by nobody.
+    /// taken back. A file whose beginning names another recording, [`Error::Another`], is read by nobody.
     pub async fn reader(&self, auth: &Auth) -> Result<(RecordingReader, u64), Error> {
         let reader = reader(auth, &self.row).await?;
         let durable = *auth.inflow.growth(self.row.id).borrow();
@@ -96,9 +98,22 @@ impl Look {
         };
         // Each time: whoever may write to the store can exchange files at any moment.
         match named(&reader, total).await? {
-            Some(found) if found != self.row.id => Err(Error::Another { id: self.row.id, found }),
+            Some(found) if found != self.row.id => Err(self.exchanged(auth, found).await),
             _ => Ok((reader, total)),
         }
+    }
+
+    /// The ledger hears which it is; who asked does not, for they may not know of that one.
+    async fn exchanged(&self, auth: &Auth, found: SessionId) -> Error {
+        let id = self.row.id;
+        if auth.exchanged.take((id, found), clock::tick()) {
+            let why = format!("its file holds the recording {found}");
+            tracing::error!(%id, why, "a recording was exchanged");
+            let mut event = ledger::event(Audited::Tampering { why });
+            event.session = Some(id);
+            auth.ledger.tell(vec![event]).await;
+        }
+        Error::Another { id }
     }
 
     /// The same for threads that may wait.
@@ -137,7 +152,7 @@ fn missing(by: &Member, id: SessionId, action: RecordingAction) -> Refusal {
     if sees_all(action) || sees_all(RecordingAction::List) {
         return refusal;
     }
-    // As much work as for a denial, in place of one written behind the answer, which the next request would feel.
+    // As much work as for a denial.
     refusal.with_audit(by.asked.route(), format!("there is no recording {id}")).about(id)
 }
 

@@ -13,6 +13,7 @@ use futures_util::stream;
 use model::audit::Audited;
 use model::limit::{CLOCK_SKEW_MS, LABELS, REPORT_BYTES};
 use model::role::Labels;
+use model::words::is_odd;
 use model::{AuditEvent, NodeName, Time};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub async fn heartbeat(auth: Arc<Auth>, by: NodePart, call: Heartbeat) -> Result
     let mut labels = call.labels;
     // What the admin gave is not the node's to change: roles select by it.
     labels.extend(by.part.granted.clone());
-    let version: String = call.version.chars().take(64).collect();
+    let version = call.version.chars().take(64).map(|c| if is_odd(c) { '·' } else { c });
+    let version: String = version.collect();
     let (name, now) = (by.name(), clock::now());
     let seen = Seen { labels: &labels, version: &version, sessions: call.sessions };
     auth.tables.part_seen((PartKind::Node, name), by.part.tls_key.as_deref(), seen, now).await?;
@@ -80,17 +82,19 @@ pub async fn report(auth: Arc<Auth>, by: AnyPart, call: Report) -> Result<Done, 
     auth.storage.admit_report()?;
     let (name, now) = (by.part.name, clock::now());
     let events: Vec<_> = call.events.into_iter().map(|event| sane(event, &name, now)).collect();
-    admit(&auth, &name, &events)?;
-    auth.ledger.write_report(&name, &call.run, call.first, &events).await?;
+    admit(&auth, &name)?;
+    if auth.ledger.write_report(&name, &call.run, call.first, &events).await? > 0 {
+        let size = |event| serde_json::to_vec(event).map_or(0, |text| text.len());
+        let bytes = events.iter().map(size).sum::<usize>();
+        auth.reports().draw(&name, u64::try_from(bytes).unwrap_or(u64::MAX), clock::tick());
+    }
     Ok(Done {})
 }
 
-/// Refuses more than one part can mean: it keeps its events, and reports them later.
-pub(crate) fn admit(auth: &Auth, part: &NodeName, events: &[AuditEvent]) -> Result<(), Refusal> {
-    let bytes = events.iter().map(|event| serde_json::to_vec(event).map_or(0, |text| text.len()));
-    let bytes = u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX);
-    let taken = auth.reports().take(part, bytes, clock::tick());
-    taken.map_err(|Waits { begins }| {
+/// Refuses more than one part can mean: it keeps its events, as far as it can, and reports them later.
+pub(crate) fn admit(auth: &Auth, part: &NodeName) -> Result<(), Refusal> {
+    let may = auth.reports().check(part, clock::tick());
+    may.map_err(|Waits { begins }| {
         let (_, a_second) = REPORT_BYTES;
         let words = format!("{part} reports more than {a_second} bytes a second: the rest waits");
         let refusal = Refusal::new(Fault::TooMany, words.clone());

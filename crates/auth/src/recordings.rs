@@ -75,7 +75,7 @@ pub async fn list(
         _ => auth.tables.list_recordings(&filter, seen).await?,
     };
     if rows.is_empty() {
-        tell_of_hidden(&auth, &by, &filter, &visible).await?;
+        tell_of_none(&auth, &by, &filter, &visible).await?;
     }
     listed(&auth, &by, &presence, rows).await
 }
@@ -174,7 +174,7 @@ fn stored_as<'a>(
 }
 
 /// Somebody asked for recordings by owner or id, and there are none for them: they learn nothing, the ledger does.
-async fn tell_of_hidden(
+async fn tell_of_none(
     auth: &Auth,
     by: &Member,
     filter: &RecordingFilter,
@@ -182,6 +182,11 @@ async fn tell_of_hidden(
 ) -> Result<(), Refusal> {
     let others = filter.user.as_ref().is_some_and(|user| *user != by.name);
     if *visible == Readable::All || (!others && filter.id_prefix.is_none()) {
+        return Ok(());
+    }
+    // Pages ask again and again by themselves.
+    let sought = (by.name.clone(), filter.user.clone(), filter.id_prefix.clone());
+    if by.asked.web_session().is_some() && !auth.sought.take(sought, clock::tick()) {
         return Ok(());
     }
     let seen = |row: &Recording| !visible.covers(&by.name, &row.user, &row.labels);
@@ -195,7 +200,7 @@ async fn tell_of_hidden(
             let Err(denial) = asked else { return Ok(()) };
             Refusal::from(denial).about(row.id)
         }
-        // Told as well, so that the answer takes as long whether there are any or not: see `look::permitted`.
+        // Told as well, so that the answer takes about as long whether there are any or not: see `look::missing`.
         None => {
             let why = "nothing fits, and nothing of that is hidden from them";
             Refusal::not_found("recording").with_audit(by.asked.route(), why.to_owned())

@@ -153,7 +153,7 @@ audited! {
     }
     /// A command was run.
     Exec "S3011I" "session.exec" {
-        /// As the client sent it.
+        /// As the client sent it, up to 4 KiB; its recording has all of it.
         command: String,
     }
     /// A session ended.
@@ -350,6 +350,8 @@ audited! {
     }
     /// Somebody was denied more within a minute than the ledger takes one by one.
     DenialsNotListed "S4001W" "access.denials_not_listed" {
+        /// What was asked for.
+        route: String,
         /// How many have no event of their own.
         count: u64,
     }

@@ -25,10 +25,14 @@ fn node() -> Part {
 }
 
 fn recording(keys: &Keys) -> Tape {
-    let (key, name) = (signing_key(), node().name);
+    recording_of(keys, 1, &node().name)
+}
+
+fn recording_of(keys: &Keys, id: u8, name: &NodeName) -> Tape {
+    let key = signing_key();
     let public = *key.verifying_key().as_bytes();
     let (not_before, not_after) = (Time(0), Time(i64::MAX));
-    let statement = SignerCertificate::statement(&public, &name, not_before, not_after);
+    let statement = SignerCertificate::statement(&public, name, not_before, not_after);
     let signer = SignerCertificate {
         key: public,
         node: name.clone(),
@@ -37,7 +41,7 @@ fn recording(keys: &Keys) -> Tape {
         issuer: keys.seal_key(),
         signature: keys.sign_seal(&statement),
     };
-    busy_tape(heading(1, "alice", &name, "lab", signer), &key)
+    busy_tape(heading(id, "alice", name, "lab", signer), &key)
 }
 
 /// Ships from where auth stands, five records at a time, and seals. Remembers the last answer.
@@ -156,4 +160,59 @@ async fn bytes_that_rot_on_auths_disk_are_found_when_the_file_is_opened() {
         assert!(auth.inflow.take(&node(), tape.id, 20, tape.slice(20, 21).into()).await.is_err());
         auth.tables.close().await;
     }
+}
+
+/// Ships five records behind the first `after`.
+async fn go_on(auth: &Auth, node: &Part, tape: &Tape, after: usize) -> Result<Taken, Refusal> {
+    let body = tape.slice(after, after + 5).into();
+    auth.inflow.take(node, tape.id, after as u64, body).await
+}
+
+fn open_files(auth: &Auth) -> usize {
+    let lanes = auth.inflow.lanes.lock().unwrap();
+    lanes.values().filter(|lane| lane.turn.try_lock().unwrap().open.is_some()).count()
+}
+
+#[tokio::test]
+async fn a_node_that_begins_ever_more_recordings_holds_few_files_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut auth = open(&dir).await;
+    Arc::get_mut(&mut auth.inflow).unwrap().seats = Arc::new(Seats::new(3, 2));
+    let (web, db) = (node(), Part { name: "db-01".parse().unwrap(), ..node() });
+    let of_web: Vec<_> = (1..=4).map(|id| recording_of(&auth.keys, id, &web.name)).collect();
+    let of_db: Vec<_> = (5..=6).map(|id| recording_of(&auth.keys, id, &db.name)).collect();
+    for (at, tape) in of_web.iter().enumerate() {
+        assert!(go_on(&auth, &web, tape, 0).await.unwrap().answer.is_ok());
+        assert_eq!(open_files(&auth), (at + 1).min(2));
+    }
+    // Another node is let in, at the cost of the one that has most.
+    for (tape, expected) in of_db.iter().zip([3, 3]) {
+        assert!(go_on(&auth, &db, tape, 0).await.unwrap().answer.is_ok());
+        assert_eq!(open_files(&auth), expected);
+    }
+    // Whatever was closed goes on where it stood.
+    for (node, tapes) in [(&web, &of_web), (&db, &of_db), (&web, &of_web)] {
+        for tape in tapes {
+            let progress = auth.inflow.progress(&node.name, tape.id).await.unwrap();
+            let after = progress.receipt.unwrap().head.records;
+            let taken = go_on(&auth, node, tape, usize::try_from(after).unwrap()).await.unwrap();
+            assert_eq!(taken.answer.unwrap().receipt.unwrap().head.records, after + 5);
+            assert!(open_files(&auth) <= 3);
+        }
+    }
+    // What is being used is not closed: then the next one has to wait.
+    let lanes: Vec<_> = of_web.iter().map(|tape| auth.inflow.lane(tape.id)).collect();
+    let mut turns = Vec::new();
+    for lane in &lanes[..3] {
+        turns.push(lane.turn.lock().await);
+    }
+    let held: Vec<_> = turns.iter().map(|turn| turn.open.is_some()).collect();
+    assert_eq!(held, [false, false, true]);
+    assert!(go_on(&auth, &web, &of_web[3], 15).await.is_ok());
+    turns.push(lanes[3].turn.lock().await);
+    let fresh = recording_of(&auth.keys, 7, &web.name);
+    assert_eq!(go_on(&auth, &web, &fresh, 0).await.unwrap_err().fault(), Fault::Unavailable);
+    drop(turns);
+    assert!(go_on(&auth, &web, &fresh, 0).await.is_ok());
+    auth.tables.close().await;
 }

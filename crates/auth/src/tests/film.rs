@@ -6,6 +6,7 @@ use link::http::{CallError, Client};
 use model::SessionId;
 use std::time::{Duration, Instant};
 use wire::Fault;
+use wire::audit::ListAudit;
 use wire::film::{Code, CueData, End, Film, MarkKind, Picture, ReelLine};
 use wire::recording::{Progress, RemoveRecording, ViewKind, ViewRecording};
 
@@ -302,11 +303,19 @@ async fn a_recordings_file_in_the_place_of_another_is_read_by_nobody() {
         ] {
             let answer = get(&admin.client, &viewer.path(what)).await;
             let Err(CallError::Refused(failure)) = answer else { panic!("{what}: {answer:?}") };
-            let words = format!("recording {id}'s file holds recording {found}: somebody has");
+            let words = format!("recording {id}'s file holds another recording: somebody has");
             assert!(failure.message.starts_with(&words), "{what}: {}", failure.message);
+            assert!(!failure.message.contains(&found.to_string()), "{what}");
             assert_eq!(failure.fault, Fault::Unavailable, "{what}");
         }
     }
+    let asked = ListAudit { word: Some("recording.tampering".into()), ..ListAudit::default() };
+    let told = admin.client.call(&asked).await.unwrap();
+    let told: Vec<_> = told.iter().map(|row| row.parse().unwrap()).collect();
+    assert_eq!(
+        told.iter().map(|event| event.session).collect::<Vec<_>>(),
+        [Some(tape.id), Some(other.id)]
+    );
     let call = wire::film::ReadPreviews { ids: vec![tape.id, other.id] };
     assert!(admin.client.call(&call).await.unwrap().is_empty(), "no pictures of them");
     // Where it belongs it is read again; and what was put there can be removed.

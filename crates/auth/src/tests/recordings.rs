@@ -1,11 +1,20 @@
 //! Recordings from a node's shipment to a person's look at them.
 
 use super::house::{House, Node, Tape, fault, heading, refused, tape, user};
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt, iter, pending};
+use http::Request;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::http::{CallError, Client};
 use model::SessionId;
-use model::limit::REQUEST_BYTES;
+use model::limit::{REQUEST_BYTES, SHIP_BYTES};
 use record::Verdict;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use wire::Fault;
 use wire::audit::ListAudit;
 use wire::recording::{
@@ -286,6 +295,61 @@ async fn only_a_shipment_is_longer_than_other_requests() {
         let too_long = failure.message.contains(&format!("longer than {REQUEST_BYTES} bytes"));
         assert_eq!(too_long, !taken, "{path}: {}", failure.message);
     }
+}
+
+/// A body whose end never comes.
+type Unfinished = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
+
+fn unfinished(bytes: usize) -> Unfinished {
+    let piece = Bytes::from(vec![b' '; 64 * 1024]);
+    let pieces = std::iter::repeat_n(piece, bytes / (64 * 1024));
+    StreamBody::new(iter(pieces.map(|piece| Ok(Frame::data(piece)))).chain(pending()).boxed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shipments_that_never_end_do_not_fill_auths_memory() {
+    let house = House::start().await;
+    let admin = house.admin().await;
+    let (web, db) = (house.node("web-01").await, house.node("db-01").await);
+    let stream = house.dialer(Some(&web.badge)).dial_tls().await.unwrap();
+    let (mut sender, connection): (SendRequest<Unfinished>, _) =
+        handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let mut open = JoinSet::new();
+    open.spawn(async move { drop(connection.await) });
+    let tape = web.tape(1, "root-admin");
+    // No recording, but all of it is read before that is seen.
+    let no_recording = vec![b' '; SHIP_BYTES];
+    let mut begun = 0;
+    loop {
+        // One that begins when there is no room is refused as well, so one more each time.
+        let mut request = Request::new(unfinished(4 * SHIP_BYTES));
+        *request.method_mut() = http::Method::POST;
+        let uri = format!("https://scry.internal/v1/node/ship/{}?after=0", tape.id);
+        *request.uri_mut() = uri.parse().unwrap();
+        let answer = sender.send_request(request);
+        open.spawn(async move { drop(answer.await) });
+        begun += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        match fault(ship(&web, tape.id, 0, no_recording.clone()).await) {
+            Fault::Unavailable => break,
+            other => assert_eq!(other, Fault::Malformed),
+        }
+        assert!(begun < 40, "{begun} shipments without an end are held");
+    }
+    assert!(begun >= 6, "after only {begun}: a node that ships much would be refused");
+    // Neither people nor other nodes feel it, and the node's other calls do not.
+    assert!(list(&admin.client).await.is_empty());
+    let other = db.tape(2, "root-admin");
+    ship_all(&db, &other).await;
+    web.beat(&[("env", "prod")]).await;
+    // What broke off makes room.
+    open.shutdown().await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fault(ship(&web, tape.id, 0, no_recording.clone()).await) == Fault::Unavailable {
+        assert!(Instant::now() < deadline, "the room is never free again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ship_all(&web, &tape).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

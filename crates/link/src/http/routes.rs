@@ -1,12 +1,12 @@
 //! From a service's functions to a router: typed calls in and out, every failure a [`Failure`] with its status.
 
 use crate::tls::{Peer, PeerIdentity};
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::post;
 use axum::{BoxError, Extension, Router};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use model::limit::{REQUEST_BYTES, REQUEST_BYTES_OF_NOBODY, REQUEST_MS};
@@ -90,8 +90,12 @@ pub fn answer<A: Serialize>(outcome: Result<A, Failure>) -> Response {
 /// A failure as a response.
 #[must_use]
 pub fn refusal(failure: &Failure) -> Response {
+    with_status(status_of(failure), failure)
+}
+
+fn status_of(failure: &Failure) -> StatusCode {
     let status = StatusCode::from_u16(failure.fault.status());
-    with_status(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), failure)
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A stream of values as a response: one line of JSON each. Ends with the stream, or with the client; an error breaks it off,
@@ -110,22 +114,43 @@ pub fn lines<T: Serialize + 'static, E: Into<BoxError> + 'static>(
     response
 }
 
-/// Reads a request's body, of at most so many bytes, in [`REQUEST_MS`].
+/// Reads a request's body, of at most so many bytes, in [`REQUEST_MS`]. `count` hears how long each piece is before it is
+/// kept, and may refuse the request by it.
 ///
 /// # Errors
-/// With the status that says what is wrong with it.
-pub async fn whole(body: Body, most: usize) -> Result<Bytes, (StatusCode, Failure)> {
-    match tokio::time::timeout(Duration::from_millis(REQUEST_MS), to_bytes(body, most)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => {
-            let text = format!("the request broke off or is longer than {most} bytes");
-            Err((StatusCode::PAYLOAD_TOO_LARGE, failure(Fault::Malformed, &text)))
-        }
+/// With the status that says what is wrong with it, or with the refusal of `count`.
+pub async fn whole(
+    body: Body,
+    most: usize,
+    count: impl FnMut(usize) -> Result<(), Failure> + Send,
+) -> Result<Bytes, (StatusCode, Failure)> {
+    let reading = pieces(body, most, count);
+    match tokio::time::timeout(Duration::from_millis(REQUEST_MS), reading).await {
+        Ok(read) => read,
         Err(_) => {
             let text = "the request came too slowly";
             Err((StatusCode::BAD_REQUEST, failure(Fault::Malformed, text)))
         }
     }
+}
+
+async fn pieces(
+    body: Body,
+    most: usize,
+    mut count: impl FnMut(usize) -> Result<(), Failure> + Send,
+) -> Result<Bytes, (StatusCode, Failure)> {
+    let (mut pieces, mut whole) = (body.into_data_stream(), BytesMut::new());
+    while let Some(piece) = pieces.next().await {
+        let fits = |piece: &Bytes| piece.len() <= most.saturating_sub(whole.len());
+        let Some(piece) = piece.ok().filter(fits) else {
+            let text = format!("the request broke off or is longer than {most} bytes");
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, failure(Fault::Malformed, &text)));
+        };
+        count(piece.len()).map_err(|failure| (status_of(&failure), failure))?;
+        // Copied: pieces of one byte each would take many times what they hold.
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
 }
 
 /// Reads a request's JSON, bounded in length and time.
@@ -134,7 +159,7 @@ async fn read<C: Call>(request: Request, peer: &Peer) -> Result<C, Response> {
         PeerIdentity::Nobody => REQUEST_BYTES_OF_NOBODY,
         _ => REQUEST_BYTES,
     };
-    let body = whole(request.into_body(), most)
+    let body = whole(request.into_body(), most, |_| Ok(()))
         .await
         .map_err(|(status, failure)| with_status(status, &failure))?;
     serde_json::from_slice(&body).map_err(|error| {

@@ -99,7 +99,7 @@ impl Web {
         let path = format!("{}?ticket={}&{ask}", reel.path, reel.ticket);
         let answer = self.auth.pass(Method::GET, &path, said_of(visitor), Bytes::new()).await;
         let (head, body) = answer.map_err(|error| away(&error))?.into_parts();
-        let body = whole(Body::new(body), ANSWER_BYTES)
+        let body = whole(Body::new(body), ANSWER_BYTES, |_| Ok(()))
             .await
             .map_err(|(status, failure)| Refused { status: Some(status), failure })?;
         if head.status.is_success() {

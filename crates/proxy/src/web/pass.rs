@@ -33,7 +33,7 @@ impl Web {
         body: Body,
     ) -> Result<Response, Refused> {
         let _place = place(&self.calls, visitor)?;
-        let body = whole(body, REQUEST_BYTES_OF_NOBODY)
+        let body = whole(body, REQUEST_BYTES_OF_NOBODY, |_| Ok(()))
             .await
             .map_err(|(status, failure)| Refused { status: Some(status), failure })?;
         let mut headers = said_of(visitor);
