@@ -21,7 +21,6 @@ use crate::steps::Steps;
 use crate::storage::Storage;
 use crate::throttle::{FAILURES_PER_ADDRESS, Throttle, network};
 use crate::{Config, factors, ledger, secret};
-use link::tls::PeerIdentity;
 use model::audit::Audited;
 use model::limit::{BALLAST_BYTES, INVITATION_MS, JOIN_TOKEN_MS, JOIN_TOKENS, SIGN_IN_FAILURES};
 use model::{AuditEvent, NodeName, RoleName, SessionId, Time, UserName};
@@ -201,15 +200,9 @@ impl Auth {
     pub async fn own_up(&self, at_the_end: bool) {
         let untold = self.denials().own_up(clock::tick(), at_the_end);
         let events = untold.into_iter().map(|(who, count)| {
-            let mut event =
-                ledger::event(Audited::DenialsNotListed { route: who.route.to_owned(), count });
-            event.address = who.network.map(|network| network.to_string());
-            match who.identity {
-                PeerIdentity::User(user) => event.user = Some(user),
-                PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node),
-                PeerIdentity::Nobody => {}
-            }
-            event
+            let what = Audited::DenialsNotListed { route: who.route.to_owned(), count };
+            let address = who.network.map(|network| network.to_string());
+            AuditEvent { address, ..ledger::event_of(&who.identity, what) }
         });
         self.ledger.tell(events.collect()).await;
     }

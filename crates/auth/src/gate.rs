@@ -141,13 +141,8 @@ impl Asked {
 
     /// An event that this request brought about.
     pub fn event(&self, what: Audited) -> AuditEvent {
-        let mut event = ledger::event(what);
+        let mut event = ledger::event_of(&self.peer.identity, what);
         event.address = Some(self.address().to_string());
-        match &self.peer.identity {
-            PeerIdentity::User(user) => event.user = Some(user.clone()),
-            PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node.clone()),
-            PeerIdentity::Nobody => {}
-        }
         event.via = self.browser.as_ref().map(|browser| browser.proxy.clone());
         event
     }

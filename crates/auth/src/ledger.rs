@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::error::{Error, chain as chain_of};
 use ed25519_dalek::{Signer, SigningKey};
+use link::tls::PeerIdentity;
 use model::audit::Audited;
 use model::limit::LEDGER_OWED;
 use model::seal::Signature;
@@ -200,6 +201,17 @@ pub struct Broken {
 /// An event at this moment, of which nothing is known but what happened.
 pub fn event(what: Audited) -> AuditEvent {
     AuditEvent::at(clock::now(), what)
+}
+
+/// As [`event`], of somebody with this identity.
+pub fn event_of(who: &PeerIdentity, what: Audited) -> AuditEvent {
+    let mut event = event(what);
+    match who {
+        PeerIdentity::User(user) => event.user = Some(user.clone()),
+        PeerIdentity::Node(node) | PeerIdentity::Proxy(node) => event.node = Some(node.clone()),
+        PeerIdentity::Nobody => {}
+    }
+    event
 }
 
 #[cfg(test)]
