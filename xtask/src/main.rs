@@ -25,7 +25,7 @@ cargo xtask COMMAND
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   simulate [--hours N]  the simulations with seeds that nobody has run, for a day or as long as said
-  lint           formatting, clippy and cargo deny
+  lint [--but-clippy]  formatting, clippy and cargo deny
   web            build the pages for browsers into web/dist, which needs node; `try` and `test` do it by themselves
   bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
   tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* and docs/openapi.json up to date
@@ -50,7 +50,11 @@ fn chore() -> Result<ExitCode> {
         },
         Some((command, rest)) if command == "bench" => bench::run(&root, rest)?,
         Some((command, rest)) if command == "simulate" => simulate::run(&root, rest)?,
-        Some((command, [])) if command == "lint" => run::lint(&root)?,
+        Some((command, rest)) if command == "lint" => match rest {
+            [] => run::lint(&root, true)?,
+            [flag] if flag == "--but-clippy" => run::lint(&root, false)?,
+            _ => bail!("`cargo xtask lint` knows one flag, --but-clippy"),
+        },
         Some((command, [])) if command == "web" => web::build(&root)?,
         Some((command, rest)) if command == "bpf" => match rest {
             [] => bpf::build(&root)?,

@@ -76,19 +76,41 @@ fn without_startup_files() -> impl Fn() -> Command + Sync {
 
 /// Outside of the workspace: it is built by nightly alone.
 const FUZZ: &str = "fuzz/Cargo.toml";
+/// What cargo deny has passed.
+const DENIED: &str = ".ci/denied";
 
-/// Formatting, the fuzz targets' own lock file, clippy without a warning, and cargo deny.
-pub fn lint(root: &Path) -> Result<()> {
+/// Formatting, the fuzz targets' own lock file, clippy without a warning unless it is the compiler already, and cargo deny.
+pub fn lint(root: &Path, clippy: bool) -> Result<()> {
     cargo(root, ["fmt", "--all", "--check"])?;
     cargo(root, ["update", "--quiet", "--workspace", "--locked", "--manifest-path", FUZZ])
         .context("bring it up to date: cp Cargo.lock fuzz/ && cargo fetch --manifest-path fuzz/Cargo.toml")?;
-    cargo(root, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    if packages::is_there("cargo-deny") {
-        // Fetched first, so that the check itself needs nothing but the lock file.
-        cargo(root, ["fetch", "--quiet"])?;
-        return cargo(root, ["deny", "--offline", "check", "licenses", "bans", "sources"]);
+    if clippy {
+        cargo(root, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     }
-    println!("skipped: cargo deny is not installed; `cargo install cargo-deny --locked` brings it");
+    deny(root)
+}
+
+/// Licences, bans and sources, of which [`DENIED`] then keeps what they were looked at for: the lock file and the rules.
+fn deny(root: &Path) -> Result<()> {
+    let now =
+        Command::new("sha256sum").current_dir(root).args(["Cargo.lock", "deny.toml"]).output();
+    let now = now.context("cannot run sha256sum")?.stdout;
+    let kept = root.join(DENIED);
+    let same = std::fs::read(&kept).is_ok_and(|before| before == now);
+    if !packages::is_there("cargo-deny") {
+        println!(
+            "skipped: cargo deny is not installed{}; `cargo install cargo-deny --locked` brings it",
+            if same { ", and has nothing new to look at" } else { "" }
+        );
+        return Ok(());
+    }
+    // Fetched first, so that the check itself needs nothing but the lock file.
+    cargo(root, ["fetch", "--quiet"])?;
+    cargo(root, ["deny", "--offline", "check", "licenses", "bans", "sources"])?;
+    if !same {
+        std::fs::write(&kept, now).with_context(|| format!("cannot write {DENIED}"))?;
+        println!("{DENIED} is brought up to date");
+    }
     Ok(())
 }
 
