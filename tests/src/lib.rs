@@ -433,9 +433,9 @@ pub(crate) fn ssh_with(config: &Path) -> Command {
 /// Waits until `done` says so.
 #[track_caller]
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !done() {
-        assert!(Instant::now() < deadline, "waited 30 s in vain for {what}");
+        assert!(Instant::now() < deadline, "waited 60 s in vain for {what}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }

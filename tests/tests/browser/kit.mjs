@@ -11,7 +11,7 @@ const { chromium } = createRequire(given.web)('playwright-core');
 export const { origin, user, login, node, password, folder, web, calls } = given;
 
 /** Longest that anything on a page is waited for. */
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 90_000;
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 

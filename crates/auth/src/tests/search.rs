@@ -436,24 +436,33 @@ async fn people_in_a_session_that_goes_on_hear_that_a_search_found_it() {
     assert_eq!(next.unwrap().unwrap().looked, [looked], "once, and not for the one without a hit");
 }
 
-/// A recording that takes seconds to search, and on a slow machine less than a search may take: little output on the largest
-/// screen. It begins with a hit and ends with one.
-fn slow(web: &Node, id: u8, owner: &str, ago: i64) -> Tape {
+/// A recording that takes long to search, a second and more for fifty pictures: little output on the largest screen. It
+/// begins with a hit and ends with one.
+fn slow(web: &Node, id: u8, owner: &str, ago: i64, pictures: usize) -> Tape {
     let mut entries = vec![output("needle begins\r\n")];
-    entries.extend((0..300).map(|n| output(&format!("{n}\r"))));
+    entries.extend((0..pictures).map(|n| output(&format!("{n}\r"))));
     entries.push(output("\r\nneedle ends\r\n"));
     let large = |it: &mut Heading| it.size = Some(Size::clamped(1024, 512));
     tape(web, id, owner, ago, large, &entries)
 }
 
-/// What alice still hears of a search in a browser when this is done after its first hit; and whether it ends as if whole.
-async fn meanwhile(change: impl AsyncFnOnce(&House, &Person, SessionId)) -> (String, bool) {
+/// Enough that a change comes before the end.
+const LONG: usize = 300;
+/// Little enough that a search may take all of it on a slow machine, too.
+const SHORT: usize = 50;
+
+/// What alice still hears of a search in a browser when this is done after its first hit, in a recording of so many pictures;
+/// and whether it ends as if whole.
+async fn meanwhile(
+    pictures: usize,
+    change: impl AsyncFnOnce(&House, &Person, SessionId),
+) -> (String, bool) {
     let house = House::start().await;
     let admin = house.admin().await;
     admin.client.call(&role("plays", r#""list":"all","play":"all""#)).await.unwrap();
     house.person(&admin, "alice", &["plays"]).await;
     let web = house.node("web-01").await;
-    let slow = slow(&web, 1, "bob", 50);
+    let slow = slow(&web, 1, "bob", 50, pictures);
     keep(&web, &slow).await;
     keep(&web, &tape(&web, 2, "bob", 100, |_| (), &[output("older needle\r\n")])).await;
     let proxy = house.join(Part::Proxy, "front").await;
@@ -479,7 +488,7 @@ async fn meanwhile(change: impl AsyncFnOnce(&House, &Person, SessionId)) -> (Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_cut_off_when_its_person_is_locked() {
-    let (text, whole) = meanwhile(async |_, admin, _| {
+    let (text, whole) = meanwhile(LONG, async |_, admin, _| {
         let target = LockTarget::User(user("alice"));
         let reason = model::lock::Reason::default();
         let lock = AddLock { target, reason, life_ms: None, force: false };
@@ -491,7 +500,7 @@ async fn a_search_is_cut_off_when_its_person_is_locked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_loses_the_right_while_a_search_runs_is_told_nothing_further() {
-    let (text, _) = meanwhile(async |_, admin, _| {
+    let (text, _) = meanwhile(LONG, async |_, admin, _| {
         admin.client.call(&role("plays", r#""list":"all","play":"own""#)).await.unwrap();
     })
     .await;
@@ -502,7 +511,7 @@ async fn who_loses_the_right_while_a_search_runs_is_told_nothing_further() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_removed_while_a_search_runs_is_told_no_further_and_the_others_are() {
-    let (text, whole) = meanwhile(async |_, admin, id| {
+    let (text, whole) = meanwhile(LONG, async |_, admin, id| {
         admin.client.call(&RemoveRecording { id }).await.unwrap();
     })
     .await;
@@ -511,7 +520,7 @@ async fn what_is_removed_while_a_search_runs_is_told_no_further_and_the_others_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_changes_for_whom_nothing_changes_and_nobody_reads_is_noticed() {
-    let (text, whole) = meanwhile(async |_, _, _| ()).await;
+    let (text, whole) = meanwhile(SHORT, async |_, _, _| ()).await;
     assert!(whole && text.contains("needle ends") && text.contains("older needle"), "{text}");
     assert!(text.contains("\"reached\""), "it says how far it is: {text}");
 }

@@ -128,6 +128,7 @@ async fn what_is_not_there_is_named_and_a_wrong_key_leads_nowhere() {
 async fn appends_of_requests_that_are_cut_off_do_not_mix() {
     let (_dir, intake) = intake().await;
     let file = intake.open_file(id(1)).await.unwrap();
+    let held = Arc::strong_count(&file.0);
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..40_u8 {
         let file = file.clone();
@@ -137,7 +138,10 @@ async fn appends_of_requests_that_are_cut_off_do_not_mix() {
         });
     }
     tasks.join_all().await;
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Those whose request is gone write on.
+    while Arc::strong_count(&file.0) > held {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let len = file.len().await.unwrap();
     let bytes = intake.reader(id(1), None).await.unwrap().read_at(0, 10_000).await.unwrap();
     assert_eq!(len, u64::try_from(bytes.len()).unwrap());
