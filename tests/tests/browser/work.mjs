@@ -127,7 +127,8 @@ async function painted(page, notes) {
   await until('what WebGL paints', async () => (await green()) > 30_000);
   expect(await page.locator('.xterm-screen canvas').count(), 'it is painted on a canvas');
   expect(!(await page.locator('.xterm-rows').count()), 'and by nothing else');
-  const said = notes.slice(quiet).filter((note) => /^(error|warning|thrown)/.test(note));
+  // On a slow machine the terminal says, too, that it takes long.
+  const said = notes.slice(quiet).filter((note) => /^(error|warning|thrown)/.test(note) && !/task queue exceeded/.test(note));
   expect(!said.length, `nothing is wrong with that: ${said}`);
   await type(page, '\n');
   await isOver(page);

@@ -146,8 +146,8 @@ fn a_path_over_folders_that_move_is_one_that_was_or_says_that_it_is_as_passed() 
     );
     assert_eq!(never, BTreeMap::new(), "paths that never were");
     assert!(turns > many / 100, "the folders moved {turns} times only");
-    // What was lost may also be what python opens for itself.
-    assert!((many - lost..=many).contains(&(were + passed)));
+    // What was lost may also be what python opens for itself, and a loop that waits for the folder.
+    assert!((many.saturating_sub(lost)..=many).contains(&(were + passed)));
 }
 
 #[test]
