@@ -291,7 +291,10 @@ impl<'a> Things<'a> {
         for row in state["share/list"].as_array_mut().unwrap() {
             row["used"] = Value::Null;
         }
-        for row in state["web/sessions/list"].as_array_mut().unwrap() {
+        // The last used is the first.
+        let sessions = state["web/sessions/list"].as_array_mut().unwrap();
+        sessions.sort_by_key(|row| row["id"].as_i64());
+        for row in sessions {
             row["last_seen"] = Value::Null;
         }
         state
