@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// How many of the house's programs run at once, beside one of the rooms'.
+/// How many of the house's programs run at once while the rooms' run.
 const HOUSE_LANES: usize = 2;
 /// Which of them begin first, for they take longest.
 const LONG: [&str; 5] = ["sharing", "four_eyes", "browser", "kernel", "crash_alone"];
@@ -86,17 +86,14 @@ impl Built {
         let went = Mutex::new(Went::default());
         let queue = |lane| Mutex::new(self.0.iter().filter(|it| it.lane == lane).collect());
         let (house, rooms) = (queue(Lane::House), queue(Lane::Rooms));
-        // Who is done with the rooms helps with the house.
-        let lanes = std::iter::repeat_n(vec![&house], HOUSE_LANES).chain([vec![&rooms, &house]]);
+        let lanes = std::iter::repeat_n(&house, HOUSE_LANES).chain([&rooms]);
         std::thread::scope(|scope| {
-            let (run, went) = (&run, &went);
-            let lanes: Vec<_> = lanes
-                .map(|queues| {
-                    scope.spawn(move || {
-                        queues.into_iter().try_for_each(|queue| run_each(queue, run, went))
-                    })
-                })
-                .collect();
+            let (house, run, went) = (&house, &run, &went);
+            let lane = |first| {
+                // Who is done with the rooms helps with the house.
+                move || run_each(first, run, went).and_then(|()| run_each(house, run, went))
+            };
+            let lanes: Vec<_> = lanes.map(|first| scope.spawn(lane(first))).collect();
             for lane in lanes {
                 lane.join().unwrap_or_else(|_| bail!("a lane of tests fell over"))?;
             }

@@ -25,7 +25,7 @@ cargo xtask COMMAND
   test [--long]  run every test; --long with the full counts
   bench [NAME…]  scry beside OpenSSH and others in the same run; --list, --quick, --check, --json, --write
   simulate [--hours N]  the simulations with seeds that nobody has run, for a day or as long as said
-  lint [--but-clippy]  formatting, clippy and cargo deny
+  lint [--but-clippy]  formatting, clippy and cargo deny; --but-clippy where clippy is the compiler of what is built anyway
   web            build the pages for browsers into web/dist, which needs node; `try` and `test` do it by themselves
   bpf [--check]  compile the kernel program, which needs clang-14; --check compares it with the object that is kept
   tidy           the house rules alone; `tidy --write` brings ARCHITECTURE.md's arrows and docs/audit.* and docs/openapi.json up to date
