@@ -2,16 +2,15 @@
 
 mod greeting;
 mod hello;
-mod places;
 mod relay;
 mod secure;
 
 pub use greeting::{Greeting, HELLO_BYTES, Menu, Refused, Spoken};
 pub use hello::Raw;
-pub(crate) use places::{Place, Places};
 pub use relay::relay_line;
 pub use secure::Secure;
 
+use crate::places::{Place, Places};
 use crate::tls::{Challenges, Peer};
 use hello::recognise;
 use model::limit::{
@@ -19,7 +18,7 @@ use model::limit::{
 };
 use rustls::ServerConfig;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -50,8 +49,8 @@ pub struct Front {
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     menu: Arc<Menu>,
-    everyone: Places,
-    shaking: Places,
+    everyone: Places<IpAddr>,
+    shaking: Places<IpAddr>,
     handshakes: JoinSet<Option<Arrival>>,
     resting: Option<Instant>,
 }
@@ -125,9 +124,9 @@ impl Front {
         let relay = self.menu.relays.contains(&ip);
         // A relay brings everybody's connections from its one address; it has limits of its own.
         let places = if relay {
-            self.everyone.take_any().zip(self.shaking.take_any())
+            self.everyone.take_any().ok().zip(self.shaking.take_any().ok())
         } else {
-            self.everyone.take(ip).zip(self.shaking.take(ip))
+            self.everyone.take(ip).ok().zip(self.shaking.take(ip).ok())
         };
         let Some((place, shaking)) = places else {
             tracing::warn!(%address, "too many connections; closed");
@@ -157,7 +156,7 @@ impl Front {
 async fn arrive(
     tcp: TcpStream,
     address: SocketAddr,
-    place: Place,
+    place: Place<IpAddr>,
     tls: Arc<ServerConfig>,
     menu: Arc<Menu>,
 ) -> io::Result<Option<Arrival>> {

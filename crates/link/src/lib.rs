@@ -19,6 +19,7 @@ pub mod duplex;
 mod flood;
 pub mod front;
 pub mod http;
+mod places;
 pub mod ssh;
 pub mod tasks;
 pub mod tcp;
@@ -27,4 +28,5 @@ pub mod tunnel;
 
 pub use duplex::{BoxDuplex, Duplex, pipe};
 pub use flood::{FLOOD_WINDOW, Flood};
+pub use places::{Full, Place, Places};
 pub use tls::{Peer, PeerIdentity};

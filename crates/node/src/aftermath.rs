@@ -10,11 +10,11 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::eyes::{Sight, seen};
 use crate::news::Latest;
-use crate::places::Full;
 use crate::recorder::{Recorder, audited};
 use crate::serve::Post;
 use crate::session::ended_words;
 use host::Rest;
+use link::Full;
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Gap, GapCause};
 use model::kernel::Kernel;
@@ -101,7 +101,7 @@ async fn run(
     if stop.is_cancelled() {
         return note.write(&post.watched);
     }
-    let place = match post.aftermaths.enter(&note.heading.user) {
+    let place = match post.aftermaths.take(note.heading.user.clone()) {
         Ok(place) => place,
         Err(full) => {
             let why = no_place(full, &note.heading.user);

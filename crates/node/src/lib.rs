@@ -34,7 +34,6 @@ mod lanes;
 mod lives;
 mod news;
 mod pipes;
-mod places;
 mod recorder;
 mod recover;
 mod refusals;

@@ -8,12 +8,12 @@ use crate::join::{Standing, stand};
 use crate::lanes::Lanes;
 use crate::lives::{self, Lives};
 use crate::news::{self, Known, Latest};
-use crate::places::Places;
 use crate::recover::Recovery;
 use crate::refusals::Refusals;
 use crate::report::Reporter;
 use crate::ship::{self, Received};
 use host::PamState;
+use link::Places;
 use link::ssh::Startups;
 use link::tunnel::{Knocks, Port, Tunnel};
 use model::audit::Audited;
@@ -99,9 +99,9 @@ pub(crate) struct Post {
     pub kernel: Eyes,
     /// What is noted of sessions whose processes may outlive them, or this node.
     pub watched: Watched,
-    pub aftermaths: Arc<Places>,
+    pub aftermaths: Places<UserName>,
     /// Sessions that run.
-    pub running: Arc<Places>,
+    pub running: Places<UserName>,
     leaving: mpsc::Sender<Leaving>,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
@@ -257,8 +257,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         lives: Arc::clone(&lives),
         kernel,
         watched,
-        aftermaths: Places::new(AFTERMATHS),
-        running: Places::new((usize::MAX, SESSIONS_OF_ONE)),
+        aftermaths: Places::new(AFTERMATHS.0, AFTERMATHS.1),
+        running: Places::new(usize::MAX, SESSIONS_OF_ONE),
         leaving,
         jobs,
         quotas: Mutex::default(),

@@ -108,7 +108,7 @@ pub(crate) async fn run(post: &Post, opened: Opened, mut session: Session) {
         caller.tell_in(id, denied);
         return refuse(&session.output, words).await;
     }
-    let _place = match post.running.enter(caller.identity.user()) {
+    let _place = match post.running.take(caller.identity.user().clone()) {
         Ok(place) => place,
         Err(full) => {
             let (denied, words) = asked::no_place(full);

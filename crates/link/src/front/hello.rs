@@ -1,12 +1,12 @@
 //! A client's first bytes. They are put back, so that whoever takes the stream reads them again.
 
 use super::greeting::{Greeting, Menu, Refused, Spoken};
-use super::places::Place;
 use crate::duplex::Rewound;
+use crate::places::Place;
 use bytes::BytesMut;
 use model::limit::SILENT_CLIENT_MS;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context as Poller, Poll};
 use std::time::Duration;
@@ -23,12 +23,12 @@ pub(super) const PLAIN_HTTP_ANSWER: &[u8] =
 pub struct Raw {
     stream: Rewound<TcpStream>,
     peer: SocketAddr,
-    _place: Place,
+    _place: Place<IpAddr>,
 }
 
 impl Raw {
     /// A connection of which nothing was read yet.
-    pub(crate) fn fresh(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+    pub(crate) fn fresh(stream: TcpStream, peer: SocketAddr, place: Place<IpAddr>) -> Self {
         Self { stream: Rewound::new(bytes::Bytes::new(), stream), peer, _place: place }
     }
 
@@ -51,7 +51,7 @@ impl Raw {
 pub(super) async fn recognise(
     mut tcp: TcpStream,
     address: SocketAddr,
-    place: Place,
+    place: Place<IpAddr>,
     menu: &Menu,
 ) -> io::Result<(Raw, Spoken)> {
     let mut held = BytesMut::with_capacity(4096);

@@ -1,30 +1,15 @@
 //! How many connections may be signing in at once, or be guests', or ask for something: in all, and from one address.
 
+use crate::places::{Place, Places};
 use model::limit;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts connections that have not signed in yet, or those of guests. Clones share the count.
 #[derive(Debug, Clone)]
-pub struct Startups {
-    most: (usize, usize),
-    /// Shared, because a place is given back wherever its connection ends; held for moments only.
-    taken: Arc<Mutex<Taken>>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    all: usize,
-    by_address: BTreeMap<Option<IpAddr>, usize>,
-}
+pub struct Startups(Places<Option<IpAddr>>);
 
 /// A place, given back when it is dropped.
-#[derive(Debug)]
-pub struct Startup {
-    taken: Arc<Mutex<Taken>>,
-    address: Option<IpAddr>,
-}
+pub type Startup = Place<Option<IpAddr>>;
 
 impl Default for Startups {
     /// As many as may be signing in ([`limit::STARTUPS`], [`limit::STARTUPS_PER_ADDRESS`]).
@@ -43,35 +28,13 @@ impl Startups {
     /// So many of anything, in all and of one address.
     #[must_use]
     pub fn of(all: usize, per_address: usize) -> Self {
-        Self { most: (all, per_address), taken: Arc::default() }
+        Self(Places::new(all, per_address))
     }
 
     /// Takes a place, or answers `None` when there are too many already. Connections without an address share one count.
     #[must_use]
     pub fn take(&self, address: Option<IpAddr>) -> Option<Startup> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = address.map(|address| address.to_canonical());
-        let here = taken.by_address.get(&address).copied().unwrap_or_default();
-        let (all, per_address) = self.most;
-        if taken.all >= all || here >= per_address {
-            return None;
-        }
-        taken.all = taken.all.saturating_add(1);
-        taken.by_address.insert(address, here.saturating_add(1));
-        Some(Startup { taken: Arc::clone(&self.taken), address })
-    }
-}
-
-impl Drop for Startup {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all = taken.all.saturating_sub(1);
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
-            *here = here.saturating_sub(1);
-            if *here == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+        self.0.take(address.map(|address| address.to_canonical())).ok()
     }
 }
 

@@ -2,16 +2,17 @@
 
 use super::Backoff;
 use crate::duplex::BoxDuplex;
-use crate::front::{Place, Raw};
+use crate::front::Raw;
 use crate::http::{
     Accepted, CallError, Carrier, Connect, Dialer, Routes, Service, Trouble, serve, words,
 };
+use crate::places::Place;
 use crate::tls::{Peer, PeerIdentity};
 use axum::Router;
 use model::NodeName;
 use model::limit::KNOCKS;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -51,7 +52,7 @@ pub struct Knock {
 enum Way {
     Carried(BoxDuplex),
     /// Not yet watched by any runtime.
-    Dialled(std::net::TcpStream, SocketAddr, Place),
+    Dialled(std::net::TcpStream, SocketAddr, Place<IpAddr>),
 }
 
 impl Knock {
@@ -61,7 +62,11 @@ impl Knock {
     }
 
     /// A client at the node's own port.
-    pub(super) fn dialled(stream: TcpStream, client: SocketAddr, place: Place) -> io::Result<Self> {
+    pub(super) fn dialled(
+        stream: TcpStream,
+        client: SocketAddr,
+        place: Place<IpAddr>,
+    ) -> io::Result<Self> {
         let stream = Way::Dialled(stream.into_std()?, client, place);
         Ok(Self { stream, client: Some(client), proxy: None })
     }

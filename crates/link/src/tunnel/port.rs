@@ -1,11 +1,11 @@
 //! A node's own TCP port: clients that reach the machine need no proxy between them and its SSH server.
 
 use super::{Knock, Knocks};
-use crate::front::Places;
+use crate::places::Places;
 use crate::tcp;
 use model::limit::{CONNECTIONS, CONNECTIONS_PER_ADDRESS};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Port {
     listener: TcpListener,
-    places: Places,
+    places: Places<IpAddr>,
     give: mpsc::Sender<Knock>,
 }
 
@@ -54,7 +54,7 @@ impl Port {
                 }
             };
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            let Some(place) = self.places.take(address.ip()) else {
+            let Ok(place) = self.places.take(address.ip()) else {
                 tracing::warn!(%address, "too many connections; closed");
                 continue;
             };

@@ -1,6 +1,6 @@
 //! What was asked for before a session began, and what of it cannot be had.
 
-use crate::places::Full;
+use link::Full;
 use link::ssh::server::{Session, Wish};
 use model::audit::Audited;
 use model::entry::Entry;

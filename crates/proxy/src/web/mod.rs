@@ -28,9 +28,10 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use link::Peer;
 use link::http::{Channel, refusal};
 use link::ssh::Startups;
+use link::{Peer, Places};
+use model::UserName;
 use model::limit::{
     WEB_CALLS, WEB_CALLS_PER_ADDRESS, WEB_FILES, WEB_FILES_PER_ADDRESS, WEB_STREAMS,
     WEB_STREAMS_PER_ADDRESS, WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS,
@@ -38,7 +39,7 @@ use model::limit::{
 use model::role::RoleSet;
 use routes::Found;
 use std::sync::Arc;
-use terminal::People;
+use terminal::people;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use wire::route::Way;
@@ -59,7 +60,7 @@ pub(crate) struct Web {
     streams: Startups,
     terminals: Startups,
     transfers: Startups,
-    people: People,
+    people: Places<UserName>,
 }
 
 impl Web {
@@ -79,7 +80,7 @@ impl Web {
             stop,
             guests,
             terminals: Startups::of(WEB_TERMINALS, WEB_TERMINALS_PER_ADDRESS),
-            people: People::default(),
+            people: people(),
             transfers: Startups::of(WEB_FILES, WEB_FILES_PER_ADDRESS),
             calls: Startups::of(WEB_CALLS, WEB_CALLS_PER_ADDRESS),
             streams: Startups::of(WEB_STREAMS, WEB_STREAMS_PER_ADDRESS),

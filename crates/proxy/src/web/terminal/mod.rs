@@ -12,12 +12,12 @@ use axum::response::{IntoResponse, Response};
 use link::http::{Socket, socket};
 use link::ssh::client::Session;
 use link::ssh::{SshError, Startup};
+use link::{Place, Places};
 use metrics::{counter, gauge};
 use model::limit::{WEB_HELLO_MS, WEB_MESSAGE_BYTES, WEB_TERMINALS_PER_PERSON};
 use model::{SeatRole, Size, UserName};
 use relay::{End, Relay};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::Fault;
 use wire::name::{FITS_VARIABLE, OWNER_SEAT, RETURN_VARIABLE};
@@ -95,7 +95,7 @@ impl Web {
             }
             (to, _) => self.aboard(visitor, to).await?,
         };
-        let desk = self.people.take(&aboard.user).ok_or_else(|| {
+        let place = self.people.take(aboard.user.clone()).map_err(|_| {
             let why = "you have too many terminals open: close some first";
             Refused::new(Fault::TooMany, why)
         })?;
@@ -112,11 +112,11 @@ impl Web {
             }
             error => Refused::new(Fault::Unavailable, error.to_string()),
         })?;
-        Ok(Begun { aboard, session, size, _desk: desk })
+        Ok(Begun { aboard, session, size, _place: place })
     }
 
     async fn relay(&self, begun: Begun, socket: &mut Socket) -> End {
-        let Begun { mut aboard, session, size, _desk } = begun;
+        let Begun { mut aboard, session, size, _place } = begun;
         let mut stay = aboard.stay.take();
         let shut = crate::reception::shut(self.roles.clone(), &aboard.who, &aboard.node);
         let relay = Relay::new(&aboard, session, size);
@@ -139,7 +139,7 @@ struct Begun {
     aboard: Aboard,
     session: Session,
     size: Size,
-    _desk: Desk,
+    _place: Place<UserName>,
 }
 
 /// Asks for a terminal and what is to run in it: the login shell, or the word for a seat.
@@ -174,41 +174,9 @@ async fn send(socket: &mut Socket, message: &ToPage) -> Result<(), axum::Error> 
     socket.send(Message::Text(text.into())).await
 }
 
-/// How many terminals each person has open. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub(super) struct People {
-    /// Locked for a count only: a place is given back wherever its terminal ends.
-    taken: Arc<Mutex<BTreeMap<UserName, usize>>>,
-}
-
-/// One person's place, given back when it is dropped.
-struct Desk {
-    taken: Arc<Mutex<BTreeMap<UserName, usize>>>,
-    user: UserName,
-}
-
-impl People {
-    fn take(&self, user: &UserName) -> Option<Desk> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(user.clone()).or_default();
-        if *count >= WEB_TERMINALS_PER_PERSON {
-            return None;
-        }
-        *count += 1;
-        Some(Desk { taken: Arc::clone(&self.taken), user: user.clone() })
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.user) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taken.remove(&self.user);
-            }
-        }
-    }
+/// How many terminals each person has open.
+pub(super) fn people() -> Places<UserName> {
+    Places::new(usize::MAX, WEB_TERMINALS_PER_PERSON)
 }
 
 #[cfg(test)]
@@ -231,18 +199,5 @@ mod tests {
             assert_eq!(end.last(), Some(closed), "{end:?}");
         }
         assert_eq!(End::Lost.last(), None);
-    }
-
-    #[test]
-    fn nobody_has_more_terminals_than_the_limit_and_a_closed_one_counts_no_more() {
-        let people = People::default();
-        let [alice, bob] = ["alice", "bob"].map(|name| name.parse::<UserName>().unwrap());
-        let mut open: Vec<_> = (0..).map_while(|_| people.take(&alice)).collect();
-        assert_eq!(open.len(), WEB_TERMINALS_PER_PERSON);
-        assert!(people.take(&bob).is_some());
-        open.pop();
-        assert!(people.take(&alice).is_some());
-        drop(open);
-        assert!(people.taken.lock().unwrap().is_empty(), "nothing is kept of who left");
     }
 }
