@@ -1,5 +1,6 @@
 //! What all of auth's handlers share, and how it is put together at the start.
 
+use crate::bodies::Bodies;
 use crate::budget::{Denials, Reports};
 use crate::clock;
 use crate::error::Error;
@@ -13,7 +14,6 @@ use crate::looks::Looks;
 use crate::password::Passwords;
 use crate::porch::Porch;
 use crate::previews::Previewed;
-use crate::routes::Bodies;
 use crate::sealing::{Sealer, SealerWork};
 use crate::shelf::Shelf;
 use crate::signin::throttled;

@@ -23,6 +23,7 @@ mod access;
 mod arrivals;
 mod audit;
 mod auth;
+mod bodies;
 mod browser;
 mod budget;
 mod clock;
