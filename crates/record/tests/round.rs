@@ -33,6 +33,12 @@ fn check_story(story: &[(u64, Entry)]) {
     }
     let keys = [seal_key().verifying_key().to_bytes()];
     assert_eq!(verify(&file, &keys, &mut |_| {}).verdict, Verdict::Unsealed);
+    let receipt = kit::receipt(&heading(1), records.last().unwrap().head, end as i64);
+    let whole = kit::seal_file(file, &[receipt], &seal_key());
+    let report = verify(&whole, &keys, &mut |_| {});
+    assert_eq!(report.verdict, Verdict::Complete, "untouched: {report:#?}");
+    assert_eq!((report.faults.len(), report.receipts.len()), (0, 1), "untouched: {report:#?}");
+    assert_eq!(entries(&whole, From::Seq(Seq(0))), found, "the seal changes nothing");
 }
 
 #[test]
@@ -72,14 +78,44 @@ fn a_long_session_has_many_groups_and_every_seek_equals_a_full_replay() {
         let found = recording.keyframe_at(ms).unwrap();
         assert_eq!(found.as_ref().map(|frame| frame.seq), wanted.map(|frame| frame.seq));
     }
-    let mut unsealed = file.clone();
-    unsealed.truncate(file.len() - 16);
-    let surveyed = Recording::open(unsealed).unwrap();
-    assert_eq!(
-        surveyed.index(),
-        recording.index(),
-        "the index made by reading equals the file's own"
-    );
+    for missing in [1, 16, 40] {
+        let surveyed = Recording::open(file[..file.len() - missing].to_vec()).unwrap();
+        assert_eq!(
+            surveyed.index(),
+            recording.index(),
+            "the index made by reading equals the file's own, {missing} bytes cut off"
+        );
+    }
+}
+
+#[test]
+fn wherever_index_or_trailer_is_cut_or_altered_reading_makes_the_same_index_and_entries() {
+    let file = sealed(1);
+    let own = Recording::open(file.clone()).unwrap();
+    let all = entries(&file, From::Seq(Seq(1)));
+    let index = own.index();
+    assert!(index.groups.len() > 1 && !index.keyframes.is_empty(), "{index:#?}");
+    assert_eq!((index.receipts.len(), index.gaps.len()), (2, 1), "{index:#?}");
+    let check = |bytes: Vec<u8>, what: &str| {
+        let surveyed = Recording::open(bytes).unwrap();
+        assert_eq!(surveyed.index(), index, "{what}");
+        assert_eq!(surveyed.damage(), None, "{what}");
+        let found: Vec<_> = surveyed.entries(From::Seq(Seq(1))).map(Result::unwrap).collect();
+        assert_eq!(found, all, "{what}");
+    };
+    let pieces = kit::pieces(&file);
+    let [.., seal, trailer] = &pieces[..] else { panic!("no seal") };
+    let trailer_at = file.len() - trailer.len();
+    for cut in trailer_at - seal.len()..file.len() {
+        check(file[..cut].to_vec(), &format!("cut at {cut} of {}", file.len()));
+    }
+    for at in trailer_at..file.len() {
+        for bit in 0..8 {
+            let mut bytes = file.clone();
+            bytes[at] ^= 1 << bit;
+            check(bytes, &format!("bit {bit} of byte {at} of {} turned", file.len()));
+        }
+    }
 }
 
 #[test]

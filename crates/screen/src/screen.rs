@@ -18,6 +18,8 @@ pub(crate) const COLUMNS: (u16, u16) = (2, 1024);
 pub(crate) const ROWS: (u16, u16) = (1, 512);
 /// Bytes among which lines that scroll away are looked for at once.
 const FLOOD_BYTES: usize = 1024 * 1024;
+/// Cells for which there is room at once while lines are wrapped anew, 16 bytes each.
+const REWRAPPED: usize = 1024 * 1024;
 /// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
 const JOINS: &str = "scry:join";
 
@@ -104,6 +106,7 @@ impl Screen {
         }
         let terminal = &mut self.picture.terminal;
         let drawn = catch_unwind(AssertUnwindSafe(|| {
+            narrow(terminal, cols.into());
             terminal.resize(cols.into(), rows.into());
             leave_stray_origin(terminal);
             set_first_new_tab(terminal, before.0);
@@ -432,6 +435,16 @@ impl Picture {
         let (off, on) = if self.modes.insert { ("\u{1b}[4l", "\u{1b}[4h") } else { ("", "") };
         let sequence = format!("{off}\u{1b}[{}G{ch}{on}", col + 1);
         self.terminal.feed(sequence.as_str());
+    }
+}
+
+/// Brings a wide screen near to `cols` by halves, where the emulator would take too much at once: it cuts a line into
+/// pieces each of which keeps the room of all that was left of the line, and lets go of those that find no place at the end.
+fn narrow(terminal: &mut Terminal, cols: usize) {
+    let (mut width, rows) = terminal.size();
+    while width / 2 > cols && width * width / (2 * cols) * rows > REWRAPPED {
+        width /= 2;
+        terminal.resize(width, rows);
     }
 }
 

@@ -10,9 +10,19 @@
 
 mod common;
 
-use common::{Random, STREAMS, Step, assert_same, rebuilt, steps};
+use chance::Random;
+use common::{STREAMS, Step, assert_same, rebuilt, steps};
 use screen::Screen;
 use std::time::{Duration, Instant};
+
+/// The greatest size and the least ones that a client can ask for.
+const EXTREMES: [(u16, u16); 4] = [(u16::MAX, u16::MAX), (1, u16::MAX), (u16::MAX, 1), (1, 1)];
+/// Longest that a new size and some hundred bytes may take.
+const SLOWEST: Duration = Duration::from_secs(2);
+/// Longest that fifty megabytes may take.
+const SLOWEST_FLOOD: Duration = Duration::from_secs(10);
+/// Most memory that all of this may take.
+const PEAK_KIB: u64 = 200 << 10;
 
 /// The most memory that this process ever had, with all of its tests (proc(5)).
 fn peak_kib() -> u64 {
@@ -31,56 +41,60 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
         .flatten()
         .take(400_000)
         .collect();
-    let (wanted, compared) = if chance::long() { (10_000_000, 500) } else { (24_000, 1) };
+    // Half a million cells take a while to compare: the full count meets them seldom.
+    let (wanted, compared, seldom) =
+        if chance::long() { (10_000_000, 500, 500) } else { (24_000, 1, 25) };
     let mut screen = Screen::new(80, 24);
     let (mut sequences, mut round, mut slowest) = (0, 0, Duration::ZERO);
     while sequences < wanted {
-        let mut bytes = Vec::new();
-        match round % 3 {
-            0 => bytes.extend((0..500).map(|_| random.next() as u8)),
-            1 => {
-                for _ in 0..60 {
-                    sequences += 1;
-                    let lead = [&b"\x1b["[..], b"\x1b[?", b"\x1b]", b"\x1bP", b"\x1b", b"\n"];
-                    bytes.extend_from_slice(lead[random.below(lead.len())]);
-                    for _ in 0..random.below(4) {
-                        bytes.extend_from_slice(random.below(70_000).to_string().as_bytes());
-                        bytes.push(b";:"[random.below(2)]);
-                    }
-                    bytes.push(b'@' + random.below(63) as u8);
-                    bytes.extend_from_slice(["x", "漢", "👧", "é"][random.below(4)].as_bytes());
-                }
-            }
-            _ => {
-                let from = random.below(real.len().saturating_sub(600).max(1));
-                bytes.extend(real.iter().skip(from).take(600));
-                // Ten places of a real stream, each inside of a sequence or making one.
-                for _ in 0..10 {
-                    sequences += 1;
-                    let at = random.below(bytes.len());
-                    bytes[at] = random.next() as u8;
-                }
-            }
-        }
+        let (bytes, more) = chance::hostile(&mut random, &real, round);
+        sequences += more;
+        let turn = round % seldom;
+        let extreme = turn == 8 || turn == 9;
+        let size = match round % 50 {
+            // Two in a row, so that each comes directly behind another.
+            _ if extreme => Some(EXTREMES[(round / seldom + turn) % EXTREMES.len()]),
+            11 => Some((1, 1)),
+            n if n == 12 || n % 5 == 0 => Some((random.below(130) as u16, random.below(50) as u16)),
+            _ => None,
+        };
         let began = Instant::now();
+        if let Some((cols, rows)) = size {
+            screen.resize(cols, rows);
+        }
         screen.feed(&bytes);
         slowest = slowest.max(began.elapsed());
-        if round % compared == 0 {
+        if extreme || round % compared == 0 {
             assert_same(&screen, &rebuilt(&screen), &format!("round {round}"));
-        }
-        match round % 50 {
-            11 => screen.resize(1, 1),
-            12 => screen.resize(random.below(130) as u16, random.below(50) as u16),
-            n if n % 5 == 0 => screen.resize(random.below(130) as u16, random.below(50) as u16),
-            _ => {}
         }
         round += 1;
     }
     let peak = peak_kib();
     println!("{sequences} sequences in {round} rounds, {slowest:?} at most for one; {peak} KiB");
     assert_eq!(screen.faults(), 0);
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    assert!(peak < 200 << 10, "{peak} KiB");
+    assert!(slowest < SLOWEST, "{slowest:?}");
+    assert!(peak < PEAK_KIB, "{peak} KiB");
+}
+
+#[test]
+fn a_full_screen_of_the_greatest_size_becomes_any_other_within_bounds() {
+    let mut slowest = Duration::ZERO;
+    // Letters, and blanks that are kept because they have a colour.
+    for fill in ["\x1b#8", "\x1b[41m\x1b[2J"] {
+        for (cols, rows) in EXTREMES {
+            let mut screen = Screen::new(u16::MAX, u16::MAX);
+            screen.feed(fill.as_bytes());
+            let began = Instant::now();
+            screen.resize(cols, rows);
+            screen.resize(u16::MAX, u16::MAX);
+            slowest = slowest.max(began.elapsed());
+            assert_eq!(screen.faults(), 0, "{fill:?} at {cols}×{rows}");
+        }
+    }
+    let peak = peak_kib();
+    println!("{slowest:?} at most for two sizes; {peak} KiB");
+    assert!(slowest < SLOWEST, "{slowest:?}");
+    assert!(peak < PEAK_KIB, "{peak} KiB");
 }
 
 #[test]
@@ -88,15 +102,20 @@ fn fifty_megabytes_of_an_unterminated_string_are_not_kept() {
     let filler = vec![b'a'; 1 << 20];
     for introducer in ["\x1b]0;", "\x1bP", "\x1b_", "\x1b^", "\x1bX", "\x1b[1"] {
         let mut screen = Screen::new(80, 24);
-        screen.feed(introducer.as_bytes());
         let chunk = if introducer.ends_with("[1") { vec![b'1'; 1 << 20] } else { filler.clone() };
+        let began = Instant::now();
+        screen.feed(introducer.as_bytes());
         for _ in 0..50 {
             screen.feed(&chunk);
         }
+        let took = began.elapsed();
+        assert!(took < SLOWEST_FLOOD, "{introducer:?} takes {took:?}");
         assert!(screen.dump().len() < 4096, "{introducer:?} is kept");
         screen.feed(b"\x18ok");
         assert_eq!(screen.row_text(0), "ok", "{introducer:?}");
     }
+    let peak = peak_kib();
+    assert!(peak < PEAK_KIB, "{peak} KiB");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What simulations share: chance that only a seed decides, and which seeds are run. For tests only.
+//! What simulations share: chance that only a seed decides, which seeds are run, and bytes that mean harm. For tests only.
 //!
 //! | in the environment | what runs |
 //! |---|---|
@@ -32,6 +32,48 @@ impl Random {
     pub fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
+}
+
+/// Bytes that mean harm to a terminal, and how many sequences of them count: by turns any bytes, sequences that chance
+/// makes, and a piece of `real`, which is what programs wrote, broken at ten places.
+#[must_use]
+pub fn hostile(random: &mut Random, real: &[u8], round: usize) -> (Vec<u8>, usize) {
+    const LEADS: [&[u8]; 6] = [b"\x1b[", b"\x1b[?", b"\x1b]", b"\x1bP", b"\x1b", b"\n"];
+    const TEXTS: [&str; 4] = ["x", "漢", "👧", "é"];
+    let mut bytes: Vec<u8> = Vec::new();
+    let sequences = match round % 3 {
+        0 => {
+            bytes.extend((0..500).map(|_| random.next() as u8));
+            0
+        }
+        1 => {
+            for _ in 0..60 {
+                let lead = LEADS.get(random.below(LEADS.len())).copied();
+                bytes.extend_from_slice(lead.unwrap_or_default());
+                for _ in 0..random.below(4) {
+                    bytes.extend_from_slice(random.below(70_000).to_string().as_bytes());
+                    bytes.push(if random.one_in(2) { b';' } else { b':' });
+                }
+                bytes.push(b'@' + random.below(63) as u8);
+                let text = TEXTS.get(random.below(TEXTS.len())).copied();
+                bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
+            }
+            60
+        }
+        _ => {
+            let from = random.below(real.len().saturating_sub(600).max(1));
+            bytes.extend(real.iter().skip(from).take(600));
+            // Each place is inside of a sequence, or makes one.
+            for _ in 0..10 {
+                let at = random.below(bytes.len().max(1));
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = random.next() as u8;
+                }
+            }
+            10
+        }
+    };
+    (bytes, sequences)
 }
 
 /// The seeds of a run: `usual` of them, with the full counts `times` as many, or those that the environment says.

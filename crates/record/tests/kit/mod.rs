@@ -202,7 +202,17 @@ pub fn sealed(id: u8) -> Vec<u8> {
 
 /// A complete file by these keys.
 pub fn sealed_by(heading: &Heading, node: &SigningKey, seal: &SigningKey) -> Vec<u8> {
-    let records = write(heading, node.clone(), &story(), Some(Ending::Exit { status: 0 }));
+    sealed_story(heading, node, seal, &story())
+}
+
+/// As [`sealed_by`], of another story.
+pub fn sealed_story(
+    heading: &Heading,
+    node: &SigningKey,
+    seal: &SigningKey,
+    story: &[(u64, Entry)],
+) -> Vec<u8> {
+    let records = write(heading, node.clone(), story, Some(Ending::Exit { status: 0 }));
     let (front, back) = records.split_at(records.len() / 2);
     let mut file = join(front);
     file.extend(receipt_record(&receipt_by(seal, heading, front.last().unwrap().head, 20_000)));
