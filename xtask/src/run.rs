@@ -53,7 +53,7 @@ pub fn test(root: &Path, long: bool) -> Result<()> {
 /// The tests open login shells by the hundred and kill them at any moment. What somebody's `.bashrc` does
 /// (a version manager's lock file, left behind by a killed shell, makes every later one wait a minute) is
 /// no part of what they test. Needs root for the mount; elsewhere the files are read as they are.
-fn without_startup_files() -> impl Fn() -> Command + Sync {
+pub fn without_startup_files() -> impl Fn() -> Command + Sync {
     const HIDE: &str = r#"
         for name in .profile .bash_profile .bash_login .bashrc .bash_logout; do
             [ ! -f "$HOME/$name" ] || mount --bind /dev/null "$HOME/$name"

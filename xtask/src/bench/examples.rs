@@ -1,12 +1,14 @@
 //! What examples of the rooms measure, told as JSON.
 
 use super::sides::run;
+use crate::run::without_startup_files;
 use anyhow::{Context as _, Result, bail};
 use std::process::Command;
 
-/// An example of a room, built as it is measured.
+/// An example of a room, built as it is measured, and run where this account's start-up files are empty.
 pub fn example(package: &str, name: &str) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = without_startup_files()();
+    command.arg(env!("CARGO"));
     let args = ["run", "--release", "--quiet", "--package", package, "--example", name, "--"];
     command.current_dir(crate::root()).args(args);
     command
