@@ -208,9 +208,10 @@ pub(crate) async fn serve(post: Arc<Post>, knock: Knock, stop: CancellationToken
 fn refused(nobody: &NobodyIn) -> Audited {
     let Tried { login, certificates, offers } = nobody.tried.clone();
     let why = match (&login, certificates) {
-        // The SSH library throws such a certificate away before it tells of it.
+        // What the SSH library turns away by itself it does not tell of.
         (None, _) => format!(
-            "nobody asked to be let in, or by nothing but a certificate out of its time or badly signed: {}",
+            "nobody asked to be let in, or only by a certificate out of its time or badly signed, \
+             or by a method that there is not here: {}",
             model::words(&nobody.error)
         ),
         (Some(_), 0) => "no certificate was shown that is in its time, well signed, and whose key \
