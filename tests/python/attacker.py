@@ -182,9 +182,14 @@ def stranger():
 def channels(number):
     """Everything that a session is made of, on a channel that nobody opened."""
     mark = task["mark"]
+    wire.send(CHANNEL, number, "pty-req", True, "xterm", 80, 24, 0, 0, b"\0")
+    wire.send(CHANNEL, number, "env", True, "LC_ALL", "C")
+    wire.send(CHANNEL, number, "auth-agent-req@openssh.com", True)
     wire.send(CHANNEL, number, "exec", True, f"touch {mark}")
     wire.send(CHANNEL, number, "shell", True)
     wire.send(DATA, number, f"touch {mark}\n")
+    wire.send(CHANNEL, number, "window-change", False, 100, 30, 0, 0)
+    wire.send(CHANNEL, number, "signal", False, "TERM")
     wire.send(CHANNEL, number, "subsystem", True, "sftp")
     wire.send(EOF, number)
 
@@ -235,6 +240,25 @@ def change_user():
     result["answered"] = [outcome(kind) for kind in wire.heard[before:]]
 
 
+def anothers_offer():
+    """Offers one's own certificate, then another's, and signs for one's own (CVE-2024-45337: the last offer counted)."""
+    mine = paramiko.Ed25519Key.from_private_key_file(task["own"]["key"])
+    own = certify(public_of(mine.asbytes()), task["own"]["certificate"])
+    wire.service()
+    result["own offered"] = outcome(wire.offer(login, own, CERT))
+    result["another's offered"] = outcome(wire.offer(login, blob, CERT))
+    result["own signed for"] = outcome(wire.sign(login, own, CERT, signer=mine))
+    wire.transport.authenticated = True
+    for name, *request in [
+        ("display", "x11-req", False, False, "MIT-MAGIC-COOKIE-1", "5a" * 16, 0),
+        ("terminal", "pty-req", False, "xterm", 80, 24, 0, 0, b"\0"),
+    ]:
+        channel = wire.transport.open_session(timeout=20)
+        wire.send(CHANNEL, channel.remote_chanid, *request)
+        channel.exec_command("echo [$DISPLAY]")
+        result[name] = channel.makefile().read().decode().strip()
+
+
 def refused_requests():
     """Requests that are never granted, or not a second time."""
     signed_in()
@@ -271,6 +295,13 @@ def refused_requests():
         except (paramiko.ChannelException, paramiko.SSHException):
             result[kind] = "refused"
     result["then"] = wire.run("echo alive")[0]
+    kept = []
+    try:
+        while len(kept) < 200:
+            kept.append(t.open_session(timeout=20))
+        result["a session too many"] = "granted"
+    except (paramiko.ChannelException, paramiko.SSHException):
+        result["a session too many"] = "refused"
 
 
 def variables():

@@ -1,5 +1,7 @@
-//! A small file system of a test's own, below one of its folders; and files of somebody else's that fill it.
+//! A small file system of a test's own, below one of its folders; files of somebody else's that fill it; and what was sealed
+//! before.
 
+use crate::{Cluster, assert_success};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,6 +73,33 @@ impl SmallDisk {
     pub fn clear(&self) {
         std::fs::remove_file(self.filler()).expect("the file that filled the disk");
     }
+}
+
+/// A recording that was sealed before a disk was full, and what its file was then.
+pub struct Sealed {
+    id: String,
+    hash: blake3::Hash,
+}
+
+impl Sealed {
+    /// Runs a command on the node, and waits until its recording is sealed and stored.
+    pub fn of(cluster: &Cluster, command: &str) -> Self {
+        assert_success(&cluster.ssh(command));
+        let row = cluster.recording_of(command);
+        let id = row["id"].as_str().expect("an id").to_owned();
+        let hash = hash_of(cluster, &id);
+        Self { id, hash }
+    }
+
+    /// It is byte for byte what it was.
+    #[track_caller]
+    pub fn check(&self, cluster: &Cluster) {
+        assert_eq!(hash_of(cluster, &self.id), self.hash, "what was sealed before is what it was");
+    }
+}
+
+fn hash_of(cluster: &Cluster, id: &str) -> blake3::Hash {
+    blake3::hash(&std::fs::read(cluster.export(id, "scry")).expect("what was exported"))
 }
 
 /// Somebody who takes every byte that becomes free.

@@ -28,6 +28,8 @@ const POINTS: &[(&str, &str, &[&str], std::ops::RangeInclusive<u64>)] = &[
 const RANDOM: u64 = 5;
 /// A segment is a second; a busy machine may be late by as much again.
 const LOST_MS: u64 = 2_000;
+/// Lines of a session that ends by itself, perhaps.
+const SHORT: u64 = 3;
 /// Clusters that die side by side.
 const CLUSTERS: u64 = 4;
 
@@ -116,7 +118,7 @@ fn crash(
             sessions.push(Numbered::start(cluster, &tag, None, terminal));
         }
         let short = format!("round-{round}-short");
-        sessions.push(Numbered::start(cluster, &short, Some(3), false));
+        sessions.push(Numbered::start(cluster, &short, Some(SHORT), false));
         // Chosen points are given time to be reached.
         let most = if point.is_some() { 6_000 } else { 300 + dice.next() % 3_000 };
         let deadline = Instant::now() + Duration::from_millis(most);
@@ -191,6 +193,11 @@ fn check(seen: &house::lines::Seen, recorded: Option<&Recorded>) -> (u64, String
     }
     if whole {
         assert_eq!(missing, 0, "{tag} had ended and is not whole: {recorded:#?}");
+    } else {
+        // A short one may have come to its end, and its person was not told of it any more.
+        let ending = &recorded.row["ending"];
+        let ended = recorded.last == Some(SHORT - 1) && ending == "exit 0";
+        assert!(ended || ending == "crashed", "{tag} does not say how it ended: {recorded:#?}");
     }
     let (to, gaps) = (recorded.last, recorded.gaps());
     (missing, format!("{tag} seen to {last:?}, recorded to {to:?}, {gaps} gaps"))

@@ -6,8 +6,8 @@
 use house::apart::Apart;
 use house::person::words;
 use house::process::send;
-use house::small_disk::SmallDisk;
-use house::{Cluster, PASSWORD, assert_success, text, wait_for};
+use house::small_disk::{Filler, Sealed, SmallDisk};
+use house::{Cluster, NODE, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
@@ -21,14 +21,15 @@ const DISK_MIB: u32 = 12;
 /// Size of auth's, where that is small, too.
 const AUTH_MIB: u32 = 64;
 
-/// A cluster with a node whose folder is a disk of its own, so small that a test can fill it; and with another node.
+/// A cluster with a node whose folder is a disk of its own, so small that a test can fill it, as its label says; and with
+/// another node.
 struct Small {
     // Dropped in this order: the disks before the folder that they are mounted in.
     auth: Option<SmallDisk>,
     disk: SmallDisk,
     apart: Apart,
-    /// A recording that was sealed before anything was full, and what it was then.
-    sealed: (String, blake3::Hash),
+    /// Before anything was full.
+    sealed: Sealed,
 }
 
 impl Small {
@@ -49,13 +50,11 @@ impl Small {
         apart.forget_node();
         apart.remove_node();
         let disk = SmallDisk::mount(&apart.node_folder(), DISK_MIB)?;
-        apart.join_node();
+        let invitation = apart.invite(&["--name", NODE, "--label", "disk=small"]);
+        apart.start_node(&["--join", &invitation]);
         apart.start_other();
-        assert_success(&apart.cluster.ssh("seq 1 1000; echo sealed-before"));
-        let row = apart.cluster.recording_of("seq 1 1000; echo sealed-before");
-        let id = row["id"].as_str().expect("an id").to_owned();
-        let sealed = hash_of(&apart.cluster, &id);
-        Some(Self { auth, disk, apart, sealed: (id, sealed) })
+        let sealed = Sealed::of(&apart.cluster, "seq 1 1000; echo sealed-before");
+        Some(Self { auth, disk, apart, sealed })
     }
 
     fn auth(&self) -> &SmallDisk {
@@ -78,9 +77,21 @@ impl Small {
         format!("for i in 1 2 3 4; do cat /dev/zero >> {}; sleep 0.3; done", filler.display())
     }
 
+    /// Makes the role record under `strict` on the node with the small disk, and under `spool` on the other.
+    fn record_strictly_here(&self) {
+        let here = "record_where = [{ nodes = { disk = ['small'] }, record = 'strict' }]";
+        self.cluster().set_options(here);
+    }
+
     /// The other node takes sessions, and they are recorded.
+    #[track_caller]
     fn other_goes_on(&self) {
-        let out = self.apart.ssh_other("echo other-node");
+        self.other_runs("echo other-node");
+    }
+
+    #[track_caller]
+    fn other_runs(&self, command: &str) {
+        let out = self.apart.ssh_other(command);
         assert_eq!(text(&out), "other-node", "{}", said(&out));
     }
 
@@ -98,13 +109,8 @@ impl Small {
             assert!(out.status.success(), "{}\n{row:#}", words(&out));
         }
         assert_success(&cluster.scry(&["audit", "verify"]));
-        let (id, sealed) = &self.sealed;
-        assert_eq!(hash_of(cluster, id), *sealed, "what was sealed before is what it was");
+        self.sealed.check(cluster);
     }
-}
-
-fn hash_of(cluster: &Cluster, id: &str) -> blake3::Hash {
-    blake3::hash(&fs::read(cluster.export(id, "scry")).unwrap())
 }
 
 fn said(out: &Output) -> String {
@@ -186,7 +192,7 @@ fn check_counted(cluster: &Cluster, row: &Value, out: &Output) {
 fn goes_through_a_gap(
     small: &Small,
     tag: &str,
-    cut: impl FnOnce(),
+    cut: impl FnOnce(&mut Shell),
     mend: impl FnOnce(),
 ) -> (String, Value) {
     let cluster = small.cluster();
@@ -194,7 +200,7 @@ fn goes_through_a_gap(
     let mut shell = Shell::start(cluster, tag);
     shell.line("echo before-the-gap");
     wait_live(cluster, tag);
-    cut();
+    cut(&mut shell);
     shell.line(MUCH);
     shell.line(MUCH);
     shell.line(&format!("echo within-the-gap; touch '{}'", marks[0].display()));
@@ -214,25 +220,74 @@ fn goes_through_a_gap(
     assert!(transcript.contains("before-the-gap") && transcript.contains("behind-the-gap"));
     let gaps = cluster.audit("session.gap");
     assert_eq!(row["gaps"], 1, "{row:#} {gaps:#?}");
+    let is_its = |gap: &Value| gap["session"] == row["id"] && gap["cause"] == "disk full";
+    assert!(gaps.iter().any(is_its), "{row:#} {gaps:#?}");
     check_counted(cluster, &row, &out);
     (transcript, row)
 }
 
-/// Under `strict`: a session that ends with a line when what `fill` does leaves no room.
+/// [`goes_through_a_gap`] for want of room at auth and on the node, whose disk `fill` fills; all others go on meanwhile.
 #[track_caller]
-fn ends_for_want_of_room(cluster: &Cluster, tag: &str, fill: impl FnOnce()) -> Output {
-    cluster.record_strictly();
+fn goes_on_with_both_full(
+    small: &Small,
+    tag: &str,
+    fill: impl FnOnce(&mut Shell) -> Option<Filler>,
+) -> (String, Value) {
+    let filler = Cell::new(None);
+    let cut = |shell: &mut Shell| {
+        small.auth().fill(0);
+        filler.set(fill(shell));
+    };
+    let mend = || {
+        small.other_goes_on();
+        small.admin_signs_in();
+        drop(filler.take());
+        small.auth().clear();
+        small.disk.clear();
+    };
+    let recording = goes_through_a_gap(small, tag, cut, mend);
+    small.check_all();
+    recording
+}
+
+/// Under `strict`: a session that ends with a line when what `fill` does leaves no room, and does nothing behind that.
+#[track_caller]
+fn ends_for_want_of_room(cluster: &Cluster, tag: &str, fill: impl FnOnce(&mut Shell)) -> Output {
+    let marker = cluster.path("acted");
     let mut shell = Shell::start(cluster, tag);
     shell.line("echo before-it-was-full");
     wait_live(cluster, tag);
-    fill();
+    fill(&mut shell);
     shell.line(MUCH);
-    shell.line("echo never-reached");
+    shell.line(&format!("echo never-reached; touch '{}'", marker.display()));
     let out = shell.finish();
     assert_eq!(out.status.code(), Some(255), "{}", said(&out));
     assert!(said(&out).contains("disk is full"), "{}", said(&out));
-    assert!(!text(&out).contains("never-reached"));
+    assert!(!marker.exists() && !text(&out).contains("never-reached"), "{}", text(&out));
     out
+}
+
+/// [`ends_for_want_of_room`] at auth and on the node, whose disk `fill` fills; all others go on meanwhile. Auth that receives
+/// nothing ends whatever is strict, on any node: the other node's sessions are under `spool`.
+#[track_caller]
+fn ends_with_both_full(small: &Small, tag: &str, fill: impl FnOnce(&mut Shell)) {
+    let cluster = small.cluster();
+    small.record_strictly_here();
+    ends_for_want_of_room(cluster, tag, |shell| {
+        small.auth().fill(0);
+        fill(shell);
+    });
+    // What the session gives back is taken, too.
+    let filler = small.disk.keep_full();
+    small.other_runs(LASTS);
+    small.admin_signs_in();
+    drop(filler);
+    small.auth().clear();
+    small.disk.clear();
+    recorded_to_its_end(cluster, tag);
+    assert_eq!(cluster.recording_of(LASTS)["gaps"], 0);
+    assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
+    small.check_all();
 }
 
 /// Of such a session: its recording, as text, and its row, which say how it ended; nothing is missing.
@@ -247,12 +302,15 @@ fn recorded_to_its_end(cluster: &Cluster, tag: &str) -> (String, Value) {
 
 /// Prints much that cannot be packed, more than a recording keeps room for.
 const MUCH: &str = "head -c 600000 /dev/urandom | base64 -w 70";
+/// Says something after longer than a session under `strict` goes on without auth.
+const LASTS: &str = "sleep 6; echo other-node";
 
 #[test]
 fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_damaged() {
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
-    let out = ends_for_want_of_room(cluster, "strict", || small.disk.fill(0));
+    cluster.record_strictly();
+    let out = ends_for_want_of_room(cluster, "strict", |_| small.disk.fill(0));
     let (transcript, row) = recorded_to_its_end(cluster, "strict");
     let seen = text(&out);
     let last = seen.lines().rev().nth(1).expect("something was seen").trim();
@@ -268,6 +326,7 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(!refused.status.success(), "{}", text(&refused));
     assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
     assert!(said(&refused).contains("full"), "{}", said(&refused));
+    small.admin_signs_in();
     small.other_goes_on();
     small.disk.clear();
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
@@ -279,18 +338,10 @@ fn under_strict_whoever_fills_the_disk_on_purpose_does_nothing_unrecorded_behind
     let Some(small) = Small::start() else { return };
     let cluster = small.cluster();
     cluster.record_strictly();
-    let marker = cluster.path("acted");
-    let mut shell = Shell::start(cluster, "fills");
-    shell.line("echo before-it-was-full");
-    wait_live(cluster, "fills");
-    shell.line(&small.fill_on_purpose());
-    shell.line(MUCH);
-    shell.line(MUCH);
-    shell.line(&format!("echo acted-in-secret; touch '{}'", marker.display()));
-    let out = shell.finish();
-    assert_eq!(out.status.code(), Some(255), "{}", said(&out));
-    assert!(said(&out).contains("disk is full"), "{}", said(&out));
-    assert!(!marker.exists() && !text(&out).contains("acted-in-secret"), "{}", text(&out));
+    ends_for_want_of_room(cluster, "fills", |shell| {
+        shell.line(&small.fill_on_purpose());
+        shell.line(MUCH);
+    });
     small.admin_signs_in();
     small.other_goes_on();
     let (_, row) = recorded_to_its_end(cluster, "fills");
@@ -313,6 +364,7 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
     wait_for("the deed", || marker.exists());
     // While it is full others get in, for that is how it is mended.
     assert_eq!(text(&cluster.ssh("echo glass-broken")), "glass-broken");
+    small.admin_signs_in();
     small.other_goes_on();
     let row = row_of(&cluster.live_recordings(), "fills").expect("it is live");
     wait_for("the ledger", || {
@@ -358,19 +410,16 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
 #[test]
 fn under_spool_without_disk_and_auth_a_gap_stands_for_what_is_not_recorded() {
     let Some(small) = Small::start() else { return };
-    let cluster = small.cluster();
     let mut filler = None;
     // Full all the time: were there room for a moment, there would rightly be two gaps.
-    let cut = || {
+    let cut = |_: &mut Shell| {
         filler = Some(small.disk.keep_full());
         small.signal_auth("-STOP");
     };
     let mend = || small.signal_auth("-CONT");
-    let (transcript, row) = goes_through_a_gap(&small, "gap", cut, mend);
+    let (transcript, _) = goes_through_a_gap(&small, "gap", cut, mend);
     assert!(!transcript.contains("within-the-gap"));
     assert!(transcript.contains("the disk was full"), "the gap is shown");
-    let gaps = cluster.audit("session.gap");
-    assert!(gaps.iter().any(|it| it["session"] == row["id"] && it["cause"] == "disk full"));
     drop(filler);
     small.disk.clear();
     small.check_all();
@@ -404,35 +453,28 @@ fn under_strict_input_waits_for_auth_that_hangs_and_then_the_session_ends() {
 #[test]
 fn with_both_disks_full_under_spool_what_is_done_stands_as_a_counted_gap_and_all_others_go_on() {
     let Some(small) = Small::start_both() else { return };
-    let filler = Cell::new(None);
-    let cut = || {
-        small.auth().fill(0);
-        filler.set(Some(small.disk.keep_full()));
-    };
-    let mend = || {
-        small.other_goes_on();
-        small.admin_signs_in();
-        drop(filler.take());
-        small.auth().clear();
-        small.disk.clear();
-    };
-    goes_through_a_gap(&small, "both", cut, mend);
-    small.check_all();
+    goes_on_with_both_full(&small, "both", |_| Some(small.disk.keep_full()));
+}
+
+#[test]
+fn with_both_disks_full_under_spool_what_a_user_does_after_filling_the_nodes_is_kept_or_counted() {
+    let Some(small) = Small::start_both() else { return };
+    let (transcript, _) = goes_on_with_both_full(&small, "fills", |shell| {
+        shell.line(&format!("{}; echo full-now", small.fill_on_purpose()));
+        None
+    });
+    assert!(transcript.contains("full-now"), "what went before is kept");
 }
 
 #[test]
 fn with_both_disks_full_under_strict_the_session_ends_with_a_line_and_its_end_is_at_auth_afterwards()
  {
     let Some(small) = Small::start_both() else { return };
-    let cluster = small.cluster();
-    ends_for_want_of_room(cluster, "both", || {
-        small.auth().fill(0);
-        small.disk.fill(0);
-    });
-    small.admin_signs_in();
-    small.auth().clear();
-    small.disk.clear();
-    recorded_to_its_end(cluster, "both");
-    assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
-    small.check_all();
+    ends_with_both_full(&small, "both", |_| small.disk.fill(0));
+}
+
+#[test]
+fn with_both_disks_full_under_strict_whoever_filled_the_nodes_does_nothing_unrecorded_behind_it() {
+    let Some(small) = Small::start_both() else { return };
+    ends_with_both_full(&small, "fills", |shell| shell.line(&small.fill_on_purpose()));
 }

@@ -68,25 +68,24 @@ impl Drop for Forwarding {
     }
 }
 
-/// The words of the stored recordings of connections, one page each.
-fn connection_pages() -> Vec<String> {
+/// The words of the stored recordings of connections, one page each, newest first.
+fn connection_pages() -> impl Iterator<Item = String> {
     let rows =
         CLUSTER.scry_json(&["recordings", "ls", "--connections", "--json", "--limit", "500"]);
-    let ids = rows.as_array().unwrap().iter().filter(|row| row["phase"] == "stored");
-    ids.map(|row| {
+    let rows = rows.as_array().unwrap().clone().into_iter();
+    rows.filter(|row| row["phase"] == "stored").map(|row| {
         assert_eq!(row["kind"], "connection");
         let file = CLUSTER.export(row["id"].as_str().unwrap(), "text");
         fs::read_to_string(file).unwrap()
     })
-    .collect()
 }
 
 /// Waits for a recording of a connection that holds all of this.
 fn recorded(wanted: &[&str]) -> String {
     let mut found = None;
     wait_for(&format!("a recording with {wanted:?}"), || {
-        let pages = connection_pages();
-        found = pages.into_iter().find(|page| wanted.iter().all(|one| page.contains(one)));
+        // Each page costs a run of the client: no more are read than it takes.
+        found = connection_pages().find(|page| wanted.iter().all(|one| page.contains(one)));
         found.is_some()
     });
     found.unwrap()
@@ -220,18 +219,38 @@ fn what_the_user_may_not_open_stays_closed_and_is_recorded() {
     let vault = CLUSTER.path("vault");
     fs::create_dir(&vault).unwrap();
     fs::set_permissions(&vault, fs::Permissions::from_mode(0o700)).unwrap();
-    let secret = vault.join("docker.sock");
+    // One socket that its folder keeps closed, one that its own mode does, and the user's links to both.
+    let open = open_folder();
+    let (secret, closed) = (vault.join("docker.sock"), open.path().join("closed.sock"));
     shout_at(&secret);
-    let here = CLUSTER.path("secret-here.sock");
-    let spec = format!("{}:{}", here.display(), secret.display());
+    shout_at(&closed);
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o600)).unwrap();
+    let links = ["to-docker", "to-closed"].map(|name| account.home.join(name));
+    symlink(&secret, &links[0]).unwrap();
+    symlink(&closed, &links[1]).unwrap();
     let flags = ["-O", "permit-port-forwarding"];
-    let forward = Forwarding::start(account.ssh(&flags), "-L", &spec);
-    assert_eq!(shout(&here), "");
-    drop(forward);
-    let event = audited("forward.failed", "target", secret.to_str().unwrap());
-    assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
-    assert_eq!(event["login"], account.name.as_str());
-    recorded(&[&format!("local to {} refused", secret.display()), "Permission denied"]);
+    let shout_through = |name: &str, there: &Path| {
+        let here = CLUSTER.path(name);
+        let spec = format!("{}:{}", here.display(), there.display());
+        let _forward = Forwarding::start(account.ssh(&flags), "-L", &spec);
+        shout(&here)
+    };
+    let check_denied = |direction: &str, target: &Path| {
+        let target = target.to_str().unwrap();
+        let event = audited("forward.failed", "target", target);
+        assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
+        assert_eq!(event["direction"], direction, "{event}");
+        assert_eq!(event["login"], account.name.as_str(), "{event}");
+        recorded(&[&format!("{direction} to {target} refused"), "Permission denied"]);
+    };
+    for (number, there) in [&secret, &closed, &links[0], &links[1]].into_iter().enumerate() {
+        let shouted = shout_through(&format!("denied-{number}.sock"), there);
+        assert_eq!(shouted, "", "{}", there.display());
+        check_denied("local", there);
+    }
+    // It was the mode alone that kept the one in the open folder closed.
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(shout_through("allowed.sock", &links[1]), "HELLO");
     // Nor may the user have a socket made where only root could, or somebody else.
     let other = Account::new(&CLUSTER, "room");
     fs::set_permissions(&other.home, fs::Permissions::from_mode(0o755)).unwrap();
@@ -240,10 +259,7 @@ fn what_the_user_may_not_open_stays_closed_and_is_recorded() {
         let mut forward = Forwarding::start(account.ssh(&flags), "-R", &spec);
         assert!(!forward.0.wait().unwrap().success(), "{}", at.display());
         assert!(!at.exists(), "{}", at.display());
-        let event = audited("forward.failed", "target", at.to_str().unwrap());
-        assert!(event["why"].as_str().unwrap().contains("Permission denied"), "{event}");
-        assert_eq!(event["direction"], "remote", "{event}");
-        assert_eq!(event["login"], account.name.as_str(), "{event}");
+        check_denied("remote", &at);
     }
 }
 

@@ -5,7 +5,7 @@ use chance::Random;
 use house::apart::Apart;
 use house::crash_point::{CrashPoint, FAILING, library};
 use house::person::words;
-use house::small_disk::SmallDisk;
+use house::small_disk::{Sealed, SmallDisk};
 use house::{Cluster, PASSWORD, assert_success, text, wait_for};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -95,6 +95,13 @@ impl Small {
         self.apart.kill_cluster();
         self.apart.restart_cluster();
     }
+}
+
+/// The admin signs in, and sees what is recorded.
+#[track_caller]
+fn admin_signs_in(cluster: &Cluster) {
+    assert_success(&cluster.scry_with_input(&["login"], PASSWORD));
+    assert_success(&cluster.scry(&["recordings", "ls"]));
 }
 
 #[test]
@@ -245,6 +252,7 @@ fn a_disk_that_is_filled_and_emptied_over_and_over_costs_nothing() {
 #[test]
 fn under_strict_a_session_ends_with_a_clear_line_when_auths_disk_takes_nothing() {
     let Some(small) = Small::start(64, &[]) else { return };
+    let sealed = Sealed::of(small.cluster(), "echo sealed");
     small.cluster().record_strictly();
     small.disk.fill(0);
     let began = Instant::now();
@@ -254,8 +262,10 @@ fn under_strict_a_session_ends_with_a_clear_line_when_auths_disk_takes_nothing()
     assert!((25..90).contains(&lasted.as_secs()), "it ended after {lasted:?}");
     let said = words(&out);
     assert!(said.contains("auth") && said.contains("strict"), "{said}");
+    admin_signs_in(small.cluster());
     small.disk.clear();
     small.check_all(&["echo begun"]);
+    sealed.check(small.cluster());
     let ending = small.row("echo begun").unwrap()["ending"].clone();
     assert!(ending.as_str().is_some_and(|ending| ending.contains("stopped")), "{ending}");
 }
@@ -272,13 +282,13 @@ fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() 
     );
     let Some((auth, node)) = disks else { return };
     let cluster = &apart.cluster;
+    let sealed = Sealed::of(cluster, "echo sealed");
     assert_success(&cluster.ssh("echo before"));
     auth.fill(0);
     node.fill(0);
     // It goes on or is refused, by what the node can still keep; what it shows is recorded.
     let meanwhile = cluster.ssh("echo meanwhile");
-    assert_success(&cluster.scry_with_input(&["login"], PASSWORD));
-    assert_success(&cluster.scry(&["recordings", "ls"]));
+    admin_signs_in(cluster);
     auth.clear();
     node.clear();
     wait_for("the node", || cluster.ssh("echo after").status.success());
@@ -292,6 +302,7 @@ fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() 
     let recorded = |command: &str| rows.iter().any(|row| row["command"] == command);
     assert!(recorded("echo before") && recorded("echo after"), "{rows:#?}");
     assert!(recorded("echo meanwhile") || text(&meanwhile).is_empty(), "{rows:#?}");
+    sealed.check(cluster);
     assert_success(&cluster.scry(&["audit", "verify"]));
 }
 

@@ -46,9 +46,10 @@ impl Watch<'_> {
 async fn ship(
     node: &Node,
     id: SessionId,
+    after: u64,
     body: Vec<u8>,
 ) -> Result<Progress, link::http::CallError> {
-    node.client.post_bytes(&format!("/v1/node/ship/{id}?after=0"), body.into()).await
+    node.client.post_bytes(&format!("/v1/node/ship/{id}?after={after}"), body.into()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,8 +57,9 @@ async fn what_a_node_may_not_do_with_recordings_is_refused_and_stands_in_the_led
     let house = House::start().await;
     let admin = house.admin().await;
     let (web, db) = (house.node("web-01").await, house.node("db-01").await);
-    let own = web.tape(1, "root-admin");
-    assert!(ship(&web, own.id, own.all()).await.unwrap().stored);
+    let (own, live) = (web.tape(1, "root-admin"), web.tape(4, "root-admin"));
+    assert!(ship(&web, own.id, 0, own.all()).await.unwrap().stored);
+    assert!(!ship(&web, live.id, 0, live.slice(0, 3)).await.unwrap().stored);
     let ticket = admin.client.call(&ViewRecording { id: own.id, how: ViewKind::Play }).await;
     let ticket = ticket.unwrap().ticket;
     let mut watch = Watch::new(&admin).await;
@@ -93,23 +95,30 @@ async fn what_a_node_may_not_do_with_recordings_is_refused_and_stands_in_the_led
         assert_eq!(refused(&node.client, &ListAudit::default()).await.0, Fault::Denied);
         watch.denied("the ledger", node, "is not for a node's identity").await;
     }
-    // Another node's session: to go on with it, and to ask how far it is.
-    assert_eq!(fault(ship(&db, own.id, own.all()).await), Fault::Denied);
-    watch.denied("ship", &db, "is of node web-01, and db-01 asked for it").await;
-    assert_eq!(refused(&db.client, &ReadProgress { id: own.id }).await.0, Fault::Denied);
-    watch.denied("progress", &db, "is of node web-01, and db-01 asked for it").await;
+    // Another node's session, stored or live: to begin it anew, to go on with it, and to ask how far it is.
+    for tape in [&own, &live] {
+        for (after, body) in [(0, tape.all()), (3, tape.slice(3, 4))] {
+            assert_eq!(fault(ship(&db, tape.id, after, body).await), Fault::Denied);
+            watch.denied("ship", &db, "is of node web-01, and db-01 asked for it").await;
+        }
+        assert_eq!(refused(&db.client, &ReadProgress { id: tape.id }).await.0, Fault::Denied);
+        watch.denied("progress", &db, "is of node web-01, and db-01 asked for it").await;
+    }
     // A recording that says it was made elsewhere, and one that another node's key signs.
     for heading in [
         heading(2, "bob", &web.name, "lab", web.signer.clone()),
         heading(3, "bob", &db.name, "lab", web.signer.clone()),
     ] {
         let forged = tape(heading, &db.key);
-        assert_eq!(fault(ship(&db, forged.id, forged.all()).await), Fault::Malformed);
+        assert_eq!(fault(ship(&db, forged.id, 0, forged.all()).await), Fault::Malformed);
         let news = watch.news().await;
         let [event] = news.as_slice() else { panic!("{news:?}") };
         assert!(matches!(event.what, Audited::Tampering { .. }), "{event:?}");
         assert_eq!((event.node.as_ref(), event.session), (Some(&db.name), Some(forged.id)));
     }
+    // None of it came in: whose session it is goes on where it was.
+    let rest = live.slice(3, live.records.len());
+    assert!(ship(&web, live.id, 3, rest).await.unwrap().stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +159,7 @@ async fn who_looks_through_the_recordings_of_others_leaves_a_trace() {
     let web = house.node("web-01").await;
     for (id, owner) in [(1, "root-admin"), (2, "alice"), (3, "alice")] {
         let tape = web.tape(id, owner);
-        ship(&web, tape.id, tape.all()).await.unwrap();
+        ship(&web, tape.id, 0, tape.all()).await.unwrap();
     }
     let mut watch = Watch::new(&admin).await;
     admin.client.call(&ListRecordings::default()).await.unwrap();

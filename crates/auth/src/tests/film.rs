@@ -1,6 +1,7 @@
 //! What a browser's player gets of a recording, from its shipment on.
 
 use super::house::{House, Node, Person, Tape, fault};
+use super::recordings::{check_denials, denials};
 use super::search::exchange;
 use link::http::{CallError, Client};
 use model::SessionId;
@@ -180,10 +181,13 @@ async fn no_film_is_shown_without_ticket_and_right() {
             format!("/v1/recordings/{id}/{what}{joint}ticket={ticket}")
         };
         get(&alice.client, &path(hers.id, &mine)).await.unwrap();
+        let before = denials(&admin.client).await.len();
         for (id, ticket) in [(other.id, &theirs), (other.id, &mine), (hers.id, &String::new())] {
             let answer = get(&alice.client, &path(id, ticket)).await;
             assert_eq!(fault(answer), Fault::Denied, "{what} of {id}");
         }
+        let expected = [other.id, other.id, hers.id].map(|id| ("alice", id, "is not alice's"));
+        check_denials(&admin.client, before, &expected).await;
         let nobody = house.client(None).await;
         assert_eq!(fault(get(&nobody, &path(hers.id, &mine)).await), Fault::Unauthenticated);
     }
@@ -235,9 +239,12 @@ async fn a_recording_is_taken_away_as_asciicast_and_text_by_who_may_export() {
     // Whoever may only play it may not take it away, whatever the ticket was for.
     let hers = Viewer::of(&alice.client, tape.id).await;
     hers.film().await;
+    let before = denials(&admin.client).await.len();
     for what in ["cast", "text"] {
         assert_eq!(fault(get(&alice.client, &hers.path(what)).await), Fault::Denied, "{what}");
     }
+    let expected = [("alice", tape.id, "allow.recordings.export"); 2];
+    check_denials(&admin.client, before, &expected).await;
     let wrong = get(&admin.client, &viewer.path("cast?version=1")).await;
     assert_eq!(fault(wrong), Fault::Malformed);
 }

@@ -9,8 +9,9 @@ use hyper::body::Frame;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::http::{CallError, Client};
-use model::SessionId;
+use model::audit::Audited;
 use model::limit::{REQUEST_BYTES, SHIP_BYTES};
+use model::{AuditEvent, SessionId};
 use record::Verdict;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -215,6 +216,7 @@ async fn access_sees_its_own_recordings_and_learns_of_no_others() {
     let hidden = refused(&alice.client, &see(other.id)).await;
     let missing = refused(&alice.client, &see(SessionId::from_random([99; 16]))).await;
     assert_eq!(hidden, missing, "no difference between hidden and missing");
+    let before = denials(&admin.client).await.len();
     let export = ViewRecording { id: hers.id, how: ViewKind::Export };
     assert_eq!(refused(&alice.client, &export).await.0, Fault::Denied);
     assert_eq!(refused(&alice.client, &RemoveRecording { id: hers.id }).await.0, Fault::Denied);
@@ -225,17 +227,41 @@ async fn access_sees_its_own_recordings_and_learns_of_no_others() {
         let path = format!("/v1/recordings/{id}/bytes?ticket={ticket}");
         assert_eq!(fault(client.get_bytes(&path, 1 << 20).await), Fault::Denied);
     }
+    let expected = [
+        ("alice", hers.id, "allow.recordings.export"),
+        ("alice", hers.id, "allow.recordings.remove"),
+        ("alice", other.id, "is not alice's"),
+        ("root-admin", hers.id, "is not root-admin's"),
+    ];
+    check_denials(&admin.client, before, &expected).await;
     let ticket = view(&alice.client, hers.id, ViewKind::Play).await;
     assert!(!read(&alice.client, hers.id, &ticket, 0).await.0.is_empty());
     let asked = ListAudit { word: Some("recording.view".into()), ..ListAudit::default() };
     assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
 }
 
-/// How many denials stand in the ledger.
-async fn denials(client: &Client) -> usize {
+/// The denials that stand in the ledger, oldest first.
+pub(super) async fn denials(client: &Client) -> Vec<AuditEvent> {
     let word = Some("access.denied".to_owned());
     let asked = ListAudit { word, limit: 1000, ..ListAudit::default() };
-    client.call(&asked).await.unwrap().len()
+    let rows = client.call(&asked).await.unwrap();
+    rows.iter().map(|row| row.parse().unwrap()).collect()
+}
+
+/// Behind the first `before` denials stand these: of whom, about which recording, and what their reasons contain.
+pub(super) async fn check_denials(
+    client: &Client,
+    before: usize,
+    expected: &[(&str, SessionId, &str)],
+) {
+    let told = denials(client).await.split_off(before);
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (event, (who, id, words)) in told.iter().zip(expected) {
+        let Audited::Denied { why, .. } = &event.what else { panic!("{event:?}") };
+        assert!(why.contains(*words), "{words}: {why}");
+        let by = event.user.as_ref().map(|name| name.as_str());
+        assert_eq!((by, event.session), (Some(*who), Some(*id)), "{why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,7 +275,7 @@ async fn what_is_hidden_takes_the_same_way_as_what_is_not_there() {
     let missing = SessionId::from_random([99; 16]);
     let mut answers = Vec::new();
     for (what, id, owner) in [("hidden", other.id, "bob"), ("not there", missing, "carol")] {
-        let before = denials(&admin.client).await;
+        let before = denials(&admin.client).await.len();
         let view = ViewRecording { id, how: ViewKind::Play };
         let comments = wire::film::ListComments { id };
         answers.push([
@@ -267,16 +293,16 @@ async fn what_is_hidden_takes_the_same_way_as_what_is_not_there() {
             assert!(alice.client.call(&filter).await.unwrap().is_empty(), "{what}");
         }
         // One entry each, written before the answer.
-        assert_eq!(denials(&admin.client).await, before + 6, "{what}");
+        assert_eq!(denials(&admin.client).await.len(), before + 6, "{what}");
     }
     assert_eq!(answers[0], answers[1]);
     // From whom nothing is hidden, nothing has to be.
-    let before = denials(&admin.client).await;
+    let before = denials(&admin.client).await.len();
     let view = ViewRecording { id: missing, how: ViewKind::Play };
     assert_eq!(refused(&admin.client, &view).await.0, Fault::NotFound);
     let filter = ListRecordings { user: Some(user("carol")), ..ListRecordings::default() };
     assert!(admin.client.call(&filter).await.unwrap().is_empty());
-    assert_eq!(denials(&admin.client).await, before);
+    assert_eq!(denials(&admin.client).await.len(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

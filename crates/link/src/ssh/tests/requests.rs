@@ -1,9 +1,12 @@
 //! Every request and channel that russh can call us for, and the test that sees it refused: a new one fails here until it
-//! has such a test.
+//! has such a test. And what we leave to russh, which is read anew with every version of it.
 
+use crate::ssh::terms;
 use std::collections::BTreeMap;
 
 const CALLBACKS: &str = include_str!("../server/callbacks.rs");
+/// Says which russh is built.
+const LOCK: &str = include_str!("../../../../../Cargo.lock");
 /// Where the tests named below stand.
 const TESTS: &[&str] = &[
     include_str!("../tests.rs"),
@@ -57,12 +60,29 @@ const REFUSED: &[(&str, Result<&str, &str>)] = &[
     ("cancel_streamlocal_forward", Err("ends a forward of the same connection only")),
 ];
 
+/// The russh whose `server::Handler` was read for the list below, and how many methods that has: a new one of another
+/// version may allow by itself what nobody here has heard of.
+const READ: (&str, usize) = ("0.65.1", 34);
+/// The methods of it that are left to russh, and why what they do by themselves gives nobody anything.
+const LEFT: &[(&str, &str)] = &[
+    ("auth_publickey", "rejects: a key without a certificate signs nobody in"),
+    ("authentication_banner", "says nothing to those who have not signed in"),
+    ("channel_eof", "does nothing: the channel's task has heard of it"),
+    ("channel_open_confirmation", "does nothing: the channel's task has heard of it"),
+    ("data", "does nothing: the channel's task has the bytes"),
+    ("extended_data", "does nothing: the channel's task has the bytes, and forgets a client's"),
+    ("window_adjusted", "does nothing: it is how much more the client takes of its own channel"),
+    ("adjust_window", "leaves the window as large as it is"),
+    ("lookup_dh_gex_group", "picks a good group, in a key exchange that is not offered"),
+];
+
 #[test]
 fn every_request_that_can_come_has_a_test_that_sees_it_refused() {
     let (_, handler) = CALLBACKS.split_once("Handler for Callbacks<T> {").unwrap();
     let mut expected: BTreeMap<_, _> = REFUSED.iter().copied().collect();
     for line in handler.lines() {
-        let Some(rest) = line.strip_prefix("    async fn ") else { continue };
+        let rest = line.strip_prefix("    async fn ").or_else(|| line.strip_prefix("    fn "));
+        let Some(rest) = rest else { continue };
         let name = rest.split(['(', '<']).next().unwrap();
         let refused = expected.remove(name);
         let refused = refused.unwrap_or_else(|| panic!("say here which test sees {name} refused"));
@@ -72,4 +92,21 @@ fn every_request_that_can_come_has_a_test_that_sees_it_refused() {
         }
     }
     assert!(expected.is_empty(), "no such request any more: {expected:?}");
+}
+
+#[test]
+fn what_is_left_to_russh_was_read_in_the_version_that_is_built() {
+    let (version, methods) = READ;
+    let packages = LOCK.split("name = \"russh\"\nversion = \"").skip(1);
+    let built: Vec<_> = packages.filter_map(|behind| behind.split('"').next()).collect();
+    assert_eq!(built, [version], "read its `server::Handler` anew, and bring the list up to date");
+    for (name, why) in LEFT {
+        let ours = REFUSED.iter().any(|(refused, _)| refused == name);
+        assert!(!ours, "{name} is not left to russh, which {why}");
+    }
+    assert_eq!(REFUSED.len() + LEFT.len(), methods, "each method stands in one of the lists");
+    for name in terms::preferred().kex.iter() {
+        let name: &str = name.as_ref();
+        assert!(!name.contains("group-exchange"), "{name} asks for a group");
+    }
 }
