@@ -307,10 +307,18 @@ impl Stretches {
             return;
         }
         self.all.push((from, to));
-        while self.all.len() > FILM_IDLE {
-            self.least_ms = self.least_ms.saturating_mul(2);
-            let least = self.least_ms;
-            self.all.retain(|(from, to)| to - from >= least);
+        thin(&mut self.all, FILM_IDLE, &mut self.least_ms, |(from, to)| to - from);
+    }
+}
+
+/// Leaves the short ones out until there are no more than `most`.
+fn thin<T>(all: &mut Vec<T>, most: usize, least_ms: &mut u64, length: impl Fn(&T) -> u64) {
+    while all.len() > most {
+        *least_ms = least_ms.saturating_mul(2);
+        all.retain(|one| length(one) >= *least_ms);
+        // A node may say of all that they lasted for ever.
+        if *least_ms == u64::MAX {
+            all.truncate(most);
         }
     }
 }
@@ -404,11 +412,7 @@ impl Chapters {
             return;
         }
         self.ended.push(chapter);
-        while self.ended.len() > FILM_CHAPTERS {
-            self.least_ms = self.least_ms.saturating_mul(2);
-            let least = self.least_ms;
-            self.ended.retain(|one| one.until - one.at >= least);
-        }
+        thin(&mut self.ended, FILM_CHAPTERS, &mut self.least_ms, |one| one.until - one.at);
     }
 
     fn all(&self, length_ms: u64) -> Vec<Chapter> {
@@ -438,6 +442,10 @@ impl Typing {
     }
 
     fn typed(&mut self, party: Party, at: u64) {
+        // Of each one burst is left, and there are as many of them as may be.
+        if self.bursts.len() >= FILM_BURSTS && !self.bursts.contains_key(&party) {
+            return;
+        }
         let bursts = self.bursts.entry(party).or_default();
         match bursts.last_mut() {
             Some((_, until)) if at.saturating_sub(*until) < self.apart_ms => *until = at,
@@ -452,7 +460,7 @@ impl Typing {
             for bursts in self.bursts.values_mut() {
                 // The one before takes in the one behind it.
                 bursts.dedup_by(|next, before| {
-                    let one = next.0.saturating_sub(before.1) < apart;
+                    let one = apart == u64::MAX || next.0.saturating_sub(before.1) < apart;
                     before.1 = if one { next.1 } else { before.1 };
                     one
                 });
@@ -526,6 +534,26 @@ mod tests {
             let whose = if party == 0 { &alice } else { &bob };
             assert!(whose.iter().any(|burst| burst.at <= at && at <= burst.until), "{party} {at}");
         }
+    }
+
+    #[test]
+    fn more_people_than_bursts_and_programs_that_last_for_ever_end_in_a_film() {
+        let many = FILM_BURSTS as u16 + 1_000;
+        let keys: Vec<_> = (0..2 * many).map(|n| (n % many, u64::from(n))).collect();
+        let mut typing = typing(&keys);
+        assert_eq!((typing.count, typing.bursts.len()), (FILM_BURSTS, FILM_BURSTS));
+        assert_eq!(typing.bursts[&Party(7)], [(7, u64::from(many) + 7)]);
+        for at in [0, u64::MAX] {
+            typing.typed(Party(FILM_BURSTS as u16 - 1), at);
+        }
+        assert_eq!(typing.count, FILM_BURSTS);
+
+        let (mut ended, mut least_ms) = (Vec::new(), FILM_CHAPTER_MS);
+        for _ in 0..3 * FILM_CHAPTERS {
+            ended.push((0, u64::MAX));
+            thin(&mut ended, FILM_CHAPTERS, &mut least_ms, |(from, to)| to - from);
+        }
+        assert_eq!(ended.len(), FILM_CHAPTERS);
     }
 
     #[test]
