@@ -338,8 +338,7 @@ fn scry_ssh_comes_back_by_itself_when_its_line_was_cut() {
     terminal.type_text(":qa!\r");
     terminal.wait_for(PROMPT);
     // The overlay has its line to the node again, too.
-    terminal.type_text("\x1dw");
-    terminal.wait_for("who is here");
+    ask_who_is_here(&terminal);
     terminal.keys(&["q"]);
     terminal.type_text("exit 7\r");
     terminal.wait_for_end();
@@ -347,6 +346,19 @@ fn scry_ssh_comes_back_by_itself_when_its_line_was_cut() {
     let rows = cluster.stored_recordings();
     assert_success(&cluster.verify(rows[0]["id"].as_str().unwrap()));
     told(&cluster, "session.end", |row| row["status"] == 7);
+}
+
+/// Until the client has heard who is there the keys are the shell's, which makes nothing of them.
+fn ask_who_is_here(terminal: &Terminal) {
+    let shown = || {
+        terminal.type_text("\x1dw");
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until && !terminal.shows("who is here") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        terminal.shows("who is here")
+    };
+    wait_for("who is here", shown);
 }
 
 #[test]
@@ -357,8 +369,7 @@ fn scry_ssh_survives_the_death_of_the_proxy() {
     terminal.type_text("seq 1 50; echo here-$((40+2))\r");
     terminal.wait_for("here-42");
     // Who does not know yet which session it is cannot come back to it.
-    terminal.type_text("\x1dw");
-    terminal.wait_for("who is here");
+    ask_who_is_here(&terminal);
     terminal.keys(&["q"]);
     wait_for("the menu is gone", || !terminal.shows("who is here"));
     let before = terminal.screen();

@@ -251,7 +251,23 @@ fn one_key_leads_from_a_program_and_from_a_file_to_the_picture_of_its_moment() {
     if !can_see(test) || !has(test, "/usr/bin/python3") {
         return;
     }
-    let doomed = CLUSTER.path("doomed");
+    // What is shown is timed when it is read, which beside other programs is now and then later than it was written.
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let clocks = where_keys_lead(seen.len());
+        let there = clocks.iter().all(|clock| (95..=105).contains(clock));
+        seen.push(clocks);
+        if there {
+            return;
+        }
+    }
+    panic!("the clock shows 100 at that moment: {seen:?}");
+}
+
+/// What a clock shows that is at 100 when a program is begun and a file goes: where one key leads to either, and to the file once
+/// more by the list.
+fn where_keys_lead(round: usize) -> Vec<i32> {
+    let doomed = CLUSTER.path(&format!("doomed-{round}"));
     fs::write(&doomed, "").unwrap();
     // A clock of a hundredth of a second on the screen; the file goes at 100.
     let command = format!(
@@ -271,7 +287,8 @@ fn one_key_leads_from_a_program_and_from_a_file_to_the_picture_of_its_moment() {
     let player = Terminal::run(&CLUSTER.path(""), (100, 24), &player);
     player.wait_for("clock");
     player.keys(&["Space", "0"]);
-    let jump = |key: &str, to: &str| {
+    let mut clocks = Vec::new();
+    let mut jump = |key: &str, to: &str| {
         let mut jumps = 0;
         while !player.shows(to) {
             jumps += 1;
@@ -284,7 +301,7 @@ fn one_key_leads_from_a_program_and_from_a_file_to_the_picture_of_its_moment() {
             screen.iter().find_map(|row| row.split("clock ").nth(1)?.get(..3)?.parse().ok());
         let clock: i32 = clock.unwrap_or_else(|| panic!("no clock:\n{}", screen.join("\n")));
         println!("{jumps} jumps to {to}, where the clock shows {clock} of 100");
-        assert!((95..=105).contains(&clock), "{clock}:\n{}", screen.join("\n"));
+        clocks.push(clock);
     };
     jump("c", " rm ");
     jump("e", "unlink");
@@ -293,6 +310,7 @@ fn one_key_leads_from_a_program_and_from_a_file_to_the_picture_of_its_moment() {
     player.wait_for("files and connections");
     player.keys(&["Enter"]);
     jump("e", "clock ");
+    clocks
 }
 
 #[test]
