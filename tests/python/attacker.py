@@ -304,6 +304,43 @@ def refused_requests():
         result["a session too many"] = "refused"
 
 
+def long_names():
+    """Asks for a channel to a host, from a host, and for a terminal, each with a name of 200,000 bytes."""
+    signed_in()
+    t = wire.transport
+    name = "x" * 200_000
+    for what, to, origin in [("host", (name, 1), ("127.0.0.1", 1)), ("origin", ("127.0.0.1", 1), (name, 1))]:
+        try:
+            t.open_channel("direct-tcpip", to, origin, timeout=20)
+            result[what] = "granted"
+        except paramiko.SSHException:
+            result[what] = "refused"
+    try:
+        t.open_session(timeout=20).get_pty(term=name)
+        result["terminal"] = "granted"
+    except paramiko.SSHException:
+        result["terminal"] = "refused"
+
+
+def packet():
+    """Sends so many bytes to a session in one packet."""
+    signed_in()
+    t = wire.transport
+    channel = t.open_session(timeout=20)
+    channel.exec_command("cat >/dev/null")
+    m = Message()
+    m.add_byte(bytes([task["kind"]]))
+    m.add_int(channel.remote_chanid)
+    if task["kind"] == 95:
+        m.add_int(1)
+    m.add_string(b"x" * task["bytes"])
+    t._send_user_message(m)
+    try:
+        result["then"] = wire.run("echo alive")[0]
+    except (paramiko.SSHException, EOFError, OSError):
+        result["then"] = "closed"
+
+
 def variables():
     """Asks for each variable of the task, then looks at what the program got."""
     signed_in()

@@ -353,6 +353,30 @@ fn requests_that_are_never_granted_are_refused_and_stand_in_the_ledger() {
 }
 
 #[test]
+fn a_packet_that_is_longer_than_was_agreed_ends_its_connection() {
+    // What was announced (RFC 4254 §5.1), for data and for extended data.
+    for (kind, bytes, then) in [
+        (94, 32_768, "alive"),
+        (94, 32_769, "closed"),
+        (95, 32_768, "alive"),
+        (95, 32_769, "closed"),
+    ] {
+        let task = json!({ "kind": kind, "bytes": bytes });
+        let got = TARGET.attack("packet", &TARGET.certificate(), &task);
+        assert_eq!(got["then"], then, "{kind}: {bytes}");
+    }
+}
+
+#[test]
+fn names_longer_than_there_can_be_lead_nowhere() {
+    let before = TARGET.last();
+    let got = TARGET.attack("long-names", &TARGET.certificate(), &json!({}));
+    assert_eq!(got, json!({ "host": "refused", "origin": "refused", "terminal": "refused" }));
+    let told = TARGET.audited(before, "connection.request_refused", &["longer than any"]);
+    assert!(told.to_string().len() < 8 * 1024, "{told}");
+}
+
+#[test]
 fn forwards_that_no_role_allows_are_refused_and_stand_in_the_ledger() {
     let (before, mark) = (TARGET.last(), TARGET.cluster.path("forward-mark"));
     // The certificate has neither permit-port-forwarding nor permit-agent-forwarding.

@@ -1,7 +1,7 @@
 //! What one person or one machine may put into the ledger as often as they like: their denials, one by one up to a number
 //! and counted beyond it; what a machine reports, as fast as it can be meant.
 
-use crate::throttle::network;
+use link::tcp::network;
 use link::tls::PeerIdentity;
 use model::limit::{DENIALS_TOLD, REPORT_BYTES};
 use model::{NodeName, Tick};

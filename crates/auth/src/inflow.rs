@@ -347,7 +347,7 @@ impl Inflow {
             event
         };
         let mut events: Vec<_> =
-            load.gaps_here.iter().map(|gap| about(gap_recorded(gap))).collect();
+            load.gaps_here.iter().map(|(gap, count)| about(gap_recorded(gap, *count))).collect();
         let ended = turn.open.as_ref().is_some_and(|open| open.chain.ended().is_some());
         let Some(wrong) = load.wrong else {
             return Taken { answer: Ok(turn.progress()), events, ended };
@@ -446,7 +446,7 @@ pub fn ending_words(ending: &Ending) -> String {
     }
 }
 
-fn gap_recorded(gap: &Gap) -> Audited {
+fn gap_recorded(gap: &Gap, count: u64) -> Audited {
     let cause = match gap.cause {
         GapCause::Crash => "crash",
         GapCause::DiskFull => "disk full",
@@ -457,5 +457,6 @@ fn gap_recorded(gap: &Gap) -> Audited {
         GapCause::Unwatched => "unwatched",
         GapCause::Bound => "bound",
     };
-    Audited::GapRecorded { cause: cause.to_owned(), bytes: gap.bytes }
+    let gaps = (count > 1).then_some(count);
+    Audited::GapRecorded { cause: cause.to_owned(), bytes: gap.bytes, gaps }
 }

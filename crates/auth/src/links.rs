@@ -3,8 +3,8 @@
 use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::gate::{Anybody, Member, NodePart, ProxyPart};
-use crate::throttle::network;
 use crate::{clock, ledger, people, secret};
+use link::tcp::network;
 use model::audit::Audited;
 use model::limit::{LINK_MS, LINKS};
 use model::role::{AdminRight, NodeFacts, RoleSet};

@@ -1,7 +1,7 @@
 //! Terminals that wait to be let in by a browser, in memory: a start of auth turns all of them away. Pure.
 
 use crate::issue::PersonKeys;
-use crate::throttle::network;
+use link::tcp::network;
 use model::limit::{ARRIVAL_ANSWERS, ARRIVAL_MS, ARRIVALS};
 use model::{Time, UserName};
 use std::collections::BTreeMap;

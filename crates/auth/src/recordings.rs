@@ -36,7 +36,7 @@ const SILENT_MS: i64 = 60_000;
 /// Life of a ticket.
 const TICKET_MS: i64 = 12 * 3600 * 1000;
 /// Bytes of one answer, at most. Cut: the client asks for the rest.
-const PIECE_BYTES: u64 = 4 * 1024 * 1024;
+const PIECE_BYTES: u64 = 256 * 1024;
 /// How long an answer at the end of a live recording waits for more.
 const TAIL_WAIT: Duration = Duration::from_secs(1);
 

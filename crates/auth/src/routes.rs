@@ -22,7 +22,7 @@ use std::future::Future;
 use std::sync::Arc;
 use wire::route::Who;
 use wire::web::SET_SESSION_HEADER;
-use wire::{Call, Fault};
+use wire::{Call, Failure, Fault};
 
 /// A route, and the kinds of identity that are let in. What a person may do there is decided behind it.
 #[derive(Debug, Clone)]
@@ -230,7 +230,10 @@ where
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return Refusal::new(Fault::Unauthenticated, "sign in first").into_response();
     };
-    let mut held = auth.bodies.none_yet(&peer, route);
+    let mut held = match auth.bodies.none_yet(&peer, route) {
+        Ok(held) => held,
+        Err(Failure { fault, message }) => return Refusal::new(fault, message).into_response(),
+    };
     let mut asked = Asked::new(peer, route);
     let proven = match asked.look_behind(&auth, request.headers()).await {
         Ok(()) => P::prove(&auth, asked.clone()).await,

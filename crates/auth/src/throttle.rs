@@ -3,7 +3,6 @@
 use model::Tick;
 use model::limit::{SIGN_IN_FAILURES, SIGN_IN_WINDOW_MS};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// Failures of one address within the window, before it is refused: several people may share an address.
 pub const FAILURES_PER_ADDRESS: u32 = SIGN_IN_FAILURES * 5;
@@ -68,17 +67,11 @@ impl Failures {
     }
 }
 
-/// As what an address is counted: an IPv6 address as its /64, which one person has whole.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (!0 << 64)).into()),
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use link::tcp::network;
+    use std::net::IpAddr;
 
     const WINDOW: u64 = SIGN_IN_WINDOW_MS as u64;
 

@@ -11,6 +11,7 @@ pub use relay::relay_line;
 pub use secure::Secure;
 
 use crate::places::{Place, Places};
+use crate::tcp::network;
 use crate::tls::{Challenges, Peer};
 use hello::recognise;
 use model::limit::{
@@ -126,7 +127,8 @@ impl Front {
         let places = if relay {
             self.everyone.take_any().ok().zip(self.shaking.take_any().ok())
         } else {
-            self.everyone.take(ip).ok().zip(self.shaking.take(ip).ok())
+            let network = network(ip);
+            self.everyone.take(network).ok().zip(self.shaking.take(network).ok())
         };
         let Some((place, shaking)) = places else {
             tracing::warn!(%address, "too many connections; closed");

@@ -27,3 +27,5 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of all headers of one request. Refuse: 431.
 const HEADER_BYTES: u32 = 16 * 1024;
+/// Bytes that a connection of HTTP/1.1 holds of what it reads, its headers whole.
+const HTTP1_BYTES: usize = 64 * 1024;

@@ -19,6 +19,7 @@ pub mod duplex;
 mod flood;
 pub mod front;
 pub mod http;
+mod lines;
 mod places;
 pub mod ssh;
 pub mod tasks;
@@ -28,5 +29,6 @@ pub mod tunnel;
 
 pub use duplex::{BoxDuplex, Duplex, pipe};
 pub use flood::{FLOOD_WINDOW, Flood};
+pub use lines::{LineBuffer, LineTooLong};
 pub use places::{Full, Place, Places};
 pub use tls::{Peer, PeerIdentity};

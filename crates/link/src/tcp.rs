@@ -2,6 +2,7 @@
 
 use model::limit::DIAL_MS;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs};
 
@@ -29,6 +30,15 @@ pub fn settle(stream: &TcpStream) {
     let settled = stream.set_nodelay(true).and_then(|()| keepalive(stream));
     if let Err(error) = settled {
         tracing::debug!(%error, "a connection goes on without TCP keepalive");
+    }
+}
+
+/// As what an address is counted: an IPv6 address as its /64, which one person has whole.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (!0 << 64)).into()),
+        address => address,
     }
 }
 

@@ -175,6 +175,8 @@ audited! {
         cause: String,
         /// Bytes, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")] bytes: Option<u64>,
+        /// How many gaps are told together, where they were more than can be told one by one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] gaps: Option<u64>,
     }
     /// A recording could not be made as its policy asks.
     RecordingFailed "S3014W" "session.recording_failed" {

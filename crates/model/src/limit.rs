@@ -58,12 +58,19 @@ pub const GUESTS_PER_ADDRESS: usize = 20;
 pub const GUEST_WAIT_MS: u64 = 60_000;
 /// Sessions of one connection at once. Refuse: the channel open fails.
 pub const SESSIONS_PER_CONNECTION: usize = 64;
+/// As [`SESSIONS_PER_CONNECTION`], of a guest: a seat, and the line to who else is there, and both once more. What is sent
+/// to sessions that were not begun is in memory, and nobody knows yet what a guest's code is worth.
+pub const GUEST_SESSIONS: usize = 4;
 /// Channels of any kind of one connection at once. Refuse: the channel open fails.
 pub const CHANNELS_PER_CONNECTION: usize = 256;
 /// Listening sockets (`-R`) of one connection. Refuse: the request fails.
 pub const LISTENERS_PER_CONNECTION: usize = 32;
 /// Environment variables a client may set on one session. Refuse: the request fails.
 pub const ENVIRONMENT_VARIABLES: usize = 64;
+/// Bytes of a host's name or a socket's path that a forward leads to, waits at or comes from. Refuse: the request fails.
+pub const PLACE_BYTES: usize = 1024;
+/// Bytes of a terminal's name. Refuse: the request fails.
+pub const TERM_BYTES: usize = 256;
 /// Bytes of one environment variable, name and value. Refuse: the request fails.
 pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Receive window of an SSH channel, in bytes. Wait: the peer stops sending.
@@ -144,6 +151,8 @@ pub const LEDGER_OWED: usize = 4096;
 /// Denials of one person or machine, of one thing that they ask for within a minute, that stand in the ledger one by one. Cut:
 /// further ones are counted, and the count is told.
 pub const DENIALS_TOLD: u64 = 60;
+/// Gaps of one shipment that the ledger is told one by one. Cut: further ones are told together, by what caused them.
+pub const GAPS_TOLD: usize = 16;
 /// Bytes of events that one node or proxy may report at once, and how many more each second. Refuse until then, and tell the
 /// ledger: a node keeps [`EVENTS_BYTES`] of them meanwhile, a proxy fewer, and counts those beyond.
 pub const REPORT_BYTES: (u64, u64) = (64 * 1024 * 1024, 1024 * 1024);
@@ -237,6 +246,10 @@ pub const GLANCES: usize = 100_000;
 pub const SEARCH_CHARS: usize = 200;
 /// Bytes that one regular expression may take when it is compiled, and again while it runs. Refuse.
 pub const REGEX_BYTES: usize = 1 << 20;
+/// Characters of a line, wrapped or not, in which an expression is looked for: sixteen rows of the widest screen. Cut.
+pub const EXPRESSION_CHARS: usize = 16 * 1024;
+/// Places of a line where an expression fits nothing at all (`a*`), each passed over. Cut: behind them the line has no match.
+pub const EXPRESSION_EMPTY: usize = 1000;
 /// Hits of one search. Cut: the next begins behind the last.
 pub const HITS: usize = 1000;
 /// Milliseconds that one search takes. Cut: as [`HITS`].
@@ -288,7 +301,8 @@ pub const STREAMS_OF_NOBODY: u32 = 16;
 pub const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Connections that one port holds at once. Refuse: closed before a byte is read.
 pub const CONNECTIONS: usize = 8192;
-/// Connections that one address holds on one port at once. Refuse: as [`CONNECTIONS`].
+/// Connections that one address holds on one port at once. Refuse: as [`CONNECTIONS`]. Here and wherever addresses are counted
+/// an IPv6 address stands for its /64, which one machine has whole.
 pub const CONNECTIONS_PER_ADDRESS: usize = 1024;
 /// Connections of one port that are not past their TLS handshake. Wait: further ones stay in the kernel's queue.
 pub const HANDSHAKES: usize = 512;
@@ -306,6 +320,8 @@ pub const CALL_MS: u64 = 60_000;
 pub const REDIAL_MS: u64 = 10_000;
 /// Body of one JSON answer, and one line of a stream of them, in bytes. Refuse: reported as not understood.
 pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// One line of what a node tells a session's company, in bytes. Refuse: reported as not understood.
+pub const COMPANY_BYTES: usize = 1024 * 1024;
 /// Streams of a tunnel that were accepted and not yet taken by the node. Wait: further ones stay unanswered.
 pub const KNOCKS: usize = 64;
 /// Bytes copied at once in each direction of a pipe. Wait.

@@ -15,7 +15,7 @@ use link::ssh::server::{
 use link::ssh::ssh_key::Certificate;
 use link::tunnel::Knock;
 use model::audit::Audited;
-use model::limit::{LINK_MS, SSH_BEAT_MS, SSH_BEATS};
+use model::limit::{GUEST_SESSIONS, LINK_MS, SESSIONS_PER_CONNECTION, SSH_BEAT_MS, SSH_BEATS};
 use model::role::{Forwarding, RecordingPolicy};
 use model::transfer::text_of;
 use model::{AuditEvent, ConnectionId, Heading, Kind, Login, NodeName, SessionId, Tick, UserName};
@@ -294,7 +294,7 @@ fn gate(
                     buffers,
                     agent,
                     x11,
-                    sessions: true,
+                    sessions: SESSIONS_PER_CONNECTION,
                     variable: |name| {
                         name == RETURN_VARIABLE
                             || name == FITS_VARIABLE
@@ -322,7 +322,8 @@ fn guests(post: Arc<Post>, id: ConnectionId, client: Option<SocketAddr>) -> Gues
             let (session, reporter) = (code.to_owned(), post.reporter.clone());
             let place = Some(Arc::new(place));
             let visitor = Visitor { id, identity, session, client, reporter, place };
-            Some(visitor_admission(Arc::new(buffers), visitor))
+            let admission = visitor_admission(Arc::new(buffers), visitor);
+            Some(Admission { sessions: GUEST_SESSIONS, ..admission })
         }),
     }
 }
@@ -332,7 +333,7 @@ fn visitor_admission(buffers: Arc<OnDisk>, visitor: Visitor) -> Admission<Holder
         buffers,
         agent: false,
         x11: false,
-        sessions: true,
+        sessions: SESSIONS_PER_CONNECTION,
         variable: |name| name == RETURN_VARIABLE || name == FITS_VARIABLE,
         subsystems: &[COMPANY_SUBSYSTEM],
         holder: Holder::Visitor(visitor),

@@ -32,7 +32,7 @@ use link::ssh::Output;
 use link::ssh::server::{PtyWish, Session, Wish};
 use model::audit::Audited;
 use model::entry::{Ending, Entry, Party, People};
-use model::limit::{DRAIN_MS, ENTRY_BYTES};
+use model::limit::{DRAIN_MS, ENTRY_BYTES, VISITS};
 use model::role::{RecordingPolicy, SeatRole};
 use model::{Heading, Kind, Seq, SessionId, Size, Stream, Tick};
 use outgoing::{Writing, written};
@@ -627,6 +627,7 @@ impl Live {
     /// Takes what others have typed so far; at most as much as may wait.
     fn hear_out(&mut self, streams: &mut Streams) {
         while self.passes()
+            && streams.waiting() < VISITS
             && let Ok(typed) = self.table.ears().1.try_recv()
         {
             self.typed_by(typed, streams);

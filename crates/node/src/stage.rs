@@ -22,6 +22,10 @@ use tokio::sync::{Notify, oneshot, watch};
 const BEHIND: Duration = Duration::from_millis(2);
 /// Bytes that are drawn without a thread of their own.
 const LITTLE_BYTES: usize = 8 * 1024;
+/// Cells that these may touch, at worst.
+const LITTLE_CELLS: usize = 2 * 1024 * 1024;
+/// What an entry counts that waits, beside its bytes.
+const ENTRY_BYTES: usize = 256;
 
 /// What a session shows, for those who look on.
 #[derive(Debug)]
@@ -78,7 +82,8 @@ impl Waiting {
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.most {
+        let held = self.entries.len().saturating_mul(ENTRY_BYTES).saturating_add(self.bytes);
+        if held > self.most {
             self.lose();
         } else {
             self.entries.push_back((seq, entry));
@@ -120,6 +125,22 @@ impl Waiting {
             None => {}
         }
     }
+}
+
+/// Whether drawing it takes a thread no longer than others on that thread may wait. A sequence of two bytes may clear the whole
+/// screen, a new line move all of it by one, another size wrap all of it anew.
+fn is_little(entries: &VecDeque<(Seq, Entry)>, bytes: usize, (cols, rows): (u16, u16)) -> bool {
+    let (cols, cells) = (usize::from(cols), usize::from(cols) * usize::from(rows));
+    let touched = |byte: &u8| match byte {
+        0x1b | 0x9b => cells,
+        b'\n' | 0x0b | 0x0c => cols,
+        _ => 1,
+    };
+    let touches = |(_, entry): &(Seq, Entry)| match entry {
+        Entry::Output { bytes, .. } => bytes.iter().map(touched).sum(),
+        _ => 64 * cells,
+    };
+    bytes <= LITTLE_BYTES && entries.iter().map(touches).sum::<usize>() <= LITTLE_CELLS
 }
 
 fn draw_all(screen: &mut Screen, entries: VecDeque<(Seq, Entry)>) {
@@ -205,13 +226,15 @@ impl Stage {
                     self.waiting().based(seq);
                 }
                 Next::Draw(entries, bytes) => {
+                    let size = self.glance(Screen::size);
+                    let little = size.is_some_and(|size| is_little(&entries, bytes, size));
                     let stage = Arc::clone(&self);
                     let work = move || {
                         let screen =
                             &mut *stage.screen.lock().unwrap_or_else(PoisonError::into_inner);
                         draw_all(screen, entries);
                     };
-                    if bytes <= LITTLE_BYTES {
+                    if little {
                         work();
                     } else if tokio::task::spawn_blocking(work).await.is_err() {
                         return;
@@ -279,6 +302,32 @@ mod tests {
         stage.offer(Seq(3), entry(" and after that much more"));
         assert_eq!(shown(&stage).await, "before and after that much more");
         assert_eq!(stage.look(Screen::size), (40, 5));
+    }
+
+    #[test]
+    fn what_touches_much_of_a_screen_is_not_drawn_where_others_wait() {
+        let little = |text: &str, size| {
+            is_little(&[(Seq(1), entry(text))].into_iter().collect(), text.len(), size)
+        };
+        let (usual, greatest) = ((80, 24), (1024, 512));
+        assert!(little(&"x".repeat(LITTLE_BYTES), greatest));
+        assert!(!little(&"x".repeat(LITTLE_BYTES + 1), usual));
+        assert!(little(&"\x1bc".repeat(1000), usual));
+        assert!(!little(&"\x1bc".repeat(2000), usual));
+        assert!(little("\x1bc", greatest) && !little(&"\x1bc".repeat(5), greatest));
+        assert!(little(&"\n".repeat(2000), greatest) && !little(&"\n".repeat(3000), greatest));
+        let resize = [(Seq(1), Entry::Resize(Size::clamped(2, 2)))].into_iter().collect();
+        assert!(is_little(&resize, 0, usual) && !is_little(&resize, 0, greatest));
+    }
+
+    #[tokio::test]
+    async fn a_stage_behind_which_small_entries_pile_up_begins_anew() {
+        let stage = Stage::new(Size::clamped(20, 3), None);
+        let most = (STAGE_BYTES / ENTRY_BYTES) as u64;
+        (1..most / 2).for_each(|seq| stage.offer(Seq(seq), entry("x")));
+        assert!(!stage.is_lost());
+        (most / 2..most).for_each(|seq| stage.offer(Seq(seq), entry("x")));
+        assert!(stage.is_lost());
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use crate::skim::Skim;
 use crate::{Corrupt, From as Place, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stream};
-use model::limit::REGEX_BYTES;
+use model::limit::{EXPRESSION_CHARS, EXPRESSION_EMPTY, REGEX_BYTES};
 use regex::{Regex, RegexBuilder};
 use screen::Screen;
 use std::collections::BTreeMap;
@@ -63,7 +63,8 @@ impl Pattern {
         Some(Self(What::Text { chars, exact, rare }))
     }
 
-    /// A regular expression; as said, whether capitals matter. It takes bounded memory, and time that grows with the line only.
+    /// A regular expression; as said, whether capitals matter. It takes bounded memory. In a line it is looked for in the first
+    /// [`EXPRESSION_CHARS`] characters, because it may go to the end of them from each of them.
     ///
     /// # Errors
     /// [`NoExpression`].
@@ -180,10 +181,15 @@ impl Pattern {
                 starts.take(most).collect()
             }
             What::Expression(expression) => {
-                let text: String = line.iter().map(|at| at.ch).collect();
+                let text: String = line.iter().take(EXPRESSION_CHARS).map(|at| at.ch).collect();
                 let place =
                     |byte: usize| text.get(..byte).map_or(0, |before| before.chars().count());
-                let found = expression.find_iter(&text).filter(|found| !found.is_empty());
+                let mut empty = 0;
+                let found = expression.find_iter(&text).take_while(|found| {
+                    empty += usize::from(found.is_empty());
+                    empty <= EXPRESSION_EMPTY
+                });
+                let found = found.filter(|found| !found.is_empty());
                 found.take(most).map(|found| (place(found.start()), place(found.end()))).collect()
             }
         }
@@ -533,6 +539,24 @@ mod tests {
         let wrong = |text: &str| Pattern::expression(text, true).unwrap_err().0;
         assert!(wrong("a(").contains("unclosed group"), "{}", wrong("a("));
         assert!(wrong("((a{99}){99}){99}").contains("too large"));
+    }
+
+    #[test]
+    fn an_expression_that_looks_at_all_of_an_endless_line_from_everywhere_comes_to_an_end() {
+        let mut screen = Screen::new(1024, 512);
+        screen.feed(b"a");
+        (0..128).for_each(|_| screen.feed(b"\x1b[4095b"));
+        assert!(lines(&screen)[0].len() > 500_000);
+        for (text, fits) in [("(?:.*X)?", false), (r"(?:.*X)?\b", false), ("(?:.*X)?a{2}", true)] {
+            let pattern = Pattern::expression(text, true).unwrap();
+            assert_eq!(pattern.is_on(&screen), fits, "{text}");
+            let places = pattern.places(&screen).len();
+            assert_eq!(places, if fits { EXPRESSION_CHARS } else { 0 }, "{text}");
+        }
+        let late = format!("{}X", "a".repeat(EXPRESSION_CHARS - 1));
+        let pattern = Pattern::expression("X", true).unwrap();
+        assert!(pattern.find(&late).is_some());
+        assert!(pattern.find(&format!("a{late}")).is_none());
     }
 
     #[test]

@@ -17,8 +17,10 @@ use tracing_subscriber::EnvFilter;
 
 /// Begins logging to standard error. The SSH library logs through the same door, at warnings only.
 pub fn logs(filter: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(format!("{filter},russh=warn,h2=warn,hyper=warn,sqlx=warn"))
-        .with_context(|| format!("{filter:?} is no log filter"))?;
+    let filter = EnvFilter::try_new(format!(
+        "{filter},russh=warn,russh::server::encrypted=error,h2=warn,hyper=warn,sqlx=warn"
+    ))
+    .with_context(|| format!("{filter:?} is no log filter"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,6 +1,7 @@
 //! What a shipment holds: records cut out of its body and checked one by one, before anything is written.
 
 use model::entry::{Entry, Gap};
+use model::limit::GAPS_TOLD;
 use model::seal::Head;
 use model::{Heading, NodeName, SessionId};
 use record::{Accepted, Chain, Counter};
@@ -27,8 +28,8 @@ pub struct Load {
     pub signed_head: Option<Head>,
     /// The heading, if it was among them.
     pub heading: Option<Box<Heading>>,
-    /// Gaps in this body.
-    pub gaps_here: Vec<Gap>,
+    /// Gaps in this body, each with how many it stands for: behind [`GAPS_TOLD`] those of one cause are one.
+    pub gaps_here: Vec<(Gap, u64)>,
     /// What else is counted in this body.
     pub counter: Counter,
     /// What is wrong with the first record that is not good.
@@ -86,13 +87,27 @@ impl Load {
         Ok(())
     }
 
+    fn gap(&mut self, gap: Gap) {
+        let behind = self.gaps_here.get_mut(GAPS_TOLD..).unwrap_or_default();
+        match behind.iter_mut().find(|(one, _)| one.cause == gap.cause) {
+            Some((one, count)) => {
+                let sum = |one: Option<u64>, more: Option<u64>| Some(one?.saturating_add(more?));
+                one.bytes = sum(one.bytes, gap.bytes);
+                one.entries = sum(one.entries, gap.entries);
+                one.ms = one.ms.saturating_add(gap.ms);
+                *count = count.saturating_add(1);
+            }
+            None => self.gaps_here.push((gap, 1)),
+        }
+    }
+
     fn note(&mut self, accepted: Accepted, signed: &mut Option<Head>) {
         self.counter.count(&accepted.meta);
-        let gaps = accepted.meta.into_iter().filter_map(|stamped| match stamped.entry {
-            Entry::Gap(gap) => Some(gap),
-            _ => None,
-        });
-        self.gaps_here.extend(gaps);
+        for stamped in accepted.meta {
+            if let Entry::Gap(gap) = stamped.entry {
+                self.gap(gap);
+            }
+        }
         if accepted.heading.is_some() {
             self.heading = accepted.heading;
         }

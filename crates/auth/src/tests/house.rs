@@ -350,7 +350,6 @@ pub fn busy_tape(heading: Heading, key: &SigningKey) -> Tape {
 
 fn taped(heading: Heading, key: &SigningKey, told: fn(u64) -> Option<Entry>) -> Tape {
     let mut writer = Writer::begin(&heading, key.clone(), Tick(0));
-    let mut records = Vec::new();
     for second in 0..40_u64 {
         let now = Tick(second * 1000);
         let bytes = format!("line {second} of the session\r\n").into();
@@ -365,7 +364,22 @@ fn taped(heading: Heading, key: &SigningKey, told: fn(u64) -> Option<Entry>) -> 
         writer.flush(now);
         writer.handle_timeout(now.plus_ms(999));
     }
-    writer.end(Ending::Exit { status: 0 }, Tick(40_000));
+    ended(&heading, writer, Tick(40_000))
+}
+
+/// So many gaps of two bytes each, one behind the other, and nothing else.
+pub fn gaps(heading: Heading, key: &SigningKey, count: u64) -> Tape {
+    let mut writer = Writer::begin(&heading, key.clone(), Tick(0));
+    for _ in 0..count {
+        let gap = Gap { cause: GapCause::Unwatched, bytes: Some(2), entries: None, ms: 1 };
+        writer.handle(Entry::Gap(gap), Tick(0));
+    }
+    ended(&heading, writer, Tick(1))
+}
+
+fn ended(heading: &Heading, mut writer: Writer, now: Tick) -> Tape {
+    let mut records = Vec::new();
+    writer.end(Ending::Exit { status: 0 }, now);
     while let Some(sealed) = writer.poll() {
         records.push((sealed.bytes.to_vec(), sealed.head.records));
     }

@@ -1,6 +1,6 @@
 //! Recordings from a node's shipment to a person's look at them.
 
-use super::house::{House, Node, Tape, fault, heading, refused, tape, user};
+use super::house::{House, Node, Tape, fault, gaps, heading, refused, tape, user};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt, iter, pending};
 use http::Request;
@@ -10,7 +10,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::http::{CallError, Client};
 use model::audit::Audited;
-use model::limit::{REQUEST_BYTES, SHIP_BYTES};
+use model::limit::{GAPS_TOLD, REQUEST_BYTES, SHIP_BYTES};
 use model::{AuditEvent, SessionId};
 use record::Verdict;
 use std::convert::Infallible;
@@ -330,6 +330,26 @@ fn unfinished(bytes: usize) -> Unfinished {
     let piece = Bytes::from(vec![b' '; 64 * 1024]);
     let pieces = std::iter::repeat_n(piece, bytes / (64 * 1024));
     StreamBody::new(iter(pieces.map(|piece| Ok(Frame::data(piece)))).chain(pending()).boxed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gaps_without_number_are_a_few_rows_of_the_ledger_and_each_is_counted() {
+    let house = House::start().await;
+    let (admin, web) = (house.admin().await, house.node("web-01").await);
+    let count = 20_000;
+    let tape = gaps(heading(1, "bob", &web.name, "lab", web.signer.clone()), &web.key, count);
+    ship_all(&web, &tape).await;
+    let word = Some("session.gap".to_owned());
+    let asked = ListAudit { word, limit: 1000, ..ListAudit::default() };
+    let rows = admin.client.call(&asked).await.unwrap();
+    let told = rows.iter().map(|row| match row.parse().unwrap().what {
+        Audited::GapRecorded { bytes, gaps, .. } => (bytes.unwrap(), gaps.unwrap_or(1)),
+        other => panic!("{other:?}"),
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), GAPS_TOLD + 1);
+    assert_eq!(told.iter().map(|(bytes, _)| bytes).sum::<u64>(), 2 * count);
+    assert_eq!(told.iter().map(|(_, gaps)| gaps).sum::<u64>(), count);
 }
 
 #[tokio::test(flavor = "multi_thread")]

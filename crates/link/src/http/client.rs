@@ -5,9 +5,10 @@ use super::{
     words,
 };
 use crate::duplex::Duplex;
+use crate::lines::LineBuffer;
 use crate::tasks::Tasks;
 use crate::tls::ClientTls;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -220,7 +221,7 @@ impl Client {
         Ok(Lines {
             address: self.address.clone(),
             body: response.into_body(),
-            held: BytesMut::new(),
+            held: LineBuffer::new(ANSWER_BYTES),
             _keep: self.tasks.clone(),
             of: PhantomData,
         })
@@ -387,7 +388,7 @@ impl Body for Kept {
 pub struct Lines<T> {
     address: String,
     body: Incoming,
-    held: BytesMut,
+    held: LineBuffer,
     _keep: Tasks,
     of: PhantomData<fn() -> T>,
 }
@@ -400,15 +401,10 @@ impl<T: DeserializeOwned> Lines<T> {
     /// [`CallError::Unreachable`] when the connection broke, [`CallError::Garbled`] on what is no such value.
     pub async fn next(&mut self) -> Result<Option<T>, CallError> {
         loop {
-            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
-                let line = self.held.split_to(end);
-                self.held.advance(1);
-                return serde_json::from_slice(&line)
-                    .map(Some)
-                    .map_err(|e| CallError::garbled(&self.address, e.to_string()));
-            }
-            if self.held.len() > ANSWER_BYTES {
-                return Err(CallError::garbled(&self.address, "a line without an end"));
+            let garbled = |words: String| CallError::garbled(&self.address, words);
+            if let Some(line) = self.held.take().map_err(|error| garbled(error.to_string()))? {
+                let value = serde_json::from_slice(&line);
+                return value.map(Some).map_err(|error| garbled(error.to_string()));
             }
             match self.body.frame().await {
                 None => return Ok(None),
@@ -417,7 +413,7 @@ impl<T: DeserializeOwned> Lines<T> {
                 }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.held.extend_from_slice(&data);
+                        self.held.push(&data);
                     }
                 }
             }

@@ -1,7 +1,9 @@
 //! The server's side of one connection: requests to a router, `CONNECT` streams to a carrier.
 
 use super::routes::{failure, refusal};
-use super::{ByteStream, CONNECTION_WINDOW, HEADER_BYTES, PING_INTERVAL, PING_TIMEOUT};
+use super::{
+    ByteStream, CONNECTION_WINDOW, HEADER_BYTES, HTTP1_BYTES, PING_INTERVAL, PING_TIMEOUT,
+};
 use crate::duplex::Duplex;
 use crate::tasks::{Spawner, Tasks};
 use crate::tls::{Peer, PeerIdentity};
@@ -134,6 +136,7 @@ pub async fn serve_http1(
     let answering = answering(peer, service, tasks.spawner(), Arc::clone(&asked));
     let mut settings = hyper::server::conn::http1::Builder::new();
     settings.timer(TokioTimer::new()).header_read_timeout(FIRST_REQUEST);
+    settings.max_buf_size(HTTP1_BYTES);
     let connection = settings.serve_connection(TokioIo::new(stream), answering).with_upgrades();
     let mut connection = pin!(connection);
     let outcome = tokio::select! {

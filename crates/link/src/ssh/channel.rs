@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 const LAST_LINE: Duration = Duration::from_secs(1);
 /// Bytes read at once from what is copied into a channel; one packet.
 const PIECE_BYTES: usize = terms::PACKET_BYTES as usize;
+/// Bytes handed to the library in one message.
+const AT_ONCE: usize = 8 * PIECE_BYTES;
 
 /// The channel or its connection is gone; what was written may not have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -95,10 +97,13 @@ impl Output {
     /// [`Gone`] when the channel or its connection is.
     pub async fn write(&self, bytes: Bytes) -> Result<(), Gone> {
         self.unless_gone(async {
-            match &*self.half {
-                Half::Server(half, _) => half.data_bytes(bytes).await,
-                Half::Client(half) => half.data_bytes(bytes).await,
+            for piece in pieces(bytes) {
+                match &*self.half {
+                    Half::Server(half, _) => half.data_bytes(piece).await?,
+                    Half::Client(half) => half.data_bytes(piece).await?,
+                }
             }
+            Ok(())
         })
         .await
     }
@@ -109,10 +114,13 @@ impl Output {
     /// [`Gone`] when the channel or its connection is.
     pub async fn write_error(&self, bytes: Bytes) -> Result<(), Gone> {
         self.unless_gone(async {
-            match &*self.half {
-                Half::Server(half, _) => half.extended_data_bytes(1, bytes).await,
-                Half::Client(half) => half.extended_data_bytes(1, bytes).await,
+            for piece in pieces(bytes) {
+                match &*self.half {
+                    Half::Server(half, _) => half.extended_data_bytes(1, piece).await?,
+                    Half::Client(half) => half.extended_data_bytes(1, piece).await?,
+                }
             }
+            Ok(())
         })
         .await
     }
@@ -251,6 +259,16 @@ impl Output {
             () = self.gone.cancelled() => Err(Gone),
         }
     }
+}
+
+/// What is handed to the library at once: a peer may have announced packets of any size, and what waits to be sent is counted
+/// there by its number.
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
+    let mut first = true;
+    std::iter::from_fn(move || {
+        let wanted = std::mem::take(&mut first) || !bytes.is_empty();
+        wanted.then(|| bytes.split_to(bytes.len().min(AT_ONCE)))
+    })
 }
 
 impl std::fmt::Debug for Output {

@@ -108,7 +108,7 @@ fn admission<T>(holder: T) -> Admission<Arc<T>> {
         buffers: Arc::new(Memory { stall: Some(STALL), ..Memory::default() }),
         agent: false,
         x11: false,
-        sessions: false,
+        sessions: 0,
         variable: |_| false,
         subsystems: &[],
     }

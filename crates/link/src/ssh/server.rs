@@ -49,8 +49,8 @@ pub struct Admission<T> {
     pub agent: bool,
     /// Whether sessions may ask for the client's display (RFC 4254 §6.3).
     pub x11: bool,
-    /// Whether sessions may be opened at all.
-    pub sessions: bool,
+    /// How many sessions may be open at once; of none no session is opened at all.
+    pub sessions: usize,
     /// Which variables a client may set.
     pub variable: fn(&str) -> bool,
     /// Names of the subsystems that there are.
@@ -296,6 +296,14 @@ pub enum Place {
         /// Its path.
         path: String,
     },
+}
+
+impl Place {
+    /// Whether it is longer than [`limit::PLACE_BYTES`].
+    fn is_long(&self) -> bool {
+        let (Self::Port { host: text, .. } | Self::Socket { path: text }) = self;
+        text.len() > limit::PLACE_BYTES
+    }
 }
 
 impl std::fmt::Display for Place {

@@ -1,6 +1,7 @@
 //! How many connections may be signing in at once, or be guests', or ask for something: in all, and from one address.
 
 use crate::places::{Place, Places};
+use crate::tcp::network;
 use model::limit;
 use std::net::IpAddr;
 
@@ -34,7 +35,7 @@ impl Startups {
     /// Takes a place, or answers `None` when there are too many already. Connections without an address share one count.
     #[must_use]
     pub fn take(&self, address: Option<IpAddr>) -> Option<Startup> {
-        self.0.take(address.map(|address| address.to_canonical())).ok()
+        self.0.take(address.map(network)).ok()
     }
 }
 

@@ -25,7 +25,6 @@ const KEX: &[kex::Name] = &[
     kex::CURVE25519_PRE_RFC_8731,
     kex::ECDH_SHA2_NISTP256,
     kex::ECDH_SHA2_NISTP384,
-    kex::DH_G16_SHA512,
     kex::DH_G14_SHA256,
     kex::EXTENSION_SUPPORT_AS_CLIENT,
     kex::EXTENSION_SUPPORT_AS_SERVER,

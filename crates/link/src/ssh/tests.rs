@@ -11,7 +11,7 @@ use super::server::{
 use super::{Pipe, Startups};
 use crate::duplex::BoxDuplex;
 use bytes::Bytes;
-use model::Size;
+use model::{Size, limit};
 use russh::keys::ssh_key::certificate::{Builder, CertType, Certificate};
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{PrivateKey, PublicKey};
@@ -65,7 +65,7 @@ impl World {
             buffers: Arc::clone(&buffers),
             agent: true,
             x11: true,
-            sessions: true,
+            sessions: limit::SESSIONS_PER_CONNECTION,
             variable: |name| name == "LANG",
             subsystems: &["sftp"],
         };

@@ -54,7 +54,7 @@ impl Port {
                 }
             };
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            let Ok(place) = self.places.take(address.ip()) else {
+            let Ok(place) = self.places.take(tcp::network(address.ip())) else {
                 tracing::warn!(%address, "too many connections; closed");
                 continue;
             };

@@ -126,6 +126,11 @@ impl Streams {
         self.giving.is_empty() && self.behind.is_empty()
     }
 
+    /// Pieces that wait behind the one that is given.
+    pub fn waiting(&self) -> usize {
+        self.behind.len()
+    }
+
     /// Gives input to the program: `now`, as far as it takes it; the rest is written by [`Streams::hear`].
     pub fn give(&mut self, bytes: Bytes, now: bool) {
         if !now || !self.takes() {

@@ -5,6 +5,7 @@ use crate::company::{Speaker, Vain};
 use crate::lives::Running;
 use crate::session::refuse;
 use bytes::Bytes;
+use link::LineBuffer;
 use link::ssh::Output;
 use link::ssh::server::Session;
 use model::UserName;
@@ -70,7 +71,7 @@ pub(crate) async fn speak(running: &Running, by: &By, session: Session, stop: &C
     let listening = running.doors.listen().ok().filter(|_| is_there(&company.borrow_and_update()));
     let Some(mut told) = listening else { return refuse(&output, NOWHERE).await };
     let stands = || Told::Company(Company::clone(&running.company.borrow()));
-    let mut line = Vec::new();
+    let mut line = LineBuffer::new(REQUEST_BYTES);
     let mut open = write(&output, &stands()).await;
     while open {
         tokio::select! {
@@ -87,12 +88,10 @@ pub(crate) async fn speak(running: &Running, by: &By, session: Session, stop: &C
             Ok(()) = company.changed() => open = is_there(&company.borrow_and_update()),
             pulled = input.pull() => {
                 let Ok(Some(bytes)) = pulled else { break };
-                line.extend_from_slice(&bytes);
-                while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-                    let asked: Vec<u8> = line.drain(..=end).collect();
-                    open = open && write(&output, &answer(running, by, &asked).await).await;
+                line.push(&bytes);
+                while open && let Ok(Some(asked)) = line.take().inspect_err(|_| open = false) {
+                    open = write(&output, &answer(running, by, &asked).await).await;
                 }
-                open &= line.len() <= REQUEST_BYTES;
             }
             () = output.gone() => break,
             () = stop.cancelled() => break,

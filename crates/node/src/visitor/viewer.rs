@@ -138,7 +138,15 @@ impl Viewer {
         let farewell = async {
             if let Left::Told(_) = left {
                 // What was on the screen at the end is seen once more, in full.
-                let _ = output.write(Bytes::from(self.picture())).await;
+                let mut drawn = self.stage.drawn();
+                let bytes = loop {
+                    match self.picture() {
+                        Some(bytes) => break bytes,
+                        None if drawn.changed().await.is_ok() => {}
+                        None => break Vec::new(),
+                    }
+                };
+                let _ = output.write(Bytes::from(bytes)).await;
             }
             let _ = output.write(Bytes::from(self.painter.leave())).await;
             let why = match &left {
@@ -168,8 +176,9 @@ impl Viewer {
                     if let Some(size) = self.resized.take() {
                         self.doors.resized(self.party, size).await;
                     }
-                    let bytes = self.picture();
                     painted = tokio::time::Instant::now();
+                    // Behind what is being drawn now there is something new to see.
+                    let Some(bytes) = self.picture() else { continue };
                     if !bytes.is_empty() && output.write(Bytes::from(bytes)).await.is_err() {
                         return Left::Gone;
                     }
@@ -214,19 +223,19 @@ impl Viewer {
         self.painter.resize(size.cols(), size.rows());
     }
 
-    /// What the terminal must get to show how things are now.
-    fn picture(&mut self) -> Vec<u8> {
+    /// What the terminal must get to show how things are now; nothing while that is being drawn, which may take long.
+    fn picture(&mut self) -> Option<Vec<u8>> {
         let types = self.types();
         let window = &mut self.window;
         let View { mut canvas, keys, told } =
-            self.stage.look(|screen| view::look(screen, window, types));
+            self.stage.glance(|screen| view::look(screen, window, types))?;
         let mut bytes = told.unwrap_or_default();
         if !bytes.is_empty() {
             self.resize(self.window.size);
         }
         self.lay_over(&mut canvas);
         bytes.extend(self.painter.paint(canvas, Some(keys)));
-        bytes
+        Some(bytes)
     }
 
     fn lay_over(&self, canvas: &mut Canvas) {

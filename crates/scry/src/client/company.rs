@@ -7,11 +7,12 @@ use crate::show;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use comfy_table::Color;
+use link::LineBuffer;
 use link::ssh::client::Session;
 use link::ssh::{Input, Output};
 use model::SeatRole;
 use model::entry::Party;
-use model::limit::ANSWER_BYTES;
+use model::limit::COMPANY_BYTES;
 use std::process::ExitCode;
 use wire::company::{Ask, Company, State, Told};
 
@@ -55,7 +56,7 @@ pub(super) struct Line {
     _session: Session,
     from: Input,
     to: Output,
-    held: Vec<u8>,
+    held: LineBuffer,
 }
 
 impl Line {
@@ -63,7 +64,8 @@ impl Line {
     pub async fn open(mut session: Session) -> Result<(Self, Company)> {
         let from = session.output.take().context("a fresh session has its output")?;
         let to = session.input.clone();
-        let mut line = Self { _session: session, from, to, held: Vec::new() };
+        let held = LineBuffer::new(COMPANY_BYTES);
+        let mut line = Self { _session: session, from, to, held };
         match line.next().await? {
             Some(Told::Company(company)) => Ok((line, company)),
             _ => bail!(
@@ -75,13 +77,12 @@ impl Line {
     /// The next line; `None` when the session is over. Nothing is lost if it is cancelled.
     pub async fn next(&mut self) -> Result<Option<Told>> {
         loop {
-            if let Some(line) = take_line(&mut self.held)? {
-                return Ok(Some(
-                    serde_json::from_slice(&line).context("the node speaks otherwise")?,
-                ));
+            const OTHERWISE: &str = "the node speaks otherwise";
+            if let Some(line) = self.held.take().context(OTHERWISE)? {
+                return Ok(Some(serde_json::from_slice(&line).context(OTHERWISE)?));
             }
             match self.from.pull().await? {
-                Some(bytes) => self.held.extend_from_slice(&bytes),
+                Some(bytes) => self.held.push(&bytes),
                 None => return Ok(None),
             }
         }
@@ -105,17 +106,6 @@ impl Line {
         }
         // What ends the session ends the line, too.
         Ok(Told::Done {})
-    }
-}
-
-/// Takes the first line of what is held, if it is whole. Refuses one that is longer than any answer is.
-fn take_line(held: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
-    match held.iter().position(|byte| *byte == b'\n') {
-        Some(end) => Ok(Some(held.drain(..=end).collect())),
-        None if held.len() > ANSWER_BYTES => {
-            bail!("the node speaks otherwise: it sends a line of more than {ANSWER_BYTES} bytes")
-        }
-        None => Ok(None),
     }
 }
 
@@ -199,19 +189,6 @@ mod tests {
     use super::*;
     use model::Time;
     use wire::company::Present;
-
-    #[test]
-    fn a_line_of_a_node_that_does_not_end_is_not_held_for_ever() {
-        let mut held = b"one\ntwo".to_vec();
-        assert_eq!(take_line(&mut held).unwrap().unwrap(), b"one\n");
-        assert_eq!(take_line(&mut held).unwrap(), None);
-        assert_eq!(held, b"two");
-        held.resize(ANSWER_BYTES, b'x');
-        assert_eq!(take_line(&mut held).unwrap(), None);
-        held.push(b'x');
-        let refused = take_line(&mut held).unwrap_err().to_string();
-        assert!(refused.contains("a line of more than"), "{refused}");
-    }
 
     #[test]
     fn somebody_is_meant_by_a_number_or_by_a_name_that_only_one_has() {

@@ -27,6 +27,9 @@ const VARIABLE: &str = "this variable may not be set by a client";
 const DIRECTION: &str = "only a server opens such a channel";
 const AGENT: &str = "auth-agent-req@openssh.com";
 const UNGRANTED: &str = "it was not granted";
+const LONG: &str = "its name is longer than any that there can be";
+/// Bytes of one packet of data, as they were announced.
+const MOST_AT_ONCE: usize = terms::PACKET_BYTES as usize;
 const UNSTARTED: &str = "it was not granted, and the channel was closed before a session began";
 
 /// Channels of one connection that are open. Shared with the tasks of the channels, which count down.
@@ -61,9 +64,9 @@ impl Counts {
             .then(|| Slot { places: vec![Arc::clone(&self.channels)] })
     }
 
-    fn session(&self) -> Option<Slot> {
+    fn session(&self, most: usize) -> Option<Slot> {
         let mut slot = self.channel()?;
-        take(&self.sessions, limit::SESSIONS_PER_CONNECTION).then(|| {
+        take(&self.sessions, most).then(|| {
             slot.places.push(Arc::clone(&self.sessions));
             slot
         })
@@ -110,7 +113,7 @@ struct Rules {
     buffers: Arc<dyn crate::ssh::buffer::Buffers>,
     agent: bool,
     x11: bool,
-    sessions: bool,
+    sessions: usize,
     variable: fn(&str) -> bool,
     subsystems: &'static [&'static str],
 }
@@ -162,8 +165,8 @@ impl<T: Send + 'static> Callbacks<T> {
 
     fn open_session(&mut self, channel: Channel<Msg>, wire: &Wire) -> bool {
         self.channels.retain(|_, line| !line.gone.is_cancelled());
-        let Some(rules) = self.rules.as_ref().filter(|rules| rules.sessions) else { return false };
-        let Some(slot) = self.counts.session() else { return false };
+        let Some(rules) = &self.rules else { return false };
+        let Some(slot) = self.counts.session(rules.sessions) else { return false };
         let id = channel.id();
         let gone = self.closed.child_token();
         let (pipe, task) = channel::open_server(
@@ -277,6 +280,11 @@ impl<T: Send + 'static> Callbacks<T> {
         wire: &mut Wire,
     ) {
         let Some(rules) = &self.rules else { return };
+        if to.is_long() || origin.as_ref().is_some_and(|(host, _)| host.len() > limit::PLACE_BYTES)
+        {
+            self.refuse(format!("a channel to {to}"), LONG);
+            return reply.reject(ChannelOpenFailure::ConnectFailed).await;
+        }
         let Some(slot) = self.counts.channel() else {
             self.refuse(format!("a channel to {to}"), CHANNELS);
             return reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -303,6 +311,10 @@ impl<T: Send + 'static> Callbacks<T> {
     async fn listen(&mut self, at: Place) -> Option<u32> {
         let (reply, replied) = oneshot::channel();
         let what = format!("to listen at {at}");
+        if at.is_long() {
+            self.refuse(what, LONG);
+            return None;
+        }
         if self.asked.try_send(Asked::Listen(Listen { at, reply })).is_err() {
             self.refuse(what, BUSY);
             return None;
@@ -327,6 +339,14 @@ impl Waiting {
 fn only_by_keyboard() -> Auth {
     let methods = MethodSet::from(&[MethodKind::KeyboardInteractive][..]);
     Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+}
+
+/// Ends the connection of who sends more at once than was agreed.
+fn agreed(data: &[u8]) -> Result<(), russh::Error> {
+    match data.len() {
+        0..=MOST_AT_ONCE => Ok(()),
+        long => Err(russh::Error::PacketSize(long)),
+    }
 }
 
 fn answer(wire: &mut Wire, id: ChannelId, granted: bool) -> Result<(), russh::Error> {
@@ -431,7 +451,7 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         reply: ChannelOpenHandle,
         wire: &mut Wire,
     ) -> Result<(), Self::Error> {
-        let allowed = self.rules.as_ref().is_some_and(|rules| rules.sessions);
+        let allowed = self.rules.as_ref().is_some_and(|rules| rules.sessions > 0);
         if self.open_session(channel, wire) {
             reply.accept().await;
         } else if allowed {
@@ -498,6 +518,21 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         Ok(())
     }
 
+    /// The library takes longer packets than were announced (RFC 4254 §5.2), and counts those that wait by their number.
+    async fn data(&mut self, _: ChannelId, data: &[u8], _: &mut Wire) -> Result<(), Self::Error> {
+        agreed(data)
+    }
+
+    async fn extended_data(
+        &mut self,
+        _: ChannelId,
+        _: u32,
+        data: &[u8],
+        _: &mut Wire,
+    ) -> Result<(), Self::Error> {
+        agreed(data)
+    }
+
     async fn channel_close(&mut self, id: ChannelId, _: &mut Wire) -> Result<(), Self::Error> {
         // What a session would have told at its beginning, had it begun.
         let never = self.channels.remove(&id).and_then(|line| line.waiting);
@@ -521,7 +556,10 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
         let size = Size::clamped(columns, rows);
         let line = self.channels.get_mut(&id);
         let granted = line.is_some_and(|line| {
-            let Some(waiting) = line.waiting.as_mut().filter(|waiting| waiting.pty.is_none())
+            let Some(waiting) = line
+                .waiting
+                .as_mut()
+                .filter(|waiting| waiting.pty.is_none() && term.len() <= limit::TERM_BYTES)
             else {
                 return false;
             };
@@ -532,7 +570,9 @@ impl<T: Send + 'static> Handler for Callbacks<T> {
             true
         });
         if !granted {
-            self.refuse("pty-req", "a terminal is asked for once, before the session begins");
+            let why =
+                "a terminal is asked for once, before the session begins, and has a short name";
+            self.refuse("pty-req", why);
         }
         answer(wire, id, granted)
     }

@@ -1,9 +1,10 @@
 //! The line to a session's company, over the connection of the terminal itself.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
+use link::LineBuffer;
 use link::ssh::client::{Client, Session};
 use link::ssh::{Input, Output};
-use model::limit::ANSWER_BYTES;
+use model::limit::COMPANY_BYTES;
 use std::time::Duration;
 use wire::company::{Ask, Company, Told};
 use wire::name::COMPANY_SUBSYSTEM;
@@ -18,7 +19,7 @@ pub(super) struct Line {
     _session: Session,
     from: Input,
     to: Output,
-    held: BytesMut,
+    held: LineBuffer,
 }
 
 impl Line {
@@ -29,7 +30,8 @@ impl Line {
             let mut session = client.session().await.ok()?;
             session.subsystem(COMPANY_SUBSYSTEM).await.ok()?;
             let (from, to) = (session.output.take()?, session.input.clone());
-            let mut line = Self { _session: session, from, to, held: BytesMut::new() };
+            let held = LineBuffer::new(COMPANY_BYTES);
+            let mut line = Self { _session: session, from, to, held };
             match line.next().await {
                 Some(Told::Company(company)) => return Some((line, company)),
                 Some(Told::Over { .. }) => return None,
@@ -42,15 +44,10 @@ impl Line {
     /// The next line; `None` when there is none any more. Nothing is lost if it is cancelled.
     pub(super) async fn next(&mut self) -> Option<Told> {
         loop {
-            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
-                let line = self.held.split_to(end);
-                self.held.advance(1);
+            if let Some(line) = self.held.take().ok()? {
                 return serde_json::from_slice(&line).ok();
             }
-            if self.held.len() > ANSWER_BYTES {
-                return None;
-            }
-            self.held.extend_from_slice(&self.from.pull().await.ok()??);
+            self.held.push(&self.from.pull().await.ok()??);
         }
     }
 
