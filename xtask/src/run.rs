@@ -63,7 +63,7 @@ pub fn without_startup_files() -> impl Fn() -> Command + Sync {
     let may = Command::new("unshare").args(private).arg("true").output();
     let may = may.is_ok_and(|done| done.status.success());
     if !may {
-        println!("login shells read this account's start-up files: hiding them needs root");
+        eprintln!("login shells read this account's start-up files: hiding them needs root");
     }
     move || {
         let mut command = Command::new(if may { "unshare" } else { "env" });

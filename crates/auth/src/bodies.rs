@@ -54,12 +54,13 @@ impl Pool {
         }
     }
 
-    /// Requests of one of them, those that nobody waits for any more among them. Refuse: as for bytes.
+    /// Requests of one of them, those that nobody waits for any more among them. Refuse: as for bytes. A proxy asks for many
+    /// people, none of whom may keep the others from it.
     fn most_requests(self) -> u32 {
         match self {
             Self::Strangers => 64,
             Self::People => 256,
-            Self::Proxies => 4096,
+            Self::Proxies => u32::MAX,
             Self::Nodes | Self::Shipments => 1024,
         }
     }

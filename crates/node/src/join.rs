@@ -246,7 +246,9 @@ fn passes(error: &CallError) -> bool {
             **source,
             Trouble::Connect(_) | Trouble::Slow { .. } | Trouble::Gone | Trouble::Broken(_)
         ),
-        CallError::Refused(failure) => matches!(failure.fault, Fault::Unavailable),
+        CallError::Refused(failure) => {
+            matches!(failure.fault, Fault::Unavailable | Fault::TooMany)
+        }
         CallError::Garbled { .. } => false,
     }
 }

@@ -624,7 +624,8 @@ impl Live {
         streams.give(bytes, now);
     }
 
-    /// Takes what others have typed so far; at most as much as may wait.
+    /// Takes what others have typed so far; at most as much as may wait. Where the program has read nothing of as much already,
+    /// the rest is heard when it has, and counts by who may type then.
     fn hear_out(&mut self, streams: &mut Streams) {
         while self.passes()
             && streams.waiting() < VISITS

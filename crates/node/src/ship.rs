@@ -64,7 +64,10 @@ pub(crate) async fn ship(
 pub(crate) async fn wait_after(error: &CallError, id: SessionId, pause: Duration) -> Duration {
     match error {
         CallError::Refused(failure)
-            if !matches!(failure.fault, Fault::Conflict | Fault::Unavailable | Fault::Internal) =>
+            if !matches!(
+                failure.fault,
+                Fault::Conflict | Fault::Unavailable | Fault::TooMany | Fault::Internal
+            ) =>
         {
             tracing::error!(%id, %error, "auth refuses this recording; it stays in the spool");
             metrics::counter!("scry_recordings_refused_total").increment(1);

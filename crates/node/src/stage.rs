@@ -195,7 +195,7 @@ impl Stage {
         look(&self.screen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// As [`Stage::look`]; nothing if it is being drawn at this moment.
+    /// As [`Stage::look`]; nothing if it is being drawn, or another looks at it, at this moment.
     pub fn glance<T>(&self, look: impl FnOnce(&Screen) -> T) -> Option<T> {
         match self.screen.try_lock() {
             Ok(screen) => Some(look(&screen)),

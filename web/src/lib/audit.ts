@@ -24,7 +24,7 @@ const WORDS: Record<string, (event: AuditEvent) => string> = {
   'session.start': (e) => `Began a session: ${e.kind}${e.size ? `, ${e.size}` : ''}`,
   'session.exec': (e) => `Ran ${e.command}`,
   'session.end': (e) => (e.why ? `Session ended: ${e.why}` : `Session ended with status ${e.status ?? '?'}`),
-  'session.gap': (e) => `Lost from the recording: ${e.cause}`,
+  'session.gap': (e) => `Lost from the recording${e.gaps ? `, ${e.gaps} times` : ''}: ${e.cause}`,
   'session.recording_failed': (e) => `Recording failed: ${e.why}`,
   'session.recording_resumed': (e) => `Recording goes on: ${e.what}`,
   'forward.open': (e) => `Opened a ${e.direction} forward to ${e.target}`,

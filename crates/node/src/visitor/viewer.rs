@@ -138,12 +138,10 @@ impl Viewer {
         let farewell = async {
             if let Left::Told(_) = left {
                 // What was on the screen at the end is seen once more, in full.
-                let mut drawn = self.stage.drawn();
                 let bytes = loop {
                     match self.picture() {
                         Some(bytes) => break bytes,
-                        None if drawn.changed().await.is_ok() => {}
-                        None => break Vec::new(),
+                        None => tokio::time::sleep(Duration::from_millis(PICTURE_MS)).await,
                     }
                 };
                 let _ = output.write(Bytes::from(bytes)).await;
@@ -177,8 +175,10 @@ impl Viewer {
                         self.doors.resized(self.party, size).await;
                     }
                     painted = tokio::time::Instant::now();
-                    // Behind what is being drawn now there is something new to see.
-                    let Some(bytes) = self.picture() else { continue };
+                    let Some(bytes) = self.picture() else {
+                        stale = true;
+                        continue;
+                    };
                     if !bytes.is_empty() && output.write(Bytes::from(bytes)).await.is_err() {
                         return Left::Gone;
                     }
@@ -223,7 +223,8 @@ impl Viewer {
         self.painter.resize(size.cols(), size.rows());
     }
 
-    /// What the terminal must get to show how things are now; nothing while that is being drawn, which may take long.
+    /// What the terminal must get to show how things are now; nothing while the stage draws, which may take long, or
+    /// another looks at it.
     fn picture(&mut self) -> Option<Vec<u8>> {
         let types = self.types();
         let window = &mut self.window;
