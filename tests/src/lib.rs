@@ -303,6 +303,13 @@ impl Cluster {
         found.expect("it was waited for")
     }
 
+    /// The admin signs in anew, and sees what is recorded.
+    #[track_caller]
+    pub fn admin_signs_in(&self) {
+        assert_success(&self.scry_with_input(&["login"], PASSWORD));
+        assert_success(&self.scry(&["recordings", "ls"]));
+    }
+
     /// Takes a recording out as a file; each time another one, for tests share a cluster.
     pub fn export(&self, id: &str, format: &str) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -7,7 +7,7 @@ use house::apart::Apart;
 use house::person::words;
 use house::process::send;
 use house::small_disk::{Filler, Sealed, SmallDisk};
-use house::{Cluster, NODE, PASSWORD, assert_success, text, wait_for};
+use house::{Cluster, NODE, assert_success, text, wait_for};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
@@ -59,12 +59,6 @@ impl Small {
 
     fn auth(&self) -> &SmallDisk {
         self.auth.as_ref().expect("started with it")
-    }
-
-    /// The admin signs in, and sees what is recorded.
-    fn admin_signs_in(&self) {
-        assert_success(&self.cluster().scry_with_input(&["login"], PASSWORD));
-        assert_success(&self.cluster().scry(&["recordings", "ls"]));
     }
 
     fn cluster(&self) -> &Cluster {
@@ -240,7 +234,7 @@ fn goes_on_with_both_full(
     };
     let mend = || {
         small.other_goes_on();
-        small.admin_signs_in();
+        small.cluster().admin_signs_in();
         drop(filler.take());
         small.auth().clear();
         small.disk.clear();
@@ -280,7 +274,7 @@ fn ends_with_both_full(small: &Small, tag: &str, fill: impl FnOnce(&mut Shell)) 
     // What the session gives back is taken, too.
     let filler = small.disk.keep_full();
     small.other_runs(LASTS);
-    small.admin_signs_in();
+    small.cluster().admin_signs_in();
     drop(filler);
     small.auth().clear();
     small.disk.clear();
@@ -326,7 +320,7 @@ fn under_strict_a_full_disk_ends_the_session_with_a_line_and_nothing_sealed_is_d
     assert!(!refused.status.success(), "{}", text(&refused));
     assert!(said(&refused).contains("cannot be recorded"), "{}", said(&refused));
     assert!(said(&refused).contains("full"), "{}", said(&refused));
-    small.admin_signs_in();
+    small.cluster().admin_signs_in();
     small.other_goes_on();
     small.disk.clear();
     assert_eq!(text(&cluster.ssh("echo room-again")), "room-again");
@@ -342,7 +336,7 @@ fn under_strict_whoever_fills_the_disk_on_purpose_does_nothing_unrecorded_behind
         shell.line(&small.fill_on_purpose());
         shell.line(MUCH);
     });
-    small.admin_signs_in();
+    small.cluster().admin_signs_in();
     small.other_goes_on();
     let (_, row) = recorded_to_its_end(cluster, "fills");
     assert!(has_event(cluster, "session.recording_failed", &row["id"], "disk is full"));
@@ -364,7 +358,7 @@ fn under_spool_what_a_user_does_after_filling_the_disk_is_at_auth() {
     wait_for("the deed", || marker.exists());
     // While it is full others get in, for that is how it is mended.
     assert_eq!(text(&cluster.ssh("echo glass-broken")), "glass-broken");
-    small.admin_signs_in();
+    small.cluster().admin_signs_in();
     small.other_goes_on();
     let row = row_of(&cluster.live_recordings(), "fills").expect("it is live");
     wait_for("the ledger", || {

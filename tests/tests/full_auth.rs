@@ -97,13 +97,6 @@ impl Small {
     }
 }
 
-/// The admin signs in, and sees what is recorded.
-#[track_caller]
-fn admin_signs_in(cluster: &Cluster) {
-    assert_success(&cluster.scry_with_input(&["login"], PASSWORD));
-    assert_success(&cluster.scry(&["recordings", "ls"]));
-}
-
 #[test]
 fn a_node_at_its_quota_waits_others_go_on_and_removing_makes_room() {
     let flags = ["--keep-free", "8MiB", "--node-quota", "24MiB", "--node-reserve", "4MiB"];
@@ -262,7 +255,7 @@ fn under_strict_a_session_ends_with_a_clear_line_when_auths_disk_takes_nothing()
     assert!((25..90).contains(&lasted.as_secs()), "it ended after {lasted:?}");
     let said = words(&out);
     assert!(said.contains("auth") && said.contains("strict"), "{said}");
-    admin_signs_in(small.cluster());
+    small.cluster().admin_signs_in();
     small.disk.clear();
     small.check_all(&["echo begun"]);
     sealed.check(small.cluster());
@@ -288,7 +281,7 @@ fn with_both_disks_full_the_admin_signs_in_and_everything_is_whole_afterwards() 
     node.fill(0);
     // It goes on or is refused, by what the node can still keep; what it shows is recorded.
     let meanwhile = cluster.ssh("echo meanwhile");
-    admin_signs_in(cluster);
+    cluster.admin_signs_in();
     auth.clear();
     node.clear();
     wait_for("the node", || cluster.ssh("echo after").status.success());

@@ -25,7 +25,7 @@ const LITTLE_BYTES: usize = 8 * 1024;
 /// Cells that these may touch, at worst.
 const LITTLE_CELLS: usize = 2 * 1024 * 1024;
 /// What an entry counts that waits, beside its bytes.
-const ENTRY_BYTES: usize = 256;
+const ENTRY_WEIGHT: usize = 256;
 
 /// What a session shows, for those who look on.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Waiting {
             return;
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        let held = self.entries.len().saturating_mul(ENTRY_BYTES).saturating_add(self.bytes);
+        let held = self.entries.len().saturating_mul(ENTRY_WEIGHT).saturating_add(self.bytes);
         if held > self.most {
             self.lose();
         } else {
@@ -323,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn a_stage_behind_which_small_entries_pile_up_begins_anew() {
         let stage = Stage::new(Size::clamped(20, 3), None);
-        let most = (STAGE_BYTES / ENTRY_BYTES) as u64;
+        let most = (STAGE_BYTES / ENTRY_WEIGHT) as u64;
         (1..most / 2).for_each(|seq| stage.offer(Seq(seq), entry("x")));
         assert!(!stage.is_lost());
         (most / 2..most).for_each(|seq| stage.offer(Seq(seq), entry("x")));
