@@ -77,6 +77,15 @@ impl Visitor {
         self.tell_in(Some(session), denied);
     }
 
+    /// Tells of what they asked in vain; of a guest only while few do so.
+    fn refused(&self, post: &Post, what: Audited) {
+        let event = self.event(None, what);
+        match self.place {
+            None => self.reporter.tell(event),
+            Some(_) => post.refusals.tell(&post.reporter, event),
+        }
+    }
+
     /// Whether they may come to it as anything.
     fn may_come(&self, post: &Post, running: &Running) -> bool {
         let (roles, facts) = (&post.known().roles, running.facts());
@@ -173,6 +182,10 @@ pub(crate) async fn serve(
         true => opener.lost().await.filter(|lost| is_certain(*lost)).map(how_lost),
         false => stop.is_cancelled().then(|| "the node is stopping".to_owned()),
     };
+    match connection.untold() {
+        0 => {}
+        count => visitor.refused(&post, Audited::RequestsNotListed { count }),
+    }
     if arrival.told.get().is_some() {
         visitor.tell(Audited::Disconnected { ms: clock::tick().since(began), why });
     }
@@ -198,26 +211,23 @@ impl Arrival {
 
 /// Nothing but seats is to be had here.
 async fn refuse_way(post: &Post, visitor: &Visitor, asked: Asked) {
-    let why = "who comes to a session gets a seat and nothing else";
-    let request = match asked {
+    let nothing_else = "who comes to a session gets a seat and nothing else";
+    let (request, why) = match asked {
         Asked::Session(_) | Asked::Unlisten(_) => return,
         Asked::Direct(direct) => {
             let request = format!("a connection to {}", direct.to);
             direct.reject(Refusal::Prohibited).await;
-            request
+            (request, nothing_else)
         }
         Asked::Listen(listen) => {
             let request = format!("to listen at {}", listen.at);
             listen.refuse();
-            request
+            (request, nothing_else)
         }
-        Asked::Refused(refused) => refused.what,
+        Asked::Refused(refused) => (refused.what, refused.why),
     };
-    let event = visitor.event(None, Audited::RequestRefused { request, why: why.to_owned() });
-    match visitor.place {
-        None => visitor.reporter.tell(event),
-        Some(_) => post.refusals.tell(&post.reporter, event),
-    }
+    metrics::counter!("scry_denials_total").increment(1);
+    visitor.refused(post, Audited::RequestRefused { request, why: why.to_owned() });
 }
 
 /// One channel of a visitor.

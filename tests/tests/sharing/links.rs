@@ -1,10 +1,12 @@
 //! Links: people with an account and guests without one come by them, with scry and with plain ssh; and what does not count.
 
+use house::company::Line;
 use house::person::{Person, words};
 use house::sharing::{Owner, SIZE, Viewer, told};
 use house::terminal::Terminal;
 use house::{Cluster, NODE, assert_success, free_port, output_with, text, wait_for};
-use serde_json::Value;
+use model::limit::GUEST_SESSIONS;
+use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
 
 /// What a guest with plain ssh is asked.
@@ -156,6 +158,57 @@ fn a_guest_speaks_from_their_own_seat_whatever_others_call_themselves() {
         assert!(said.contains("refused") && !said.contains("done"), "{ask}: {said}");
     }
     assert_eq!(names(&owner).len(), 3, "nobody has gone");
+    owner.finish();
+}
+
+#[test]
+fn a_guest_who_opens_a_session_too_many_is_refused_that_one_and_keeps_the_others() {
+    let cluster = hospitable();
+    let owner = Owner::start(&cluster, SIZE);
+    let made = share(&cluster, &["--to", "guests"]);
+    let control = format!("ControlPath={}", cluster.path("control").display());
+    // What ssh says is not to stand in the picture.
+    let log = cluster.path("guest.log");
+    let first = format!("ssh -t -E {} -o ControlMaster=yes -o {control}", log.display());
+    let shell = by_ssh(&cluster, &made, |ssh| ssh.replacen("ssh -t", &first, 1));
+    let terminal = Terminal::run(cluster.folder.path(), SIZE, &shell);
+    terminal.wait_for(NAME);
+    terminal.type_text("yan\r");
+    wait_for("the guest", || names(&owner).iter().any(|name| name == "guest:yan"));
+    let place = "the-same-connection";
+    let ssh = |further: &[&str]| {
+        let mut ssh = Command::new("ssh");
+        // Whom the connection refuses makes no other.
+        ssh.args(["-o", &control, "-o", "ProxyCommand=false"]).args(further);
+        ssh.env("TERM", "xterm-256color");
+        ssh
+    };
+    let again = owner.come(&ssh(&["-tt", "-e", "none", place]), "observer", SIZE);
+    let viewers = [Viewer { terminal, types: false }, again];
+    let mut lines: Vec<_> =
+        (viewers.len()..GUEST_SESSIONS).map(|_| Line::open(ssh(&[]), place)).collect();
+    for line in &mut lines {
+        line.wait_for_people("the owner and both seats", |people| people.len() == 3);
+    }
+
+    let out = ssh(&[place]).stdin(Stdio::null()).output().unwrap();
+    assert!(!out.status.success(), "{}", words(&out));
+    assert!(words(&out).contains("Session open refused by peer"), "{}", words(&out));
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("open failed: resource shortage"), "{said}");
+    told(&cluster, "connection.request_refused", |event| {
+        event["user"] == "guest:yan"
+            && event["request"] == "a session channel"
+            && event["why"] == "too many channels on one connection"
+    });
+
+    for line in &mut lines {
+        line.must(json!({"ask": "say", "text": "still here"}));
+    }
+    owner.line("clear; echo seen-by-$((40+2))");
+    owner.terminal.wait_for("seen-by-42");
+    owner.all_see_the_same(&viewers);
+    assert_eq!(owner.people().len(), 3);
     owner.finish();
 }
 
