@@ -9,7 +9,7 @@ use crate::ledger;
 use crate::query::Query;
 use model::audit::Audited;
 use model::role::RecordingAction;
-use model::{AuditEvent, SessionId};
+use model::{AuditEvent, SessionId, UserName};
 use policy::{Readable, RecordingPermit};
 use store::intake::{IntakeError, RecordingReader, RecordingSource, Stored};
 use store::tables::{Phase, Recording};
@@ -79,6 +79,11 @@ impl Look {
     pub async fn again(self, auth: &Auth) -> Result<Self, Refusal> {
         let by = Member::prove(auth, self.by.asked).await?;
         Self::with_right(auth, by, self.row.id, self.needs).await
+    }
+
+    /// Who looks.
+    pub fn by(&self) -> &UserName {
+        &self.by.name
     }
 
     /// The recording's row.

@@ -7,6 +7,8 @@ use crate::shelf::Opened;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
+use link::Place;
+use model::UserName;
 use model::limit::{POUR_BYTES, POUR_STALL_MS};
 use record::Recording;
 use serde::Serialize;
@@ -14,7 +16,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::Fault;
 
@@ -70,7 +72,7 @@ pub async fn pour(
     look: &Look,
     make: impl FnOnce(Opened, &mut Pour) + Send + 'static,
 ) -> Result<Body, Refusal> {
-    let turn = auth.shelf.long_turn()?;
+    let turn = auth.shelf.long_turn(look.by())?;
     let source = look.source(auth).await?;
     let id = look.row().id;
     Ok(body(auth, turn, move |pour| match Recording::open(source) {
@@ -82,7 +84,7 @@ pub async fn pour(
 /// A body that is made on a thread of its own, while it has its turn.
 pub fn body(
     auth: &Auth,
-    turn: OwnedSemaphorePermit,
+    turn: Place<UserName>,
     make: impl FnOnce(&mut Pour) + Send + 'static,
 ) -> Body {
     let (sender, receiver) = mpsc::channel(1);

@@ -38,7 +38,7 @@ const TOLD_MS: u64 = 500;
 /// Where a text stands, told as it is found.
 pub async fn all(auth: Arc<Auth>, by: Member, request: Request) -> Result<Response, Refusal> {
     let asked = Wish::of(&Query::of(&request))?;
-    let turn = auth.shelf.long_turn()?;
+    let turn = auth.shelf.long_turn(&by.name)?;
     let visible = policy::readable(&by.roles, &by.identity, RecordingAction::Play, clock::now());
     let listed = listed(&auth, &by, &visible, &asked).await?;
     let others = listed.iter().filter(|(_, _, own)| !own).count() as u64;

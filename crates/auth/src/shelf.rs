@@ -4,8 +4,9 @@ use crate::auth::Auth;
 use crate::error::Refusal;
 use crate::look::Look;
 use crate::pour::too_many;
-use model::SessionId;
+use link::{Place, Places};
 use model::limit::{FILM_TURNS, FILMS_OPEN, POURS};
+use model::{SessionId, UserName};
 use record::film::Film;
 use record::{Corrupt, Recording};
 use std::collections::BTreeMap;
@@ -24,8 +25,13 @@ pub struct Shelf {
     /// Locked for a look-up.
     slots: Mutex<Slots>,
     turns: Arc<Semaphore>,
-    long: Arc<Semaphore>,
+    /// Turns of each person, who wait for those before they wait with others. Locked for a look-up.
+    own: Mutex<BTreeMap<UserName, Arc<Semaphore>>>,
+    long: Places<UserName>,
 }
+
+/// A turn: one's own, and one of all.
+type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 #[derive(Default)]
 struct Slots {
@@ -67,8 +73,9 @@ impl Shelf {
     pub fn new() -> Self {
         Self {
             slots: Mutex::default(),
-            turns: Arc::new(Semaphore::new(FILM_TURNS)),
-            long: Arc::new(Semaphore::new(POURS)),
+            turns: Arc::new(Semaphore::new(FILM_TURNS.0)),
+            own: Mutex::default(),
+            long: Places::new(POURS.0, POURS.1),
         }
     }
 
@@ -81,8 +88,7 @@ impl Shelf {
     ) -> Result<T, Refusal> {
         let source = look.source(auth).await?;
         let tape = self.slot(look.row().id, look.row().phase == Phase::Stored);
-        let turns = Arc::clone(&self.turns);
-        let turn = turns.acquire_owned().await.map_err(|_| stopping())?;
+        let turn = self.turn(look.by()).await?;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +109,7 @@ impl Shelf {
             return self.work(auth, look, |tape| work(&tape.recording)).await;
         }
         let source = look.source(auth).await?;
-        let turns = Arc::clone(&self.turns);
-        let turn = turns.acquire_owned().await.map_err(|_| stopping())?;
+        let turn = self.turn(look.by()).await?;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             Ok::<T, Corrupt>(work(&Recording::open(source)?))
@@ -112,9 +117,21 @@ impl Shelf {
         finished(look, done.await)
     }
 
+    async fn turn(&self, by: &UserName) -> Result<Turn, Refusal> {
+        let own = {
+            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            own.retain(|_, turns| Arc::strong_count(turns) > 1);
+            let fresh = || Arc::new(Semaphore::new(FILM_TURNS.1));
+            Arc::clone(own.entry(by.clone()).or_insert_with(fresh))
+        };
+        let own = own.acquire_owned().await.map_err(|_| stopping())?;
+        let turns = Arc::clone(&self.turns);
+        Ok((own, turns.acquire_owned().await.map_err(|_| stopping())?))
+    }
+
     /// The right to make a long answer, for as long as it is held.
-    pub fn long_turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.long).try_acquire_owned().map_err(|_| too_many())
+    pub fn long_turn(&self, by: &UserName) -> Result<Place<UserName>, Refusal> {
+        self.long.take(by.clone()).map_err(|_| too_many())
     }
 
     /// Forgets a recording that was removed.
@@ -167,4 +184,34 @@ fn finished<T>(look: &Look, done: Result<Result<T, Corrupt>, JoinError>) -> Resu
 
 fn stopping() -> Refusal {
     Refusal::new(Fault::Unavailable, "auth is stopping, or failed here; its log says more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn one_person_leaves_turns_and_downloads_for_others() {
+        let (shelf, [one, other]) =
+            (Shelf::new(), ["one", "other"].map(|name| name.parse().unwrap()));
+        let mut held = Vec::new();
+        for _ in 0..FILM_TURNS.1 {
+            held.push(shelf.turn(&one).now_or_never().unwrap().unwrap());
+        }
+        let mut waits = Box::pin(shelf.turn(&one));
+        assert!(waits.as_mut().now_or_never().is_none());
+        held.push(shelf.turn(&other).now_or_never().unwrap().unwrap());
+        drop(held.remove(0));
+        held.push(waits.now_or_never().unwrap().unwrap());
+        drop(held);
+        drop(shelf.turn(&one).await.unwrap());
+        assert_eq!(shelf.own.lock().unwrap().len(), 1, "nothing is kept of who left");
+
+        let pours: Vec<_> = (0..POURS.1).map(|_| shelf.long_turn(&one).unwrap()).collect();
+        assert!(shelf.long_turn(&one).is_err());
+        assert!(shelf.long_turn(&other).is_ok());
+        drop(pours);
+        assert!(shelf.long_turn(&one).is_ok());
+    }
 }

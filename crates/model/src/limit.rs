@@ -204,10 +204,10 @@ pub const REEL_ENTRIES: usize = 65_536;
 pub const REEL_WAIT_MS: u64 = 20_000;
 /// Recordings whose films auth holds open. Cut: the one that was used longest ago is opened again when it is wanted.
 pub const FILMS_OPEN: usize = 16;
-/// Films that are worked on at once. Wait.
-pub const FILM_TURNS: usize = 4;
-/// Downloads and searches under way at once. Refuse: 429.
-pub const POURS: usize = 32;
+/// Films that are worked on at once, and for one person. Wait.
+pub const FILM_TURNS: (usize, usize) = (4, 2);
+/// Downloads and searches under way at once, and of one person. Refuse: 429.
+pub const POURS: (usize, usize) = (32, 8);
 /// Bytes of a download that are made at once. Wait: for its reader.
 pub const POUR_BYTES: usize = 64 * 1024;
 /// Milliseconds for which a download waits for its reader. Then: it breaks off.
@@ -268,6 +268,11 @@ pub const SEARCH_TRUST_MS: u64 = 1_000;
 /// Bytes of output that are drawn to come from a kept picture to a moment that auth is asked for; pictures stand every quarter
 /// of a MiB. Refuse: it is said that the picture before is too far away, and the moments before it can be played.
 pub const WALK_BYTES: u64 = 256 * 1024 * 1024;
+/// Work of that drawing, in cells that are touched: one or two seconds. Refuse: as [`WALK_BYTES`].
+pub const WALK_WORK: u64 = 1 << 30;
+/// Work of drawing one entry for a search or a transcript, in cells that are touched: a second, where an entry of the usual
+/// kind takes a millisecond. Cut: a transcript says how many bytes it leaves out; a search says that it cannot go on.
+pub const ENTRY_WORK: u64 = 1 << 29;
 /// Bytes of a line of a transcript in pieces. Cut: the rest is a line of its own.
 pub const LINE_BYTES: usize = 16 * 1024;
 /// Bytes of output that are read for one piece of a transcript. Cut: the rest comes with the next.
@@ -586,6 +591,9 @@ pub const VISITS: usize = 32;
 pub const TOLD: usize = 64;
 /// Bytes of something said in a session. Refuse.
 pub const SAID_BYTES: usize = 2 * 1024;
+/// Milliseconds from one size of a session's terminal to the next: a window that is drawn larger tells many. Wait; the last
+/// one counts.
+pub const RESIZE_MS: u64 = 20;
 /// Milliseconds between two pictures for one viewer. Wait.
 pub const PICTURE_MS: u64 = 16;
 /// Life of a link into a session, in milliseconds, unless its maker says otherwise; and at most. Refuse.

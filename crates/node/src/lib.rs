@@ -9,6 +9,7 @@
 //! | `company`, `visitor`, `stage`, `view` | others in a session: the table, their seats, the screen for them, and how a terminal shows it |
 //! | `verdict` | why something that runs must end |
 //! | `recorder`, `keyframes` | entries to spool; screens, read behind |
+//! | `drawing` | turns at drawing screens |
 //! | `eyes` | what the kernel sees of sessions |
 //! | `pipes`, `keep`, `files` | what is recorded of streams without a terminal; how much of them; files for the ledger |
 //! | `ship`, `recover` | recordings to auth; what a crash left |
@@ -23,6 +24,7 @@ mod clock;
 mod company;
 mod connection;
 mod connection_record;
+mod drawing;
 mod error;
 mod eyes;
 mod files;

@@ -1,6 +1,7 @@
 //! The recorder of one session: does what its custody (`record::Custody`) asks for, with the spool's file and the shipper.
 
 use crate::clock;
+use crate::drawing::Drawing;
 use crate::keyframes::Model;
 use crate::serve::Post;
 use crate::ship::Received;
@@ -24,6 +25,8 @@ pub(crate) struct Recorder {
     notices: VecDeque<Notice>,
     /// The screen, for keyframes; sessions without a terminal have none.
     pub model: Option<Model>,
+    /// Turns at drawing what was recorded.
+    pub drawing: Drawing,
     /// Since when a keyframe is wanted.
     wanted: Option<Tick>,
     /// The kernel's time at which the recording began.
@@ -60,11 +63,12 @@ impl Recorder {
             tracing::error!(%id, error = model::words(&error), "a heading may not outlast the power");
         }
         let model = heading.size.zip(file.as_ref());
-        let model = model.map(|(size, file)| Model::new(size, file.source()));
+        let model = model.map(|(size, file)| Model::new(size, file.source(), post.drawing.clone()));
         let (written, watched) = watch::channel(Holdings::default());
         let received = post.ship(heading.id, watched).await;
         written.send_replace(custody.holdings());
-        Ok(Self { id, custody, file, written, received, notices, model, wanted: None, began })
+        let (drawing, wanted) = (post.drawing.clone(), None);
+        Ok(Self { id, custody, file, written, received, notices, model, drawing, wanted, began })
     }
 
     /// Takes an entry. What it returns is its place; nobody may see it before.

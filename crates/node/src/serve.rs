@@ -2,6 +2,7 @@
 
 use crate::aftermath::{self, Leaving};
 use crate::connection;
+use crate::drawing::Drawing;
 use crate::error::Error;
 use crate::eyes::{self, Eyes};
 use crate::join::{Standing, stand};
@@ -102,6 +103,7 @@ pub(crate) struct Post {
     pub aftermaths: Places<UserName>,
     /// Sessions that run.
     pub running: Places<UserName>,
+    pub drawing: Drawing,
     leaving: mpsc::Sender<Leaving>,
     jobs: mpsc::Sender<Job>,
     /// One account a user, shared by all their connections; held for moments only.
@@ -259,6 +261,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
         watched,
         aftermaths: Places::new(AFTERMATHS.0, AFTERMATHS.1),
         running: Places::new(usize::MAX, SESSIONS_OF_ONE),
+        drawing: Drawing::new(),
         leaving,
         jobs,
         quotas: Mutex::default(),

@@ -304,9 +304,10 @@ struct Live {
     typed: Option<Burst>,
     /// Who is there, and what they may.
     table: Table,
-    /// The screen for those who look on, once somebody has come, and the task that draws it.
+    /// The screen for those who look on, once somebody has come.
     stage: Option<Arc<Stage>>,
-    drawing: JoinSet<()>,
+    /// What goes on beside it, and ends with it.
+    tasks: JoinSet<()>,
     /// As what somebody comes for whom it waits.
     asked_for: SeatRole,
     /// While it is frozen: when to look again for what still runs.
@@ -332,6 +333,8 @@ struct Live {
     returns: bool,
     /// The screen for an owner who is back.
     picture: Picture,
+    /// The terminal gets no other size before this.
+    next_size: Tick,
     outlives: Option<Outlives>,
 }
 
@@ -369,7 +372,7 @@ impl Live {
             id,
             table: Table::new(id, company, caller.identity.user().clone()),
             stage: None,
-            drawing: JoinSet::new(),
+            tasks: JoinSet::new(),
             asked_for: SeatRole::Moderator,
             look_again: None,
             size,
@@ -390,6 +393,7 @@ impl Live {
             comes_back: false,
             returns: false,
             picture: None,
+            next_size: Tick(0),
             outlives: None,
         }
     }
@@ -691,7 +695,8 @@ impl Live {
         let company = self.table.company.poll_timeout();
         let sight = self.sight.as_ref().and_then(Sight::poll_timeout);
         let hub = self.hub.poll_timeout().into_iter().chain(self.wants.poll_timeout()).min();
-        let all = [burst, recorder, sight, company, self.look_again, hub, drained_by];
+        let size = (self.wanted_size() != self.size).then_some(self.next_size);
+        let all = [burst, recorder, sight, company, size, self.look_again, hub, drained_by];
         all.into_iter().flatten().min()
     }
 
@@ -760,13 +765,15 @@ impl Live {
         self.files.finish();
         let failed = self.recorder.as_ref().and_then(Recorder::failed);
         self.say_notices();
-        self.table.tell(Told::Over { why: ending.told() });
         if let Some(stage) = &self.stage {
             stage.finish();
         }
+        self.table.tell(Told::Over { why: ending.told() });
+        let model = self.recorder.as_mut().and_then(|recorder| recorder.model.take());
         if let Some(recorder) = self.recorder.take() {
             recorder.end(ending.clone());
         }
+        self.last_look(model).await;
         Closed { ending, failed, left: sight.zip(rest) }
     }
 }

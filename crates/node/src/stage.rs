@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod simulation;
 
+use crate::drawing::{Drawing, SLICE};
 use model::entry::Entry;
 use model::limit::STAGE_BYTES;
 use model::{Seq, Size};
@@ -20,10 +21,10 @@ use tokio::sync::{Notify, oneshot, watch};
 
 /// How long the stage lets the owner go ahead.
 const BEHIND: Duration = Duration::from_millis(2);
-/// Bytes that are drawn without a thread of their own.
-const LITTLE_BYTES: usize = 8 * 1024;
-/// Cells that these may touch, at worst.
-const LITTLE_CELLS: usize = 2 * 1024 * 1024;
+/// Work that is done where others on the same thread wait, as [`Screen::work`] counts it: some milliseconds.
+const LITTLE: u64 = 1024 * 1024;
+/// Cells of the largest screen that is wrapped anew there.
+const LITTLE_CELLS: usize = 32 * 1024;
 /// What an entry counts that waits, beside its bytes.
 const ENTRY_WEIGHT: usize = 256;
 
@@ -36,6 +37,7 @@ pub(crate) struct Stage {
     /// Shared by the drawing task and the viewers, each of which copies a picture out of it.
     screen: Mutex<Screen>,
     drawn: watch::Sender<u64>,
+    drawing: Drawing,
 }
 
 /// What was not drawn yet.
@@ -52,14 +54,16 @@ struct Waiting {
     /// Something is missing: a new base is needed.
     lost: bool,
     over: bool,
+    /// Nobody draws any more.
+    done: bool,
 }
 
 /// What the stage does next.
 enum Next {
     /// It waits for a picture, and begins with that.
     Base(oneshot::Receiver<Keyframe>),
-    /// It draws entries, of so many bytes.
-    Draw(VecDeque<(Seq, Entry)>, usize),
+    /// It draws entries.
+    Draw(VecDeque<(Seq, Entry)>),
     /// There is nothing to do.
     Wait,
     /// And there never will be.
@@ -69,7 +73,7 @@ enum Next {
 impl Waiting {
     fn new(base: Option<oneshot::Receiver<Keyframe>>, most: usize) -> Self {
         let (entries, bytes, shown) = (VecDeque::new(), 0, Seq(0));
-        Self { entries, bytes, most, base, shown, lost: false, over: false }
+        Self { entries, bytes, most, base, shown, lost: false, over: false, done: false }
     }
 
     fn offer(&mut self, seq: Seq, entry: Entry) {
@@ -104,13 +108,13 @@ impl Waiting {
             return Next::Base(base);
         }
         let mut entries = mem::take(&mut self.entries);
-        let bytes = mem::take(&mut self.bytes);
+        self.bytes = 0;
         let shown = self.shown;
         entries.retain(|(seq, _)| *seq > shown);
         match entries.back() {
             Some((last, _)) => {
                 self.shown = *last;
-                Next::Draw(entries, bytes)
+                Next::Draw(entries)
             }
             None if self.over => Next::Over,
             None => Next::Wait,
@@ -127,38 +131,64 @@ impl Waiting {
     }
 }
 
-/// Whether drawing it takes a thread no longer than others on that thread may wait. A sequence of two bytes may clear the whole
-/// screen, a new line move all of it by one, another size wrap all of it anew.
-fn is_little(entries: &VecDeque<(Seq, Entry)>, bytes: usize, (cols, rows): (u16, u16)) -> bool {
-    let (cols, cells) = (usize::from(cols), usize::from(cols) * usize::from(rows));
-    let touched = |byte: &u8| match byte {
-        0x1b | 0x9b => cells,
-        b'\n' | 0x0b | 0x0c => cols,
-        _ => 1,
-    };
-    let touches = |(_, entry): &(Seq, Entry)| match entry {
-        Entry::Output { bytes, .. } => bytes.iter().map(touched).sum(),
-        _ => 64 * cells,
-    };
-    bytes <= LITTLE_BYTES && entries.iter().map(touches).sum::<usize>() <= LITTLE_CELLS
+/// Entries on their way onto the screen.
+struct Batch {
+    entries: VecDeque<(Seq, Entry)>,
+    brush: Brush,
 }
 
-fn draw_all(screen: &mut Screen, entries: VecDeque<(Seq, Entry)>) {
-    let mut brush = Brush::default();
-    for (_, entry) in entries {
-        brush.draw(screen, &entry);
+impl Batch {
+    /// Draws on, at most so much; whether that was all.
+    fn go_on(&mut self, screen: &mut Screen, most: u64) -> bool {
+        let until = screen.work().saturating_add(most);
+        while let Some((_, entry)) = self.entries.front() {
+            if !self.brush.draw(screen, entry, until) {
+                return false;
+            }
+            self.entries.pop_front();
+        }
+        self.brush.finish(screen, until)
     }
-    brush.finish(screen);
+
+    /// As [`Batch::go_on`], but only what takes a thread no longer than others on it may wait.
+    fn begin(&mut self, screen: &mut Screen) -> bool {
+        let large = |cols: u16, rows: u16| usize::from(cols) * usize::from(rows) > LITTLE_CELLS;
+        let is_large = large(screen.size().0, screen.size().1);
+        let wraps = self.entries.iter().any(|(_, entry)| match entry {
+            Entry::Resize(size) => is_large || large(size.cols(), size.rows()),
+            _ => false,
+        });
+        !wraps && self.go_on(screen, LITTLE)
+    }
+}
+
+/// Says that nobody draws any more, also where drawing is broken off.
+struct Done<'s>(&'s Stage);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.waiting().done = true;
+        self.0.tell();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stage {
     /// Begins with a picture that holds everything up to the first entry that is offered. Without one it is empty.
-    pub fn new(size: Size, base: Option<oneshot::Receiver<Keyframe>>) -> Arc<Self> {
+    pub fn new(
+        size: Size,
+        base: Option<oneshot::Receiver<Keyframe>>,
+        drawing: Drawing,
+    ) -> Arc<Self> {
         Arc::new(Self {
             waiting: Mutex::new(Waiting::new(base, STAGE_BYTES)),
             filled: Notify::new(),
             screen: Mutex::new(Screen::new(size.cols(), size.rows())),
             drawn: watch::Sender::new(0),
+            drawing,
         })
     }
 
@@ -185,6 +215,12 @@ impl Stage {
         self.filled.notify_one();
     }
 
+    /// Whether the screen shows what it is to show at the end, if that has come.
+    pub fn is_settled(&self) -> bool {
+        let waiting = self.waiting();
+        !waiting.over || waiting.done
+    }
+
     /// Counts pictures.
     pub fn drawn(&self) -> watch::Receiver<u64> {
         self.drawn.subscribe()
@@ -192,24 +228,29 @@ impl Stage {
 
     /// Looks at the screen.
     pub fn look<T>(&self, look: impl FnOnce(&Screen) -> T) -> T {
-        look(&self.screen.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&held(&self.screen))
     }
 
     /// As [`Stage::look`]; nothing if it is being drawn, or another looks at it, at this moment.
     pub fn glance<T>(&self, look: impl FnOnce(&Screen) -> T) -> Option<T> {
+        self.at_hand().map(|screen| look(&screen))
+    }
+
+    fn at_hand(&self) -> Option<MutexGuard<'_, Screen>> {
         match self.screen.try_lock() {
-            Ok(screen) => Some(look(&screen)),
-            Err(TryLockError::Poisoned(screen)) => Some(look(&screen.into_inner())),
+            Ok(screen) => Some(screen),
+            Err(TryLockError::Poisoned(screen)) => Some(screen.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.waiting)
     }
 
     /// Draws until the session is over. The one task of the stage.
     pub async fn draw(self: Arc<Self>) {
+        let _done = Done(&self);
         loop {
             let next = self.waiting().next();
             match next {
@@ -217,27 +258,26 @@ impl Stage {
                     let mut seq = None;
                     if let Ok(keyframe) = base.await {
                         let shows = keyframe.seq;
-                        let picture = tokio::task::spawn_blocking(move || picture_of(&keyframe));
-                        if let Ok(picture) = picture.await {
-                            *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = picture;
+                        let drawn = |keyframe: &mut Keyframe| Some(picture_of(keyframe));
+                        if let Some((_, picture)) = self.drawing.draw(keyframe, drawn).await {
+                            *held(&self.screen) = picture;
                             seq = Some(shows);
                         }
                     }
                     self.waiting().based(seq);
                 }
-                Next::Draw(entries, bytes) => {
-                    let size = self.glance(Screen::size);
-                    let little = size.is_some_and(|size| is_little(&entries, bytes, size));
-                    let stage = Arc::clone(&self);
-                    let work = move || {
-                        let screen =
-                            &mut *stage.screen.lock().unwrap_or_else(PoisonError::into_inner);
-                        draw_all(screen, entries);
-                    };
-                    if little {
-                        work();
-                    } else if tokio::task::spawn_blocking(work).await.is_err() {
-                        return;
+                Next::Draw(entries) => {
+                    let mut batch = Batch { entries, brush: Brush::default() };
+                    let is_done = self.at_hand().is_some_and(|mut screen| batch.begin(&mut screen));
+                    if !is_done {
+                        let stage = Arc::clone(&self);
+                        let slice = move |batch: &mut Batch| {
+                            let mut screen = held(&stage.screen);
+                            batch.go_on(&mut screen, SLICE).then_some(())
+                        };
+                        if self.drawing.draw(batch, slice).await.is_none() {
+                            return;
+                        }
                     }
                 }
                 Next::Wait => {
@@ -287,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_first_picture_holds_is_not_drawn_again_and_what_comes_after_is() {
-        let stage = Stage::new(Size::clamped(20, 3), Some(keyframe(2, "one two")));
+        let stage = Stage::new(Size::clamped(20, 3), Some(keyframe(2, "one two")), Drawing::new());
         for (seq, text) in [(2, " two"), (3, " three"), (4, " four")] {
             stage.offer(Seq(seq), entry(text));
         }
@@ -296,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_resize_stands_where_it_happened() {
-        let stage = Stage::new(Size::clamped(20, 3), None);
+        let stage = Stage::new(Size::clamped(20, 3), None, Drawing::new());
         stage.offer(Seq(1), entry("before"));
         stage.offer(Seq(2), Entry::Resize(Size::clamped(40, 5)));
         stage.offer(Seq(3), entry(" and after that much more"));
@@ -306,23 +346,45 @@ mod tests {
 
     #[test]
     fn what_touches_much_of_a_screen_is_not_drawn_where_others_wait() {
-        let little = |text: &str, size| {
-            is_little(&[(Seq(1), entry(text))].into_iter().collect(), text.len(), size)
+        let begins = |entry: Entry, (cols, rows)| {
+            let (entries, brush) = ([(Seq(1), entry)].into_iter().collect(), Brush::default());
+            Batch { entries, brush }.begin(&mut Screen::new(cols, rows))
         };
+        let little = |text: &str, size| begins(entry(text), size);
         let (usual, greatest) = ((80, 24), (1024, 512));
-        assert!(little(&"x".repeat(LITTLE_BYTES), greatest));
-        assert!(!little(&"x".repeat(LITTLE_BYTES + 1), usual));
-        assert!(little(&"\x1bc".repeat(1000), usual));
+        assert!(little(&"x".repeat(64 * 1024), greatest));
+        assert!(little(&"\x1bc".repeat(200), usual));
         assert!(!little(&"\x1bc".repeat(2000), usual));
-        assert!(little("\x1bc", greatest) && !little(&"\x1bc".repeat(5), greatest));
-        assert!(little(&"\n".repeat(2000), greatest) && !little(&"\n".repeat(3000), greatest));
-        let resize = [(Seq(1), Entry::Resize(Size::clamped(2, 2)))].into_iter().collect();
-        assert!(is_little(&resize, 0, usual) && !is_little(&resize, 0, greatest));
+        assert!(little("\x1bc", greatest) && !little(&"\x1bc".repeat(10), greatest));
+        let resize = |cols, rows| Entry::Resize(Size::clamped(cols, rows));
+        assert!(begins(resize(2, 2), usual) && !begins(resize(2, 2), greatest));
+        assert!(!begins(resize(1024, 512), usual));
+    }
+
+    #[tokio::test]
+    async fn drawing_without_end_is_broken_off_with_its_session_and_ends_as_all_drawing_does() {
+        let size = Size::clamped(1024, 512);
+        let stage = Stage::new(size, None, Drawing::new());
+        stage.offer(Seq(1), entry(&"\x1bc".repeat(STAGE_BYTES / 4)));
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(Arc::clone(&stage).draw());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(stage.is_settled(), "the end has not come");
+        stage.finish();
+        assert!(!stage.is_settled(), "it is being drawn");
+        let began = std::time::Instant::now();
+        tasks.shutdown().await;
+        assert!(stage.is_settled(), "nothing more is drawn");
+        // Nobody else has it behind the slice that is under way.
+        while Arc::strong_count(&stage) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
     async fn a_stage_behind_which_small_entries_pile_up_begins_anew() {
-        let stage = Stage::new(Size::clamped(20, 3), None);
+        let stage = Stage::new(Size::clamped(20, 3), None, Drawing::new());
         let most = (STAGE_BYTES / ENTRY_WEIGHT) as u64;
         (1..most / 2).for_each(|seq| stage.offer(Seq(seq), entry("x")));
         assert!(!stage.is_lost());
@@ -332,7 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stage_that_is_too_far_behind_begins_anew_and_never_holds_more_than_its_bound() {
-        let stage = Stage::new(Size::clamped(20, 3), None);
+        let stage = Stage::new(Size::clamped(20, 3), None, Drawing::new());
         let much = "x".repeat(STAGE_BYTES / 4);
         for seq in 1..=5 {
             stage.offer(Seq(seq), entry(&much));

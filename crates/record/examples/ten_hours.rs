@@ -109,9 +109,9 @@ fn from_the_start(recording: &Recording<Vec<u8>>) -> f64 {
             if entry.at > ms {
                 break;
             }
-            brush.draw(&mut screen, &entry.entry);
+            assert!(brush.draw(&mut screen, &entry.entry, u64::MAX));
         }
-        brush.finish(&mut screen);
+        assert!(brush.finish(&mut screen, u64::MAX));
         took.push(start.elapsed().as_secs_f64() * 1e3);
     }
     took.sort_by(f64::total_cmp);

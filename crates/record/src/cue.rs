@@ -5,7 +5,7 @@
 
 use crate::export::paper::Marker;
 use crate::note::{Note, NoteKind};
-use crate::picture::{Drawn, as_shown, drawn_at, forward_line};
+use crate::picture::{Drawn, drawn_at, forward_line, shown};
 use crate::{Corrupt, From, Recording, Source};
 use core::fmt;
 use core::str::FromStr;
@@ -111,8 +111,7 @@ pub fn piece<S: Source>(recording: &Recording<S>, after: Place, most: usize) -> 
         piece.at = piece.at.max(next.at);
         match &next.entry {
             Entry::Output { stream, bytes: output } => {
-                let mut shown = Vec::new();
-                as_shown(*stream, output, &mut shown);
+                let shown = shown(*stream, output);
                 bytes += shown.len();
                 piece.show(next.at, next.seq, &shown);
             }

@@ -81,6 +81,11 @@ pub enum Fault {
         "no picture was kept near this moment: the one before lies more than {0} bytes of output back"
     )]
     FarPicture(u64),
+    /// Drawing takes too long.
+    #[error(
+        "what was drawn up to this moment takes too long to draw again: `scry play` does so from the file, where it is yours to wait"
+    )]
+    MuchDrawn,
     /// Time went backwards.
     #[error("the time of an entry lies before that of its predecessor")]
     Time,

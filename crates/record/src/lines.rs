@@ -4,12 +4,16 @@
 
 use crate::cue::Place;
 use crate::export::Text;
-use crate::export::paper::{Marker, Moment, Paper, Row, Said, printable};
+use crate::export::paper::{Marker, Moment, Paper, Said, left_out, printable};
 use crate::picture::{Drawn, blank, drawn, picture_of};
-use crate::{Corrupt, From, Keyframe, Recording, Source};
+use crate::{Corrupt, Fault, From, Keyframe, Recording, Source};
 use model::Seq;
 use model::entry::{Entry, Stamped, Stream};
-use model::limit::{LINE_BYTES, LINES_BYTES, REEL_ENTRIES, WALK_BYTES};
+use model::limit::{LINE_BYTES, LINES_BYTES, REEL_ENTRIES, WALK_BYTES, WALK_WORK};
+use screen::{Row, Screen};
+
+/// Told in place of what stood on the screen.
+const UNDRAWN: &str = "[what stood on the screen here is left out: it is too much work to draw]";
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,11 @@ pub fn page<S: Source>(
     let was_at_end = place.seq >= recording.last_seq();
     let mut page = Page { told: Vec::new(), place, at: 0, more: false, damage: None };
     let (mut bytes, mut passed) = (0_usize, 0_usize);
+    let began = lines.work();
+    if lines.is_undrawn && !was_at_end {
+        let (at, seq) = lines.now;
+        lines.told.push(Told::Line { at, seq, text: UNDRAWN.to_owned() });
+    }
     for next in recording.entries(From::Seq(place.seq.next())) {
         let next = match next {
             Ok(next) => next,
@@ -79,9 +88,14 @@ pub fn page<S: Source>(
                 break;
             }
         };
-        let full = lines.told.len() >= most || bytes >= LINES_BYTES || passed >= REEL_ENTRIES;
-        if full && (lines.held.is_none() || bytes >= 2 * LINES_BYTES || passed >= 2 * REEL_ENTRIES)
-        {
+        let work = lines.work() - began;
+        let beyond = |times: usize| {
+            bytes >= times * LINES_BYTES
+                || passed >= times * REEL_ENTRIES
+                || work >= times as u64 * WALK_WORK
+        };
+        let full = lines.told.len() >= most || beyond(1);
+        if full && (lines.held.is_none() || beyond(2)) {
             page.more = true;
             break;
         }
@@ -126,6 +140,8 @@ struct Lines {
     text: Text,
     now: Moment,
     told: Vec<Told>,
+    /// What stood on the screen where it begins is not known: to draw it is too much work.
+    is_undrawn: bool,
 }
 
 impl Lines {
@@ -137,6 +153,7 @@ impl Lines {
             text: Text::default(),
             now: (0, Seq(0)),
             told: Vec::new(),
+            is_undrawn: false,
         };
         let (place, marker) = match start {
             Start::At(ms) => {
@@ -180,9 +197,17 @@ impl Lines {
             if let Entry::Output { bytes, .. } = &next.entry {
                 walked = walked.saturating_add(bytes.len());
             }
-            if walked > LINES_BYTES && self.paper.is_some() {
-                let Drawn { screen, seq, at } = drawn(recording, frame, wanted, WALK_BYTES)?;
-                self.now = (at, seq);
+            if (walked > LINES_BYTES || self.work() > WALK_WORK) && self.paper.is_some() {
+                let screen = match drawn(recording, frame, &wanted, WALK_BYTES) {
+                    Ok(Drawn { screen, seq, at }) => {
+                        self.now = (at, seq);
+                        screen
+                    }
+                    Err(Corrupt { what: Fault::MuchDrawn, .. }) => {
+                        self.undrawn(recording, &wanted)?
+                    }
+                    Err(damage) => return Err(damage),
+                };
                 self.paper = Some(Paper::new(screen, self.now));
                 break;
             }
@@ -190,6 +215,32 @@ impl Lines {
             self.told.clear();
         }
         Ok(())
+    }
+
+    /// Goes on to where it begins, and draws nothing: an empty screen of the size that it has there.
+    fn undrawn<S: Source>(
+        &mut self,
+        recording: &Recording<S>,
+        wanted: impl Fn(&Stamped) -> bool,
+    ) -> Result<Screen, Corrupt> {
+        self.is_undrawn = true;
+        let (mut cols, mut rows) = self.paper.as_ref().map_or((0, 0), Paper::size);
+        for next in recording.entries(From::Seq(self.now.1.next())) {
+            let next = next?;
+            if !wanted(&next) {
+                break;
+            }
+            if let Entry::Resize(size) = next.entry {
+                (cols, rows) = (size.cols(), size.rows());
+            }
+            self.now = (next.at, next.seq);
+        }
+        Ok(Screen::new(cols, rows))
+    }
+
+    /// What drawing cost so far.
+    fn work(&self) -> u64 {
+        self.paper.as_ref().map_or(0, Paper::work)
     }
 
     fn marker(&self) -> Marker {
@@ -218,6 +269,10 @@ impl Lines {
                 Said::Row(row, when) => self.tell(when, row),
                 Said::FullScreen { from, until } => {
                     self.told.push(Told::FullScreen { at: from, until });
+                }
+                Said::LeftOut { bytes, when: (at, seq) } => {
+                    let text = format!("[{}]", left_out(bytes));
+                    self.told.push(Told::Line { at, seq, text });
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use crate::{Corrupt, Fault, From, Keyframe, Recording, Source};
 use model::entry::Forward;
-use model::limit::WALK_BYTES;
+use model::limit::{WALK_BYTES, WALK_WORK};
 use model::{Entry, Seq, Size, Stamped, Stream};
 use screen::Screen;
+use std::borrow::Cow;
 
 /// The screen as it was at a moment, in milliseconds since the recording began.
 ///
@@ -61,6 +62,10 @@ pub(crate) fn drawn<S: Source>(
         Some(frame) => Drawn { screen: picture_of(frame), seq: frame.seq, at: frame.at },
         None => Drawn { screen: blank(recording), seq: Seq(0), at: 0 },
     };
+    let until = match most {
+        u64::MAX => u64::MAX,
+        _ => drawn.screen.work().saturating_add(WALK_WORK),
+    };
     let mut brush = Brush::default();
     let mut entries = recording.entries(From::Seq(drawn.seq.next()));
     while let Some(next) = entries.next() {
@@ -74,10 +79,14 @@ pub(crate) fn drawn<S: Source>(
         if walked > most {
             return Err(entries.corrupt(Fault::FarPicture(most)));
         }
-        brush.draw(&mut drawn.screen, &next.entry);
+        if !brush.draw(&mut drawn.screen, &next.entry, until) {
+            return Err(entries.corrupt(Fault::MuchDrawn));
+        }
         (drawn.seq, drawn.at) = (next.seq, next.at);
     }
-    brush.finish(&mut drawn.screen);
+    if !brush.finish(&mut drawn.screen, until) {
+        return Err(entries.corrupt(Fault::MuchDrawn));
+    }
     Ok(drawn)
 }
 
@@ -99,33 +108,47 @@ pub fn picture_of(frame: &Keyframe) -> Screen {
 #[derive(Debug, Default)]
 pub struct Brush {
     held: Vec<u8>,
+    /// Bytes of it that are drawn.
+    drawn: usize,
 }
 
 impl Brush {
-    /// Bytes that are held back at most.
+    /// Bytes that are held back at most, but for the last entry.
     const HELD: usize = 256 * 1024;
 
-    /// Draws an entry, if it draws anything, now or at the latest with [`Brush::finish`].
-    pub fn draw(&mut self, screen: &mut Screen, entry: &Entry) {
+    /// Takes an entry. What it draws, if anything, is drawn now or at the latest with [`Brush::finish`]. `false`: not taken,
+    /// because the screen's work ([`Screen::work`]) came to `until` with what was held back; it is to be given again then.
+    #[must_use]
+    pub fn draw(&mut self, screen: &mut Screen, entry: &Entry, until: u64) -> bool {
         match entry {
             Entry::Output { stream, bytes } => {
-                as_shown(*stream, bytes, &mut self.held);
-                if self.held.len() >= Self::HELD {
-                    self.finish(screen);
+                if self.held.len() >= Self::HELD && !self.finish(screen, until) {
+                    return false;
                 }
+                self.held.extend_from_slice(&shown(*stream, bytes));
+                true
             }
             Entry::Resize(_) | Entry::Forward(_) => {
-                self.finish(screen);
-                draw(screen, entry);
+                let goes_on = self.finish(screen, until) && screen.work() < until;
+                if goes_on {
+                    draw(screen, entry);
+                }
+                goes_on
             }
-            _ => {}
+            _ => true,
         }
     }
 
-    /// Draws what was held back.
-    pub fn finish(&mut self, screen: &mut Screen) {
-        screen.feed(&self.held);
-        self.held.clear();
+    /// Draws what was held back. `false`: not all of it, because the screen's work came to `until`.
+    #[must_use]
+    pub fn finish(&mut self, screen: &mut Screen, until: u64) -> bool {
+        self.drawn += screen.feed_until(self.held.get(self.drawn..).unwrap_or_default(), until);
+        let is_whole = self.drawn >= self.held.len();
+        if is_whole {
+            self.held.clear();
+            self.drawn = 0;
+        }
+        is_whole
     }
 }
 
@@ -150,21 +173,16 @@ pub(crate) fn forward_line(forward: &Forward) -> String {
 
 /// Draws bytes of a stream.
 pub fn draw_bytes(screen: &mut Screen, stream: Stream, bytes: &[u8]) {
-    if stream == Stream::Pty {
-        screen.feed(bytes);
-    } else {
-        let mut shown = Vec::new();
-        as_shown(stream, bytes, &mut shown);
-        screen.feed(&shown);
-    }
+    screen.feed(&shown(stream, bytes));
 }
 
-/// Appends what a terminal gets of a stream: output without a terminal gets the carriage returns it would add.
-pub(crate) fn as_shown(stream: Stream, bytes: &[u8], shown: &mut Vec<u8>) {
+/// What a terminal gets of a stream: output without a terminal gets the carriage returns it would add.
+pub(crate) fn shown(stream: Stream, bytes: &[u8]) -> Cow<'_, [u8]> {
     match stream {
-        Stream::Pty => shown.extend_from_slice(bytes),
-        Stream::Stdin => {}
+        Stream::Pty => Cow::Borrowed(bytes),
+        Stream::Stdin => Cow::Borrowed(&[]),
         Stream::Stdout | Stream::Stderr => {
+            let mut shown = Vec::with_capacity(bytes.len());
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
                 let text = line.strip_suffix(b"\n");
                 shown.extend_from_slice(text.unwrap_or(line));
@@ -172,6 +190,7 @@ pub(crate) fn as_shown(stream: Stream, bytes: &[u8], shown: &mut Vec<u8>) {
                     shown.extend_from_slice(b"\r\n");
                 }
             }
+            Cow::Owned(shown)
         }
     }
 }

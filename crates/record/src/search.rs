@@ -1,10 +1,11 @@
 //! Search inside a recording, from one end to the other: each line with the text, when it came onto the screen.
 
 use crate::find::{Match, News, Pattern, Seen, part};
-use crate::picture::{Drawn, as_shown, draw_bytes, drawn_after};
+use crate::picture::{Drawn, drawn_after, shown};
 use crate::skim::Skim;
-use crate::{Corrupt, From, Recording, Source};
+use crate::{Corrupt, Fault, From, Recording, Source};
 use model::entry::{Entry, Stamped, Stream};
+use model::limit::ENTRY_WORK;
 use model::{Seq, Size};
 use screen::Screen;
 
@@ -65,11 +66,12 @@ impl<S: Source> Search<S> {
         mut more: impl FnMut() -> bool,
     ) -> Result<bool, Corrupt> {
         let Self { recording, eye, seq, at } = self;
-        for next in recording.entries(From::Seq(seq.next())) {
+        let mut entries = recording.entries(From::Seq(seq.next()));
+        while let Some(next) = entries.next() {
             let next = next?;
-            *seq = next.seq;
             *at = next.at;
-            eye.see(&next, found);
+            eye.see(&next, found).map_err(|fault| entries.corrupt(fault))?;
+            *seq = next.seq;
             if !more() {
                 return Ok(false);
             }
@@ -100,13 +102,17 @@ impl Eye {
     }
 
     /// Draws an entry; what comes onto the screen by it is found.
-    pub(crate) fn see(&mut self, next: &Stamped, found: &mut Vec<Found>) {
+    ///
+    /// # Errors
+    /// It is too much work, most of which is left undone.
+    pub(crate) fn see(&mut self, next: &Stamped, found: &mut Vec<Found>) -> Result<(), Fault> {
         match &next.entry {
             Entry::Output { stream, bytes } if *stream != Stream::Stdin => {
-                if self.passes(*stream, bytes) {
-                    return;
+                let shown = shown(*stream, bytes);
+                if self.passes(&shown) {
+                    return Ok(());
                 }
-                self.draw(*stream, bytes, |one, news| {
+                return self.draw(&shown, |one, news| {
                     let Match { row, text, from, to, .. } = one;
                     let known = found.iter_mut().rev().find(|known| known.row == row);
                     match (news, known) {
@@ -124,19 +130,13 @@ impl Eye {
             Entry::Resize(size) => self.resize(*size),
             _ => {}
         }
+        Ok(())
     }
 
     /// Whether it cannot come up by this: then it need not be drawn yet.
-    fn passes(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+    fn passes(&mut self, bytes: &[u8]) -> bool {
         let Self { screen, seen, skim: Some(skim), .. } = self else { return false };
-        match stream {
-            Stream::Pty => skim.takes(bytes, screen, seen.is_empty()),
-            _ => {
-                let mut shown = Vec::new();
-                as_shown(stream, bytes, &mut shown);
-                skim.takes(&shown, screen, seen.is_empty())
-            }
-        }
+        skim.takes(bytes, screen, seen.is_empty())
     }
 
     /// Lines wrapped anew are no new text.
@@ -149,16 +149,20 @@ impl Eye {
     }
 
     /// Draws output in parts that cannot scroll a line through the whole screen.
-    fn draw(&mut self, stream: Stream, bytes: &[u8], mut new: impl FnMut(Match, News)) {
+    fn draw(&mut self, bytes: &[u8], mut new: impl FnMut(Match, News)) -> Result<(), Fault> {
         let (cols, rows) = self.screen.size();
         let most = usize::from(rows / 2).max(1);
+        let until = self.screen.work().saturating_add(ENTRY_WORK);
         let mut rest = bytes;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(part(rest, most, cols).min(rest.len()));
+            if self.screen.feed_until(now, until) < now.len() {
+                return Err(Fault::MuchDrawn);
+            }
             rest = later;
-            draw_bytes(&mut self.screen, stream, now);
             let news = self.seen.news(self.pattern.matches(&self.screen));
             news.into_iter().for_each(|(one, news)| new(one, news));
         }
+        Ok(())
     }
 }

@@ -158,7 +158,7 @@ fn sequence(bytes: &[u8], blanks: bool) -> Option<usize> {
             let (numbers, last) = (body.get(..end)?, body.get(end)?);
             let harmless = match last {
                 b'm' => !numbers.contains(&b'?'),
-                b'K' | b'J' => matches!(numbers, b"" | b"0") && !blanks,
+                b'K' => matches!(numbers, b"" | b"0") && !blanks,
                 b'h' | b'l' => matches!(numbers, b"?2004" | b"?25"),
                 _ => false,
             };

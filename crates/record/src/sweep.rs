@@ -172,8 +172,13 @@ impl<S: Source> Sweep<S> {
         let Self { recording, pattern, wanted, eye, arguments, seq, at, .. } = self;
         let mut shown: Vec<Found> = Vec::new();
         let mut told = 0;
-        for next in recording.entries(From::Seq(seq.next())) {
-            let next = match next {
+        let mut entries = recording.entries(From::Seq(seq.next()));
+        while let Some(next) = entries.next() {
+            let seen = next.and_then(|next| {
+                let seen = eye.as_mut().map_or(Ok(()), |eye| eye.see(&next, &mut shown));
+                seen.map(|()| next).map_err(|fault| entries.corrupt(fault))
+            });
+            let next = match seen {
                 Ok(next) => next,
                 Err(corrupt) => {
                     flush(&mut shown, found);
@@ -181,9 +186,6 @@ impl<S: Source> Sweep<S> {
                 }
             };
             (*seq, *at) = (next.seq, next.at);
-            if let Some(eye) = eye {
-                eye.see(&next, &mut shown);
-            }
             beside(&next, pattern, *wanted, arguments, |caught| {
                 told += 1;
                 found.push(caught);

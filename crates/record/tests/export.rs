@@ -195,6 +195,67 @@ fn a_transcript_keeps_what_was_cleared_names_editors_and_joins_wrapped_lines() {
     assert_eq!(body, format!("before\nafter\n{editor}\n{long}\n{same}[00:00:06 exit 0]\n"));
 }
 
+/// Whatever empties the screen, and whatever comes directly behind that.
+#[test]
+fn a_transcript_keeps_what_was_cleared_in_any_way() {
+    for clear in [
+        "\x1b[H\x1b[2J",
+        "\x1b[2J\x1b[H",
+        "\x1b[H\x1b[J",
+        "\x1b[H\x1b[0J",
+        "\x1b[9;1H\x1b[1J\x1b[H",
+        "\x1bc",
+        "\u{9b}2J\x1b[H",
+        "\x1b[44m\x1b[2J\x1b[2J\x1b[m\x1b[H",
+        // Scrolled away.
+        "\x1b[2S\x1b[H",
+        "\x1b[H\x1b[2M",
+    ] {
+        for split in 0..clear.len() {
+            let (first, second) = clear.split_at_checked(split).unwrap_or(("", clear));
+            let story = [
+                (0, output("one\r\n\x1b[32mtwo\x1b[m\r\n")),
+                (1, output(first)),
+                (1, output(&format!("{second}three\r\n"))),
+                (1, Entry::Ended(Ending::Exit { status: 0 })),
+            ];
+            let text = make(Transcript::new(&heading(1)), &story);
+            let body = text.split_once('\n').unwrap().1;
+            let whole = "one\ntwo\nthree\n[00:00:00 exit 0]\n";
+            assert_eq!(body, whole, "{clear:?} split at {split}");
+        }
+    }
+}
+
+/// A mark tells the lines above it; what stands there is then told no more, and what comes in its place is.
+#[test]
+fn what_comes_behind_a_clear_is_told_though_more_lines_were_told_before_than_left() {
+    for clear in ["\x1b[2J\x1b[H", "\u{9b}2J\x1b[H", "\x1bc", "\x1b[H\x1b[J"] {
+        let story = [
+            (0, output("one\r\n\r\n\r\n")),
+            (1, Entry::Mark { label: "here".into() }),
+            (1, output(&format!("{clear}two\r\nthree\r\nfour\r\n"))),
+            (1, Entry::Ended(Ending::Exit { status: 0 })),
+        ];
+        let text = make(Transcript::new(&heading(1)), &story);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('[')).collect();
+        assert_eq!(lines, ["one", "", "", "two", "three", "four"], "{clear:?}");
+    }
+}
+
+/// Searching through sources in a large window prints two thousand sequences for an entry of 32 KiB.
+#[test]
+fn ordinary_output_in_a_large_window_is_told_whole() {
+    let mut heading = heading(1);
+    heading.size = Some(Size::clamped(300, 80));
+    let line = "\x1b[35m\x1b[Ka.rs\x1b[m\x1b[K:fn \x1b[01;31m\x1b[Kfeed\x1b[m\x1b[K(\x1b[J\r\n";
+    let lines = 128 * 1024 / line.len();
+    let story = [(0, output(&line.repeat(lines))), (1, Entry::Ended(Ending::Exit { status: 0 }))];
+    let text = make(Transcript::new(&heading), &story);
+    assert_eq!(text.matches("a.rs:fn feed(\n").count(), lines);
+    assert!(!text.contains("left out"));
+}
+
 #[test]
 fn a_program_that_runs_while_a_line_is_written_does_not_cut_it_and_is_a_mark() {
     let name = "ls".to_owned();

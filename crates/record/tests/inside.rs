@@ -304,20 +304,28 @@ fn a_small_picture_is_of_the_middle_of_what_happened() {
     assert_eq!(thumb.lines[0][2].1.bg, Colour::Rgb(1, 2, 3));
 }
 
-#[test]
-fn a_moment_far_behind_the_last_kept_picture_is_refused_and_said_and_those_before_are_shown() {
-    let heading = kit::heading(1);
-    let mut writer = record::Writer::begin(&heading, kit::node_key(), model::Tick(0));
-    for n in 0..1000_u64 {
-        writer.handle(output(&format!("line {n:04}\r\n")), model::Tick(n));
+/// A recording of which no picture was kept.
+fn unkept(heading: &model::Heading, session: impl IntoIterator<Item = Entry>) -> Film {
+    let mut writer = record::Writer::begin(heading, kit::node_key(), model::Tick(0));
+    let mut at = 0;
+    for entry in session {
+        writer.handle(entry, model::Tick(at));
+        at += 1;
     }
-    writer.end(model::entry::Ending::Exit { status: 0 }, model::Tick(1000));
+    writer.end(model::entry::Ending::Exit { status: 0 }, model::Tick(at));
     let mut file = Vec::new();
     while let Some(sealed) = writer.poll() {
         file.extend_from_slice(&sealed.bytes);
     }
     let recording = Recording::open(file).unwrap();
     assert!(recording.index().keyframes.is_empty(), "no picture was kept");
+    recording
+}
+
+#[test]
+fn a_moment_far_behind_the_last_kept_picture_is_refused_and_said_and_those_before_are_shown() {
+    let lines = (0..1000).map(|n| output(&format!("line {n:04}\r\n")));
+    let recording = unkept(&kit::heading(1), lines);
     let shows = |screen: screen::Screen, line: &str| screen.text().iter().any(|row| row == line);
     assert!(shows(picture_within(&recording, 99, 1100).unwrap(), "line 0099"));
     let far = picture_within(&recording, 100, 1100).unwrap_err().to_string();
@@ -326,4 +334,42 @@ fn a_moment_far_behind_the_last_kept_picture_is_refused_and_said_and_those_befor
     // Text is told whole, however far away pictures are.
     let told = pages(&recording, Start::After(Place::default()), 400);
     assert_eq!(told.len(), 1000);
+}
+
+#[test]
+fn what_clears_the_largest_screen_again_and_again_is_refused_and_said_and_text_goes_on_behind_it() {
+    let mut heading = kit::heading(1);
+    heading.size = Some(Size::clamped(1024, 512));
+    let endless = "x\x1bc".repeat(2000);
+    let session = [output("before\r\n"), output(&endless), output("after\r\n")];
+    let recording = unkept(&heading, session);
+    let much = picture_within(&recording, 2, u64::MAX - 1).unwrap_err().to_string();
+    assert!(much.contains("takes too long to draw again"), "{much}");
+    assert_eq!(picture_within(&recording, 0, u64::MAX - 1).unwrap().row_text(0), "before");
+
+    let pattern = Pattern::with("e", true).unwrap();
+    let mut found = Vec::new();
+    let searched = |found: &mut Vec<_>| {
+        Search::new(recording.clone(), pattern.clone(), Seq(0)).unwrap().run(found, || true)
+    };
+    let much = searched(&mut found).unwrap_err().to_string();
+    assert!(much.contains("takes too long to draw again"), "{much}");
+    assert_eq!(found.len(), 1, "what was found before it");
+
+    let first = page(&recording, Start::After(Place::default()), 100_000).unwrap();
+    assert!(first.more, "as much as one page may be");
+    let second = page(&recording, Start::After(first.place), 100_000).unwrap();
+    let told = [first.told, second.told].concat();
+    let told = texts(&told);
+    assert_eq!(told[0], "before");
+    let (mut from, mut left_out) = (1, 0);
+    while let Some("x") = told.get(from).copied() {
+        (from, left_out) = (from + 1, left_out + 3);
+    }
+    let left_out = endless.len() - left_out;
+    let said: usize =
+        told[from].trim_start_matches('[').split(' ').next().unwrap().parse().unwrap();
+    assert!((left_out - 3..=left_out).contains(&said), "{told:?}");
+    assert!(told[from].contains("bytes are left out here"), "{told:?}");
+    assert!(told[from + 1].ends_with("after") && told.len() == from + 2, "{told:?}");
 }

@@ -28,6 +28,7 @@ mod paste;
 mod repair;
 mod screen;
 mod view;
+mod work;
 
 pub use canvas::{Canvas, write_changes, write_style};
 pub use cell::{Cell, Colour, Style};
@@ -36,5 +37,5 @@ pub use loan::{Loan, anew, undo};
 pub use modes::{Modes, Mouse, MouseEncoding};
 pub use painter::Painter;
 pub use paste::Paste;
-pub use screen::Screen;
+pub use screen::{Row, Screen};
 pub use view::BAR;

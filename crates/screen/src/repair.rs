@@ -22,10 +22,7 @@ pub(crate) fn csi(body: &str, last: char) -> Repaired {
         't' => Repaired::Nothing,
         'm' if !marked => sgr(body),
         'b' if body.is_empty() => Repaired::Same,
-        'b' => {
-            let count = body.parse().map_or(REPEAT, |n: u32| n.min(REPEAT));
-            Repaired::Other(format!("\u{1b}[{count}b"))
-        }
+        'b' => Repaired::Other(format!("\u{1b}[{}b", repeats(body))),
         // The emulator reads these without looking at the private marker.
         'u' | 's' | 'r' if marked => Repaired::Nothing,
         'p' if body.ends_with('!') => Repaired::Other("\u{1b}[!p".to_owned()),
@@ -39,6 +36,11 @@ pub(crate) fn csi(body: &str, last: char) -> Repaired {
         }
         _ => Repaired::Same,
     }
+}
+
+/// How often `CSI body b` repeats a character.
+pub(crate) fn repeats(body: &str) -> u32 {
+    if body.is_empty() { 1 } else { body.parse().map_or(REPEAT, |count: u32| count.min(REPEAT)) }
 }
 
 /// The numbers of a mode switch (`CSI … h`), and whether they are DEC's; `None` for any other sequence.

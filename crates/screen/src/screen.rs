@@ -6,7 +6,8 @@ use crate::keys::Keys;
 use crate::lex::{Lexer, Piece};
 use crate::modes::Modes;
 use crate::repair::{self, Repaired};
-use avt::{ScreenKind, Terminal};
+use crate::work::Work;
+use avt::{AsInput, Observation, Observer, ScreenKind, Terminal};
 use core::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use unicode_normalization::UnicodeNormalization as _;
@@ -18,6 +19,8 @@ pub(crate) const COLUMNS: (u16, u16) = (2, 1024);
 pub(crate) const ROWS: (u16, u16) = (1, 512);
 /// Bytes among which lines that scroll away are looked for at once.
 const FLOOD_BYTES: usize = 1024 * 1024;
+/// What is drawn between two looks at how much work it was: bytes, and sequences among them.
+const BITE: (usize, usize) = (4 * 1024, 4);
 /// Cells for which there is room at once while lines are wrapped anew, 16 bytes each.
 const REWRAPPED: usize = 1024 * 1024;
 /// Our own APC string in a dump: a combining mark that comes next joins the character before the cursor.
@@ -42,6 +45,18 @@ struct Picture {
     scrolls_whole: bool,
     /// Whether it is sure that lines are wrapped (DECAWM), now and when a kept cursor comes back.
     wraps_always: bool,
+    work: Work,
+    /// The lines that left the primary screen, where somebody wants to know.
+    left: Option<Vec<Row>>,
+}
+
+/// A row of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its text, without trailing spaces.
+    pub text: String,
+    /// Whether its line goes on in the next one.
+    pub wraps: bool,
 }
 
 impl Screen {
@@ -56,6 +71,8 @@ impl Screen {
             joins: false,
             scrolls_whole: true,
             wraps_always: true,
+            work: Work::default(),
+            left: None,
         };
         Self { lexer: Lexer::default(), picture, faults: 0 }
     }
@@ -65,36 +82,76 @@ impl Screen {
     /// Should the emulator panic, the picture begins anew, empty, and [`Screen::faults`] counts it;
     /// the process goes on, and so does whoever records the bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let drawn = catch_unwind(AssertUnwindSafe(|| self.draw(bytes)));
+        self.feed_until(bytes, u64::MAX);
+    }
+
+    /// Draws bytes as [`Screen::feed`] does, until [`Screen::work`] has come so far, or some milliseconds further: how many of
+    /// them are drawn. The others are still to be fed.
+    pub fn feed_until(&mut self, bytes: &[u8], until: u64) -> usize {
+        let drawn = catch_unwind(AssertUnwindSafe(|| self.draw(bytes, until)));
+        drawn.unwrap_or_else(|_| {
+            self.begin_anew();
+            bytes.len()
+        })
+    }
+
+    /// Draws bytes as [`Screen::feed`] does, every line of them, and tells which rows left the primary screen at its top
+    /// meanwhile, because it was scrolled or emptied (ED 2).
+    pub fn feed_and_tell(&mut self, bytes: &[u8]) -> Vec<Row> {
+        self.picture.left = Some(Vec::new());
+        self.picture.work.read(bytes.len());
+        let drawn = catch_unwind(AssertUnwindSafe(|| {
+            let Self { lexer, picture, .. } = self;
+            lexer.feed(bytes, |piece| picture.take(piece));
+        }));
+        let left = self.picture.left.take();
         if drawn.is_err() {
             self.begin_anew();
         }
+        left.unwrap_or_default()
     }
 
-    /// Draws bytes, but for lines that scroll away within them.
-    fn draw(&mut self, bytes: &[u8]) {
+    /// How much was drawn and wrapped anew on it, in cells that were touched, roughly: a few nanoseconds each. Two bytes that
+    /// clear the largest screen touch a million.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.picture.work.0
+    }
+
+    /// Draws bytes, but for lines that scroll away within them, until so much work is done: answers how many.
+    fn draw(&mut self, bytes: &[u8], until: u64) -> usize {
         let rows = self.size().1;
         let Self { lexer, picture, .. } = self;
-        for window in bytes.chunks(FLOOD_BYTES) {
-            let mut rest = window;
-            while !rest.is_empty() {
-                let line = memchr::memchr(b'\n', rest);
-                let mut length = line.map_or(rest.len(), |at| at + 1);
-                if lexer.rests() && picture.scrolls_whole {
-                    match flood::split(rest, rows) {
-                        Beginning::Flood(run) => {
-                            run.pens().for_each(|pen| lexer.feed(pen, |piece| picture.take(piece)));
-                            rest = run.seen;
-                            length = run.end;
-                        }
-                        Beginning::Other(other) => length = other,
+        let mut left = bytes;
+        while !left.is_empty() && picture.work.0 < until {
+            let window = left.get(..FLOOD_BYTES).unwrap_or(left);
+            let mut length = memchr::memchr(b'\n', window).map_or(window.len(), |at| at + 1);
+            // Where characters are inserted, those that are drawn cost too much to be drawn at once.
+            if lexer.rests() && picture.scrolls_whole && !picture.modes.insert {
+                match flood::split(window, rows) {
+                    Beginning::Flood(run) => {
+                        let (gone, seen) = window.split_at(window.len() - run.seen.len());
+                        picture.work.passed(gone.len());
+                        run.pens().for_each(|pen| lexer.feed(pen, |piece| picture.take(piece)));
+                        // Without these lines, what was drawn before would stand where it never stood.
+                        let seen = seen.get(..run.end).unwrap_or(seen);
+                        lexer.feed(seen, |piece| picture.take(piece));
+                        left = left.get(gone.len() + seen.len()..).unwrap_or_default();
+                        continue;
                     }
+                    Beginning::Other(other) => length = other,
                 }
-                let (now, later) = rest.split_at(length);
-                lexer.feed(now, |piece| picture.take(piece));
-                rest = later;
             }
+            let (mut now, behind) = left.split_at(length);
+            while !now.is_empty() && picture.work.0 < until {
+                let (bite, rest) = now.split_at(bite(now));
+                picture.work.read(bite.len());
+                lexer.feed(bite, |piece| picture.take(piece));
+                now = rest;
+            }
+            left = left.get(left.len() - behind.len() - now.len()..).unwrap_or_default();
         }
+        bytes.len() - left.len()
     }
 
     /// Gives the screen another size (clamped as in [`Screen::new`]); lines of the primary screen are wrapped anew.
@@ -104,6 +161,7 @@ impl Screen {
         if before == (cols, rows) {
             return;
         }
+        self.picture.work.wrapped(before, (cols, rows));
         let terminal = &mut self.picture.terminal;
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             narrow(terminal, cols.into());
@@ -206,10 +264,7 @@ impl Screen {
     /// The text of a row, without trailing spaces.
     #[must_use]
     pub fn row_text(&self, row: u16) -> String {
-        let mut text: String =
-            self.row(row).filter(|cell| cell.width > 0).map(|cell| cell.ch).collect();
-        text.truncate(text.trim_end().len());
-        text
+        self.picture.terminal.screen().line(row.into()).map(text_of).unwrap_or_default()
     }
 
     /// The last characters, at most so many, of the line that the cursor is at the end of. `None` where lines that come next would
@@ -324,6 +379,7 @@ impl fmt::Debug for Screen {
 
 impl Picture {
     fn take(&mut self, piece: Piece<'_>) {
+        self.work.took(&piece, self.terminal.size(), self.modes.insert);
         match piece {
             Piece::Text(text) if text.is_ascii() => self.print(text),
             Piece::Text(text) => self.filter(text),
@@ -331,7 +387,7 @@ impl Picture {
                 self.joins = false;
                 match ch {
                     '\u{8d}' => self.go_back_a_line(),
-                    _ => self.terminal.feed(ch),
+                    _ => self.feed(ch),
                 }
             }
             Piece::Escape(whole) => {
@@ -345,7 +401,7 @@ impl Picture {
                     }
                     match whole {
                         "\u{1b}M" => self.go_back_a_line(),
-                        _ => self.terminal.feed(whole),
+                        _ => self.feed(whole),
                     }
                 }
             }
@@ -360,11 +416,11 @@ impl Picture {
                 }
                 match repair::csi(body, last) {
                     Repaired::Same => {
-                        self.terminal.feed("\u{1b}[");
-                        self.terminal.feed(body);
-                        self.terminal.feed(last);
+                        self.feed("\u{1b}[");
+                        self.feed(body);
+                        self.feed(last);
                     }
-                    Repaired::Other(sequence) => self.terminal.feed(sequence.as_str()),
+                    Repaired::Other(sequence) => self.feed(sequence.as_str()),
                     Repaired::Nothing => {}
                 }
                 if matches!(last, 'h' | 'l') {
@@ -389,16 +445,23 @@ impl Picture {
     /// RI: a line up, or the lines down where there is none. The emulator would count it from the margins in origin mode.
     fn go_back_a_line(&mut self) {
         let row = self.terminal.cursor().row;
-        self.terminal.feed("\u{1b}[A");
+        self.feed("\u{1b}[A");
         if self.terminal.cursor().row == row {
-            self.terminal.feed("\u{1b}M");
+            self.feed("\u{1b}M");
+        }
+    }
+
+    fn feed(&mut self, input: impl AsInput) {
+        match &mut self.left {
+            Some(left) => self.terminal.feed_with(input, Leaving(left)),
+            None => self.terminal.feed(input),
         }
     }
 
     fn print(&mut self, text: &str) {
         if !text.is_empty() {
             self.joins = true;
-            self.terminal.feed(text);
+            self.feed(text);
         }
     }
 
@@ -409,6 +472,7 @@ impl Picture {
         while let Some((at, mark)) = rest.char_indices().find(|(_, ch)| ch.width() == Some(0)) {
             let (before, after) = rest.split_at(at);
             self.print(before);
+            self.work.joined();
             self.join(mark);
             rest = after.get(mark.len_utf8()..).unwrap_or_default();
         }
@@ -434,8 +498,34 @@ impl Picture {
         // Written over in place: the column is absolute, so that margins and a pending wrap do not matter.
         let (off, on) = if self.modes.insert { ("\u{1b}[4l", "\u{1b}[4h") } else { ("", "") };
         let sequence = format!("{off}\u{1b}[{}G{ch}{on}", col + 1);
-        self.terminal.feed(sequence.as_str());
+        self.feed(sequence.as_str());
     }
+}
+
+/// The text of a line, without trailing spaces.
+fn text_of(line: &avt::Line) -> String {
+    let mut text = line.text();
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Hears which lines leave the primary screen.
+struct Leaving<'l>(&'l mut Vec<Row>);
+
+impl Observer for Leaving<'_> {
+    type Output = ();
+
+    fn evicted(&mut self, _: &mut Observation<'_>, line: &avt::Line) {
+        self.0.push(Row { text: text_of(line), wraps: line.is_wrapped() });
+    }
+
+    fn end(&mut self, _: &mut Observation<'_>) {}
+}
+
+/// How many bytes are drawn before it is looked at how much work that was.
+fn bite(bytes: &[u8]) -> usize {
+    let bytes = bytes.get(..BITE.0).unwrap_or(bytes);
+    memchr::memchr2_iter(0x1b, 0x9b, bytes).nth(BITE.1).unwrap_or(bytes.len())
 }
 
 /// Brings a wide screen near to `cols` by halves, where the emulator would take too much at once: it cuts a line into

@@ -3,6 +3,7 @@
 //! `SCRY_TEST_LONG=1` feeds ten million random and mutated sequences.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "it looks at a clock and at its own memory, and fails loudly"
@@ -74,6 +75,65 @@ fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
     assert_eq!(screen.faults(), 0);
     assert!(slowest < SLOWEST, "{slowest:?}");
     assert!(peak < PEAK_KIB, "{peak} KiB");
+}
+
+#[test]
+fn what_is_drawn_bit_by_bit_is_the_same_and_no_bit_is_much_work() {
+    /// Four sequences, each of which repeats a character as often as one may on the widest line, and what is between.
+    const MOST: u64 = 32 << 20;
+    let mut random = Random(0xb17);
+    let real: Vec<u8> = STREAMS
+        .iter()
+        .flat_map(|(_, packed)| steps(packed))
+        .filter_map(|step| if let Step::Output(bytes) = step { Some(bytes) } else { None })
+        .flatten()
+        .take(100_000)
+        .collect();
+    let (mut most, mut bits) = (0, 0_u32);
+    for round in 0..300 {
+        let (cols, rows) = match round {
+            0 => (u16::MAX, u16::MAX),
+            1 => (2, u16::MAX),
+            _ => (random.below(130) as u16, random.below(50) as u16),
+        };
+        let (mut whole, mut bit_by_bit) = (Screen::new(cols, rows), Screen::new(cols, rows));
+        let (mut bytes, _) = chance::hostile(&mut random, &real, round);
+        let costly = ["\x1bc", "\x1b#8", "\x1b[2J", "\x1b[4h\x1b[9999b", "\x1b[999L", "x\n"];
+        bytes.extend(costly[round % costly.len()].repeat(20).bytes());
+        whole.feed(&bytes);
+        let mut left = &bytes[..];
+        while !left.is_empty() {
+            let before = bit_by_bit.work();
+            let drawn = bit_by_bit.feed_until(left, before + 1 + random.below(1000) as u64);
+            assert!(drawn > 0, "round {round}");
+            most = most.max(bit_by_bit.work() - before);
+            left = &left[drawn..];
+            bits += 1;
+        }
+        assert_same(&whole, &bit_by_bit, &format!("round {round}"));
+        assert_eq!(bit_by_bit.feed_until(b"x", bit_by_bit.work()), 0);
+    }
+    println!("{bits} bits, {most} at most for one");
+    assert!(most < MOST, "{most}");
+}
+
+/// What clears the screen is counted as what it costs, whatever it is.
+#[test]
+fn a_few_bytes_that_cost_much_are_counted_as_much() {
+    let work = |bytes: &str| {
+        let mut screen = Screen::new(u16::MAX, u16::MAX);
+        screen.feed(bytes.as_bytes());
+        screen.work()
+    };
+    let plain = work(&"x".repeat(1000));
+    for costly in ["\x1bc", "\x1b#8", "\x1b[2J", "\x1b[?1049h", "\x1b[?47h", "\x1b[H\x1b[999L"] {
+        assert!(work(costly) > 50 * plain, "{costly:?}: {}, {plain}", work(costly));
+    }
+    // Of what scrolls away undrawn hardly anything.
+    assert!(work(&"a line of some length\r\n".repeat(40_000)) < 40_000 * 100);
+    let mut screen = Screen::new(u16::MAX, u16::MAX);
+    screen.resize(100, 100);
+    assert!(screen.work() > 50 * plain);
 }
 
 #[test]

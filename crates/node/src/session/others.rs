@@ -4,6 +4,7 @@ use super::Live;
 use super::owner::NOT_BACK;
 use crate::clock;
 use crate::company::{Person, Seated, Sit, Speaker, Typed, Vain, Visit};
+use crate::keyframes::Model;
 use crate::recorder::Recorder;
 use crate::stage::Stage;
 use host::Signals;
@@ -13,10 +14,13 @@ use model::limit::{RETURN_MS, SAID_BYTES};
 use model::{SeatRole, Size};
 use session::company::{Adopted, Change, Comer, EndCause, Refused, Silent, Standing};
 use std::sync::Arc;
+use std::time::Duration;
 use wire::company::{Ask, Told};
 
 /// Milliseconds between two looks for processes of a frozen session that somebody has moved or let go on.
 const LOOK_AGAIN_MS: u64 = 1_000;
+/// How long the end of what a session showed may take to be drawn.
+const LAST_DRAWN: Duration = Duration::from_secs(1);
 /// Told to an owner whose terminal stands still, or goes on.
 const GOES_ON: &str = "the session goes on";
 /// What nobody but the owner may do with the terminal's size.
@@ -98,10 +102,31 @@ impl Live {
         let Some(recorder) = &mut self.recorder else {
             return Err("this session is not recorded, so there is nothing to look at".to_owned());
         };
-        let stage = Stage::new(self.size, recorder.picture());
-        self.drawing.spawn(Arc::clone(&stage).draw());
+        let stage = Stage::new(self.size, recorder.picture(), recorder.drawing.clone());
+        self.spawn(Arc::clone(&stage).draw());
         self.stage = Some(Arc::clone(&stage));
         Ok(stage)
+    }
+
+    /// Those who look on see the end of it, if that is drawn soon.
+    pub(super) async fn last_look(&mut self, model: Option<Model>) {
+        let Some(stage) = &self.stage else { return };
+        let mut drawn = stage.drawn();
+        let settled = async { while !stage.is_settled() && drawn.changed().await.is_ok() {} };
+        // What the stage may still wait for.
+        let model = async {
+            match model {
+                Some(mut model) => loop {
+                    model.made().await;
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = settled => {}
+            () = model => {}
+            () = tokio::time::sleep(LAST_DRAWN) => {}
+        }
     }
 
     /// Shows on the stage what the recorder took.

@@ -13,8 +13,7 @@ use link::ssh::Output;
 use link::ssh::server::Session;
 use model::Seq;
 use model::entry::{Party, People};
-use record::Keyframe;
-use record::picture::picture_of;
+use screen::Screen;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use wire::name::{FITS_VARIABLE, RETURN_VARIABLE};
@@ -49,10 +48,10 @@ impl Client {
 }
 
 /// The picture that somebody waits for who is back.
-pub(super) type Picture = Option<oneshot::Receiver<Keyframe>>;
+pub(super) type Picture = Option<oneshot::Receiver<(Seq, Box<Screen>)>>;
 
 /// Completes with it, or with nothing where none can be made. Cancel safe.
-pub(super) async fn made(picture: &mut Picture) -> Option<Keyframe> {
+pub(super) async fn made(picture: &mut Picture) -> Option<(Seq, Box<Screen>)> {
     match picture {
         Some(making) => making.await.ok(),
         None => std::future::pending().await,
@@ -131,6 +130,7 @@ impl Live {
         streams.begin_input();
         let leaves = self.painted.take().map(|painted| painted.leave()).unwrap_or_default();
         self.hub.back(now);
+        self.next_size = now;
         self.tend_size(streams);
         if self.painted.is_none() {
             self.await_picture();
@@ -142,16 +142,19 @@ impl Live {
         Some((channel, leaves))
     }
 
+    /// Runs something that ends with the session at the latest.
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(task);
+    }
+
     /// Whoever is back, or was shown pictures, gets the recording's, and what was recorded after it.
-    pub(super) fn show(&mut self, picture: Option<Keyframe>) {
+    pub(super) fn show(&mut self, picture: Option<(Seq, Box<Screen>)>) {
         self.picture = None;
-        let (seq, screen) = match picture {
-            Some(keyframe) => (keyframe.seq, picture_of(&keyframe)),
-            None => {
-                self.lines.push_back(NO_PICTURE.to_owned());
-                (Seq(0), screen::Screen::new(self.size.cols(), self.size.rows()))
-            }
-        };
+        let (seq, screen) = picture.unwrap_or_else(|| {
+            self.lines.push_back(NO_PICTURE.to_owned());
+            (Seq(0), Box::new(Screen::new(self.size.cols(), self.size.rows())))
+        });
         let bytes = match self.painted.take() {
             Some(painted) => self.given_back(&painted, &screen),
             None => screen::anew(&screen),
@@ -164,7 +167,7 @@ impl Live {
         if old.is_gone() {
             return;
         }
-        self.drawing.spawn(async move {
+        self.spawn(async move {
             let words = async {
                 let _ = old.write(Bytes::from(leaves)).await;
                 let line = "\r\nscry: this session goes on from another place\r\n";

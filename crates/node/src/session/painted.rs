@@ -6,20 +6,19 @@
 use super::streams::Streams;
 use super::{Live, Writing};
 use crate::clock;
-use crate::recorder::Recorder;
 use crate::stage::Stage;
 use crate::view::{Face, Window};
 use bytes::Bytes;
 use link::ssh::Output;
 use model::entry::{Entry, Party, People};
-use model::limit::PICTURE_MS;
+use model::limit::{PICTURE_MS, RESIZE_MS};
 use model::{Size, Tick};
 use record::Keyframe;
 use record::picture::picture_of;
 use screen::Screen;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 /// How long a line of scry's stands on the last row, in milliseconds.
@@ -127,12 +126,21 @@ impl Live {
         }
     }
 
+    /// The size that counts.
+    pub(super) fn wanted_size(&self) -> Size {
+        let adopted = self.table.company.adopted();
+        adopted.and_then(|adopted| self.table.size_of(adopted)).unwrap_or(self.own)
+    }
+
     /// The terminal gets the size that counts, and the owner pictures while it is not theirs.
     pub(super) fn tend_size(&mut self, streams: &Streams) {
-        let adopted = self.table.company.adopted();
-        let size = adopted.and_then(|adopted| self.table.size_of(adopted)).unwrap_or(self.own);
+        let size = self.wanted_size();
         if size != self.size {
-            self.size = size;
+            let now = clock::tick();
+            if self.next_size > now {
+                return;
+            }
+            (self.size, self.next_size) = (size, now.plus_ms(RESIZE_MS));
             self.record(Entry::Resize(size));
             streams.resize(size);
             if self.picture.is_some() {
@@ -140,6 +148,7 @@ impl Live {
                 self.await_picture();
             }
         }
+        let adopted = self.table.company.adopted();
         let is_painted = self.painted.as_ref().is_some_and(|painted| !painted.is_over);
         if adopted.is_some() == is_painted || self.hub.is_lost() {
             return;
@@ -184,10 +193,25 @@ impl Live {
 
     /// The owner waits for the screen as it is.
     pub(super) fn await_picture(&mut self) {
-        self.picture = self.recorder.as_mut().and_then(Recorder::picture);
-        if self.picture.is_none() {
-            self.show(None);
-        }
+        self.picture = None;
+        let made = self.recorder.as_mut().and_then(|recorder| {
+            let keyframe = recorder.picture()?;
+            Some((keyframe, recorder.drawing.clone()))
+        });
+        let Some((keyframe, drawing)) = made else { return self.show(None) };
+        let (sender, picture) = oneshot::channel();
+        self.picture = Some(picture);
+        self.spawn(async move {
+            let Ok(keyframe) = keyframe.await else { return };
+            // Who asked may have left, or asked again.
+            if sender.is_closed() {
+                return;
+            }
+            let drawn = |keyframe: &mut Keyframe| Some(picture_of(keyframe));
+            if let Some((keyframe, screen)) = drawing.draw(keyframe, drawn).await {
+                let _ = sender.send((keyframe.seq, Box::new(screen)));
+            }
+        });
     }
 
     /// Something changed that is not on the stage.
@@ -236,7 +260,7 @@ impl Live {
         let made = tokio::time::timeout(LAST_PICTURE, self.last_picture()).await;
         let Some(painted) = self.painted.take() else { return };
         let screen = match made.ok().flatten() {
-            Some(keyframe) => Some(picture_of(&keyframe)),
+            Some(keyframe) => tokio::task::spawn_blocking(move || picture_of(&keyframe)).await.ok(),
             None => {
                 let (stage, own) = (Arc::clone(&painted.stage), self.own);
                 let copied = move |screen: &Screen| {

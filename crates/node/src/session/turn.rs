@@ -4,8 +4,9 @@ use super::streams::Heard;
 use crate::company::{Typed, Visit};
 use crate::verdict::Verdict;
 use host::{Exit, FileNews};
+use model::Seq;
 use model::entry::Entry;
-use record::Keyframe;
+use screen::Screen;
 use std::future::poll_fn;
 use std::mem::replace;
 use std::pin::pin;
@@ -36,7 +37,7 @@ pub(super) enum Event {
     /// Somebody asks for something.
     Visit(Visit),
     /// What a returning owner is shown first, where it could be made.
-    Picture(Option<Keyframe>),
+    Picture(Option<(Seq, Box<Screen>)>),
     /// Somebody but the owner has typed.
     Typed(Typed),
     /// From the program, or from the owner.

@@ -8,14 +8,14 @@
 //! pictures instead, and given back. Then it is as if it had got every byte.
 //! `SCRY_TEST_LONG=1` runs twenty times as many seeds (see `chance`).
 
-use super::{Next, Waiting, draw_all};
+use super::{Batch, Next, Waiting};
 use crate::view::{Face, Window};
 use bytes::Bytes;
 use chance::Random;
 use model::entry::{Entry, Party};
 use model::{Seq, Size, Stream, Tick};
 use record::Keyframe;
-use record::picture::picture_of;
+use record::picture::{Brush, picture_of};
 use screen::{Canvas, Painter, Screen};
 use session::{Hub, Terms};
 use std::collections::VecDeque;
@@ -417,7 +417,11 @@ impl World {
         } else {
             match self.waiting.next() {
                 Next::Base(base) => self.base = Some(base),
-                Next::Draw(entries, _) => draw_all(&mut self.screen, entries),
+                Next::Draw(entries) => {
+                    let mut batch = Batch { entries, brush: Brush::default() };
+                    // Nobody looks in between here: what they would see is no end of an entry.
+                    while !batch.go_on(&mut self.screen, self.random.below(2000) as u64 + 1) {}
+                }
                 Next::Wait | Next::Over => {}
             }
         }

@@ -1,5 +1,8 @@
 //! One viewer: their terminal is painted from the stage, their keys go to the program or to scry.
 
+#[cfg(test)]
+mod together;
+
 use super::keys::{Keys, Piece};
 use crate::alarm::Alarm;
 use crate::clock;
@@ -139,7 +142,8 @@ impl Viewer {
             if let Left::Told(_) = left {
                 // What was on the screen at the end is seen once more, in full.
                 let bytes = loop {
-                    match self.picture() {
+                    let settled = self.stage.is_settled();
+                    match settled.then(|| self.picture()).flatten() {
                         Some(bytes) => break bytes,
                         None => tokio::time::sleep(Duration::from_millis(PICTURE_MS)).await,
                     }

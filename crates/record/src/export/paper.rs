@@ -2,7 +2,8 @@
 //! the whole screen.
 
 use model::Seq;
-use screen::Screen;
+use model::limit::ENTRY_WORK;
+use screen::{Row, Screen};
 
 /// When something was written: the time, and the entry.
 pub(crate) type Moment = (u64, Seq);
@@ -14,7 +15,12 @@ pub(crate) enum Said {
     Row(Row, Moment),
     /// A program had the whole screen.
     FullScreen { from: u64, until: u64 },
+    /// So many bytes were not drawn, for it was too much work.
+    LeftOut { bytes: usize, when: Moment },
 }
+
+/// What it costs to look at a cell.
+const LOOKED: u64 = 4;
 
 /// What was told of a screen that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +40,10 @@ pub(crate) struct Paper {
     /// The primary screen has another size since it was seen last.
     refolded: bool,
     said: Vec<Said>,
+    /// What it cost to look at the screen, beside what [`Screen::work`] counts.
+    looked: u64,
+    /// The last entry ended within a sequence.
+    within: bool,
 }
 
 impl Paper {
@@ -42,12 +52,18 @@ impl Paper {
         let written = vec![now; screen.size().1.into()];
         let alternate_since = screen.is_alternate().then_some(now.0);
         let marker = Marker { rows: 0, alternate_since };
-        Self { screen, written, marker, refolded: false, said: Vec::new() }
+        let within = !screen.is_whole();
+        Self { screen, written, marker, refolded: false, said: Vec::new(), looked: 0, within }
     }
 
     /// What there is to tell since this was asked last, in order.
     pub(crate) fn take(&mut self) -> Vec<Said> {
         std::mem::take(&mut self.said)
+    }
+
+    /// Columns and rows.
+    pub(crate) fn size(&self) -> (u16, u16) {
+        self.screen.size()
     }
 
     pub(crate) fn marker(&self) -> Marker {
@@ -62,11 +78,30 @@ impl Paper {
         self.marker.alternate_since = known.map(|at| at.min(marker.alternate_since.unwrap_or(at)));
     }
 
+    /// What drawing cost so far, looks included.
+    pub(crate) fn work(&self) -> u64 {
+        self.screen.work().saturating_add(self.looked)
+    }
+
+    /// Draws what an entry put out, and tells of it up to [`ENTRY_WORK`].
     pub(crate) fn feed(&mut self, now: Moment, bytes: &[u8]) {
+        let until = self.work().saturating_add(ENTRY_WORK);
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(piece_len(&self.screen, rest));
-            let (change, wrote) = feed_piece(&mut self.screen, piece);
+            if self.work() > until {
+                return self.pass_over(now, rest);
+            }
+            let length = if self.within { 1 } else { piece_len(&self.screen, rest) };
+            let (piece, behind) = rest.split_at(length);
+            let fed = feed_piece(&mut self.screen, piece, self.within);
+            let begins =
+                self.within || matches!(piece, [0x1b] | [0x1b, b'[', ..] | [0xc2, 0x9b, ..]);
+            self.within = begins && !self.screen.is_whole() && !is_string(piece);
+            let Fed { left, told, change, wrote, looked } = fed;
+            self.looked = self.looked.saturating_add(looked);
+            for (place, row) in left.into_iter().enumerate() {
+                self.scrolled(now, row, place < told);
+            }
             self.changed(now, change);
             for row in wrote {
                 if let Some(written) = self.written.get_mut(row) {
@@ -74,6 +109,43 @@ impl Paper {
                 }
             }
             rest = behind;
+        }
+    }
+
+    /// Draws what is too much work to tell of, as far as it is not too much work, too.
+    fn pass_over(&mut self, now: Moment, rest: &[u8]) {
+        let mut stood = if self.screen.is_alternate() { Vec::new() } else { rows(&self.screen) };
+        cut(&mut stood);
+        self.tell(stood.clone());
+        self.end_full_screen(now);
+        self.said.push(Said::LeftOut { bytes: rest.len(), when: now });
+        let until = self.screen.work().saturating_add(ENTRY_WORK);
+        if self.screen.feed_until(rest, until) < rest.len() {
+            // How it goes on is not known: what comes next is drawn on an empty screen.
+            self.screen.feed(b"\x18\x1bc");
+            stood.clear();
+        }
+        self.within = !self.screen.is_whole();
+        self.marker.alternate_since = self.screen.is_alternate().then_some(now.0);
+        if !self.screen.is_alternate() {
+            let stands = rows(&self.screen);
+            let same = stood.iter().zip(&stands).take_while(|(before, now)| before == now);
+            self.marker.rows = u16::try_from(same.count()).unwrap_or(u16::MAX);
+        }
+        self.written.fill(now);
+    }
+
+    /// The first row left the screen, the others moved up.
+    fn scrolled(&mut self, now: Moment, row: Row, told: bool) {
+        let when = self.written.first().copied().unwrap_or(now);
+        match self.marker.rows.checked_sub(1) {
+            Some(rows) => self.marker.rows = rows,
+            None if told => self.said.push(Said::Row(row, when)),
+            None => {}
+        }
+        self.written.rotate_left(1);
+        if let Some(last) = self.written.last_mut() {
+            *last = now;
         }
     }
 
@@ -86,20 +158,13 @@ impl Paper {
             }
             Change::Switched { above: None } => {
                 self.end_full_screen(now);
+                // A reset has emptied it.
+                if is_blank(&self.screen) {
+                    self.marker.rows = 0;
+                }
                 if std::mem::take(&mut self.refolded) {
                     self.marker.rows = self.screen.caret().1;
                     self.written = vec![now; self.screen.size().1.into()];
-                }
-            }
-            Change::Scrolled(row) => {
-                let when = self.written.first().copied().unwrap_or(now);
-                match self.marker.rows.checked_sub(1) {
-                    Some(rows) => self.marker.rows = rows,
-                    None => self.said.push(Said::Row(row, when)),
-                }
-                self.written.rotate_left(1);
-                if let Some(last) = self.written.last_mut() {
-                    *last = now;
                 }
             }
             Change::Cleared(rows) => {
@@ -136,7 +201,7 @@ impl Paper {
         self.end_full_screen(now);
         if !self.screen.is_alternate() {
             let mut left = rows(&self.screen);
-            left.truncate(used(&left));
+            cut(&mut left);
             self.tell(left);
         }
     }
@@ -184,57 +249,122 @@ fn refolded<'w>(
     (rows.flat_map(|(line, at)| std::iter::repeat_n(at, line.len())).collect(), below)
 }
 
-/// A row as it stands on the screen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub text: String,
-    pub wraps: bool,
-}
-
-/// What became of a screen's lines.
+/// What became of a screen's lines, beside those that scrolled away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
     /// None of them has gone.
     Stay,
     /// The alternate screen is shown from here on: what stood above the line with the cursor; or no more.
     Switched { above: Option<Vec<Row>> },
-    /// The first one has gone; the others moved up.
-    Scrolled(Row),
     /// All have gone; those behind the last with text are not among them.
     Cleared(Vec<Row>),
 }
 
-/// Feeds so little that at most one row leaves the screen: a piece of [`piece_len`]. Answers also which rows it wrote.
-fn feed_piece(screen: &mut Screen, piece: &[u8]) -> (Change, Vec<usize>) {
+/// What came of a piece.
+struct Fed {
+    /// Rows that scrolled away.
+    left: Vec<Row>,
+    /// How many of them are worth telling.
+    told: usize,
+    change: Change,
+    /// Rows that were written.
+    wrote: Vec<usize>,
+    /// What it cost to look.
+    looked: u64,
+}
+
+/// Feeds a piece of [`piece_len`], or a byte of a sequence.
+fn feed_piece(screen: &mut Screen, piece: &[u8], within: bool) -> Fed {
     let was_alternate = screen.is_alternate();
-    let bottom = screen.size().1.saturating_sub(1);
-    let at_bottom = !was_alternate && screen.caret().1 == bottom;
-    let clears = !was_alternate && piece.first() == Some(&0x1b);
-    let mut before = if at_bottom || clears { rows(screen) } else { Vec::new() };
-    let over = line_of_caret(screen, &before);
+    let sequence = within || sequence_len(piece).is_some();
+    let may_clear = !was_alternate && (within || may_clear(screen, piece));
+    let edits = sequence && matches!(piece.last(), Some(b'@' | b'K' | b'P' | b'X' | b'b'));
+    let mut before = if may_clear { rows(screen) } else { Vec::new() };
+    let over = if may_clear { line_of_caret(screen, &before) } else { 0 };
     let from = usize::from(screen.caret().1);
-    screen.feed(piece);
+    let edited = edits.then(|| text_of(screen, from));
+    let mut left = screen.feed_and_tell(piece);
+    let mut told = left.len();
     let to = usize::from(screen.caret().1);
-    let wrote = match (screen.is_alternate(), clears) {
-        (true, _) => Vec::new(),
-        (false, false) => vec![from, to],
+    let wrote = match edited {
+        _ if screen.is_alternate() => Vec::new(),
         // It may only have moved the cursor.
-        (false, true) => (to.saturating_sub(1)..=to)
+        _ if may_clear => (to.saturating_sub(1)..=to)
             .filter(|row| before.get(*row).map(|row| &row.text) != Some(&text_of(screen, *row)))
             .collect(),
+        Some(text) if text == text_of(screen, from) => Vec::new(),
+        None if sequence => Vec::new(),
+        _ => vec![from, to],
     };
     let change = if screen.is_alternate() != was_alternate {
         before.truncate(over);
         Change::Switched { above: (!was_alternate).then_some(before) }
-    } else if at_bottom && scrolled(&before, screen, piece) && !before.is_empty() {
-        Change::Scrolled(before.swap_remove(0))
-    } else if clears && is_blank(screen) {
-        before.truncate(used(&before));
+    } else if may_clear && is_blank(screen) {
+        if left.is_empty() {
+            cut(&mut before);
+        } else {
+            // They are told as those that scrolled away; what is blank below is not.
+            before.clear();
+            told = used(&left);
+            end_line(left.get_mut(..told).unwrap_or_default());
+        }
         Change::Cleared(before)
     } else {
         Change::Stay
     };
-    (change, wrote)
+    let (cols, rows) = screen.size();
+    let cells = if may_clear { u64::from(cols) * u64::from(rows) } else { 0 };
+    Fed { left, told, change, wrote, looked: LOOKED * cells }
+}
+
+/// Whether the primary screen may be empty behind a piece, or another one shown.
+fn may_clear(screen: &Screen, piece: &[u8]) -> bool {
+    let body = match piece {
+        [0x1b, b'[', body @ ..] | [0xc2, 0x9b, body @ ..] => body,
+        _ => return piece == b"\x1bc",
+    };
+    match body.split_last() {
+        Some((b'h' | b'l', modes)) => modes.windows(2).any(|two| two == b"47" || two == b"49"),
+        Some((b'J', b"" | b"0")) => {
+            (0..screen.caret().1).all(|row| screen.row_text(row).is_empty())
+        }
+        Some((last, _)) => *last == b'J',
+        None => false,
+    }
+}
+
+/// Whether the last byte makes a string of what begins with an escape.
+fn is_string(piece: &[u8]) -> bool {
+    matches!(piece.last(), Some(b']' | b'P' | b'X' | b'^' | b'_'))
+}
+
+/// Length of the control sequence or escape sequence that bytes begin with, as far as it is there.
+fn sequence_len(bytes: &[u8]) -> Option<usize> {
+    let end = |from: usize, between: core::ops::RangeInclusive<u8>| {
+        let inside = bytes.iter().skip(from).take_while(|byte| between.contains(*byte)).count();
+        Some((from + inside + 1).min(bytes.len()))
+    };
+    match bytes {
+        [0x1b, b'[', ..] | [0xc2, 0x9b, ..] => end(2, 0x20..=0x3f),
+        // Strings: nothing in them is drawn, wherever they are cut.
+        [0x1b, b']' | b'P' | b'X' | b'^' | b'_', ..] => Some(2),
+        [0x1b, 0x1b, ..] => Some(1),
+        [0x1b, ..] => end(1, 0x20..=0x2f),
+        _ => None,
+    }
+}
+
+/// Leaves out the rows behind the last one with text.
+fn cut(rows: &mut Vec<Row>) {
+    rows.truncate(used(rows));
+    end_line(rows);
+}
+
+/// The last row ends its line, whatever blanks the line went on with.
+fn end_line(rows: &mut [Row]) {
+    if let Some(last) = rows.last_mut() {
+        last.wraps = false;
+    }
 }
 
 fn text_of(screen: &Screen, row: usize) -> String {
@@ -274,28 +404,27 @@ fn is_blank(screen: &Screen) -> bool {
     (0..screen.size().1).all(|row| screen.row_text(row).is_empty())
 }
 
-/// Whether the screen moved up by one row. A row that equals the next is taken as moved only at a line's end.
-fn scrolled(before: &[Row], screen: &Screen, piece: &[u8]) -> bool {
-    let bottom = screen.size().1.saturating_sub(1);
-    if screen.caret().1 != bottom {
-        return false;
-    }
-    let after = rows(screen);
-    let above = before.len().saturating_sub(2);
-    let moved = before.iter().skip(1).take(above).eq(after.iter().take(above));
-    let stayed = before.iter().take(above).eq(after.iter().take(above));
-    moved && (!stayed || piece == b"\n")
-}
-
-/// Bytes to feed at once: a line's end alone, a sequence at most to the next, and no more than fits in the row.
+/// Bytes to feed at once: a line's end or a sequence alone, and of text no more than fits in the row.
 fn piece_len(screen: &Screen, bytes: &[u8]) -> usize {
     if bytes.first() == Some(&b'\n') {
         return 1;
     }
+    if let Some(length) = sequence_len(bytes) {
+        return length;
+    }
     let left = screen.size().0.saturating_sub(screen.caret().0).max(1);
     let most = bytes.len().min(left.into());
-    let stop = bytes.iter().skip(1).take(most - 1).position(|b| matches!(b, b'\n' | 0x1b));
+    // A byte of 0xc2 may begin a control sequence of one character.
+    let stop =
+        bytes.iter().skip(1).take(most - 1).position(|b| matches!(b, 0x0a..=0x0c | 0x1b | 0xc2));
     stop.map_or(most, |at| at + 1)
+}
+
+/// That some bytes were not drawn, in words.
+pub(crate) fn left_out(bytes: usize) -> String {
+    format!(
+        "{bytes} bytes are left out here: they clear and draw the screen too often to be told as text"
+    )
 }
 
 /// Text that does nothing to a terminal: control characters as their pictures (Unicode block 2400).

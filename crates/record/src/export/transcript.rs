@@ -1,6 +1,6 @@
 //! Plain text: what could be read on the terminal, line by line, with people, gaps and marks between.
 
-use super::paper::{Paper, Said, printable};
+use super::paper::{Paper, Said, left_out, printable};
 use super::{Export, Text, clock, note};
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::Kernel;
@@ -54,6 +54,7 @@ impl Transcript {
                 Said::FullScreen { from, until } => {
                     self.bracket(&format!("full screen {}–{}", clock(from), clock(until)), out);
                 }
+                Said::LeftOut { bytes, .. } => self.bracket(&left_out(bytes), out),
             }
         }
     }
