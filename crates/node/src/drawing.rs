@@ -1,11 +1,14 @@
 //! Drawing what programs put out: a slice at a time, on few threads, so that whoever draws without end holds up only
 //! themselves, and that no longer than their session lasts.
 
+use record::Keyframe;
+use record::picture::picture_of;
+use screen::Screen;
 use std::sync::Arc;
 use std::thread;
 use tokio::sync::Semaphore;
 
-/// Work of a slice, as [`screen::Screen::work`] counts it: some 20 ms.
+/// Work of a slice, as [`Screen::work`] counts it: some 20 ms.
 pub(crate) const SLICE: u64 = 8 * 1024 * 1024;
 
 /// Turns at drawing, shared by all sessions of a node: of half its processors, so that the rest serves them.
@@ -43,6 +46,11 @@ impl Drawing {
             }
             work = rest;
         }
+    }
+
+    /// The screen of a keyframe, made in its turn. `None` when that panicked.
+    pub async fn picture_of(&self, keyframe: Keyframe) -> Option<Screen> {
+        self.draw(keyframe, |keyframe| Some(picture_of(keyframe))).await.map(|(_, screen)| screen)
     }
 }
 

@@ -11,7 +11,7 @@ use model::entry::Entry;
 use model::limit::STAGE_BYTES;
 use model::{Seq, Size};
 use record::Keyframe;
-use record::picture::{Brush, picture_of};
+use record::picture::Brush;
 use screen::Screen;
 use std::collections::VecDeque;
 use std::mem;
@@ -172,7 +172,8 @@ impl Drop for Done<'_> {
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What is inside, whatever became of who held it before.
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -258,8 +259,7 @@ impl Stage {
                     let mut seq = None;
                     if let Ok(keyframe) = base.await {
                         let shows = keyframe.seq;
-                        let drawn = |keyframe: &mut Keyframe| Some(picture_of(keyframe));
-                        if let Some((_, picture)) = self.drawing.draw(keyframe, drawn).await {
+                        if let Some(picture) = self.drawing.picture_of(keyframe).await {
                             *held(&self.screen) = picture;
                             seq = Some(shows);
                         }

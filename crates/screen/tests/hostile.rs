@@ -32,16 +32,20 @@ fn peak_kib() -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)).unwrap().parse().unwrap()
 }
 
+/// So many bytes of the recorded streams' output.
+fn real(most: usize) -> Vec<u8> {
+    let steps = STREAMS.iter().flat_map(|(_, packed)| steps(packed));
+    let output = steps.filter_map(|step| match step {
+        Step::Output(bytes) => Some(bytes),
+        Step::Resize(..) => None,
+    });
+    output.flatten().take(most).collect()
+}
+
 #[test]
 fn random_bytes_sequences_and_broken_streams_never_bring_the_emulator_down() {
     let mut random = Random(0x5eed);
-    let real: Vec<u8> = STREAMS
-        .iter()
-        .flat_map(|(_, packed)| steps(packed))
-        .filter_map(|step| if let Step::Output(bytes) = step { Some(bytes) } else { None })
-        .flatten()
-        .take(400_000)
-        .collect();
+    let real = real(400_000);
     // Half a million cells take a while to compare: the full count meets them seldom.
     let (wanted, compared, seldom) =
         if chance::long() { (10_000_000, 500, 500) } else { (24_000, 1, 25) };
@@ -82,13 +86,7 @@ fn what_is_drawn_bit_by_bit_is_the_same_and_no_bit_is_much_work() {
     /// Four sequences, each of which repeats a character as often as one may on the widest line, and what is between.
     const MOST: u64 = 32 << 20;
     let mut random = Random(0xb17);
-    let real: Vec<u8> = STREAMS
-        .iter()
-        .flat_map(|(_, packed)| steps(packed))
-        .filter_map(|step| if let Step::Output(bytes) = step { Some(bytes) } else { None })
-        .flatten()
-        .take(100_000)
-        .collect();
+    let real = real(100_000);
     let (mut most, mut bits) = (0, 0_u32);
     for round in 0..300 {
         let (cols, rows) = match round {

@@ -6,7 +6,7 @@
 use super::streams::Streams;
 use super::{Live, Writing};
 use crate::clock;
-use crate::stage::Stage;
+use crate::stage::{Stage, held};
 use crate::view::{Face, Window};
 use bytes::Bytes;
 use link::ssh::Output;
@@ -16,7 +16,7 @@ use model::{Size, Tick};
 use record::Keyframe;
 use record::picture::picture_of;
 use screen::Screen;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -92,10 +92,6 @@ impl Painted {
             }
         }
     }
-}
-
-fn held(face: &Mutex<Face>) -> MutexGuard<'_, Face> {
-    face.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Completes when there is something to paint. `is_idle`: whether the owner has taken the last picture. Cancel safe.
@@ -207,9 +203,9 @@ impl Live {
             if sender.is_closed() {
                 return;
             }
-            let drawn = |keyframe: &mut Keyframe| Some(picture_of(keyframe));
-            if let Some((keyframe, screen)) = drawing.draw(keyframe, drawn).await {
-                let _ = sender.send((keyframe.seq, Box::new(screen)));
+            let seq = keyframe.seq;
+            if let Some(screen) = drawing.picture_of(keyframe).await {
+                let _ = sender.send((seq, Box::new(screen)));
             }
         });
     }
