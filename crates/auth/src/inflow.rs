@@ -164,13 +164,17 @@ impl Inflow {
     }
 
     /// Looks after a recording that an earlier run left behind. Answers whether its end is there.
-    pub async fn recover(&self, row: Recording) -> Result<bool, Error> {
+    pub async fn recover(&self, id: SessionId) -> Result<bool, Error> {
+        let lane = self.lane(id);
+        let mut turn = lane.turn.lock().await;
+        // It may have come to its end, or have been removed, since it was listed.
+        let Some(row) = self.tables.recording(&id).await? else { return Ok(false) };
+        if row.removed.is_some() || row.phase == Phase::Stored {
+            return Ok(false);
+        }
         if row.ending.is_some() {
             return Ok(true);
         }
-        let lane = self.lane(row.id);
-        let mut turn = lane.turn.lock().await;
-        let id = row.id;
         if self.seat(&mut turn, &row.node, &lane).is_err() {
             // Its node ships so much already; it comes with this one, too.
             return Ok(false);

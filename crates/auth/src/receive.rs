@@ -36,7 +36,7 @@ pub async fn ship(auth: Arc<Auth>, by: NodePart, request: Request) -> Result<Res
     auth.ledger.tell(taken.events).await;
     let mut progress = taken.answer?;
     if taken.ended && !progress.stored {
-        progress.stored = auth.sealer.seal_within(id, STORED_WITHIN).await;
+        progress.stored = auth.sealer.seal_within(by.name(), id, STORED_WITHIN).await;
     }
     Ok(axum::Json(progress).into_response())
 }

@@ -4,17 +4,21 @@ use crate::clock;
 use crate::error::{Error, chain};
 use crate::inflow::Inflow;
 use crate::ledger::{self, Ledger};
-use model::SessionId;
 use model::audit::Audited;
+use model::limit::{SEAL_TURNS, SHUTDOWN_MS};
+use model::{NodeName, SessionId};
 use record::{Report, Verdict};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use store::intake::IntakeError;
-use store::tables::{Filed, Phase};
+use store::tables::{Filed, Phase, Recording};
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Recordings that wait for sealing. Overflow: the next sweep finds them in the database.
+/// Requests for a sealing that were not looked at yet. Overflow: the next sweep finds them in the database.
 const QUEUE: usize = 1024;
 /// Stored recordings that a waiting request may be behind, at most.
 const TOLD: usize = 256;
@@ -24,18 +28,55 @@ const SEAL_BYTES: u64 = 256 * 1024;
 const AGAIN: Duration = Duration::from_secs(2);
 /// Between two looks for recordings that were not sealed when their end came.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How long those that are sealed are waited for when auth stops; less than auth waits for its chores.
+const STOPS_WITHIN: Duration = Duration::from_millis(SHUTDOWN_MS / 5 * 4);
 
 /// Asks for recordings to be sealed.
 pub struct Sealer {
-    queue: mpsc::Sender<SessionId>,
+    queue: mpsc::Sender<Ended>,
     /// Those that were stored. Overflow: who waits is not told, and asks again.
     done: broadcast::Sender<SessionId>,
 }
 
 /// The work behind [`Sealer`].
 pub struct SealerWork {
-    queue: mpsc::Receiver<SessionId>,
+    queue: mpsc::Receiver<Ended>,
     done: broadcast::Sender<SessionId>,
+}
+
+/// A recording whose end is there, or may be.
+struct Ended {
+    node: NodeName,
+    id: SessionId,
+    /// It was listed without an end, which an earlier run may have received without knowing.
+    left: bool,
+}
+
+/// What recordings are sealed with.
+struct Sealing {
+    inflow: Arc<Inflow>,
+    ledger: Arc<Ledger>,
+}
+
+/// What became of a sealing.
+enum Outcome {
+    Stored,
+    /// Its end is not there, or there is no room for it, or it was removed.
+    NotReady,
+    Failed,
+}
+
+/// Recordings that are sealed, and those that wait for their turn: no more than are not stored.
+struct Line {
+    sealing: Arc<Sealing>,
+    waiting: VecDeque<Ended>,
+    work: JoinSet<Outcome>,
+    /// What `work` is about.
+    sealed: HashMap<task::Id, Ended>,
+    /// All in the line, and whether each was asked for once more since it came in.
+    known: BTreeMap<SessionId, bool>,
+    /// Whether something went wrong since the line was last empty.
+    failed: bool,
 }
 
 impl Sealer {
@@ -46,10 +87,10 @@ impl Sealer {
         (Self { queue: sender, done: done.clone() }, SealerWork { queue, done })
     }
 
-    /// Asks for a recording to be sealed, and waits a while. `true` once it is stored.
-    pub async fn seal_within(&self, id: SessionId, wait: Duration) -> bool {
+    /// Asks for a recording of a node to be sealed, and waits a while. `true` once it is stored.
+    pub async fn seal_within(&self, node: &NodeName, id: SessionId, wait: Duration) -> bool {
         let mut done = self.done.subscribe();
-        if self.queue.try_send(id).is_err() {
+        if self.queue.try_send(Ended { node: node.clone(), id, left: false }).is_err() {
             return false;
         }
         let stored = async {
@@ -66,103 +107,205 @@ impl Sealer {
 }
 
 impl SealerWork {
-    /// Seals until stopped: first what an earlier run left, then what comes, and what was missed.
+    /// Seals until stopped: first what an earlier run left, then what comes, and what was missed. What is being sealed then
+    /// is waited for a while.
     pub async fn run(mut self, inflow: Arc<Inflow>, ledger: Arc<Ledger>, stop: CancellationToken) {
+        // Before anything is sealed here.
+        match stop.run_until_cancelled(inflow.clear()).await {
+            None => return,
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::error!(
+                    error = chain(&error),
+                    "files of stored recordings cannot be freed"
+                );
+            }
+        }
+        let sealing = Arc::new(Sealing { inflow, ledger });
+        let mut line = Line::new(Arc::clone(&sealing));
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        let (mut first, mut again) = (true, AGAIN);
+        let mut retry = Retry { at: None, again: AGAIN };
+        // Until ends were looked for once.
+        let mut first = true;
         loop {
-            let good = tokio::select! {
-                () = stop.cancelled() => return,
-                asked = self.queue.recv() => match asked {
-                    Some(id) => self.seal(&inflow, &ledger, id).await,
-                    None => return,
+            let mut look = false;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = line.work.join_next_with_id() => match line.ended(ended, &self.done) {
+                    None => {}
+                    Some(true) => retry.went_well(),
+                    Some(false) => retry.failed(),
                 },
-                () = inflow.storage.eased.notified() => {
-                    sweep.reset_immediately();
-                    continue;
+                asked = self.queue.recv() => match asked {
+                    Some(ended) => line.push(ended),
+                    None => break,
+                },
+                () = sealing.inflow.storage.eased.notified() => look = true,
+                () = retry.due() => {
+                    retry.at = None;
+                    look = true;
                 }
                 _ = sweep.tick() => {
-                    inflow.forget_idle();
-                    self.sweep(&inflow, &ledger, std::mem::take(&mut first), &stop).await
+                    sealing.inflow.forget_idle();
+                    look = true;
                 }
-            };
-            if good {
-                again = AGAIN;
-            } else {
-                sweep.reset_after(again);
-                again = (again * 2).min(SWEEP_EVERY);
             }
+            if look {
+                match line.sweep(first).await {
+                    Ok(()) => first = false,
+                    Err(error) => {
+                        tracing::error!(error = chain(&error), "cannot list recordings");
+                        retry.failed();
+                    }
+                }
+            }
+            line.begin();
         }
+        line.stop().await;
+    }
+}
+
+/// When what failed is tried again.
+struct Retry {
+    at: Option<Instant>,
+    again: Duration,
+}
+
+impl Retry {
+    fn went_well(&mut self) {
+        self.again = AGAIN;
     }
 
-    /// `false` when something failed and is to be tried again.
-    async fn sweep(
-        &self,
-        inflow: &Inflow,
-        ledger: &Ledger,
-        first: bool,
-        stop: &CancellationToken,
-    ) -> bool {
-        let rows = match inflow.tables.unfiled_recordings().await {
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::error!(error = chain(&error), "cannot list recordings");
-                return false;
-            }
-        };
-        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact to 2^52 recordings")]
-        metrics::gauge!("scry_auth_recordings_live").set(rows.len() as f64);
-        let mut good = true;
-        for row in rows {
-            if stop.is_cancelled() {
-                return true;
-            }
-            let id = row.id;
-            let ended = match (first, row.ending.is_some()) {
-                (_, true) => true,
-                (true, false) => recovered(inflow, ledger, row).await,
-                (false, false) => false,
-            };
-            if ended {
-                good &= self.seal(inflow, ledger, id).await;
-            }
-        }
-        if first && let Err(error) = inflow.clear().await {
-            tracing::error!(error = chain(&error), "files of stored recordings cannot be freed");
-        }
-        good
+    fn failed(&mut self) {
+        self.at = Some(Instant::now() + self.again);
+        self.again = (self.again * 2).min(SWEEP_EVERY);
     }
 
-    /// `false` when it failed.
-    async fn seal(&self, inflow: &Inflow, ledger: &Ledger, id: SessionId) -> bool {
-        match inflow.seal(ledger, id).await {
-            Ok(true) => {
-                // Nobody may be waiting.
-                let _ = self.done.send(id);
-                true
-            }
-            Ok(false) => true,
-            Err(error) => {
-                tracing::error!(%id, error = chain(&error), "a recording cannot be stored yet");
-                false
-            }
+    /// Waits until then.
+    async fn due(&self) {
+        match self.at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
         }
     }
 }
 
-/// Whether the end of a recording that an earlier run left is there.
-async fn recovered(inflow: &Inflow, ledger: &Ledger, row: store::tables::Recording) -> bool {
-    let (id, node) = (row.id, row.node.clone());
-    match inflow.recover(row).await {
-        Ok(ended) => ended,
-        Err(error) => {
-            tracing::error!(%id, error = chain(&error), "a recording cannot be recovered");
-            if let Error::Damaged { what, .. } = error {
-                let mut event = ledger::event(Audited::Tampering { why: what });
-                (event.session, event.node) = (Some(id), Some(node));
-                ledger.tell(vec![event]).await;
+impl Line {
+    fn new(sealing: Arc<Sealing>) -> Self {
+        let (waiting, work, sealed) = (VecDeque::new(), JoinSet::new(), HashMap::new());
+        Self { sealing, waiting, work, sealed, known: BTreeMap::new(), failed: false }
+    }
+
+    /// Puts a recording in, if it is not there already.
+    fn push(&mut self, ended: Ended) {
+        if let Some(again) = self.known.get_mut(&ended.id) {
+            *again = true;
+            return;
+        }
+        self.known.insert(ended.id, false);
+        self.waiting.push_back(ended);
+    }
+
+    /// Gives out the turns that are free. A node whose recordings are much work leaves turns for those of others.
+    fn begin(&mut self) {
+        let (all, each) = SEAL_TURNS;
+        while self.work.len() < all {
+            let has_turn = |one: &Ended| {
+                self.sealed.values().filter(|other| other.node == one.node).count() < each
+            };
+            let Some(next) = self.waiting.iter().position(has_turn) else { return };
+            let Some(ended) = self.waiting.remove(next) else { return };
+            let (sealing, node) = (Arc::clone(&self.sealing), ended.node.clone());
+            let Ended { id, left, .. } = ended;
+            let task = self.work.spawn(async move { sealing.seal(node, id, left).await });
+            self.sealed.insert(task.id(), ended);
+        }
+    }
+
+    /// Puts all in that are not stored, and whose end is there. The first time, ends are looked for.
+    async fn sweep(&mut self, first: bool) -> Result<(), Error> {
+        let rows = self.sealing.inflow.tables.unfiled_recordings().await?;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact to 2^52 recordings")]
+        metrics::gauge!("scry_auth_recordings_live").set(rows.len() as f64);
+        for row in rows {
+            let left = row.ending.is_none();
+            if first || !left {
+                self.push(Ended { node: row.node, id: row.id, left });
             }
-            false
+        }
+        Ok(())
+    }
+
+    /// One is done. Once none is left: whether all of them went well.
+    fn ended(
+        &mut self,
+        ended: Result<(task::Id, Outcome), JoinError>,
+        done: &broadcast::Sender<SessionId>,
+    ) -> Option<bool> {
+        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let which = self.sealed.remove(&task)?;
+        let id = which.id;
+        let again = self.known.remove(&id).unwrap_or(false);
+        match ended {
+            Ok((_, Outcome::Stored)) => {
+                // Nobody may be waiting.
+                let _ = done.send(id);
+            }
+            Ok((_, Outcome::NotReady)) if again => self.push(Ended { left: false, ..which }),
+            Ok((_, Outcome::NotReady)) => {}
+            Ok((_, Outcome::Failed)) => self.failed = true,
+            Err(error) => {
+                tracing::error!(%id, %error, "the sealing of a recording broke off");
+                self.failed = true;
+            }
+        }
+        self.known.is_empty().then(|| !std::mem::take(&mut self.failed))
+    }
+
+    /// Waits for those that are being sealed.
+    async fn stop(mut self) {
+        let all = async {
+            while let Some(ended) = self.work.join_next_with_id().await {
+                self.sealed.remove(&ended.map_or_else(|error| error.id(), |(task, _)| task));
+            }
+        };
+        if tokio::time::timeout(STOPS_WITHIN, all).await.is_err() {
+            for Ended { id, .. } in self.sealed.values() {
+                tracing::warn!(%id, "a recording was being sealed; that is done at the next start");
+            }
+            self.work.shutdown().await;
+        }
+    }
+}
+
+impl Sealing {
+    async fn seal(&self, node: NodeName, id: SessionId, left: bool) -> Outcome {
+        if left && !self.recovered(node, id).await {
+            return Outcome::NotReady;
+        }
+        match self.inflow.seal(&self.ledger, id).await {
+            Ok(true) => Outcome::Stored,
+            Ok(false) => Outcome::NotReady,
+            Err(error) => {
+                tracing::error!(%id, error = chain(&error), "a recording cannot be stored yet");
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// Whether the end of a recording that an earlier run left is there.
+    async fn recovered(&self, node: NodeName, id: SessionId) -> bool {
+        match self.inflow.recover(id).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%id, error = chain(&error), "a recording cannot be recovered");
+                if let Error::Damaged { what, .. } = error {
+                    let mut event = ledger::event(Audited::Tampering { why: what });
+                    (event.session, event.node) = (Some(id), Some(node));
+                    self.ledger.tell(vec![event]).await;
+                }
+                false
+            }
         }
     }
 }
@@ -179,10 +322,10 @@ impl Inflow {
         if row.ending.is_none() || row.removed.is_some() {
             return Ok(false);
         }
-        if !self.storage.has_room_for(row.bytes.saturating_add(SEAL_BYTES)) {
+        let Some(_room) = self.storage.promise(row.bytes.saturating_add(SEAL_BYTES)) else {
             tracing::warn!(%id, bytes = row.bytes, "a recording waits for space in the final store");
             return Ok(false);
-        }
+        };
         turn.close();
         let file = self.intake.open_file(id).await?;
         // The row knows the length behind the end; what stands there is of a try that was interrupted.
@@ -253,11 +396,7 @@ impl Inflow {
     }
 }
 
-fn stored_events(
-    row: &store::tables::Recording,
-    bytes: u64,
-    report: &Report,
-) -> Vec<model::AuditEvent> {
+fn stored_events(row: &Recording, bytes: u64, report: &Report) -> Vec<model::AuditEvent> {
     let about = |what| {
         let mut event = ledger::event(what);
         event.time = clock::now();

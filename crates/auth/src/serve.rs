@@ -248,7 +248,10 @@ async fn look_after_storage(auth: Arc<Auth>, stop: CancellationToken) {
 /// Makes room in the database while there is space for it.
 async fn keep_room(auth: &Auth) {
     let made = match auth.tables.has_room().await {
-        Ok(false) if auth.storage.has_room_for(ROOM_TAKES) => auth.tables.make_room().await,
+        Ok(false) => match auth.storage.promise(ROOM_TAKES) {
+            Some(_room) => auth.tables.make_room().await,
+            None => return,
+        },
         Ok(_) => Ok(()),
         Err(error) => Err(error),
     };

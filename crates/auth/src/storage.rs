@@ -92,6 +92,9 @@ struct State {
     space: Space,
     level: Level,
     nodes: BTreeMap<NodeName, Taken>,
+    /// Bytes of all [`Promise`]s, and whether one was refused for their sake since the last was given back.
+    promised: u64,
+    more_wanted: bool,
     /// For the ledger.
     events: Vec<AuditEvent>,
 }
@@ -112,8 +115,14 @@ impl Storage {
     /// Over the disk that `dir` lies on.
     pub fn new(dir: &Path, ballast: Ballast, bounds: Bounds) -> std::io::Result<Self> {
         let space = Space::of(dir)?;
-        let state =
-            State { space, level: Level::Ample, nodes: BTreeMap::new(), events: Vec::new() };
+        let state = State {
+            space,
+            level: Level::Ample,
+            nodes: BTreeMap::new(),
+            promised: 0,
+            more_wanted: false,
+            events: Vec::new(),
+        };
         let storage = Self {
             dir: dir.to_owned(),
             ballast,
@@ -138,7 +147,7 @@ impl Storage {
             self.look_at(Space { free: space.free.saturating_sub(bytes), ..space });
         }
         let mut state = self.state();
-        let State { space, level, nodes, events } = &mut *state;
+        let State { space, level, nodes, events, .. } = &mut *state;
         let (level, total, free) = (*level, space.total, space.free);
         let quota = self.bounds.node_quota.of(total);
         let taken = nodes.entry(node.clone()).or_default();
@@ -189,10 +198,20 @@ impl Storage {
         Err(refuse("full", words.to_owned()))
     }
 
-    /// Whether so many bytes can be written for a moment, to free as many afterwards.
-    pub fn has_room_for(&self, bytes: u64) -> bool {
-        let space = Space::of(&self.dir);
-        space.is_ok_and(|space| space.free >= bytes.saturating_add(self.ballast.bytes()))
+    /// Room for so many bytes that are written for a moment, to free as many afterwards; `None` if there is less.
+    pub fn promise(&self, bytes: u64) -> Option<Promise<'_>> {
+        self.promise_of(Space::of(&self.dir).ok()?, bytes)
+    }
+
+    fn promise_of(&self, space: Space, bytes: u64) -> Option<Promise<'_>> {
+        let mut state = self.state();
+        let wanted = bytes.saturating_add(self.ballast.bytes());
+        if space.free < wanted.saturating_add(state.promised) {
+            state.more_wanted |= space.free >= wanted;
+            return None;
+        }
+        state.promised = state.promised.saturating_add(bytes);
+        Some(Promise { storage: self, bytes })
     }
 
     /// A node's recordings take so much less.
@@ -317,6 +336,22 @@ impl Storage {
     }
 }
 
+/// Room on the disk that nobody else is promised, until it is dropped.
+pub struct Promise<'a> {
+    storage: &'a Storage,
+    bytes: u64,
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        let mut state = self.storage.state();
+        state.promised = state.promised.saturating_sub(self.bytes);
+        if std::mem::take(&mut state.more_wanted) {
+            self.storage.eased.notify_one();
+        }
+    }
+}
+
 fn refuse(reason: &'static str, words: String) -> Refusal {
     metrics::counter!("scry_auth_storage_refusals_total", "reason" => reason).increment(1);
     Refusal::new(Fault::Unavailable, words)
@@ -437,6 +472,29 @@ mod tests {
         check(&storage, 200, "web", 2, true);
         assert_eq!(words(&storage), ["storage.back"]);
         assert_eq!(*storage.words().borrow(), "");
+    }
+
+    #[test]
+    fn what_fits_once_is_not_promised_twice() {
+        use futures_util::FutureExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let storage = storage(&dir, bounds());
+        let eased = || storage.eased.notified().now_or_never().is_some();
+        eased();
+        let one = storage.promise_of(free(20), 10 * MIB).unwrap();
+        assert!(storage.promise_of(free(20), 7 * MIB).is_none());
+        let other = storage.promise_of(free(20), 6 * MIB).unwrap();
+        assert!(!eased());
+        drop(one);
+        assert!(eased(), "who was refused is told to ask again");
+        assert!(storage.promise_of(free(20), 11 * MIB).is_none(), "the ballast is no room");
+        drop(storage.promise_of(free(20), 10 * MIB).unwrap());
+        assert!(eased());
+        // What does not fit however much is given back waits for other news.
+        assert!(storage.promise_of(free(20), 17 * MIB).is_none());
+        drop(other);
+        assert!(!eased());
+        assert!(storage.promise_of(free(20), 16 * MIB).is_some());
     }
 
     #[test]

@@ -206,6 +206,8 @@ pub const REEL_WAIT_MS: u64 = 20_000;
 pub const FILMS_OPEN: usize = 16;
 /// Films that are worked on at once, and for one person. Wait.
 pub const FILM_TURNS: (usize, usize) = (4, 2);
+/// Recordings that are sealed and verified at once, and of one node. Wait.
+pub const SEAL_TURNS: (usize, usize) = (4, 1);
 /// Downloads and searches under way at once, and of one person. Refuse: 429.
 pub const POURS: (usize, usize) = (32, 8);
 /// Bytes of a download that are made at once. Wait: for its reader.
@@ -288,6 +290,9 @@ pub const REQUEST_BYTES_OF_NOBODY: usize = 64 * 1024;
 pub const REQUEST_MS: u64 = 30_000;
 /// Rows of one page of a list. Cut: the next page begins after the last row.
 pub const PAGE_ROWS: u32 = 1000;
+/// Bytes of events behind which a page of the ledger ends; the last event may stick out. Cut: the next page begins after
+/// the last row.
+pub const LEDGER_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Recordings that are named of those that are not whole. Cut: the newest are named, all are counted.
 pub const AMISS_LISTED: usize = 200;
 /// Passwords hashed at once (19 MiB each). Wait.

@@ -8,6 +8,8 @@ use model::seal::SignerCertificate;
 use record::Verdict;
 use store::tables::PartKind;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 fn node() -> Part {
     Part {
@@ -89,7 +91,7 @@ async fn whatever_step_a_crash_comes_behind_nothing_received_is_missing() {
         }
         let auth = open(&dir).await;
         for row in auth.tables.unfiled_recordings().await.unwrap() {
-            auth.inflow.recover(row).await.unwrap();
+            auth.inflow.recover(row.id).await.unwrap();
         }
         auth.inflow.clear().await.unwrap();
         assert_eq!(run(&auth, &tape, &mut answered).await, Ok(true), "after {steps} steps");
@@ -155,7 +157,7 @@ async fn bytes_that_rot_on_auths_disk_are_found_when_the_file_is_opened() {
         std::fs::write(&file, &spoil).unwrap();
         let auth = open(&dir).await;
         let rows = auth.tables.unfiled_recordings().await.unwrap();
-        let recovered = auth.inflow.recover(rows[0].clone()).await;
+        let recovered = auth.inflow.recover(rows[0].id).await;
         assert!(matches!(recovered, Err(Error::Damaged { .. })), "{what}: {recovered:?}");
         assert!(auth.inflow.take(&node(), tape.id, 20, tape.slice(20, 21).into()).await.is_err());
         auth.tables.close().await;
@@ -214,5 +216,39 @@ async fn a_node_that_begins_ever_more_recordings_holds_few_files_open() {
     assert_eq!(go_on(&auth, &web, &fresh, 0).await.unwrap_err().fault(), Fault::Unavailable);
     drop(turns);
     assert!(go_on(&auth, &web, &fresh, 0).await.is_ok());
+    auth.tables.close().await;
+}
+
+#[tokio::test]
+async fn a_recording_whose_sealing_takes_long_holds_up_none_of_another_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, work, _) = Auth::open(&config(&dir)).await.unwrap();
+    let other = Part { name: "web-02".parse().unwrap(), ..node() };
+    let mut tapes = Vec::new();
+    for (id, part) in [(1, &node()), (2, &node()), (3, &other)] {
+        let tape = recording_of(&auth.keys, id, &part.name);
+        let all = tape.slice(0, tape.records.len()).into();
+        assert!(auth.inflow.take(part, tape.id, 0, all).await.unwrap().ended);
+        tapes.push(tape.id);
+    }
+    let lane = auth.inflow.lane(tapes[0]);
+    let long = lane.turn.lock().await;
+    let stop = CancellationToken::new();
+    let (inflow, ledger) = (Arc::clone(&auth.inflow), Arc::clone(&auth.ledger));
+    let mut sealing = JoinSet::new();
+    sealing.spawn(work.run(inflow, ledger, stop.clone()));
+    let seal = |part: &Part, id, ms| {
+        let (auth, name) = (&auth, part.name.clone());
+        async move { auth.sealer.seal_within(&name, id, Duration::from_millis(ms)).await }
+    };
+    assert!(!seal(&node(), tapes[0], 1_000).await, "it takes long");
+    assert!(seal(&other, tapes[2], 10_000).await, "that of the other node waits for it");
+    assert!(!seal(&node(), tapes[1], 1_000).await, "one node has all the turns");
+    drop(long);
+    assert!(seal(&node(), tapes[1], 10_000).await);
+    let row = auth.tables.recording(&tapes[0]).await.unwrap().unwrap();
+    assert_eq!(row.phase, Phase::Stored, "it was first");
+    stop.cancel();
+    sealing.join_next().await.unwrap().unwrap();
     auth.tables.close().await;
 }
