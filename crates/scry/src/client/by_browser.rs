@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::keys::ClientDir;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wire::Fault;
@@ -54,6 +55,8 @@ pub async fn sign_in(at: &Address, wish: &Wish, home: &ClientDir) -> Result<Prof
         machine: login::machine(),
     };
     let arrived = reach::stranger(at).await?.call(&arrive).await?;
+    // From here on auth is to hear of it, whenever it comes.
+    let cancelled = signal(SignalKind::interrupt()).context("cannot wait for ctrl-c")?;
     let page = format!("https://{}{PAGE_PATH}#{}", at.address, arrived.code);
     let (said, heard) = mpsc::channel(1);
     let ear = Ear::open(&page, said).await;
@@ -63,7 +66,7 @@ pub async fn sign_in(at: &Address, wish: &Wish, home: &ClientDir) -> Result<Prof
     };
     tell(wish, &page, &arrived, browser.is_some())?;
     let stop = CancellationToken::new();
-    let mut waiting = Waiting { at, wish, arrived: &arrived, heard, browser };
+    let mut waiting = Waiting { at, wish, arrived: &arrived, heard, browser, cancelled };
     let serve = ear.map(|ear| ear.serve(stop.clone()));
     let serve = async {
         if let Some(serve) = serve {
@@ -124,6 +127,8 @@ struct Waiting<'w> {
     arrived: &'w Arrived,
     heard: mpsc::Receiver<Said>,
     browser: Option<opener::Opening>,
+    /// Ctrl-c.
+    cancelled: Signal,
 }
 
 impl Waiting<'_> {
@@ -177,8 +182,7 @@ impl Waiting<'_> {
                     self.end_line();
                     bail!("nobody let this terminal in in time; use `scry login --browser` again");
                 }
-                pressed = tokio::signal::ctrl_c() => {
-                    pressed.context("cannot wait for ctrl-c")?;
+                _ = self.cancelled.recv() => {
                     self.end_line();
                     self.leave().await;
                     bail!("cancelled; nothing was changed");
