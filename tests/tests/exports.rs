@@ -137,7 +137,7 @@ fn a_recording_that_was_put_in_the_place_of_another_is_refused_by_its_id() {
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out).starts_with(&words), "{}", text(&out));
 
-    let [ours, theirs] = [id, other].map(|id| stored_part(&cluster, id));
+    let [ours, theirs] = [id, other].map(|id| cluster.stored_part(id));
     std::fs::copy(theirs, ours).unwrap();
     let refusal = format!("recording {id}'s file holds another recording");
     let path = cluster.path("another.scry");
@@ -154,18 +154,6 @@ fn a_recording_that_was_put_in_the_place_of_another_is_refused_by_its_id() {
     }
     assert!(!std::path::Path::new(path).exists(), "nothing of it is kept");
     assert_success(&cluster.verify(other));
-}
-
-/// The file of a recording in auth's final store; one that is short is one part.
-fn stored_part(cluster: &Cluster, id: &str) -> std::path::PathBuf {
-    let mut place = cluster.path("data/auth/recordings/rec").join(id);
-    while place.is_dir() {
-        let inside: Vec<_> =
-            std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(inside.len(), 1, "{inside:?}");
-        place.clone_from(&inside[0]);
-    }
-    place
 }
 
 #[test]

@@ -108,8 +108,10 @@ fn who_reads_a_live_stream_slowly_is_given_the_picture_of_now_and_loses_the_stre
         // Nothing is read while a flood passes, and it passes.
         typed.write_all(b"\n").unwrap();
         passed.recv_timeout(Duration::from_secs(60)).expect("nobody holds up the owner");
-        // Until auth has the rest.
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        let shown = || cluster.scry(&["play", &id, "--print"]);
+        wait_for("auth to have the rest", || {
+            String::from_utf8_lossy(&shown().stdout).contains("all-of-42")
+        });
         let told = until(&mut asker, "all-of-42").await;
         let bytes: usize = told.iter().map(Vec::len).sum();
         assert_eq!(told.last().unwrap()[0], 1, "it is in a picture");

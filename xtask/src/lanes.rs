@@ -13,7 +13,8 @@ use std::time::Instant;
 /// How many of the house's programs run at once while the rooms' run.
 const HOUSE_LANES: usize = 2;
 /// Which of them begin first, for they take longest.
-const LONG: [&str; 5] = ["sharing", "four_eyes", "browser", "kernel", "crash_alone"];
+const LONG: [&str; 7] =
+    ["sharing", "four_eyes", "browser", "kernel", "crash_alone", "locks", "disk"];
 
 /// Whose turn it is; what has the same turn runs side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,12 +27,13 @@ export function expect(holds, words) {
 
 /** Polls until `look` finds something. */
 export async function until(what, look, ms = PATIENCE_MS) {
-  const end = Date.now() + ms;
+  const began = Date.now();
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await new Promise((done) => setTimeout(done, 50));
+    const waited = Date.now() - began;
+    if (waited > ms) throw new Error(`waited in vain for ${what}`);
+    await new Promise((done) => setTimeout(done, Math.min(Math.max(50, waited / 8), 500)));
   }
 }
 

@@ -8,8 +8,11 @@ use house::terminal::Terminal;
 use house::{Cluster, text, wait_for};
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Whether the viewer sees the part of the owner's screen that has the cursor in it, or all of it in a frame.
@@ -52,7 +55,7 @@ pub fn all_fit(owner: &Owner<'_>, viewers: &[Viewer]) {
             let bad = all.iter().find(|theirs| !fits(&seen, theirs)).expect("one");
             panic!("owner {}\nviewer {}", show(&seen), show(bad));
         }
-        std::thread::sleep(Duration::from_millis(30));
+        thread::sleep(Duration::from_millis(30));
     }
 }
 
@@ -76,7 +79,7 @@ fn smaller_and_larger_terminals_show_a_part_or_a_frame_and_the_owners_size_stays
     owner.terminal.wait_for("001100101");
     for keys in ["", "$", "G", "0", "gg50|", "20G", "H", "L", ":set nowrap\r", "$", "gg0", "Oend"] {
         owner.terminal.type_text(keys);
-        std::thread::sleep(Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
         all_fit(&owner, &viewers);
     }
     // Each takes the size of the next.
@@ -85,7 +88,7 @@ fn smaller_and_larger_terminals_show_a_part_or_a_frame_and_the_owners_size_stays
             viewer.terminal.resize(sizes[(at + turn) % sizes.len()]);
         }
         owner.terminal.type_text("x");
-        std::thread::sleep(Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
         all_fit(&owner, &viewers);
     }
     owner.terminal.keys(&["Escape"]);
@@ -106,7 +109,8 @@ fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own
     guests(&cluster);
     let bob = Person::invited(&cluster, "bob", &[GUEST]);
     let owner = Owner::start(&cluster, SIZE);
-    let told = |fits: bool, then: &dyn Fn()| {
+    // What a viewer is told before and behind a smaller terminal of the owner's.
+    let told = |fits: bool| {
         let mut ssh = bob.ssh_command();
         if fits {
             ssh.args(["-o", "SetEnv=SCRY_FITS=1"]);
@@ -116,22 +120,38 @@ fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own
         let before = owner.last();
         let mut child = ssh.spawn().unwrap();
         let _input = child.stdin.take();
+        let (mut out, shown) = (child.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
+        let reads = Arc::clone(&shown);
+        let reads = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = out.read(&mut piece) {
+                reads.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
+            }
+        });
+        let sizes = || {
+            let shown = shown.lock().unwrap();
+            let sizes = shown.split("\x1b[8;").skip(1).filter_map(|rest| rest.split_once('t'));
+            sizes.map(|(size, _)| size.to_owned()).collect::<Vec<_>>()
+        };
+        let come = |count: usize| {
+            if fits {
+                wait_for("the size", || sizes().len() >= count);
+            }
+            // Until there would be one more.
+            thread::sleep(Duration::from_millis(500));
+        };
         wait_for("the viewer", || owner.last() > before);
-        then();
-        std::thread::sleep(Duration::from_millis(500));
-        child.kill().unwrap();
-        let out = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&out.stdout).into_owned();
-        let sizes = text.split("\x1b[8;").skip(1).filter_map(|rest| rest.split_once('t'));
-        sizes.map(|(size, _)| size.to_owned()).collect::<Vec<_>>()
-    };
-    let smaller = || {
-        std::thread::sleep(Duration::from_millis(300));
+        come(1);
         owner.terminal.resize((90, 20));
+        come(2);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reads.join().unwrap();
+        sizes()
     };
-    assert_eq!(told(true, &smaller), ["30;100", "20;90"]);
+    assert_eq!(told(true), ["30;100", "20;90"]);
     owner.terminal.resize(SIZE);
-    assert!(told(false, &smaller).is_empty(), "who has not said it keeps their own size");
+    assert!(told(false).is_empty(), "who has not said it keeps their own size");
     owner.finish();
 }
 
