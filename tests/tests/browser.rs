@@ -3,7 +3,7 @@
 
 use house::apart::Apart;
 use house::browser::{Browser, missing};
-use house::{Cluster, wait_for};
+use house::{Cluster, assert_success, wait_for};
 use std::fs;
 
 /// Plays `scene`, or says why it cannot be played here.
@@ -123,4 +123,40 @@ fn every_page_does_what_it_says_is_in_nobodys_way_and_runs_no_hostile_word() {
 #[test]
 fn the_cursed_terminal_is_found_by_what_stood_there_and_sent_on_to_the_second() {
     alone("cursed", WATCHED);
+}
+
+#[test]
+fn a_recording_that_was_altered_in_the_store_says_so_wherever_it_is_read() {
+    check(|| {
+        let cluster = Cluster::start();
+        // More than is read whole for a film, and a word in front and behind.
+        let command =
+            "echo in-front; head -c 3000000 /dev/urandom | base64 -w 76; echo far-$((1+1))-behind";
+        let mut ssh = cluster.ssh_command();
+        assert_success(&ssh.args(["-tt", &cluster.host(), command]).output().unwrap());
+        let id = cluster.recording_of(command)["id"].as_str().unwrap().to_owned();
+        let place = cluster.stored_part(&id);
+        let mut file = fs::read(&place).unwrap();
+        let middle = file.len() / 2;
+        file[middle] ^= 1;
+        fs::write(&place, file).unwrap();
+        Browser::trusting(&cluster).play("damaged", |_| id.clone());
+        for format in ["text", "cast", "jsonl"] {
+            let path = cluster.path(&format!("taken.{format}"));
+            let to = path.to_str().unwrap();
+            let args = ["recordings", "export", &id, "--format", format, "--output", to];
+            let said = cluster.scry(&args);
+            let words = String::from_utf8_lossy(&said.stderr).into_owned();
+            assert!(
+                !said.status.success() && words.contains("not all of the recording"),
+                "{words}"
+            );
+            let taken = fs::read_to_string(&path).unwrap();
+            // The first line has the command.
+            let (_, taken) = taken.split_once('\n').unwrap();
+            assert!(taken.contains("in-front") && !taken.contains("far-2-behind"), "{format}");
+            let last = taken.lines().last().unwrap();
+            assert!(last.contains("the chain is broken"), "{last}");
+        }
+    });
 }

@@ -134,7 +134,7 @@ const CALLS: Record<string, (body: Body) => unknown> = {
   ],
   'share/read': () => ({ link: 7, node: 'web-01', session: sessions[0]?.id, owner: 'carol', seat: 'peer', expires: NOW + 50 * MIN }),
   'share/look': () => ({ cluster: 'example', host_authority: [], shared: { link: 7, node: 'web-01', session: sessions[0]?.id, owner: 'carol', seat: 'observer', expires: NOW + 50 * MIN } }),
-  'recordings/list': ({ live, only }) => recordings(NOW).filter((one) => (!live || one.phase === 'live') && (only !== 'sessions' || one.kind !== 'connection') && (only !== 'connections' || one.kind === 'connection')),
+  'recordings/list': ({ live, only, after }) => recordings(NOW).filter((one) => !after && (!live || one.phase === 'live') && (only !== 'sessions' || one.kind !== 'connection') && (only !== 'connections' || one.kind === 'connection')),
   'recordings/standing': () => ({ whole: 104_212, gaps: 1, partly: 1, damaged: 1, waiting: 2, interrupted: 1, live: 5, amiss: recordings(NOW).filter((one) => one.gaps || one.phase === 'interrupted' || (one.phase === 'stored' && one.verification !== 'complete')), more: false }),
   'recordings/view': ({ id }) => ({ ticket: 'ticket', facts: recordings(NOW).find((one) => one.id === id) ?? recordings(NOW)[1] }),
   'recordings/previews': ({ ids }) =>
@@ -144,8 +144,8 @@ const CALLS: Record<string, (body: Body) => unknown> = {
     { number: 2, at: 302_000, author: 'alice', mine: true, made: NOW - MIN, text: 'The disk was full for a moment.' },
   ],
   'recordings/comments/add': (body) => ({ ...body, number: 3, author: 'alice', mine: true, made: Date.now() }),
-  'audit/list': ({ limit, newest_first, after, until, session }) => {
-    let found = audit.filter((row) => (!after || row.number > Number(after)) && (!until || JSON.parse(row.event).time < Number(until)) && (!session || JSON.parse(row.event).session === session));
+  'audit/list': ({ limit, newest_first, after, before, until, session }) => {
+    let found = audit.filter((row) => (!after || row.number > Number(after)) && (!before || row.number < Number(before)) && (!until || JSON.parse(row.event).time < Number(until)) && (!session || JSON.parse(row.event).session === session));
     if (newest_first) found = found.toReversed();
     return found.slice(0, Number(limit) || 100);
   },

@@ -20,7 +20,7 @@ pub async fn list(
 ) -> Result<Vec<LedgerRow>, Refusal> {
     let filter = LedgerFilter {
         after: call.after,
-        before: None,
+        before: call.before,
         since: call.since,
         until: call.until,
         user: call.user,

@@ -83,8 +83,8 @@ fn happened(
                 seq = seq.max(behind);
             }
             Ok(Glance::Meta(entries)) => {
+                at = entries.last().map_or(at, |last| last.at);
                 for stamped in entries.iter().filter(|stamped| stamped.seq > after.seq) {
-                    at = stamped.at;
                     seq = seq.max(stamped.seq);
                     let event = event(stamped).filter(|event| wanted.contains(&event.class));
                     lines.extend(event.map(|event| EventLine::Event(Box::new(event))));
@@ -92,7 +92,7 @@ fn happened(
             }
         }
     }
-    let at = if more { at } else { at.max(recording.length_ms()) };
+    let at = if more || damage.is_some() { at } else { at.max(recording.length_ms()) };
     let end = end(tape, Place::behind(seq), at, more, damage.as_ref());
     let ended = recording.ending().is_some();
     Answer { waits: seq == after.seq, lines, ended, end, last: EventLine::End }
@@ -135,7 +135,7 @@ fn hunt(recording: Opened, pattern: Pattern, after: Seq, live: bool, pour: &mut 
     let until = crate::clock::tick().plus_ms(SEARCH_MS);
     let length_ms = recording.length_ms();
     let (mut hits, mut told) = (0, Tick(0));
-    let mut damage = None;
+    let mut damage = recording.damage().map(ToString::to_string);
     let mut search = match Search::new(recording, pattern, after) {
         Ok(search) => search,
         Err(corrupt) => {
@@ -173,7 +173,9 @@ fn hunt(recording: Opened, pattern: Pattern, after: Seq, live: bool, pour: &mut 
             return;
         }
     }
-    let (seq, at) = (search.seq(), if done { length_ms } else { search.at() });
+    let (seq, whole) = (search.seq(), done && damage.is_none());
+    let at = if whole { length_ms } else { search.at() };
+    let damage = damage.filter(|_| done);
     let end = End { after: seq.0.to_string(), at, seq, more: !done, live, length_ms, damage };
     pour.line(&SearchLine::End(end));
 }

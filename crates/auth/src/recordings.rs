@@ -58,7 +58,7 @@ pub async fn list(
         aftermath_of: call.aftermath_of,
         connections: call.only.map(|only| only == Only::Connections),
         amiss: false,
-        after: None,
+        after: call.after.map(|place| (place.started, place.id)),
         limit: call.limit,
     };
     let seen = |row: &Recording| {
@@ -74,8 +74,13 @@ pub async fn list(
         Readable::None => Vec::new(),
         _ => auth.tables.list_recordings(&filter, seen).await?,
     };
-    if rows.is_empty() {
-        tell_of_none(&auth, &by, &filter, &visible).await?;
+    // At the end of a list that was paged through somebody was found.
+    let front = RecordingFilter { after: None, limit: 1, ..filter.clone() };
+    let paged = rows.is_empty()
+        && filter.after.is_some()
+        && !auth.tables.list_recordings(&front, seen).await?.is_empty();
+    if rows.is_empty() && !paged {
+        tell_of_none(&auth, &by, &front, &visible).await?;
     }
     listed(&auth, &by, &presence, rows).await
 }

@@ -170,7 +170,8 @@ fn open(tape: &mut Option<Tape>, source: RecordingSource) -> Result<&mut Tape, C
     }
 }
 
-fn finished<T>(look: &Look, done: Result<Result<T, Corrupt>, JoinError>) -> Result<T, Refusal> {
+/// What became of work on a recording, for who asked for it.
+pub fn finished<T>(look: &Look, done: Result<Result<T, Corrupt>, JoinError>) -> Result<T, Refusal> {
     match done {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(corrupt)) => {

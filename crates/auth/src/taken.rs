@@ -10,8 +10,8 @@ use crate::shelf::Opened;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use record::From;
-use record::export::{Asciicast, Export, Transcript};
+use record::Fault;
+use record::export::{self, Asciicast, Export, Transcript};
 use std::sync::Arc;
 
 /// An asciicast, version 2 or 3.
@@ -49,15 +49,13 @@ pub async fn text(auth: Arc<Auth>, by: Member, request: Request) -> Result<Respo
     Ok((headers, body.await?).into_response())
 }
 
-fn write(recording: &Opened, export: &mut impl Export, pour: &mut Pour) {
-    let mut goes_on = pour.put(export.begin().as_bytes());
-    for next in recording.entries(From::Ms(0)) {
-        // A damaged recording is taken away up to the damage, as it is played.
-        let Ok(next) = next else { break };
-        goes_on = goes_on && pour.put(export.push(&next).as_bytes());
-        if !goes_on {
-            return;
+/// A damaged recording is taken away up to the damage, which is told in it.
+fn write(recording: &Opened, to: &mut impl Export, pour: &mut Pour) {
+    let put = |piece: String| pour.put(piece.as_bytes()).then_some(()).ok_or(());
+    if let Ok(Some(damage)) = export::export(recording, to, put) {
+        tracing::warn!(id = %recording.heading().id, %damage, "a recording is taken away in part");
+        if matches!(damage.what, Fault::Source(_)) {
+            pour.cut();
         }
     }
-    pour.put(export.finish().as_bytes());
 }

@@ -73,7 +73,7 @@ pub fn page<S: Source>(
     let (mut lines, place) = Lines::begin(recording, start)?;
     let ended = recording.ending().is_some();
     let was_at_end = place.seq >= recording.last_seq();
-    let mut page = Page { told: Vec::new(), place, at: 0, more: false, damage: None };
+    let mut page = Page { told: Vec::new(), place, at: lines.now.0, more: false, damage: None };
     let (mut bytes, mut passed) = (0_usize, 0_usize);
     let began = lines.work();
     if lines.is_undrawn && !was_at_end {
@@ -116,7 +116,7 @@ pub fn page<S: Source>(
     page.told = lines.told;
     // A row that was written over stands above others that were written before.
     page.told.sort_by_key(Told::at);
-    if !page.more {
+    if !page.more && page.damage.is_none() {
         page.at = page.at.max(recording.length_ms());
     }
     Ok(page)

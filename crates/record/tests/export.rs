@@ -8,7 +8,8 @@ use kit::{heading, heading_by, node_key, output, seal_key, story, told, transfer
 use model::entry::{Ending, Entry, Stamped, Stream};
 use model::kernel::{Action, Doer, Kernel, KernelEvent, Place, Program};
 use model::{Heading, Kind, Size};
-use record::export::{Asciicast, Export, JsonLines, Transcript};
+use record::Recording;
+use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript, export};
 
 fn make(mut export: impl Export, story: &[(u64, Entry)]) -> String {
     let mut file = export.begin();
@@ -285,4 +286,44 @@ fn a_program_that_runs_while_a_line_is_written_does_not_cut_it_and_is_a_mark() {
     assert!(cast.contains(r#""m", "ran ls 'a b'""#), "{cast}");
     let json = make(JsonLines::new(&heading(1)), &story);
     assert!(json.contains(r#""program":"/usr/bin/ls""#), "{json}");
+}
+
+#[test]
+fn an_export_of_a_damaged_recording_says_that_it_is_not_all() {
+    let whole = kit::sealed(1);
+    let pieces = kit::pieces(&whole);
+    // A record in the middle, with its trailer and without: what is read by the index, and what is read record by record.
+    let middle = pieces.len() / 3;
+    let at: usize = pieces[..middle].iter().map(Vec::len).sum::<usize>() + pieces[middle].len() / 2;
+    let mut altered = whole.clone();
+    altered[at] ^= 0x10;
+    for file in [altered.clone(), altered[..altered.len() - 100].to_vec()] {
+        let recording = Recording::open(file).unwrap();
+        let heading = recording.heading();
+        let exports: [Box<dyn Export>; 5] = [
+            Box::new(Asciicast::v2(heading)),
+            Box::new(Asciicast::v3(heading)),
+            Box::new(Transcript::new(heading)),
+            Box::new(JsonLines::new(heading)),
+            Box::new(Ocsf::new(heading, "0")),
+        ];
+        for mut to in exports {
+            let mut all = String::new();
+            let put = |piece: String| {
+                all.push_str(&piece);
+                Ok::<_, std::convert::Infallible>(())
+            };
+            let damage = export(&recording, &mut *to, put).unwrap().expect("it is damaged");
+            let last = all.lines().last().unwrap();
+            assert!(last.contains(&damage.to_string()), "{last}");
+        }
+    }
+    let (recording, mut all) = (Recording::open(whole).unwrap(), String::new());
+    let mut text = Transcript::new(recording.heading());
+    let put = |piece: String| {
+        all.push_str(&piece);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    assert_eq!(export(&recording, &mut text, put), Ok(None));
+    assert!(!all.contains("can be read"));
 }

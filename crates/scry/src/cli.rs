@@ -9,7 +9,7 @@ pub use share::{Recipient, Share, WebLink};
 pub use words::{Invitation, label, span};
 
 use crate::settings::Flags;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use model::lock::Reason;
 use model::{LockId, Login, NodeName, RoleName, SeatRole, UserName};
 use std::ffi::OsString;
@@ -425,8 +425,8 @@ pub struct RecordingsLs {
     /// Only what belongs to connections: forwards, agent, X11
     #[arg(long)]
     pub connections: bool,
-    /// At most so many
-    #[arg(long, default_value_t = 50)]
+    /// At most so many of the newest
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
     pub limit: u32,
     #[command(flatten)]
     pub show: Show,
@@ -703,8 +703,8 @@ pub struct AuditLs {
     /// Only since: 2h, 7d, 2026-11-23
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50)]
+    /// At most so many of the newest
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
     pub limit: u32,
     #[command(flatten)]
     pub show: Show,

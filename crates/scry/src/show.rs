@@ -26,6 +26,13 @@ pub fn remark(text: impl std::fmt::Display) {
     styled_remark(harmless(&text.to_string()));
 }
 
+/// Remarks that a list is as long as it may be, if it is.
+pub fn remark_full(rows: usize, limit: u32) {
+    if u32::try_from(rows).is_ok_and(|rows| rows >= limit) {
+        remark(format!("The newest {limit} are listed; --limit shows more, if there are more."));
+    }
+}
+
 /// As [`styled`], to standard error.
 pub fn styled_remark(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

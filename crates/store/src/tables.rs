@@ -56,6 +56,8 @@ const MIGRATIONS: [(&str, &str); 10] = [
 
 /// Connections that read at once, besides the one that writes. More wait.
 const READERS: u32 = 4;
+/// Rows that the driver reads ahead of who asks. An event of the ledger may be as long as a request.
+const READ_AHEAD: usize = 8;
 /// Milliseconds to wait for another process that has the database locked, such as a backup.
 const BUSY_MS: u64 = 5_000;
 /// Rows of a list when nothing is said.
@@ -175,6 +177,7 @@ impl Tables {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .row_buffer_size(READ_AHEAD)
             .busy_timeout(Duration::from_millis(BUSY_MS));
         let pool = |most: u32| SqlitePoolOptions::new().max_connections(most).min_connections(1);
         // A full disk ends a transaction in SQLite without the library's knowledge: it would count it as open for ever,

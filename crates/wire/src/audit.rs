@@ -6,11 +6,15 @@ use model::{AuditEvent, NodeName, SessionId, Time, UserName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which events to list. All conditions must hold. Needs the right over the audit.
+/// Which events to list. All conditions must hold. The answer may be shorter than what was asked for, where events are
+/// long; behind the last one it is empty. Needs the right over the audit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListAudit {
     /// After this number.
     pub after: Option<u64>,
+    /// Before this number.
+    #[serde(default)]
+    pub before: Option<u64>,
     /// At or after this time.
     pub since: Option<Time>,
     /// Before this time.
@@ -23,7 +27,7 @@ pub struct ListAudit {
     pub session: Option<SessionId>,
     /// Whose word begins so, such as `session.`.
     pub word: Option<String>,
-    /// At most so many; 0 is the default, 100.
+    /// At most so many; 0 is the default, 100, and 1000 the most.
     #[serde(default)]
     pub limit: u32,
     /// Newest first instead of oldest first.

@@ -55,9 +55,21 @@ pub struct ListRecordings {
     /// Only those of sessions, or only those of connections; both if not said.
     #[serde(default)]
     pub only: Option<Only>,
-    /// At most so many, newest first; 0 is the default, 100.
+    /// Only those behind this one in the list: the next page.
+    #[serde(default)]
+    pub after: Option<ListPlace>,
+    /// At most so many, newest first; 0 is the default, 100, and 1000 the most.
     #[serde(default)]
     pub limit: u32,
+}
+
+/// A recording's place in the list, which is newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListPlace {
+    /// When it began.
+    pub started: Time,
+    /// Which it is: of several that began at once, the ids go down.
+    pub id: SessionId,
 }
 
 /// One half of the recordings.

@@ -576,6 +576,9 @@ pub struct Folder {
     pub path: String,
     /// What is in it: folders first, by their names.
     pub entries: Vec<FolderEntry>,
+    /// Whether it holds more than these, which are the first that the node told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// What stands in a folder.

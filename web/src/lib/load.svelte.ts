@@ -1,9 +1,22 @@
 // Something that a page asks for: not here yet, here, or why not; asked again by itself where it changes.
-import { Failure } from './api/call';
+import { Failure, type Time } from './api/call';
 
-export class Load<T> {
+/** An answer that takes longer than this does not come. */
+export const LATE_MS = 60_000;
+
+/** Something that is asked for, as far as it is told how old its answer is. */
+export interface Asked {
+  readonly value: unknown;
+  readonly failure: Failure | undefined;
+  /** When the answer came. */
+  readonly answered: Time | undefined;
+  load(): Promise<void>;
+}
+
+export class Load<T> implements Asked {
   value = $state.raw<T | undefined>(undefined);
   failure = $state.raw<Failure | undefined>(undefined);
+  answered = $state<Time | undefined>(undefined);
   busy = $state(false);
   private run = 0;
   private abort: AbortController | undefined;
@@ -19,32 +32,46 @@ export class Load<T> {
   async load(): Promise<void> {
     const run = ++this.run;
     this.abort?.abort();
-    this.abort = new AbortController();
+    const abort = (this.abort = new AbortController());
+    const late = setTimeout(() => abort.abort(new Failure('offline')), LATE_MS);
     this.busy = true;
     try {
-      const value = await this.ask(this.abort.signal);
+      const value = await this.ask(abort.signal);
       if (run !== this.run) return;
       this.value = value;
+      this.answered = Date.now();
       this.failure = undefined;
     } catch (thrown) {
       if (run !== this.run) return;
       this.failure = Failure.of(thrown);
     } finally {
+      clearTimeout(late);
       if (run === this.run) this.busy = false;
     }
   }
 
-  /** Asks now and again every `ms`, while somebody looks; gives what stops it. For `$effect`. */
+  /** Forgets the answer, and the question if that is open: they were others. */
+  drop(): void {
+    this.stop();
+    this.value = this.failure = this.answered = undefined;
+  }
+
+  /** Asks now and again every `ms`, while somebody looks and no question is open; gives what stops it. For `$effect`. */
   every(ms: number): () => void {
     void this.load();
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void this.load();
+      if (document.visibilityState === 'visible' && !this.busy) void this.load();
     }, ms);
     return () => {
       clearInterval(timer);
-      this.run += 1;
-      this.abort?.abort();
+      this.stop();
     };
+  }
+
+  private stop(): void {
+    this.run += 1;
+    this.abort?.abort();
+    this.busy = false;
   }
 }
 

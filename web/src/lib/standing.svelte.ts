@@ -7,7 +7,7 @@ class StandingOfAll extends Load<Awaited<ReturnType<typeof readStanding>>> {
 
   /** Asks now and then, for this person; what another one saw in this window is gone. */
   watch(user: string): () => void {
-    if (this.of !== user) this.value = undefined;
+    if (this.of !== user) this.drop();
     this.of = user;
     // Whose recordings somebody sees stands in the ledger: not each minute.
     return this.every(300_000);

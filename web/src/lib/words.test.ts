@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, clock, companyWords, countWords, fits, parseClock, size, span } from './words';
+import { ago, clock, companyWords, countWords, fits, hour, idDigits, parseClock, size, span } from './words';
 
 test('times are said as people say them', () => {
   const now = 1_790_000_000_000;
@@ -55,4 +55,23 @@ test('counts say what is known, and nothing else is nought', () => {
   expect(companyWords(tally(1, 1, ['bob', 'guest:Zoe']))).toBe('with bob and Zoe');
   expect(companyWords(tally(1, 1, ['bob', 'guest:Zoe', 'carol']))).toBe('with bob and 2 others');
   expect(companyWords({ ...tally(1, 1, ['bob', 'carol']), more_people: true })).toBe('with bob and 1+ others');
+});
+
+test('a time of today is its hour, another one has its date', () => {
+  const noon = new Date(2026, 10, 4, 14, 3).getTime();
+  expect(hour(noon, noon + 3_600_000)).toBe('14:03');
+  expect(hour(noon, noon + 86_400_000)).toMatch(/^4 Nov.*, 14:03$/);
+});
+
+test('six digits may be those of an id, and be a word or a number too', () => {
+  for (const [text, digits] of [
+    ['decade', 'decade'],
+    [' 123456 ', '123456'],
+    ['0B8F6C1E-77aa', '0b8f6c1e77aa'],
+    ['12345', ''],
+    ['web-01', ''],
+    ['0'.repeat(33), ''],
+  ] as const) {
+    expect(idDigits(text)).toBe(digits);
+  }
 });

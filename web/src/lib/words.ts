@@ -92,6 +92,12 @@ export function moment(time: Time, seconds = false): string {
   return `${date(time)}, ${new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second })}`;
 }
 
+/** `14:03`; on another day with its date. */
+export function hour(time: Time, now: Time = Date.now()): string {
+  const all = moment(time);
+  return new Date(time).toDateString() === new Date(now).toDateString() ? all.slice(all.lastIndexOf(' ') + 1) : all;
+}
+
 /** How many programs ran and how many files were touched, as far as that is known, and in a sentence why it is not. */
 export function countWords(tally: Tally | null): { text: string; why: string } {
   if (!tally) return { text: 'not counted', why: 'It was recorded before programs and files were counted.' };
@@ -115,6 +121,12 @@ export function companyWords(tally: Tally | null): string {
 
 /** The first eight digits of an id. */
 export const short = (id: string): string => id.replaceAll('-', '').slice(0, 8);
+
+/** The digits of an id that begins as `text`, if it may be one: six at least. */
+export function idDigits(text: string): string {
+  const digits = text.trim().replaceAll('-', '').toLowerCase();
+  return /^[0-9a-f]{6,32}$/.test(digits) ? digits : '';
+}
 
 /** What a guest calls themselves; everybody else's name as it is. */
 export const called = (user: string): string => user.replace(/^guest:/, '');

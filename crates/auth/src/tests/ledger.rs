@@ -104,6 +104,9 @@ async fn a_report_is_taken_once_and_only_of_the_reporter() {
     web.client.call(&report(2, vec![forged, exec.clone()])).await.unwrap();
     assert_eq!(admin.client.call(&asked).await.unwrap().len(), 2);
     let all = admin.client.call(&ListAudit::default()).await.unwrap();
+    let before = ListAudit { before: Some(3), newest_first: true, ..ListAudit::default() };
+    let numbers = admin.client.call(&before).await.unwrap();
+    assert_eq!(numbers.iter().map(|row| row.number).collect::<Vec<_>>(), [2, 1]);
     let all: Vec<_> = all.iter().map(|row| row.parse().unwrap().what).collect();
     assert!(!all.contains(&Audited::SignIn { method: "forged".into() }));
     let why = "web-01 reported user.sign_in, which is auth's to say".to_owned();

@@ -11,16 +11,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use link::http::{CallError, Client};
 use model::audit::Audited;
 use model::limit::{GAPS_TOLD, REQUEST_BYTES, SHIP_BYTES};
-use model::{AuditEvent, SessionId};
+use model::{AuditEvent, SessionId, Time};
 use record::Verdict;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use wire::Fault;
 use wire::audit::ListAudit;
+use wire::people::SetRole;
 use wire::recording::{
-    ListRecordings, Phase, Progress, ReadProgress, ReadStanding, RecordingFacts, RemoveRecording,
-    Standing, ViewKind, ViewRecording,
+    ListPlace, ListRecordings, Phase, Progress, ReadProgress, ReadStanding, RecordingFacts,
+    RemoveRecording, Standing, ViewKind, ViewRecording,
 };
 use wire::stream::{LIVE_HEADER, TOTAL_HEADER};
 
@@ -487,6 +488,47 @@ async fn a_node_that_hangs_up_again_and_again_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(list(&admin.client).await[0].verification.as_deref(), Some("complete"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_behind_its_last_row() {
+    let house = House::start().await;
+    let (admin, web) = (house.admin().await, house.node("web-01").await);
+    for id in 1..=5 {
+        ship_all(&web, &web.tape(id, "alice")).await;
+    }
+    let all: Vec<_> = list(&admin.client).await.into_iter().map(|row| row.id).collect();
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let asked = ListRecordings { limit: 2, after, ..ListRecordings::default() };
+        let page = admin.client.call(&asked).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(ListPlace { started: last.started, id: last.id });
+        paged.extend(page.into_iter().map(|row| row.id));
+    }
+    assert_eq!((paged, all.len()), (all, 5));
+
+    // Whoever sees some of somebody's recordings asked for nothing forbidden by asking until there are no more. Without any
+    // that they see, what is hidden was asked for, wherever in the list.
+    let role =
+        r#"{"name":"prod-reader","allow":{"recordings":{"list":{"nodes":{"env":["prod"]}}}}}"#;
+    let role = serde_json::from_str(role).unwrap();
+    admin.client.call(&SetRole { role }).await.unwrap();
+    let bob = house.person(&admin, "bob", &["prod-reader"]).await;
+    let hidden = house.node("web-02").await;
+    hidden.beat(&[("env", "test")]).await;
+    ship_all(&hidden, &hidden.tape(6, "carol")).await;
+    let behind = |user: &str| {
+        let place = ListPlace { started: Time(0), id: SessionId::from_random([0; 16]) };
+        let (user, client) = (user.parse().ok(), &bob.client);
+        let asked = ListRecordings { user, after: Some(place), ..ListRecordings::default() };
+        async move { client.call(&asked).await.unwrap().len() }
+    };
+    let before = denials(&admin.client).await.len();
+    assert_eq!(behind("alice").await, 0);
+    assert_eq!(denials(&admin.client).await.len(), before);
+    assert_eq!(behind("carol").await, 0);
+    assert_eq!(denials(&admin.client).await.len(), before + 1);
 }
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -113,11 +113,12 @@ impl Files {
         Ok(Self { client, words, stream })
     }
 
-    /// Lists a folder, the home folder if `path` is empty; answers its whole path, too. At most [`WEB_FOLDER_ENTRIES`].
+    /// Lists a folder, the home folder if `path` is empty; answers its whole path, too. At most [`WEB_FOLDER_ENTRIES`], and
+    /// whether there are more.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn folder(self, path: &str) -> Result<(String, Vec<Entry>), FilesError> {
+    pub async fn folder(self, path: &str) -> Result<(String, Vec<Entry>, bool), FilesError> {
         let Self { client: _keep, words, stream } = self;
         let failed = |error| why(&error, path, &words);
         let sftp = RawSftpSession::new_with_config(stream, config());
@@ -128,7 +129,7 @@ impl Files {
             real.files.into_iter().next().map_or_else(|| asked.to_owned(), |one| one.filename);
         let handle = sftp.opendir(whole.as_str()).await.map_err(failed)?.handle;
         let mut entries = Vec::new();
-        while entries.len() < WEB_FOLDER_ENTRIES {
+        while entries.len() <= WEB_FOLDER_ENTRIES {
             let some = match sftp.readdir(handle.as_str()).await {
                 Ok(some) => some.files,
                 Err(SftpError::Status(status)) if status.status_code == StatusCode::Eof => break,
@@ -147,8 +148,9 @@ impl Files {
                 name: one.filename,
             }));
         }
+        let more = entries.len() > WEB_FOLDER_ENTRIES;
         entries.truncate(WEB_FOLDER_ENTRIES);
-        Ok((whole, entries))
+        Ok((whole, entries, more))
     }
 
     /// Opens a file to read it.

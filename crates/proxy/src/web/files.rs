@@ -33,12 +33,12 @@ impl Web {
     /// Lists a folder.
     pub(super) async fn folder(&self, visitor: &Visitor, uri: &Uri) -> Result<Response, Refused> {
         let Moving { place, taken: _taken, files, .. } = self.files(visitor, uri).await?;
-        let (path, mut entries) = files.folder(&place.path).await.map_err(refused)?;
+        let (path, mut entries, more) = files.folder(&place.path).await.map_err(refused)?;
         entries.sort_by(|a, b| {
             (a.kind != Kind::Folder, &a.name).cmp(&(b.kind != Kind::Folder, &b.name))
         });
         let entries = entries.into_iter().map(told).collect();
-        Ok(axum::Json(Folder { path, entries }).into_response())
+        Ok(axum::Json(Folder { path, entries, more }).into_response())
     }
 
     /// Gives a file, piece by piece as the browser takes it.

@@ -1,6 +1,7 @@
 //! asciicast v2 and v3 (docs.asciinema.org/manual/asciicast/v2 and /v3).
 
-use super::{Export, Text, note};
+use super::{Export, Text, damage_words, note};
+use crate::Corrupt;
 use model::entry::{Ending, Entry, Stamped, Stream};
 use model::{Heading, Kind, Size};
 use serde_json::{Map, Value, json};
@@ -147,6 +148,11 @@ impl Export for Asciicast {
             }
             other => note(other).map_or_else(String::new, |label| self.line(at, 'm', &label)),
         }
+    }
+
+    fn damaged(&mut self, why: &Corrupt) -> String {
+        let rest = self.rest(self.last_at);
+        rest + &self.line(self.last_at, 'm', &damage_words(why))
     }
 
     fn finish(&mut self) -> String {

@@ -1,13 +1,15 @@
 //! JSON lines: every entry, nothing lost.
 
 use super::Export;
+use crate::Corrupt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::Heading;
 use model::entry::{Entry, Stamped};
 use serde_json::{Map, Value, json};
 
-/// Makes JSON lines: `{"heading": …}`, then `{"seq":1,"at":0,"entry":{…}}` for each entry.
+/// Makes JSON lines: `{"heading": …}`, then `{"seq":1,"at":0,"entry":{…}}` for each entry; `{"damaged":"why"}` where no more
+/// can be read.
 ///
 /// Bytes stand as `text` where they are UTF-8, else as `base64`; hashes in hexadecimal.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ impl Export for JsonLines {
         let Stamped { seq, at, entry } = stamped;
         let entry = entry_value(entry);
         format!("{{\"seq\":{seq},\"at\":{at},\"entry\":{entry}}}\n")
+    }
+
+    fn damaged(&mut self, why: &Corrupt) -> String {
+        format!("{}\n", json!({ "damaged": why.to_string() }))
     }
 
     fn finish(&mut self) -> String {

@@ -11,17 +11,54 @@ pub use lines::JsonLines;
 pub use ocsf::Ocsf;
 pub use transcript::Transcript;
 
+use crate::{Corrupt, Fault, From, Recording, Source};
+use model::Seq;
 use model::entry::{Ending, Entry, Gap, GapCause, Stamped, Stream};
 use model::kernel::{Action, Kernel, LeftOut};
 
-/// An export: call `begin` once, `push` for each entry in order, `finish` once; what they return, joined, is the file.
+/// An export: call `begin` once, `push` for each entry in order, `damaged` where no more can be read, `finish` once; what
+/// they return, joined, is the file. [`export()`] does so.
 pub trait Export {
     /// What stands before the first entry.
     fn begin(&mut self) -> String;
     /// What an entry becomes; perhaps nothing.
     fn push(&mut self, stamped: &Stamped) -> String;
+    /// Says that what follows cannot be read, and why.
+    fn damaged(&mut self, why: &Corrupt) -> String;
     /// What stands behind the last entry.
     fn finish(&mut self) -> String;
+}
+
+/// Exports all of a recording that can be read. Answers why that is not all of it, if it is not. Damage is told in the export;
+/// it is left without an end where the recording cannot be read at this time ([`Fault::Source`]).
+///
+/// # Errors
+/// Those of `put`, which ends it.
+pub fn export<S: Source, E>(
+    recording: &Recording<S>,
+    to: &mut (impl Export + ?Sized),
+    mut put: impl FnMut(String) -> Result<(), E>,
+) -> Result<Option<Corrupt>, E> {
+    put(to.begin())?;
+    let mut entries = recording.entries(From::Seq(Seq(1)));
+    let damage = loop {
+        match entries.next() {
+            Some(Ok(next)) => put(to.push(&next))?,
+            Some(Err(corrupt)) => break Some(corrupt),
+            None => break recording.damage().cloned(),
+        }
+    };
+    match &damage {
+        Some(Corrupt { what: Fault::Source(_), .. }) => return Ok(damage),
+        Some(why) => put(to.damaged(why))?,
+        None => {}
+    }
+    put(to.finish())?;
+    Ok(damage)
+}
+
+fn damage_words(why: &Corrupt) -> String {
+    format!("nothing behind this can be read: {why}")
 }
 
 /// Bytes that become text: an unfinished character waits for the next bytes, what is none becomes U+FFFD.

@@ -11,7 +11,8 @@
 //! The person is `actor.user`, with the account of the machine as its `account`; `actor.process` is who did it, of a
 //! program that began its parent. What has no place in the schema stands in `unmapped`.
 
-use super::{Export, gap_words};
+use super::{Export, damage_words, gap_words};
+use crate::Corrupt;
 use model::entry::{Entry, Gap, Stamped};
 use model::kernel::{
     Action, Doer, End, Kernel, KernelEvent, Named, Neighbour, Program, TcpStep, line_of,
@@ -31,13 +32,15 @@ const OTHER: u64 = 99;
 pub struct Ocsf {
     heading: Heading,
     version: &'static str,
+    /// The last entry, and when it was.
+    last: (Seq, u64),
 }
 
 impl Ocsf {
     /// For the recording with this heading, by the program of this version.
     #[must_use]
     pub fn new(heading: &Heading, version: &'static str) -> Self {
-        Self { heading: heading.clone(), version }
+        Self { heading: heading.clone(), version, last: (Seq(0), 0) }
     }
 
     /// An event of a class: what all have in common, and `more`.
@@ -122,6 +125,7 @@ impl Export for Ocsf {
 
     fn push(&mut self, stamped: &Stamped) -> String {
         let Stamped { seq, at, entry } = stamped;
+        self.last = (*seq, *at);
         let event = match entry {
             Entry::Kernel(Kernel::Did(event)) => self.did(*seq, event),
             Entry::Kernel(kernel @ Kernel::Watch(watch)) => {
@@ -151,6 +155,11 @@ impl Export for Ocsf {
             _ => return String::new(),
         };
         format!("{event}\n")
+    }
+
+    fn damaged(&mut self, why: &Corrupt) -> String {
+        let (seq, at) = self.last;
+        format!("{}\n", self.beside(seq, at, "Damage", 4, &damage_words(why)))
     }
 
     fn finish(&mut self) -> String {

@@ -1,7 +1,8 @@
 //! Plain text: what could be read on the terminal, line by line, with people, gaps and marks between.
 
 use super::paper::{Paper, Said, left_out, printable};
-use super::{Export, Text, clock, note};
+use super::{Export, Text, clock, damage_words, note};
+use crate::Corrupt;
 use model::entry::{Entry, Stamped, Stream};
 use model::kernel::Kernel;
 use model::{Heading, Seq};
@@ -139,6 +140,14 @@ impl Export for Transcript {
                 }
             }
         }
+        self.say(&mut out);
+        out
+    }
+
+    fn damaged(&mut self, why: &Corrupt) -> String {
+        let mut out = String::new();
+        self.rest(&mut out);
+        self.bracket(&damage_words(why), &mut out);
         self.say(&mut out);
         out
     }

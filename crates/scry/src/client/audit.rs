@@ -21,7 +21,7 @@ pub async fn run(command: &Audit) -> Result<ExitCode> {
 }
 
 async fn ls(args: &AuditLs) -> Result<()> {
-    let request = ListAudit {
+    let mut request = ListAudit {
         since: show::maybe_moment(args.since.as_deref(), show::now())?,
         user: args.user.clone(),
         node: args.node.clone(),
@@ -32,18 +32,31 @@ async fn ls(args: &AuditLs) -> Result<()> {
         ..ListAudit::default()
     };
     let client = reach::auth(&Profile::signed_in(&args.show.place)?).await?;
-    let mut rows = client.call(&request).await?;
+    let mut rows = Vec::new();
+    // A page may be shorter than what is asked for.
+    while request.limit > 0 {
+        let page = client.call(&request).await?;
+        let Some(last) = page.last() else { break };
+        // An auth that is older than this program knows of no next page.
+        if request.before.is_some_and(|before| before <= last.number) {
+            break;
+        }
+        request.before = Some(last.number);
+        request.limit -= u32::try_from(page.len()).unwrap_or(u32::MAX).min(request.limit);
+        rows.extend(page);
+    }
     rows.reverse();
     if args.show.json {
         let events: Vec<_> = rows.iter().map(event_json).collect::<Result<_>>()?;
         show::json(&events)?;
-        return Ok(());
+    } else {
+        let mut table = show::table(&["NO", "TIME", "CODE", "EVENT", "WHO", "WHERE", "DETAILS"]);
+        for row in &rows {
+            table.add_row(cells(row));
+        }
+        show::styled(table);
     }
-    let mut table = show::table(&["NO", "TIME", "CODE", "EVENT", "WHO", "WHERE", "DETAILS"]);
-    for row in &rows {
-        table.add_row(cells(row));
-    }
-    show::styled(table);
+    show::remark_full(rows.len(), args.limit);
     Ok(())
 }
 

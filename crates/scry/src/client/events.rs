@@ -1,8 +1,9 @@
 //! `scry recordings events`: what the kernel saw of a session, as a list, as a tree of its processes, or as JSON.
 
+use super::recordings::{NOT_ALL, remark_open};
 use crate::cli::Events;
 use crate::show;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use comfy_table::Color;
 use host::kernel::Urgency;
 use model::entry::{Entry, GapCause, Stamped};
@@ -43,6 +44,7 @@ fn is_gone(error: &anyhow::Error) -> bool {
 fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut tree, mut any) = (Tree::default(), false);
+    let mut damage = None;
     let began = recordings.first().map_or(Time(0), |first| first.heading().started);
     for (place, recording) in recordings.iter().enumerate() {
         let heading = recording.heading();
@@ -58,7 +60,13 @@ fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
             if args.tree { tree.beside.push(line) } else { writeln!(out, "{line}")? }
         }
         for stamped in recording.entries(Place::Seq(Seq(1))) {
-            let Stamped { seq, at, entry } = stamped?;
+            let Stamped { seq, at, entry } = match stamped {
+                Ok(stamped) => stamped,
+                Err(corrupt) => {
+                    damage.get_or_insert(corrupt);
+                    break;
+                }
+            };
             any |= matches!(entry, Entry::Kernel(_));
             if !wanted(&entry, args) {
                 continue;
@@ -77,9 +85,13 @@ fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
         tree.print(&mut out)?;
     }
     out.flush()?;
+    if let Some(why) = damage.or_else(|| recordings.iter().find_map(Recording::damage).cloned()) {
+        bail!("{NOT_ALL}: {why}");
+    }
     if !any {
         show::remark("The kernel was not asked to see anything of this session.");
     }
+    recordings.iter().for_each(remark_open);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use crate::cli::{Invitation, Invite, Nodes, NodesCommand, Show};
 use crate::show;
 use anyhow::Result;
 use comfy_table::Color;
+use model::Time;
 use wire::node::{InvitePart, ListNodes, Node, Part, RemoveNode};
 
 /// Silence after which a node is shown as away, in milliseconds: three heartbeats.
@@ -97,12 +98,17 @@ async fn ls(show_: &Show) -> Result<()> {
     Ok(())
 }
 
+/// Whether a node that was here was not heard of lately.
+pub fn is_away(node: &Node, now: Time) -> bool {
+    node.last_seen.is_some_and(|seen| now.0 - seen.0 >= AWAY_MS)
+}
+
 fn listed(nodes: &[Node]) -> comfy_table::Table {
     let now = show::now();
     let mut table = show::table(&["NODE", "STATE", "LOGINS", "LABELS", "VERSION"]);
     for node in nodes {
         let state = match node.last_seen {
-            Some(seen) if now.0 - seen.0 < AWAY_MS => show::cell("here", Some(Color::Green)),
+            Some(_) if !is_away(node, now) => show::cell("here", Some(Color::Green)),
             Some(seen) => {
                 show::cell(format!("away since {}", show::moment(seen)), Some(Color::Yellow))
             }

@@ -8,16 +8,19 @@ use crate::{play, show};
 use anyhow::{Context as _, Result, anyhow, bail};
 use comfy_table::Color;
 use link::http::CallError;
+use model::limit::PAGE_ROWS;
 use model::{Kind, SessionId, Tally};
-use record::Recording;
-use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript};
+use record::export::{self, Asciicast, Export, JsonLines, Ocsf, Transcript};
+use record::{Corrupt, Fault as Unreadable, Recording, Source, Verdict};
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use store::file::FileSource;
 use wire::Fault;
-use wire::recording::{ListRecordings, Only, Phase, RecordingFacts, RemoveRecording, ViewKind};
+use wire::recording::{
+    ListPlace, ListRecordings, Only, Phase, RecordingFacts, RemoveRecording, ViewKind,
+};
 
 /// Runs one of `scry recordings`.
 pub async fn run(command: &Recordings) -> Result<()> {
@@ -47,6 +50,7 @@ pub async fn play(args: &Play) -> Result<()> {
         if args.print {
             let screen = record::picture_at(&recording, at_ms.unwrap_or(u64::MAX))?;
             show::line(play::as_text(&screen, false).trim_end());
+            remark_damage(&recording);
             return Ok(());
         }
         let heading = recording.heading();
@@ -140,10 +144,11 @@ pub async fn keep(client: &reach::Auth, id: SessionId, path: &Path) -> Result<Pa
     .await?
 }
 
-/// Writes an export into a new file, all of it or nothing.
-fn write_file(source: Opened, format: Format, path: &Path) -> Result<()> {
+/// Writes an export into a new file, all that can be read or nothing. Answers why that is not all there was.
+fn write_file(source: Opened, format: Format, path: &Path) -> Result<Option<Corrupt>> {
     let mut file = create(path)?;
-    let written = write_export(source, format, &mut file).and_then(|()| Ok(file.sync_all()?));
+    let written = write_export(source, format, &mut file);
+    let written = written.and_then(|damage| Ok(file.sync_all().map(|()| damage)?));
     if written.is_err() {
         // Half an export would look like a whole one.
         let _ = std::fs::remove_file(path);
@@ -175,7 +180,7 @@ pub async fn find(client: &reach::Auth, id: &str) -> Result<RecordingFacts> {
 async fn ls(args: &RecordingsLs) -> Result<()> {
     let now = show::now();
     let Which { user, node, login, since, until } = &args.which;
-    let request = ListRecordings {
+    let mut request = ListRecordings {
         user: user.clone(),
         node: node.clone(),
         login: login.clone(),
@@ -189,19 +194,38 @@ async fn ls(args: &RecordingsLs) -> Result<()> {
             (_, true) => Some(Only::Connections),
             _ => None,
         },
+        after: None,
         limit: args.limit,
     };
     let client = reach::auth(&Profile::signed_in(&args.show.place)?).await?;
-    let rows = client.call(&request).await?;
+    let mut rows = Vec::new();
+    while request.limit > 0 {
+        let page = client.call(&request).await?;
+        let Some(last) = page.last() else { break };
+        let place = ListPlace { started: last.started, id: last.id };
+        // An auth that is older than this program knows of no next page.
+        if request
+            .after
+            .is_some_and(|before| (before.started, before.id) <= (place.started, place.id))
+        {
+            break;
+        }
+        let (asked, came) = (request.limit.min(PAGE_ROWS), u32::try_from(page.len())?);
+        request.after = Some(place);
+        request.limit = request.limit.saturating_sub(came);
+        rows.extend(page);
+        if came < asked {
+            break;
+        }
+    }
     if args.show.json {
         show::json(&rows)?;
-        return Ok(());
-    }
-    if rows.is_empty() {
+    } else if rows.is_empty() {
         show::remark("No recording fits.");
-        return Ok(());
+    } else {
+        show::styled(listed(&rows, show::width()));
     }
-    show::styled(listed(&rows, show::width()));
+    show::remark_full(rows.len(), args.limit);
     Ok(())
 }
 
@@ -279,8 +303,16 @@ fn state(row: &RecordingFacts) -> comfy_table::Cell {
         Phase::Interrupted => show::cell(format!("interrupted{gaps}"), Some(Color::Yellow)),
         Phase::Stored => {
             let ending = row.ending.as_deref().unwrap_or("ended");
-            let colour = if row.gaps > 0 { Some(Color::Yellow) } else { None };
-            show::cell(format!("{ending}{gaps}{}", goes_on(row)), colour)
+            let is = |verdict: Verdict| row.verification == Some(verdict.to_string());
+            let found = row.verification.as_ref().filter(|_| !is(Verdict::Complete));
+            let colour = match found {
+                Some(_) if is(Verdict::Broken) => Some(Color::Red),
+                Some(_) => Some(Color::Yellow),
+                None if row.gaps > 0 => Some(Color::Yellow),
+                None => None,
+            };
+            let found = found.map_or_else(String::new, |found| format!(", {found}"));
+            show::cell(format!("{ending}{gaps}{found}{}", goes_on(row)), colour)
         }
     }
 }
@@ -389,12 +421,17 @@ async fn export(args: &cli::Export) -> Result<()> {
     let (format, output, id) = (args.format, args.output.clone(), args.id.clone());
     tokio::task::spawn_blocking(move || {
         let path = output.unwrap_or_else(|| default_path(&id, format));
-        if path == Path::new("-") {
-            return write_export(source, format, &mut std::io::stdout().lock());
+        let damage = if path == Path::new("-") {
+            write_export(source, format, &mut std::io::stdout().lock())?
+        } else {
+            let damage = write_file(source, format, &path)?;
+            show::remark(format!("Wrote {}.", path.display()));
+            damage
+        };
+        match damage {
+            None => Ok(()),
+            Some(why) => bail!("{NOT_ALL}: {why}"),
         }
-        write_file(source, format, &path)?;
-        show::remark(format!("Wrote {}.", path.display()));
-        Ok(())
     })
     .await?
 }
@@ -411,7 +448,8 @@ fn default_path(id: &str, format: Format) -> PathBuf {
     PathBuf::from(format!("{stem}.{suffix}"))
 }
 
-fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<()> {
+/// Answers why what was written is not all there was, if it is not.
+fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<Option<Corrupt>> {
     let total = source.len();
     let bar = show::progress(total, "exporting");
     if format == Format::Scry {
@@ -426,7 +464,7 @@ fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<(
             bar.set_position(at);
         }
         bar.finish_and_clear();
-        return Ok(());
+        return Ok(None);
     }
     let recording = Recording::open(source)?;
     let heading = recording.heading();
@@ -437,14 +475,38 @@ fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<(
         Format::Ocsf => Box::new(Ocsf::new(heading, env!("CARGO_PKG_VERSION"))),
         Format::Jsonl | Format::Scry => Box::new(JsonLines::new(heading)),
     };
-    out.write_all(exporter.begin().as_bytes())?;
-    for entry in recording.entries(record::From::Seq(model::Seq(1))) {
-        let entry = entry?;
-        out.write_all(exporter.push(&entry).as_bytes())?;
-    }
-    out.write_all(exporter.finish().as_bytes())?;
+    let damage =
+        export::export(&recording, &mut *exporter, |piece| out.write_all(piece.as_bytes()))?;
     bar.finish_and_clear();
-    Ok(())
+    match damage {
+        // It is not damaged, and can be read another time.
+        Some(corrupt @ Corrupt { what: Unreadable::Source(_), .. }) => Err(corrupt.into()),
+        Some(damage) => Ok(Some(damage)),
+        None => {
+            remark_open(&recording);
+            Ok(None)
+        }
+    }
+}
+
+/// Said where a recording could be read in part.
+pub const NOT_ALL: &str = "this is not all of the recording, which is damaged";
+
+/// Remarks from where on a recording cannot be read, if it is so.
+fn remark_damage<S: Source>(recording: &Recording<S>) {
+    if let Some(why) = recording.damage() {
+        let from = show::length(recording.length_ms());
+        show::remark(format!("The recording is damaged: behind {from} nothing can be read: {why}"));
+    }
+}
+
+/// Remarks that a recording has no end, if it is so.
+pub fn remark_open<S: Source>(recording: &Recording<S>) {
+    if recording.ending().is_none() && recording.damage().is_none() {
+        show::remark(
+            "The recording has no end: it goes on, or what came behind this was never received.",
+        );
+    }
 }
 
 /// A place in a recording as a person writes it, in milliseconds.
@@ -513,6 +575,19 @@ mod tests {
         assert_eq!(field("WHO", "WHERE"), who, "{text}");
         assert_eq!(field("RAN", "FILES"), ran, "{text}");
         assert_eq!(field("FILES", "SIZE"), files, "{text}");
+    }
+
+    #[test]
+    fn the_list_says_what_verification_found_unless_all_is_well() {
+        let state = |verdict: Option<Verdict>| {
+            let verification = verdict.map(|verdict| verdict.to_string());
+            let ending = Some("exit 0".to_owned());
+            state(&RecordingFacts { verification, ending, ..facts(None) }).content()
+        };
+        assert_eq!(state(None), "exit 0");
+        assert_eq!(state(Some(Verdict::Complete)), "exit 0");
+        assert_eq!(state(Some(Verdict::Broken)), "exit 0, broken");
+        assert_eq!(state(Some(Verdict::NotProven)), "exit 0, not proven");
     }
 
     #[test]

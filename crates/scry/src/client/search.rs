@@ -8,7 +8,7 @@ use crate::show;
 use anyhow::{Result, bail};
 use comfy_table::Color;
 use indicatif::{ProgressBar, ProgressStyle};
-use model::Time;
+use model::{SessionId, Time};
 use record::note::clean;
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -136,6 +136,8 @@ struct Told<'a> {
     recordings: u64,
     looked: u64,
     unread: Vec<Unread>,
+    /// Recordings of which not all moments were told.
+    more_in: Vec<SessionId>,
     json: Vec<serde_json::Value>,
 }
 
@@ -157,6 +159,7 @@ impl<'a> Told<'a> {
             recordings: 0,
             looked: 0,
             unread: Vec::new(),
+            more_in: Vec::new(),
             json: Vec::new(),
         }
     }
@@ -173,7 +176,10 @@ impl<'a> Told<'a> {
             SearchedLine::Hit(hit) => self.hit(&hit),
             SearchedLine::More(more) => {
                 let id = more.id.short();
-                self.say(&format!("    there is more in it: scry play {id}, and / to find on"));
+                self.say(&format!(
+                    "    there is more in it: scry play {id}, and / to find on; what ran: scry recordings events {id}"
+                ));
+                self.more_in.push(more.id);
             }
             SearchedLine::Unread(unread) => self.unread.push(unread),
             SearchedLine::Reached(Progress { looked, of, started }) => {
@@ -216,11 +222,11 @@ impl<'a> Told<'a> {
 
     fn finish(self, more: bool) -> Result<()> {
         self.bar.finish_and_clear();
-        let Self { moments, recordings, looked, unread, json, wish, .. } = self;
+        let Self { moments, recordings, looked, unread, more_in, json, wish, .. } = self;
         if self.args.show.json {
             let since = wish.since;
             return Ok(show::json(&json!({
-                "moments": json, "unread": unread, "more": more, "since": since, "looked": looked,
+                "moments": json, "unread": unread, "more": more, "more_in": more_in, "since": since, "looked": looked,
             }))?);
         }
         for one in &unread {

@@ -1,12 +1,13 @@
 //! `scry sessions`, and finding the one session that somebody means.
 
 use super::profile::Profile;
-use super::{reach, recordings};
+use super::{nodes, reach, recordings};
 use crate::cli::Show;
 use crate::show;
 use anyhow::{Result, bail};
 use comfy_table::Color;
 use wire::live::{ListLive, ListedSession, LiveState, Present};
+use wire::node::{ListNodes, Node};
 
 /// Columns of a program or command in the table.
 const RUNS_COLUMNS: usize = 40;
@@ -14,6 +15,8 @@ const RUNS_COLUMNS: usize = 40;
 const WITH_COLUMNS: usize = 60;
 /// Columns of how a session stands.
 const WHY_COLUMNS: usize = 60;
+/// Columns of the names of nodes that are away.
+const AWAY_COLUMNS: usize = 200;
 /// Sessions that an error lists.
 const CANDIDATES: usize = 10;
 
@@ -23,15 +26,26 @@ pub async fn ls(show_: &Show) -> Result<()> {
     let sessions = client.call(&ListLive {}).await?;
     if show_.json {
         show::json(&sessions)?;
-        return Ok(());
-    }
-    if sessions.is_empty() {
+    } else if sessions.is_empty() {
         show::remark(
             "No session goes on that is yours or that you may join. `scry ssh NODE` opens one, \
              `scry recordings ls` lists those that have ended.",
         );
-        return Ok(());
+    } else {
+        show::styled(table(&sessions));
     }
+    // Of the sessions all is said; this is beside them.
+    let known = client.call(&ListNodes {}).await.unwrap_or_default();
+    let away = |node: &&Node| nodes::is_away(node, show::now());
+    let away: Vec<_> = known.iter().filter(away).map(|node| node.name.as_str()).collect();
+    if !away.is_empty() {
+        let names = show::clean(&away.join(", "), AWAY_COLUMNS);
+        show::remark(format!("What goes on at nodes that are away is not listed: {names}."));
+    }
+    Ok(())
+}
+
+fn table(sessions: &[ListedSession]) -> comfy_table::Table {
     let mut table = show::table(&[
         "SESSION",
         "USER",
@@ -42,13 +56,12 @@ pub async fn ls(show_: &Show) -> Result<()> {
         "STATE",
         "JOIN AS",
     ]);
-    for one in &sessions {
+    for one in sessions {
         let colours = [Some(Color::Cyan), None, None, None, None, None, state_colour(one), None];
         let cells = cells(one).into_iter().zip(colours);
         table.add_row(cells.map(|(text, colour)| show::cell(text, colour)));
     }
-    show::styled(table);
-    Ok(())
+    table
 }
 
 /// The one session that is meant by its id, the beginning of it, `USER` or `USER@NODE`.

@@ -3,6 +3,8 @@
 use super::fields::Fields;
 use super::{TableError, Tables, Transaction, failed, json, raise, rows, signed};
 use crate::hex;
+use futures_util::TryStreamExt as _;
+use model::limit::LEDGER_PAGE_BYTES;
 use model::{AuditEvent, NodeName, SessionId, Time, UserName};
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::watch;
@@ -191,13 +193,13 @@ impl Tables {
         read_head(row.map_err(failed("read the ledger's head"))?.as_ref())
     }
 
-    /// A page of the ledger.
+    /// A page of the ledger. It may be shorter than what was asked for; only behind the last row is it empty.
     ///
     /// # Errors
     /// [`TableError::Query`], [`TableError::Unreadable`].
     pub async fn list_ledger(&self, filter: &LedgerFilter) -> Result<Vec<LedgerRow>, TableError> {
         let sql = if filter.newest_first { list!("DESC") } else { list!("ASC") };
-        sqlx::query(sql)
+        let mut found = sqlx::query(sql)
             .bind(signed(filter.after.unwrap_or(0)))
             .bind(filter.before.map_or(i64::MAX, signed))
             .bind(filter.since.map(|time| time.0))
@@ -207,12 +209,16 @@ impl Tables {
             .bind(filter.session.map(|id| hex::encode(id.as_bytes())))
             .bind(filter.word.as_deref())
             .bind(i64::from(rows(filter.limit)))
-            .fetch_all(&self.read)
-            .await
-            .map_err(failed("list the ledger"))?
-            .iter()
-            .map(read_row)
-            .collect()
+            .fetch(&self.read);
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while bytes < LEDGER_PAGE_BYTES
+            && let Some(row) = found.try_next().await.map_err(failed("list the ledger"))?
+        {
+            let row = read_row(&row)?;
+            bytes += row.event.len();
+            page.push(row);
+        }
+        Ok(page)
     }
 
     /// Tells the number of the last row whenever rows were appended.

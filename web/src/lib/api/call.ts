@@ -53,7 +53,9 @@ export class Failure extends Error {
   /** Whatever was thrown, as a failure. */
   static of(thrown: unknown): Failure {
     if (thrown instanceof Failure) return thrown;
-    if (thrown instanceof TypeError) return new Failure('offline');
+    // The connection broke, or took too long, while the answer was read.
+    const broke = thrown instanceof TypeError || (thrown instanceof DOMException && thrown.name === 'TimeoutError');
+    if (broke) return new Failure('offline');
     return new Failure('internal', thrown instanceof Error ? thrown.message : undefined);
   }
 

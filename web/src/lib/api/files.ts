@@ -10,6 +10,8 @@ export interface FolderEntry {
 export interface Folder {
   path: string;
   entries: FolderEntry[];
+  /** Whether there are more than these. */
+  more?: boolean;
 }
 
 const query = (node: string, login: string, path: string) => new URLSearchParams({ node, login, path }).toString();

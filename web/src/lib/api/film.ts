@@ -46,6 +46,7 @@ export interface Film {
   activity: { bucket_ms: number; bytes: number[]; keys: number[] | null };
   idle: { at_least_ms: number; stretches: [number, number][] };
   marks: Mark[];
+  /** How many marks of a kind were left out because there are too many. */
   folded: Partial<Record<MarkKind, number>>;
   chapters: Chapter[];
   /** Null where finding it out would take too long. */
@@ -74,6 +75,12 @@ export interface End {
   live: boolean;
   length_ms: number;
   damage?: string;
+}
+
+/** Where reading or searching stopped before the recording's end, and why. */
+export interface Damage {
+  at: number;
+  why: string;
 }
 
 export type ReelLine = { picture: Picture } | Cue | { end: End };

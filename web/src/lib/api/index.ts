@@ -136,9 +136,13 @@ export type RecordingFacts = Kind & {
   /** Null of recordings that are older than counting. */
   tally: Tally | null;
   verification: string | null;
+  /** Recordings of what this session left running, oldest first. */
+  aftermaths?: string[];
 };
 
 export interface ListRecordings {
+  /** Those behind this one in the list. */
+  after?: { started: Time; id: string };
   user?: string;
   node?: string;
   login?: string;
@@ -175,6 +179,7 @@ export const removeRecording = (id: string) => call<object>('recordings/remove',
 
 export interface ListAudit {
   after?: number;
+  before?: number;
   since?: Time;
   until?: Time;
   user?: string;

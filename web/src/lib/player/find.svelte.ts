@@ -1,6 +1,6 @@
 // What is found in a film, as it is found: the panel shows it, and the time line, whether the panel is open or not.
 import { Failure } from '$lib/api';
-import { searchFilm, type Hit } from '$lib/api/film';
+import { searchFilm, type Damage, type End, type Hit } from '$lib/api/film';
 
 /** Hits that are asked for. Cut: it is said that there are more. */
 const MOST = 2_000;
@@ -14,6 +14,7 @@ export class Find {
   reached = $state<number>();
   more = $state(false);
   failure = $state.raw<Failure>();
+  damage = $state.raw<Damage>();
   private abort: AbortController | undefined;
 
   constructor(
@@ -25,7 +26,7 @@ export class Find {
   async search(): Promise<void> {
     this.stop();
     this.hits = [];
-    this.failure = undefined;
+    this.failure = this.damage = undefined;
     this.more = false;
     const wanted = this.text.trim();
     if (!wanted) return;
@@ -34,10 +35,11 @@ export class Find {
     try {
       let after: string | undefined;
       do {
-        let end: { after: string; more: boolean } | undefined;
+        let end: End | undefined;
         let found: Hit[] = [];
         const asked = { ticket: this.ticket(), for: wanted, case: this.exact ? 1 : undefined, regex: this.regex ? 1 : undefined, after };
         for await (const line of searchFilm(this.id, asked, mine.signal)) {
+          if (mine.signal.aborted) return;
           if ('hit' in line) found.push(line.hit);
           else if ('reached' in line) {
             this.reached = line.reached.at;
@@ -45,9 +47,15 @@ export class Find {
             found = [];
           } else end = line.end;
         }
+        if (mine.signal.aborted) return;
         this.hits = [...this.hits, ...found];
-        after = end?.after;
-        this.more = end?.more ?? false;
+        if (!end) throw new Failure('unavailable', 'The search was cut off: the server is stopping, or your rights have changed.');
+        if (end.damage) {
+          // Auth may name the whole length, or no moment: then it is as far as was told.
+          const told = Math.max(this.reached ?? 0, this.hits.at(-1)?.at ?? 0);
+          this.damage = { at: end.at < end.length_ms ? Math.max(told, end.at) : told, why: end.damage };
+        }
+        ({ after, more: this.more } = end);
       } while (this.more && this.hits.length < MOST && !mine.signal.aborted);
     } catch (thrown) {
       if (mine.signal.aborted) return;
@@ -65,5 +73,6 @@ export class Find {
     this.text = '';
     this.stop();
     this.hits = [];
+    this.failure = this.damage = undefined;
   }
 }

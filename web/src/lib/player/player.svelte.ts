@@ -1,9 +1,10 @@
 // The player: a screen, a clock, and a reel that is read as far ahead as is needed. Nothing is ever loaded whole.
-import { reel, type Cue, type End, type Film, type Picture, type ReelLine } from '$lib/api/film';
+import { reel, type Cue, type Damage, type End, type Film, type Mark, type Picture, type ReelLine } from '$lib/api/film';
 import { Failure } from '$lib/api/call';
 import type { Screen } from '$lib/terminal/screen';
 import { clock as words } from '$lib/words';
 import { Clock } from './clock';
+import { marksIn, toSay } from './timeline';
 
 /** Bytes of cues asked for at once: enough for some seconds, little enough to be here at once. */
 const MOST_BYTES = 192 * 1024;
@@ -18,7 +19,7 @@ const NEAR_MS = 30_000;
 const SEEK = 'scry.seek';
 
 /** What is known of a recording before its film. */
-type Known = Pick<Film, 'length_ms' | 'live'>;
+type Known = Pick<Film, 'length_ms' | 'live' | 'seq'>;
 
 export interface Early {
   at: number;
@@ -60,6 +61,9 @@ export class Player {
   /** There is a picture. */
   shown = $state(false);
   failure = $state.raw<Failure>();
+  damage = $state.raw<Damage>();
+  /** Marks that came behind the film. */
+  notes = $state.raw<Mark[]>([]);
   message = $state('');
   size = $state.raw<{ cols: number; rows: number }>();
   /** Everything up to here is in memory. */
@@ -72,6 +76,8 @@ export class Player {
   /** Time of the last cue on the screen. */
   private last = 0;
   private end: End | undefined;
+  /** The last entry in the film; before it is here, nothing counts as behind it. */
+  private filmed: number;
   private abort: AbortController | undefined;
   private reading = false;
   private frame = 0;
@@ -89,6 +95,7 @@ export class Player {
   ) {
     this.length = known.length_ms;
     this.live = known.live;
+    this.filmed = known.seq;
     this.clock.skipIdle = this.skipIdle;
     this.frame = requestAnimationFrame(() => this.tick());
   }
@@ -98,6 +105,13 @@ export class Player {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.messageTimer);
     this.abort?.abort();
+  }
+
+  /** Takes in the film, or the film read anew. */
+  take(film: Film): void {
+    this.filmed = film.seq;
+    this.notes = this.notes.filter((note) => note.seq > film.seq);
+    if (!film.live) this.length = film.length_ms;
   }
 
   /** Shows a moment. Resolves when the picture is on the screen. */
@@ -185,7 +199,7 @@ export class Player {
       return this.seek(this.length);
     }
     await this.seek(this.length, true);
-    this.following = true;
+    this.following = !this.end?.damage;
     this.clock.play(performance.now());
     this.playing = true;
   }
@@ -197,6 +211,7 @@ export class Player {
     if (!cue) return;
     this.draw(cue);
     this.next += 1;
+    this.tell(this.next - 1);
     this.clock.place(cue[0], performance.now());
     this.at = cue[0];
   }
@@ -214,6 +229,12 @@ export class Player {
     this.messageTimer = setTimeout(() => (this.message = ''), 2_500);
   }
 
+  /** Says what was passed since a cue. */
+  private tell(from: number): void {
+    const text = toSay(this.cues.slice(from, this.next));
+    if (text) this.say(text);
+  }
+
   private async read(where: { at?: number; after?: string }, run: number, shown?: () => void): Promise<void> {
     this.reading = true;
     const signal = (this.abort ??= new AbortController()).signal;
@@ -221,16 +242,20 @@ export class Player {
       const { early } = this;
       this.early = undefined;
       const asked = early && early.at === where.at ? early.lines : undefined;
+      const came: Cue[] = [];
       const parameters = { ticket: this.ticket, ...where, most: where.after ? MOST_BYTES : FIRST_BYTES };
       for await (const line of asked ?? reel(this.id, parameters, signal)) {
         if (run !== this.run) return;
         if (Array.isArray(line)) {
           this.cues.push(line);
+          came.push(line);
           this.known = Math.max(this.known, line[0]);
         } else if ('picture' in line) this.begin(line.picture, shown);
         else this.finish(line.end);
       }
       this.failure = undefined;
+      const fresh = marksIn(came, this.notes.at(-1)?.seq ?? this.filmed);
+      if (fresh.length) this.notes = [...this.notes, ...fresh];
     } catch (thrown) {
       if (run !== this.run || signal.aborted) return;
       const failure = Failure.of(thrown);
@@ -262,6 +287,10 @@ export class Player {
     this.live = end.live;
     this.length = Math.max(this.length, end.length_ms);
     this.known = Math.max(this.known, end.at);
+    if (end.damage) {
+      this.following = false;
+      if (this.known < (this.damage?.at ?? Infinity)) this.damage = { at: this.known, why: end.damage };
+    }
     // What was played is not needed again: going back asks for a picture.
     if (this.next > 5_000) {
       this.cues.splice(0, this.next);
@@ -273,19 +302,22 @@ export class Player {
     if (this.disposed) return;
     this.frame = requestAnimationFrame(() => this.tick());
     const now = performance.now();
+    const from = this.next;
     if (this.following) {
       this.show(Infinity);
+      this.tell(from);
       if (this.at !== this.length) this.at = this.length;
     } else if (this.playing) {
-      const next = this.cues[this.next]?.[0] ?? (this.end && !this.end.more && !this.end.live ? this.length : undefined);
+      const next = this.cues[this.next]?.[0] ?? (this.end && !this.end.more && !this.end.live ? this.stop : undefined);
       const cut = this.clock.cut(this.last, next, now);
       if (cut >= 1_000) this.say(`skipped ${words(cut)} of silence`);
       const at = this.clock.position(now, this.known);
       if (at >= this.known) this.clock.place(at, now);
       this.show(at);
+      this.tell(from);
       this.at = Math.min(at, this.length);
       this.waits = at >= this.known && !this.isWhole;
-      if (this.at >= this.length && this.isWhole) this.arrive();
+      if (this.at >= this.stop && this.isWhole) this.arrive();
     }
     this.refill();
   }
@@ -294,8 +326,13 @@ export class Player {
     return this.end !== undefined && !this.end.more;
   }
 
+  /** Where playing ends. */
+  private get stop(): number {
+    return this.end?.damage ? this.known : this.length;
+  }
+
   private arrive(): void {
-    if (this.end?.live) {
+    if (this.end?.live && !this.end.damage) {
       this.following = true;
       return;
     }
@@ -307,7 +344,7 @@ export class Player {
   private refill(): void {
     const { end } = this;
     if (this.reading || !end || this.failure) return;
-    const wanted = end.more ? this.known - this.at < AHEAD_MS * Math.max(1, this.speed) || this.cues.length - this.next < 50 : end.live;
+    const wanted = end.more ? this.known - this.at < AHEAD_MS * Math.max(1, this.speed) || this.cues.length - this.next < 50 : end.live && !end.damage;
     // Behind a paused picture nothing is fetched but once.
     if (!wanted || (!this.playing && this.known > this.at && end.more)) return;
     void this.read({ after: end.after }, this.run);

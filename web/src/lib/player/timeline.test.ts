@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Mark, MarkKind } from '$lib/api/film';
-import { beside, cluster, heights, ticks, toTime, toX, typistsAt } from './timeline';
+import type { Cue, Mark, MarkKind } from '$lib/api/film';
+import { beside, cluster, heights, leftOut, marksIn, thinned, ticks, toSay, toTime, toX, typistsAt } from './timeline';
 
 const mark = (at: number, kind: MarkKind): Mark => ({ at, seq: at, kind, text: '' });
 
@@ -46,6 +46,26 @@ test('jumping to marks leaves out the end and programs, unless they are meant', 
   expect(beside(marks, 9, true)).toBeUndefined();
   expect(beside(marks, 9, false)?.at).toBe(1);
   expect(beside(marks, 0, true, ['command'])?.at).toBe(5);
+});
+
+test('of lanes that are thinned out it is told how many marks are drawn, and of how many', () => {
+  const marks = [mark(1, 'people'), mark(2, 'said'), mark(3, 'command'), mark(4, 'end')];
+  expect(thinned(marks, {})).toEqual([]);
+  expect(thinned(marks, { command: 7, said: 2, typing: 3 })).toEqual([
+    { lane: 'command', drawn: 1, of: 8 },
+    { lane: 'people', drawn: 2, of: 7 },
+  ]);
+  expect([leftOut({}), leftOut({ command: 7, said: 2 }), leftOut({ command: 7, said: 2 }, ['command'])]).toEqual([0, 2, 7]);
+});
+
+test('of cues that were played a gap is said before all else, and programs are not', () => {
+  const cue = (seq: number, kind: MarkKind): Cue => [seq, seq, 'm', { kind, text: `${kind} ${seq}` }];
+  const said = (...cues: Cue[]) => toSay([[0, 1, 'o', 'text'], ...cues]);
+  expect(said()).toBeUndefined();
+  expect(said(cue(2, 'command'))).toBeUndefined();
+  expect(said(cue(2, 'people'), cue(3, 'mark'), cue(4, 'command'))).toBe('mark 3');
+  expect(said(cue(2, 'gap'), cue(3, 'people'))).toBe('gap 2');
+  expect(marksIn([cue(2, 'gap'), cue(3, 'mark')], 2)).toEqual([{ at: 3, seq: 3, kind: 'mark', text: 'mark 3' }]);
 });
 
 test('whoever types is said to while they do and a moment longer, and the other is not', () => {

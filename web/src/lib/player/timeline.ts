@@ -1,5 +1,5 @@
 // The maths of the time line: where a moment stands, how high a bar is, which marks are drawn as one.
-import type { Mark, MarkKind, Typing } from '$lib/api/film';
+import type { Cue, Film, Mark, MarkKind, Typing } from '$lib/api/film';
 
 /** Where a moment stands, from 0 to `width`. */
 export function toX(at: number, length: number, width: number): number {
@@ -44,6 +44,24 @@ export const LANE_OF: Record<MarkKind, Lane> = {
   end: 'other',
 };
 
+export const LANE_WORDS: Record<Lane, string> = {
+  people: 'people',
+  command: 'programs',
+  file: 'files',
+  other: 'other',
+  gap: 'gaps',
+};
+
+/** The lanes of which marks are left out: how many are drawn, and of how many. */
+export function thinned(marks: readonly Mark[], folded: Film['folded']): { lane: Lane; drawn: number; of: number }[] {
+  const left = new Map<Lane, number>();
+  for (const [kind, count] of Object.entries(folded) as [MarkKind, number][]) left.set(LANE_OF[kind], (left.get(LANE_OF[kind]) ?? 0) + count);
+  return [...left].map(([lane, count]) => {
+    const drawn = marks.filter((mark) => mark.kind !== 'end' && LANE_OF[mark.kind] === lane).length;
+    return { lane, drawn, of: drawn + count };
+  });
+}
+
 export interface Cluster {
   x: number;
   lane: Lane;
@@ -77,12 +95,31 @@ export function ticks(length: number, most: number): number[] {
   return all;
 }
 
-/** The mark after a moment, or the last one before it. The end is none, and programs are too many to be. */
+/** Whether one jumps to marks of a kind. The end is none, and programs are too many to be. */
+const isStop = (kind: MarkKind, kinds?: MarkKind[]) => (kinds ? kinds.includes(kind) : kind !== 'end' && kind !== 'command');
+
+/** The mark after a moment, or the last one before it. */
 export function beside(marks: readonly Mark[], at: number, forward: boolean, kinds?: MarkKind[]): Mark | undefined {
-  const fits = (mark: Mark) => (kinds ? kinds.includes(mark.kind) : mark.kind !== 'end' && mark.kind !== 'command');
+  const fits = (mark: Mark) => isStop(mark.kind, kinds);
   return forward
     ? marks.find((mark) => fits(mark) && mark.at > at)
     : marks.findLast((mark) => fits(mark) && mark.at < at);
+}
+
+/** How many marks that one would jump to are left out. */
+export function leftOut(folded: Film['folded'], kinds?: MarkKind[]): number {
+  return (Object.entries(folded) as [MarkKind, number][]).reduce((sum, [kind, count]) => sum + (isStop(kind, kinds) ? count : 0), 0);
+}
+
+/** The marks among cues, behind an entry. */
+export function marksIn(cues: readonly Cue[], after = 0): Mark[] {
+  return cues.flatMap(([at, seq, code, data]) => (code === 'm' && seq > after ? [{ at, seq, ...data }] : []));
+}
+
+/** What is said of cues that were played: the last mark, or the last gap if there is one. Programs are too many. */
+export function toSay(cues: readonly Cue[]): string | undefined {
+  const marks = marksIn(cues).filter((mark) => mark.kind !== 'command');
+  return (marks.findLast((mark) => mark.kind === 'gap') ?? marks.at(-1))?.text;
 }
 
 /** For so long somebody is said to type who typed. */

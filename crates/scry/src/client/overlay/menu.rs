@@ -112,7 +112,7 @@ impl Menu {
                 _ => Deed::Close,
             },
             Self::Choose(choice, people) => {
-                let place = usize::from(key).checked_sub(usize::from(b'1'));
+                let place = matches!(key, b'1'..=b'9').then(|| usize::from(key - b'1'));
                 match (place.and_then(|place| people.get(place)), choice) {
                     (Some((to, _)), Choice::HandOver) => Deed::Ask(Ask::HandOver { to: *to }),
                     (Some((party, _)), Choice::ShowOut) => {
@@ -191,7 +191,7 @@ fn choose(choice: Choice, people: &[Present]) -> Menu {
         Choice::ShowOut => one.seat.is_some(),
         Choice::Adopt => true,
     };
-    let chosen = people.iter().filter(fits).take(9);
+    let chosen = people.iter().filter(fits);
     Menu::Choose(choice, chosen.map(|one| (one.party, person(one))).collect())
 }
 
@@ -240,7 +240,10 @@ fn choices(choice: Choice, people: &[(Party, String)]) -> Vec<String> {
     if people.is_empty() {
         return vec![none.to_owned()];
     }
-    people.iter().enumerate().map(|(at, (_, person))| format!("{}  {person}", at + 1)).collect()
+    let numbered = people.iter().zip(1..=9).map(|((_, person), at)| format!("{at}  {person}"));
+    let more = people.len().saturating_sub(9);
+    let more = (more > 0).then(|| format!("and {more} more: `scry company` has them all"));
+    numbered.chain(more).collect()
 }
 
 fn shared(seat: SeatRole, name: &Name) -> Vec<String> {
@@ -399,6 +402,12 @@ pub mod tests {
         check(Menu::Shared(SeatRole::Peer), &Name::Sought, &["looking for"]);
         check(Menu::Shared(SeatRole::Peer), &Name::Lost("why".into()), &["why"]);
         check(Menu::Choose(Choice::HandOver, Vec::new()), &known, &["nobody is here who"]);
+        let crowd = |count: u16| (1..=count).map(|at| (Party(at), format!("user-{at}"))).collect();
+        let shown = &["9  user-9", "and 3 more: `scry company`"];
+        check(Menu::Choose(Choice::ShowOut, crowd(12)), &known, shown);
+        let key = |key| Menu::Choose(Choice::ShowOut, crowd(12)).key(key, &[]);
+        assert!(matches!(key(b'9'), Deed::Ask(Ask::ShowOut { party: Party(9) })));
+        assert!(matches!(key(b':'), Deed::Close));
         check(Menu::Says(b"gr\xc3\xbc\xc3".to_vec()), &known, &["say: grü"]);
     }
 }

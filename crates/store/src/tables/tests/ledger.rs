@@ -2,6 +2,7 @@
 
 use super::*;
 use model::audit::Audited;
+use model::limit::{EVENT_BYTES, LEDGER_PAGE_BYTES};
 use model::{AuditEvent, SessionId};
 
 fn event(time: i64, name: &str, what: Audited) -> AuditEvent {
@@ -128,6 +129,36 @@ async fn each_condition_of_a_filter_holds() {
         let rows = tables.list_ledger(&filter).await.unwrap();
         let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
         assert_eq!(numbers, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_long_events_is_short_and_all_pages_are_all() {
+    let (_dir, tables) = tables().await;
+    let long = |time| event(time, "alice", Audited::Exec { command: "x".repeat(EVENT_BYTES) });
+    for time in 0..20 {
+        tables.append_ledger(&[long(time), exec(time, "alice")]).await.unwrap();
+    }
+    for newest_first in [false, true] {
+        let mut filter = LedgerFilter { limit: 1000, newest_first, ..LedgerFilter::default() };
+        let (mut numbers, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = tables.list_ledger(&filter).await.unwrap();
+            let Some(last) = page.last() else { break };
+            let bytes: usize = page.iter().map(|row| row.event.len()).sum();
+            assert!(bytes < LEDGER_PAGE_BYTES + 2 * EVENT_BYTES, "{bytes}");
+            match newest_first {
+                true => filter.before = Some(last.number),
+                false => filter.after = Some(last.number),
+            }
+            numbers.extend(page.iter().map(|row| row.number));
+            pages += 1;
+        }
+        if newest_first {
+            numbers.reverse();
+        }
+        assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+        assert_eq!(pages, 3);
     }
 }
 
