@@ -112,8 +112,9 @@ impl Cluster {
         let cluster = Self::start_with(further);
         let (tests, server) = (std::process::id(), cluster.server_pid());
         let folder = cluster.folder.path().display();
-        let watch =
-            format!("while kill -0 {tests}; do sleep 1; done; kill -9 {server}; rm -rf {folder}");
+        let watch = format!(
+            "while readlink /proc/{tests}/exe; do sleep 1; done; kill -9 {server}; rm -rf {folder}"
+        );
         let mut watcher = Command::new("sh");
         watcher
             .args(["-c", &watch])

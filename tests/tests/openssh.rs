@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start_shared);
@@ -300,6 +300,16 @@ fn the_agent_is_reached_from_the_node() {
     assert!(shown.contains("drwx------"), "the socket's folder is private: {shown}");
 }
 
+/// Ends with whoever holds it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn thirty_sessions_share_one_connection_and_are_thirty_recordings() {
     let control = CLUSTER.path("control");
@@ -310,8 +320,10 @@ fn thirty_sessions_share_one_connection_and_are_thirty_recordings() {
     };
     let mut master = ssh();
     master.args(["-M", "-N"]).arg(CLUSTER.host());
-    let mut master = master.spawn().unwrap();
+    let master = master.spawn().unwrap();
     wait_for("the master", || control.exists());
+    // The program of tests is not over before it is, whatever comes of this.
+    let master = Ended(master);
     let children: Vec<_> = (0..30)
         .map(|i| {
             let mut one = ssh();
@@ -321,11 +333,10 @@ fn thirty_sessions_share_one_connection_and_are_thirty_recordings() {
         .collect();
     for (i, child) in children.into_iter().enumerate() {
         let out = child.wait_with_output().unwrap();
-        assert_success(&out);
+        assert!(out.status.success(), "session {i}: {out:?}\n{}", CLUSTER.log());
         assert_eq!(text(&out), format!("mux-{i}"));
     }
-    master.kill().unwrap();
-    master.wait().unwrap();
+    drop(master);
     let rows = CLUSTER.stored_recordings();
     let count = rows.iter().filter(|row| {
         row["command"].as_str().is_some_and(|command| command.starts_with("echo mux-"))

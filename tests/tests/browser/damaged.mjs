@@ -12,7 +12,7 @@ await play(async ({ page }) => {
   await page.getByText('not whole', { exact: true }).waitFor();
 
   await page.keyboard.press('/');
-  await page.keyboard.type('far-2-behind');
+  await page.getByLabel('Find what stood on the screen').fill('far-2-behind');
   await page.getByRole('alert').filter({ hasText: /^From \d+:\d\d on nothing was searched: record \d+/ }).waitFor();
   await page.getByText(/^nothing found up to \d/).waitFor();
 
