@@ -1,5 +1,6 @@
 //! Unmodified OpenSSH and what is built on it, through `scry config`. One cluster serves all of them, as it would a person.
 
+use house::eyes::Client;
 use house::keys::new_key;
 use house::{
     Cluster, NODE, assert_success, free_port, is_root, output_with, serve_each, text, wait_for,
@@ -8,7 +9,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start_shared);
@@ -300,16 +301,6 @@ fn the_agent_is_reached_from_the_node() {
     assert!(shown.contains("drwx------"), "the socket's folder is private: {shown}");
 }
 
-/// Ends with whoever holds it.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn thirty_sessions_share_one_connection_and_are_thirty_recordings() {
     let control = CLUSTER.path("control");
@@ -320,10 +311,9 @@ fn thirty_sessions_share_one_connection_and_are_thirty_recordings() {
     };
     let mut master = ssh();
     master.args(["-M", "-N"]).arg(CLUSTER.host());
-    let master = master.spawn().unwrap();
+    // Ends with the test, whatever comes of it: who holds the tests' output open holds up the run.
+    let master = Client::start(master);
     wait_for("the master", || control.exists());
-    // The program of tests is not over before it is, whatever comes of this.
-    let master = Ended(master);
     let children: Vec<_> = (0..30)
         .map(|i| {
             let mut one = ssh();

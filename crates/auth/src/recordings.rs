@@ -74,13 +74,14 @@ pub async fn list(
         Readable::None => Vec::new(),
         _ => auth.tables.list_recordings(&filter, seen).await?,
     };
-    // At the end of a list that was paged through somebody was found.
-    let front = RecordingFilter { after: None, limit: 1, ..filter.clone() };
-    let paged = rows.is_empty()
-        && filter.after.is_some()
-        && !auth.tables.list_recordings(&front, seen).await?.is_empty();
-    if rows.is_empty() && !paged {
-        tell_of_none(&auth, &by, &front, &visible).await?;
+    if rows.is_empty() {
+        let first = RecordingFilter { after: None, limit: 1, ..filter };
+        // At the end of a list that was paged through somebody was found.
+        let paged =
+            call.after.is_some() && !auth.tables.list_recordings(&first, seen).await?.is_empty();
+        if !paged {
+            tell_of_none(&auth, &by, &first, &visible).await?;
+        }
     }
     listed(&auth, &by, &presence, rows).await
 }
@@ -178,25 +179,25 @@ fn stored_as<'a>(
     }
 }
 
-/// Somebody asked for recordings by owner or id, and there are none for them: they learn nothing, the ledger does.
+/// Somebody asked for recordings by owner or id, and there are none for them: they learn nothing, the ledger does. `first`
+/// is what would find the first of them.
 async fn tell_of_none(
     auth: &Auth,
     by: &Member,
-    filter: &RecordingFilter,
+    first: &RecordingFilter,
     visible: &Readable,
 ) -> Result<(), Refusal> {
-    let others = filter.user.as_ref().is_some_and(|user| *user != by.name);
-    if *visible == Readable::All || (!others && filter.id_prefix.is_none()) {
+    let others = first.user.as_ref().is_some_and(|user| *user != by.name);
+    if *visible == Readable::All || (!others && first.id_prefix.is_none()) {
         return Ok(());
     }
     // Pages ask again and again by themselves.
-    let sought = (by.name.clone(), filter.user.clone(), filter.id_prefix.clone());
+    let sought = (by.name.clone(), first.user.clone(), first.id_prefix.clone());
     if by.asked.web_session().is_some() && !auth.sought.take(sought, clock::tick()) {
         return Ok(());
     }
     let seen = |row: &Recording| !visible.covers(&by.name, &row.user, &row.labels);
-    let first = RecordingFilter { limit: 1, ..filter.clone() };
-    let hidden = auth.tables.list_recordings(&first, Visible::Where(&seen)).await?;
+    let hidden = auth.tables.list_recordings(first, Visible::Where(&seen)).await?;
     let refusal = match hidden.first() {
         Some(row) => {
             let (list, now) = (RecordingAction::List, clock::now());

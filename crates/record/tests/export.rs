@@ -8,8 +8,9 @@ use kit::{heading, heading_by, node_key, output, seal_key, story, told, transfer
 use model::entry::{Ending, Entry, Stamped, Stream};
 use model::kernel::{Action, Doer, Kernel, KernelEvent, Place, Program};
 use model::{Heading, Kind, Size};
-use record::Recording;
 use record::export::{Asciicast, Export, JsonLines, Ocsf, Transcript, export};
+use record::{Corrupt, Recording};
+use std::convert::Infallible;
 
 fn make(mut export: impl Export, story: &[(u64, Entry)]) -> String {
     let mut file = export.begin();
@@ -288,6 +289,16 @@ fn a_program_that_runs_while_a_line_is_written_does_not_cut_it_and_is_a_mark() {
     assert!(json.contains(r#""program":"/usr/bin/ls""#), "{json}");
 }
 
+/// What becomes of a recording, and why it is not all of it.
+fn exported(recording: &Recording<Vec<u8>>, to: &mut dyn Export) -> (String, Option<Corrupt>) {
+    let mut all = String::new();
+    let Ok(damage) = export(recording, to, |piece| {
+        all.push_str(&piece);
+        Ok::<_, Infallible>(())
+    });
+    (all, damage)
+}
+
 #[test]
 fn an_export_of_a_damaged_recording_says_that_it_is_not_all() {
     let whole = kit::sealed(1);
@@ -308,22 +319,14 @@ fn an_export_of_a_damaged_recording_says_that_it_is_not_all() {
             Box::new(Ocsf::new(heading, "0")),
         ];
         for mut to in exports {
-            let mut all = String::new();
-            let put = |piece: String| {
-                all.push_str(&piece);
-                Ok::<_, std::convert::Infallible>(())
-            };
-            let damage = export(&recording, &mut *to, put).unwrap().expect("it is damaged");
+            let (all, damage) = exported(&recording, &mut *to);
+            let damage = damage.expect("it is damaged");
             let last = all.lines().last().unwrap();
             assert!(last.contains(&damage.to_string()), "{last}");
         }
     }
-    let (recording, mut all) = (Recording::open(whole).unwrap(), String::new());
-    let mut text = Transcript::new(recording.heading());
-    let put = |piece: String| {
-        all.push_str(&piece);
-        Ok::<_, std::convert::Infallible>(())
-    };
-    assert_eq!(export(&recording, &mut text, put), Ok(None));
+    let recording = Recording::open(whole).unwrap();
+    let (all, damage) = exported(&recording, &mut Transcript::new(recording.heading()));
+    assert_eq!(damage, None);
     assert!(!all.contains("can be read"));
 }

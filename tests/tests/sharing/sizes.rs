@@ -1,5 +1,6 @@
 //! Terminals of other sizes: those who look on see a part or a frame, and nobody's size but the owner's matters.
 
+use house::eyes::Client;
 use house::person::Person;
 use house::script::GNU_SCREEN;
 use house::seen::{Differences, Seen, differences};
@@ -8,10 +9,8 @@ use house::terminal::Terminal;
 use house::{Cluster, text, wait_for};
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -116,20 +115,10 @@ fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own
             ssh.args(["-o", "SetEnv=SCRY_FITS=1"]);
         }
         ssh.args(["-tt", "-e", "none", &owner.seat(), "observer"]);
-        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let before = owner.last();
-        let mut child = ssh.spawn().unwrap();
-        let _input = child.stdin.take();
-        let (mut out, shown) = (child.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
-        let reads = Arc::clone(&shown);
-        let reads = thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(read @ 1..) = out.read(&mut piece) {
-                reads.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
-            }
-        });
+        let viewer = Client::start(ssh);
         let sizes = || {
-            let shown = shown.lock().unwrap();
+            let shown = viewer.printed();
             let sizes = shown.split("\x1b[8;").skip(1).filter_map(|rest| rest.split_once('t'));
             sizes.map(|(size, _)| size.to_owned()).collect::<Vec<_>>()
         };
@@ -144,9 +133,6 @@ fn a_client_whose_terminal_fits_is_told_the_size_of_what_it_is_shown_and_its_own
         come(1);
         owner.terminal.resize((90, 20));
         come(2);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        reads.join().unwrap();
         sizes()
     };
     assert_eq!(told(true), ["30;100", "20;90"]);

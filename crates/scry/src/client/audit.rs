@@ -42,7 +42,7 @@ async fn ls(args: &AuditLs) -> Result<()> {
             break;
         }
         request.before = Some(last.number);
-        request.limit -= u32::try_from(page.len()).unwrap_or(u32::MAX).min(request.limit);
+        request.limit = request.limit.saturating_sub(u32::try_from(page.len())?);
         rows.extend(page);
     }
     rows.reverse();

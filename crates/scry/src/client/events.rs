@@ -1,9 +1,9 @@
 //! `scry recordings events`: what the kernel saw of a session, as a list, as a tree of its processes, or as JSON.
 
-use super::recordings::{NOT_ALL, remark_open};
+use super::recordings::{in_part, remark_open};
 use crate::cli::Events;
 use crate::show;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use comfy_table::Color;
 use host::kernel::Urgency;
 use model::entry::{Entry, GapCause, Stamped};
@@ -86,7 +86,7 @@ fn write<S: Source>(recordings: &[Recording<S>], args: &Events) -> Result<()> {
     }
     out.flush()?;
     if let Some(why) = damage.or_else(|| recordings.iter().find_map(Recording::damage).cloned()) {
-        bail!("{NOT_ALL}: {why}");
+        return Err(in_part(why));
     }
     if !any {
         show::remark("The kernel was not asked to see anything of this session.");

@@ -307,9 +307,8 @@ fn state(row: &RecordingFacts) -> comfy_table::Cell {
             let found = row.verification.as_ref().filter(|_| !is(Verdict::Complete));
             let colour = match found {
                 Some(_) if is(Verdict::Broken) => Some(Color::Red),
-                Some(_) => Some(Color::Yellow),
-                None if row.gaps > 0 => Some(Color::Yellow),
-                None => None,
+                None if row.gaps == 0 => None,
+                _ => Some(Color::Yellow),
             };
             let found = found.map_or_else(String::new, |found| format!(", {found}"));
             show::cell(format!("{ending}{gaps}{found}{}", goes_on(row)), colour)
@@ -428,10 +427,7 @@ async fn export(args: &cli::Export) -> Result<()> {
             show::remark(format!("Wrote {}.", path.display()));
             damage
         };
-        match damage {
-            None => Ok(()),
-            Some(why) => bail!("{NOT_ALL}: {why}"),
-        }
+        damage.map_or(Ok(()), |why| Err(in_part(why)))
     })
     .await?
 }
@@ -479,9 +475,9 @@ fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<O
         export::export(&recording, &mut *exporter, |piece| out.write_all(piece.as_bytes()))?;
     bar.finish_and_clear();
     match damage {
-        // It is not damaged, and can be read another time.
-        Some(corrupt @ Corrupt { what: Unreadable::Source(_), .. }) => Err(corrupt.into()),
-        Some(damage) => Ok(Some(damage)),
+        // It can be read another time.
+        Some(why @ Corrupt { what: Unreadable::Source(_), .. }) => Err(in_part(why)),
+        Some(why) => Ok(Some(why)),
         None => {
             remark_open(&recording);
             Ok(None)
@@ -489,8 +485,14 @@ fn write_export(source: Opened, format: Format, out: &mut dyn Write) -> Result<O
     }
 }
 
-/// Said where a recording could be read in part.
-pub const NOT_ALL: &str = "this is not all of the recording, which is damaged";
+/// Why not all of a recording was read.
+pub fn in_part(why: Corrupt) -> anyhow::Error {
+    match why.what {
+        // That says nothing about the recording.
+        Unreadable::Source(_) => why.into(),
+        _ => anyhow!("this is not all of the recording, which is damaged: {why}"),
+    }
+}
 
 /// Remarks from where on a recording cannot be read, if it is so.
 fn remark_damage<S: Source>(recording: &Recording<S>) {
